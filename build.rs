@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Compiles the BPF object and its skeleton, and derives the Rust side of the
+//! tables in `src/bpf/netstacklat.h`. Everything generated goes to `OUT_DIR`.
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, ensure};
+use libbpf_cargo::SkeletonBuilder;
+
+const BPF_DIR: &str = "src/bpf";
+
+fn main() -> Result<()> {
+    println!("cargo:rerun-if-changed={BPF_DIR}");
+    println!("cargo:rerun-if-changed=vmlinux");
+    println!("cargo:rerun-if-env-changed=CLANG");
+    let out = env::var("OUT_DIR").context("cargo sets OUT_DIR")?;
+    let out = Path::new(&out);
+    let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
+    wire(&clang, out)?;
+    skeleton(&clang, out)?;
+    commit();
+    Ok(())
+}
+
+/// Runs `wire.rs.in` through the C preprocessor: one table, two languages.
+fn wire(clang: &str, out: &Path) -> Result<()> {
+    let source = Path::new(BPF_DIR).join("wire.rs.in");
+    let output = Command::new(clang)
+        .args(["-E", "-P", "-x", "c", "-I", BPF_DIR])
+        .arg(&source)
+        .output()
+        .with_context(|| format!("could not run {clang}: install clang, or set CLANG"))?;
+    ensure!(
+        output.status.success(),
+        "preprocessing {} failed:\n{}",
+        source.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    fs::write(out.join("wire.rs"), output.stdout).context("writing wire.rs")
+}
+
+/// The loader's copy of the object: with the fallback for older kernels.
+fn skeleton(clang: &str, out: &Path) -> Result<()> {
+    SkeletonBuilder::new()
+        .source(Path::new(BPF_DIR).join("netstacklat.bpf.c"))
+        .clang(clang)
+        .clang_args([
+            "-I",
+            "vmlinux",
+            "-mcpu=v3",
+            "-Wall",
+            "-Werror",
+            "-DNETSTACKLAT_LOADER",
+        ])
+        .build_and_generate(out.join("netstacklat.skel.rs"))
+        .context("compiling src/bpf/netstacklat.bpf.c (clang 14 or newer is needed)")
+}
+
+/// `--version` names the commit; a source archive without git has none.
+fn commit() {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        (output.status.success()).then(|| text.trim().to_owned())
+    };
+    let hash = git(&["rev-parse", "--short=12", "HEAD"]);
+    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]);
+    let suffix = match (hash, dirty.as_deref()) {
+        (Some(hash), Some("")) => format!(" ({hash})"),
+        (Some(hash), _) => format!(" ({hash}, modified)"),
+        (None, _) => String::new(),
+    };
+    println!("cargo:rustc-env=NETSTACKLAT_COMMIT={suffix}");
+    if let Some(head) = git(&["rev-parse", "--git-path", "HEAD"]) {
+        println!("cargo:rerun-if-changed={head}");
+    }
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+        println!("cargo:rerun-if-changed={log}");
+    }
+}

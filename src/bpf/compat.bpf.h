@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Kernel drift, in one place: CO-RE flavours, suffixed with the first kernel
+ * that has (or the last that had) the shape, each citing the change.
+ */
+#ifndef NETSTACKLAT_COMPAT_BPF_H
+#define NETSTACKLAT_COMPAT_BPF_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+/* bpf_ktime_get_tai_ns() came with 6.1 (c8996c98f703). */
+#define HAVE_KTIME_TAI                                                         \
+	bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_ktime_get_tai_ns)
+
+/*
+ * 5.18 (a1ac9c8acec1) let a transmit time survive in skb->tstamp and marked it
+ * by mono_delivery_time; 6.11 (4d25ca2d6801) renamed the mark tstamp_type and
+ * gave it values, 0 still meaning "a receive time".
+ */
+struct sk_buff___v518 {
+	__u8 mono_delivery_time : 1;
+} __attribute__((preserve_access_index));
+
+static __always_inline bool skb_has_tx_stamp(struct sk_buff *skb)
+{
+	struct sk_buff___v518 *v518 = (void *)skb;
+
+	if (bpf_core_field_exists(skb->tstamp_type))
+		return BPF_CORE_READ_BITFIELD(skb, tstamp_type);
+	if (bpf_core_field_exists(v518->mono_delivery_time))
+		return BPF_CORE_READ_BITFIELD(v518, mono_delivery_time);
+	return false;
+}
+
+/*
+ * From 6.11 a transmit time may be on the TAI clock, so close to the wall
+ * clock that only the mark tells; before, it was monotonic, far out of range.
+ */
+static __always_inline bool tx_stamp_may_look_real(struct sk_buff *skb)
+{
+	return bpf_core_field_exists(skb->tstamp_type);
+}
+
+/* The software stamp of a read; from 7.x on it is kept as ktime_t. */
+struct scm_timestamping_internal___v7x {
+	ktime_t ts[3];
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64
+software_stamp(struct scm_timestamping_internal *tss)
+{
+	struct scm_timestamping_internal___v7x *v7x = (void *)tss;
+
+	if (bpf_core_type_size(struct scm_timestamping_internal) ==
+	    sizeof(struct scm_timestamping_internal___v7x))
+		return v7x->ts[0];
+	return tss->ts[0].tv_sec * 1000000000ULL + tss->ts[0].tv_nsec;
+}
+
+#endif /* NETSTACKLAT_COMPAT_BPF_H */

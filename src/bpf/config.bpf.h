@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The knobs that the loader sets before load, and the drop-in's defaults. */
+#ifndef NETSTACKLAT_CONFIG_BPF_H
+#define NETSTACKLAT_CONFIG_BPF_H
+
+#include "types.bpf.h"
+
+_Static_assert(N_HOOKS < 32, "enabled_hooks has 32 bits");
+
+/*
+ * Knobs, in .rodata: the verifier drops what they turn off. The defaults are
+ * those of the drop-in object, which nobody configures.
+ */
+struct netstacklat_config {
+	/* bit h: record at hook h */
+	__u32 enabled_hooks;
+	/* log2 of the buckets per power of two */
+	__u32 sub_bits;
+	/*
+	 * Entries from one CPU to the next in a histogram map and in the skip
+	 * map; 0 when the maps are per-CPU arrays.
+	 */
+	__u32 histogram_stride;
+	__u32 skip_stride;
+	/* NETSTACKLAT_CLOCK_* */
+	__u32 clock_source;
+};
+
+const volatile struct netstacklat_config netstacklat_config = {
+	.enabled_hooks = (1U << N_HOOKS) - 1,
+	.sub_bits = 0,
+	.histogram_stride = 0,
+	.skip_stride = 0,
+	.clock_source = NETSTACKLAT_CLOCK_VSYSCALL,
+};
+#define config netstacklat_config
+
+#endif /* NETSTACKLAT_CONFIG_BPF_H */

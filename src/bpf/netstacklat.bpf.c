@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * netstacklat: where the programs attach. What they do is in record.bpf.h.
+ *
+ * Compiled as it stands this is the object for ebpf_exporter, which attaches
+ * every program it finds; the loader's copy adds, under NETSTACKLAT_LOADER,
+ * the fallback for kernels whose tcp_recvmsg_locked cannot be attached to.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "record.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+SEC("fentry/update_vsyscall")
+int BPF_PROG(nsl_update_vsyscall, struct timekeeper *tk)
+{
+	clock_publish(tk->offs_real, tk->tai_offset);
+	return 0;
+}
+
+SEC("fentry/ip_rcv_core")
+int BPF_PROG(nsl_ip_rcv_core, struct sk_buff *skb)
+{
+	return record_ip(skb);
+}
+
+SEC("fentry/ip6_rcv_core")
+int BPF_PROG(nsl_ip6_rcv_core, struct sk_buff *skb)
+{
+	return record_ip(skb);
+}
+
+SEC("fentry/tcp_v4_rcv")
+int BPF_PROG(nsl_tcp_v4_rcv, struct sk_buff *skb)
+{
+	return record_skb(HOOK_TCP_START, skb);
+}
+
+SEC("fentry/tcp_v6_rcv")
+int BPF_PROG(nsl_tcp_v6_rcv, struct sk_buff *skb)
+{
+	return record_skb(HOOK_TCP_START, skb);
+}
+
+SEC("fentry/tcp_v4_do_rcv")
+int BPF_PROG(nsl_tcp_v4_do_rcv, struct sock *sk, struct sk_buff *skb)
+{
+	return record_skb(HOOK_TCP_DO_RCV, skb);
+}
+
+SEC("fentry/tcp_v6_do_rcv")
+int BPF_PROG(nsl_tcp_v6_do_rcv, struct sock *sk, struct sk_buff *skb)
+{
+	return record_tcp_v6_do_rcv(skb);
+}
+
+SEC("fentry/tcp_data_queue")
+int BPF_PROG(nsl_tcp_data_queue, struct sock *sk, struct sk_buff *skb)
+{
+	return record_skb(HOOK_TCP_DATA_QUEUE, skb);
+}
+
+SEC("fexit/tcp_queue_rcv")
+int BPF_PROG(nsl_tcp_queue_rcv, struct sock *sk, struct sk_buff *skb)
+{
+	return record_skb(HOOK_TCP_SOCKET_ENQUEUED, skb);
+}
+
+SEC("fexit/tcp_recvmsg_locked")
+int BPF_PROG(nsl_tcp_recvmsg_locked, struct sock *sk, struct msghdr *msg,
+	     size_t len, int flags, struct scm_timestamping_internal *tss,
+	     int *cmsg_flags, int copied)
+{
+	return record_tcp_recvmsg(sk, flags, tss, cmsg_flags, copied);
+}
+
+#ifdef NETSTACKLAT_LOADER
+SEC("fentry/tcp_recv_timestamp")
+int BPF_PROG(nsl_tcp_recv_timestamp, struct msghdr *msg, struct sock *sk,
+	     struct scm_timestamping_internal *tss)
+{
+	return record_tcp_read(sk, software_stamp(tss));
+}
+#endif
+
+SEC("fentry/udp_rcv")
+int BPF_PROG(nsl_udp_rcv, struct sk_buff *skb)
+{
+	return record_skb(HOOK_UDP_START, skb);
+}
+
+SEC("fentry/udpv6_rcv")
+int BPF_PROG(nsl_udpv6_rcv, struct sk_buff *skb)
+{
+	return record_skb(HOOK_UDP_START, skb);
+}
+
+SEC("fentry/udp_queue_rcv_one_skb")
+int BPF_PROG(nsl_udp_queue_rcv_one_skb, struct sock *sk, struct sk_buff *skb)
+{
+	return record_skb(HOOK_UDP_QUEUE_RCV, skb);
+}
+
+SEC("fentry/udpv6_queue_rcv_one_skb")
+int BPF_PROG(nsl_udpv6_queue_rcv_one_skb, struct sock *sk, struct sk_buff *skb)
+{
+	return record_skb(HOOK_UDP_QUEUE_RCV, skb);
+}
+
+SEC("fexit/__udp_enqueue_schedule_skb")
+int BPF_PROG(nsl___udp_enqueue_schedule_skb, struct sock *sk,
+	     struct sk_buff *skb, int error)
+{
+	return record_udp_enqueued(skb, error);
+}
+
+SEC("fentry/skb_consume_udp")
+int BPF_PROG(nsl_skb_consume_udp, struct sock *sk, struct sk_buff *skb, int len)
+{
+	return record_udp_read(skb, len);
+}

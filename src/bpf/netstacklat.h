@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What BPF and Rust share: the hook table, the skip reasons, the limits and
+ * the wire types, each declared once. build.rs runs src/bpf/wire.rs.in, which
+ * includes this file, through the C preprocessor to get the Rust side, so keep
+ * macro values free of C-only syntax (suffixes, casts) and texts free of
+ * apostrophes.
+ */
+#ifndef NETSTACKLAT_H
+#define NETSTACKLAT_H
+
+/*
+ * HOOK(ID, ident, name, meaning), in the order in which a packet meets them.
+ * ident makes the map name: netstack_<ident>_latency_seconds.
+ */
+#define NETSTACKLAT_HOOKS(HOOK)                                                \
+	HOOK(IP_START, ip_start, "ip-start", "past traffic control, at IP")    \
+	HOOK(TCP_START, tcp_start, "tcp-start",                                \
+	     "past routing and netfilter, at TCP")                             \
+	HOOK(TCP_DO_RCV, tcp_do_rcv, "tcp-do-rcv",                             \
+	     "socket found and owned (or backlog replayed)")                   \
+	HOOK(TCP_DATA_QUEUE, tcp_data_queue, "tcp-data-queue",                 \
+	     "data segment off the header-prediction path")                    \
+	HOOK(TCP_SOCKET_ENQUEUED, tcp_socket_enqueued, "tcp-socket-enqueued",  \
+	     "in-order segment in the receive queue of the socket")            \
+	HOOK(TCP_SOCKET_READ, tcp_socket_read, "tcp-socket-read",              \
+	     "last segment of a read handed to user space")                    \
+	HOOK(UDP_START, udp_start, "udp-start",                                \
+	     "past routing and netfilter, at UDP")                             \
+	HOOK(UDP_QUEUE_RCV, udp_queue_rcv, "udp-queue-rcv", "socket found")    \
+	HOOK(UDP_SOCKET_ENQUEUED, udp_socket_enqueued, "udp-socket-enqueued",  \
+	     "in the receive queue of the socket")                             \
+	HOOK(UDP_SOCKET_READ, udp_socket_read, "udp-socket-read",              \
+	     "handed to user space")
+
+/*
+ * PROGRAM(HOOK_ID, attach, function): the program nsl_<function> of
+ * netstacklat.bpf.c belongs to that hook. Kernels have either a
+ * tcp_recvmsg_locked that a trampoline can pass on (6 arguments, from 5.19),
+ * or only tcp_recv_timestamp; the loader takes the first that exists.
+ */
+#define NETSTACKLAT_PROGRAMS(PROGRAM)                                          \
+	PROGRAM(IP_START, "fentry", ip_rcv_core)                               \
+	PROGRAM(IP_START, "fentry", ip6_rcv_core)                              \
+	PROGRAM(TCP_START, "fentry", tcp_v4_rcv)                               \
+	PROGRAM(TCP_START, "fentry", tcp_v6_rcv)                               \
+	PROGRAM(TCP_DO_RCV, "fentry", tcp_v4_do_rcv)                           \
+	PROGRAM(TCP_DO_RCV, "fentry", tcp_v6_do_rcv)                           \
+	PROGRAM(TCP_DATA_QUEUE, "fentry", tcp_data_queue)                      \
+	PROGRAM(TCP_SOCKET_ENQUEUED, "fexit", tcp_queue_rcv)                   \
+	PROGRAM(TCP_SOCKET_READ, "fexit", tcp_recvmsg_locked)                  \
+	PROGRAM(TCP_SOCKET_READ, "fentry", tcp_recv_timestamp)                 \
+	PROGRAM(UDP_START, "fentry", udp_rcv)                                  \
+	PROGRAM(UDP_START, "fentry", udpv6_rcv)                                \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udp_queue_rcv_one_skb)                \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udpv6_queue_rcv_one_skb)              \
+	PROGRAM(UDP_SOCKET_ENQUEUED, "fexit", __udp_enqueue_schedule_skb)      \
+	PROGRAM(UDP_SOCKET_READ, "fentry", skb_consume_udp)
+
+/*
+ * SKIP(ID, name, lost, meaning): why a program run added no sample.
+ * lost = 1: a packet that should have been measured was not, users see it as
+ * "not measured". lost = 0: there was no packet to measure at this point.
+ */
+#define NETSTACKLAT_SKIPS(SKIP)                                                \
+	SKIP(NO_TIMESTAMP, "no-timestamp", 1,                                  \
+	     "the skb carries no receive timestamp")                           \
+	SKIP(TX_TIMESTAMP, "tx-timestamp", 1,                                  \
+	     "the stamp is a transmit time (TCP over loopback or veth)")       \
+	SKIP(CLOCK_NOT_READY, "clock-not-ready", 1,                            \
+	     "the clock offset was not known yet")                             \
+	SKIP(CLOCK_STEP, "clock-step", 1,                                      \
+	     "the wall clock was stepped between stamp and reading")           \
+	SKIP(NEGATIVE, "negative", 1,                                          \
+	     "the stamp lies in the future by more than the clock lag")        \
+	SKIP(OVER_RANGE, "over-range", 1, "more than 2^34 ns (17.2 s)")        \
+	SKIP(HOL_BLOCKED, "hol-blocked", 1,                                    \
+	     "read late because an earlier segment was missing")               \
+	SKIP(MPTCP, "mptcp", 1, "the stamp belongs to an MPTCP read")          \
+	SKIP(V4_MAPPED, "v4-mapped", 0,                                        \
+	     "IPv4 passing tcp_v6_do_rcv, recorded by tcp_v4_do_rcv")          \
+	SKIP(PEEK, "peek", 0, "MSG_PEEK: the data stays in the queue")         \
+	SKIP(NO_DATA, "no-data", 0, "the read returned no data")               \
+	SKIP(DROPPED, "dropped", 0, "the kernel refused to enqueue the skb")
+
+/* Limits. Buckets are right-inclusive, (lo, hi], and cover (0, 2^34] ns. */
+#define NETSTACKLAT_MAX_BITS 34
+#define NETSTACKLAT_MAX_SUB_BITS 6
+/* An accessor of the kernel clocks may lag another CPU by this much. */
+#define NETSTACKLAT_CLOCK_LAG_NS 10000
+/* In the drop-in a skip counter is found by hook << 8 | reason. */
+#define NETSTACKLAT_SKIP_STRIDE 256
+/* Connections whose out-of-order history is remembered at a time. */
+#define NETSTACKLAT_MAX_HOL_SOCKETS 8192
+
+#define NETSTACKLAT_CLOCK_VSYSCALL 0
+#define NETSTACKLAT_CLOCK_TAI 1
+
+#endif /* NETSTACKLAT_H */

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a hook does with a packet: record its age, or count why not. Each run
+ * of a program ends in exactly one of the two.
+ */
+#ifndef NETSTACKLAT_RECORD_BPF_H
+#define NETSTACKLAT_RECORD_BPF_H
+
+#include <bpf/bpf_endian.h>
+
+#include "clock.bpf.h"
+#include "compat.bpf.h"
+#include "histogram.bpf.h"
+#include "holblock.bpf.h"
+
+/* From the kernel's headers, which are not in BTF. */
+#define MSG_PEEK 2
+#define TCP_CMSG_TS 2
+#define ETH_P_IP 0x0800
+
+/*
+ * Why a latency in [1, MAX_NS] could not be computed; N_SKIPS: it is zero, but
+ * for the lag between the CPUs' clocks.
+ */
+static __noinline enum netstacklat_skip why_out_of_range(__u64 tstamp,
+							 __u64 now)
+{
+	__s64 latency = now - tstamp;
+
+	if (!tstamp)
+		return SKIP_NO_TIMESTAMP;
+	if (config.clock_source == NETSTACKLAT_CLOCK_TAI && !now)
+		return SKIP_CLOCK_STEP;
+	if (!clock.offs_real)
+		return SKIP_CLOCK_NOT_READY;
+	if (tstamp < clock.reject_before)
+		return SKIP_CLOCK_STEP;
+	if (latency > 0)
+		return SKIP_OVER_RANGE;
+	if (latency < -NETSTACKLAT_CLOCK_LAG_NS)
+		return SKIP_NEGATIVE;
+	return N_SKIPS;
+}
+
+/* Cheapest test first: one unsigned compare finds everything unusual. */
+static __always_inline int record_since(enum netstacklat_hook hook,
+					__u64 tstamp)
+{
+	__u64 now = clock_now();
+	__u64 below = now - tstamp - 1;
+	__u64 amount = below + 1;
+
+	if (below >= MAX_NS) {
+		enum netstacklat_skip reason = why_out_of_range(tstamp, now);
+
+		if (reason < N_SKIPS)
+			return skip(hook, reason);
+		below = amount = 0;
+	} else if (tstamp < clock.reject_before) {
+		return skip(hook, SKIP_CLOCK_STEP);
+	}
+	histogram_add(hook, below, amount);
+	return 0;
+}
+
+/*
+ * At IP a stamp may still be a transmit time: TCP over loopback and veth.
+ * Local delivery re-stamps such skbs, so this is the only place to see them,
+ * and they are counted here even when the hook itself is off.
+ */
+static __always_inline int record_ip(struct sk_buff *skb)
+{
+	if (skb_has_tx_stamp(skb))
+		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
+	if (!hook_enabled(HOOK_IP_START))
+		return 0;
+	return record_since(HOOK_IP_START, skb->tstamp);
+}
+
+static __always_inline int record_skb(enum netstacklat_hook hook,
+				      struct sk_buff *skb)
+{
+	return record_since(hook, skb->tstamp);
+}
+
+/*
+ * tcp_v6_do_rcv() hands IPv4 segments of dual-stack listeners on to
+ * tcp_v4_do_rcv(), whose program records them.
+ */
+static __always_inline int record_tcp_v6_do_rcv(struct sk_buff *skb)
+{
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return skip(HOOK_TCP_DO_RCV, SKIP_V4_MAPPED);
+	return record_since(HOOK_TCP_DO_RCV, skb->tstamp);
+}
+
+static __always_inline int record_tcp_read(struct sock *sk, __u64 tstamp)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (!tp)
+		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
+	if (tp->rcv_ooopack && read_hol_blocked(tp))
+		return skip(HOOK_TCP_SOCKET_READ, SKIP_HOL_BLOCKED);
+	return record_since(HOOK_TCP_SOCKET_READ, tstamp);
+}
+
+static __always_inline int
+record_tcp_recvmsg(struct sock *sk, int flags,
+		   struct scm_timestamping_internal *tss, int *cmsg_flags,
+		   int copied)
+{
+	int cmsg = 0;
+
+	if (copied <= 0)
+		return skip(HOOK_TCP_SOCKET_READ, SKIP_NO_DATA);
+	if (flags & MSG_PEEK)
+		return skip(HOOK_TCP_SOCKET_READ, SKIP_PEEK);
+	/* An int * is not typed enough for the verifier to follow. */
+	bpf_probe_read_kernel(&cmsg, sizeof(cmsg), cmsg_flags);
+	if (!(cmsg & TCP_CMSG_TS))
+		return skip(HOOK_TCP_SOCKET_READ, SKIP_NO_TIMESTAMP);
+	return record_tcp_read(sk, software_stamp(tss));
+}
+
+static __always_inline int record_udp_enqueued(struct sk_buff *skb, int error)
+{
+	if (error)
+		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_DROPPED);
+	return record_since(HOOK_UDP_SOCKET_ENQUEUED, skb->tstamp);
+}
+
+/* The kernel passes the negated length when the data stays in the queue. */
+static __always_inline int record_udp_read(struct sk_buff *skb, int len)
+{
+	if (len < 0)
+		return skip(HOOK_UDP_SOCKET_READ, SKIP_PEEK);
+	return record_since(HOOK_UDP_SOCKET_READ, skb->tstamp);
+}
+
+#endif /* NETSTACKLAT_RECORD_BPF_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The C side of netstacklat.h: enums, limits and the clock state. */
+#ifndef NETSTACKLAT_TYPES_BPF_H
+#define NETSTACKLAT_TYPES_BPF_H
+
+#include "netstacklat.h"
+
+#define HOOK_ENUM(id, ...) HOOK_##id,
+#define SKIP_ENUM(id, ...) SKIP_##id,
+
+enum netstacklat_hook { NETSTACKLAT_HOOKS(HOOK_ENUM) N_HOOKS };
+enum netstacklat_skip { NETSTACKLAT_SKIPS(SKIP_ENUM) N_SKIPS };
+
+/* Largest sample, and the number of buckets with 2^bits of them per octave. */
+#define MAX_NS (1ULL << NETSTACKLAT_MAX_BITS)
+#define N_BUCKETS(bits) ((NETSTACKLAT_MAX_BITS - (bits) + 1) << (bits))
+
+_Static_assert(N_BUCKETS(0) == 35, "ebpf_exporter reads exp2 buckets 0 to 34");
+_Static_assert(N_SKIPS <= NETSTACKLAT_SKIP_STRIDE, "a reason is one byte");
+
+/*
+ * The clock state, in .bss; written by one CPU at a time (the kernel's
+ * timekeeping lock, or the loader before attach), and only when it changes:
+ * every packet reads this cache line.
+ */
+struct netstacklat_clock {
+	/* CLOCK_REALTIME - CLOCK_MONOTONIC; 0 = not known yet */
+	__s64 offs_real;
+	/* stamps before this wall time may stem from before a step */
+	__u64 reject_before;
+	/* CLOCK_TAI - CLOCK_REALTIME */
+	__s64 tai_offset_ns;
+	/* how often offs_real has changed */
+	__u64 steps;
+	/* TAI path: CLOCK_TAI - CLOCK_MONOTONIC as the loader last knew it */
+	__s64 offs_tai;
+} __attribute__((aligned(64)));
+
+#endif /* NETSTACKLAT_TYPES_BPF_H */

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What was measured, as plain data: no kernel, no I/O, no formatting.
+
+pub mod histogram;
+pub mod hooks;
+pub mod quantile;
+pub mod skips;
+pub mod snapshot;
+pub(crate) mod wire;

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Quantiles of a histogram.
+
+use crate::model::histogram::Histogram;
+
+/// A quantile that reports show, in tenths of a percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantile(u32);
+
+/// What reports show.
+pub const REPORTED: [Quantile; 4] = [
+    Quantile(500),
+    Quantile(900),
+    Quantile(990),
+    Quantile(999),
+];
+
+/// Where a quantile lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Estimate {
+    /// The middle of the bucket that holds it, ns.
+    Ns(u64),
+    /// Above the histogram's range, 2^34 ns.
+    OverRange,
+}
+
+impl Quantile {
+    /// `p50`, `p99.9`: the name shown in every output.
+    pub fn name(self) -> String {
+        match self.0 % 10 {
+            0 => format!("p{}", self.0 / 10),
+            tenth => format!("p{}.{tenth}", self.0 / 10),
+        }
+    }
+
+    /// Samples below which a quantile q says nothing: 1/(1-q).
+    fn needs(self) -> u64 {
+        1000u64.div_ceil(u64::from(1000 - self.0))
+    }
+
+    /// The sample of rank ceil(q n) among `histogram` and `over_range` larger
+    /// samples, given as the middle of its bucket; `None` when n < 1/(1-q).
+    pub fn of(self, histogram: &Histogram, over_range: u64) -> Option<Estimate> {
+        let n = histogram.count() + over_range;
+        if n < self.needs() {
+            return None;
+        }
+        let rank = (u128::from(n) * u128::from(self.0)).div_ceil(1000);
+        let mut seen = 0u128;
+        for bucket in histogram.buckets() {
+            seen += u128::from(bucket.count);
+            if seen >= rank {
+                let half = (bucket.hi_ns - bucket.lo_ns).div_ceil(2);
+                return Some(Estimate::Ns(bucket.lo_ns + half));
+            }
+        }
+        Some(Estimate::OverRange)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::histogram::{MAX_NS, Resolution};
+
+    #[test]
+    fn too_few_samples_give_no_quantile() {
+        let mut histogram = Histogram::new(Resolution::FINE);
+        for n in 1..=1000u64 {
+            histogram.record(1000);
+            for (quantile, needed) in REPORTED.into_iter().zip([2, 10, 100, 1000]) {
+                assert_eq!(quantile.of(&histogram, 0).is_some(), n >= needed);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_field() {
+        let names = REPORTED.map(Quantile::name);
+        assert_eq!(names, ["p50", "p90", "p99", "p99.9"]);
+    }
+
+    #[test]
+    fn over_range_samples_have_the_highest_ranks() {
+        let mut histogram = Histogram::new(Resolution::FINE);
+        (0..95).for_each(|_| assert!(histogram.record(5)));
+        assert_eq!(REPORTED[1].of(&histogram, 5), Some(Estimate::Ns(5)));
+        assert_eq!(REPORTED[2].of(&histogram, 5), Some(Estimate::OverRange));
+    }
+
+    proptest! {
+        /// Against the definition: sort, and take the sample of rank ceil(qn).
+        #[test]
+        fn estimates_are_within_3_2_percent(
+            bits in prop::collection::vec((1..=MAX_NS, 0u32..34), 1..2000),
+        ) {
+            let mut samples: Vec<u64> = bits.iter().map(|(v, s)| (v >> s).max(1)).collect();
+            let mut histogram = Histogram::new(Resolution::FINE);
+            samples.iter().for_each(|&ns| assert!(histogram.record(ns)));
+            samples.sort_unstable();
+            for (quantile, q) in REPORTED.into_iter().zip([0.5, 0.9, 0.99, 0.999]) {
+                let Some(Estimate::Ns(estimate)) = quantile.of(&histogram, 0) else { continue };
+                let rank = (q * samples.len() as f64 - 1e-9).ceil() as usize;
+                let exact = samples[rank - 1] as f64;
+                let error = (estimate as f64 - exact).abs() / exact;
+                prop_assert!(error <= 0.032, "{} for {exact}, off by {error}", estimate);
+            }
+        }
+    }
+}

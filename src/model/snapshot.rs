@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Snapshots of all counters at one time, and the intervals between them.
+
+use std::time::SystemTime;
+
+use crate::model::histogram::{Histogram, Resolution};
+use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
+use crate::model::quantile::{Estimate, Quantile};
+use crate::model::skips::{SkipReason, Skips};
+
+/// What one hook has counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookStats {
+    /// The recorded latencies.
+    pub histogram: Histogram,
+    /// Program runs that recorded none, by reason.
+    pub skips: Skips,
+    /// Program runs that the kernel left out (`recursion_misses`).
+    pub missed: u64,
+}
+
+impl HookStats {
+    /// Nothing counted yet.
+    pub fn new(resolution: Resolution) -> HookStats {
+        HookStats {
+            histogram: Histogram::new(resolution),
+            skips: Skips::default(),
+            missed: 0,
+        }
+    }
+
+    /// A quantile over recorded and over-range samples.
+    pub fn quantile(&self, quantile: Quantile) -> Option<Estimate> {
+        quantile.of(&self.histogram, self.skips.get(SkipReason::OVER_RANGE))
+    }
+
+    /// Whether there is a latency to show, if only an over-range one.
+    pub fn has_samples(&self) -> bool {
+        self.histogram.count() > 0 || self.skips.get(SkipReason::OVER_RANGE) > 0
+    }
+
+    fn since(&self, earlier: &HookStats) -> HookStats {
+        HookStats {
+            histogram: self.histogram.since(&earlier.histogram),
+            skips: self.skips - earlier.skips,
+            missed: self.missed.saturating_sub(earlier.missed),
+        }
+    }
+}
+
+/// All counters since the start, at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// CLOCK_MONOTONIC, ns.
+    pub mono_ns: u64,
+    /// Wall-clock time.
+    pub wall: SystemTime,
+    /// How often the wall clock has been stepped.
+    pub clock_steps: u64,
+    /// The hooks that are on.
+    pub enabled: HookSet,
+    hooks: Vec<HookStats>,
+}
+
+/// What happened between two snapshots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// Wall-clock time of the earlier snapshot.
+    pub start: SystemTime,
+    /// Wall-clock time of the later snapshot.
+    pub end: SystemTime,
+    /// CLOCK_MONOTONIC between the two, ns.
+    pub duration_ns: u64,
+    /// Steps of the wall clock in between.
+    pub clock_steps: u64,
+    /// The hooks that are on.
+    pub enabled: HookSet,
+    hooks: Vec<HookStats>,
+}
+
+impl Snapshot {
+    /// A snapshot without a count.
+    pub fn empty(
+        resolution: Resolution,
+        enabled: HookSet,
+        mono_ns: u64,
+        wall: SystemTime,
+    ) -> Snapshot {
+        Snapshot {
+            mono_ns,
+            wall,
+            clock_steps: 0,
+            enabled,
+            hooks: vec![HookStats::new(resolution); HOOK_COUNT],
+        }
+    }
+
+    /// One hook's counters.
+    pub fn hook(&self, hook: Hook) -> &HookStats {
+        &self.hooks[hook.index()]
+    }
+
+    /// One hook's counters, to fill in.
+    pub fn hook_mut(&mut self, hook: Hook) -> &mut HookStats {
+        &mut self.hooks[hook.index()]
+    }
+
+    /// What was counted since `earlier`.
+    pub fn since(&self, earlier: &Snapshot) -> Interval {
+        let pairs = self.hooks.iter().zip(&earlier.hooks);
+        Interval {
+            start: earlier.wall,
+            end: self.wall,
+            duration_ns: self.mono_ns.saturating_sub(earlier.mono_ns),
+            clock_steps: self.clock_steps.saturating_sub(earlier.clock_steps),
+            enabled: self.enabled,
+            hooks: pairs.map(|(now, then)| now.since(then)).collect(),
+        }
+    }
+}
+
+impl Interval {
+    /// One hook's share of the interval.
+    pub fn hook(&self, hook: Hook) -> &HookStats {
+        &self.hooks[hook.index()]
+    }
+
+    /// The enabled hooks with what they counted, in path order.
+    pub fn hooks(&self) -> impl Iterator<Item = (Hook, &HookStats)> {
+        self.enabled.iter().map(|hook| (hook, self.hook(hook)))
+    }
+
+    /// Samples per second; 0 for an interval without length.
+    pub fn rate(&self, count: u64) -> f64 {
+        if self.duration_ns == 0 {
+            return 0.0;
+        }
+        count as f64 * 1e9 / self.duration_ns as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Sum of the intervals = total, whatever was counted when.
+        #[test]
+        fn intervals_add_up_to_the_total(
+            steps in prop::collection::vec(
+                prop::collection::vec((0..HOOK_COUNT, 1u64..1 << 34), 0..50), 1..8),
+        ) {
+            let empty = Snapshot::empty(Resolution::FINE, HookSet::ALL, 0, UNIX_EPOCH);
+            let mut snapshots = vec![empty];
+            for samples in steps {
+                let mut next = snapshots.last().unwrap().clone();
+                next.mono_ns += 1000;
+                for (index, ns) in samples {
+                    let stats = &mut next.hooks[index];
+                    stats.histogram.record(ns);
+                    stats.skips.add(SkipReason::NO_TIMESTAMP, ns % 3);
+                }
+                snapshots.push(next);
+            }
+            let total = snapshots.last().unwrap().since(&snapshots[0]);
+            for hook in Hook::all() {
+                let mut sum = HookStats::new(Resolution::FINE);
+                for pair in snapshots.windows(2) {
+                    let interval = pair[1].since(&pair[0]);
+                    sum.histogram.merge(&interval.hook(hook).histogram);
+                    sum.skips += &interval.hook(hook).skips;
+                }
+                prop_assert_eq!(&sum, total.hook(hook));
+            }
+        }
+    }
+}
