@@ -6,4 +6,9 @@
 //! the clock right, and shows the histograms. Data flows one way: BPF maps,
 //! [`capture`], [`model`], [`render`], stdout; [`commands`] tie them together.
 
+pub mod capture;
+pub mod cli;
+pub mod commands;
+pub mod event_loop;
 pub mod model;
+pub mod render;

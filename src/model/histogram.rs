@@ -151,7 +151,9 @@ impl Histogram {
         let counts = self.counts.iter().zip(&earlier.counts);
         Histogram {
             resolution: self.resolution,
-            counts: counts.map(|(now, then)| now.saturating_sub(*then)).collect(),
+            counts: counts
+                .map(|(now, then)| now.saturating_sub(*then))
+                .collect(),
             sum_ns: self.sum_ns.wrapping_sub(earlier.sum_ns),
         }
     }
@@ -219,9 +221,8 @@ mod tests {
     fn latencies() -> impl Strategy<Value = u64> {
         prop_oneof![
             (any::<u64>(), 0u32..64).prop_map(|(bits, shift)| bits >> shift),
-            (0u32..64, -2i64..=2).prop_map(|(exponent, off)| {
-                (1u64 << exponent).saturating_add_signed(off)
-            }),
+            (0u32..64, -2i64..=2)
+                .prop_map(|(exponent, off)| { (1u64 << exponent).saturating_add_signed(off) }),
         ]
     }
 

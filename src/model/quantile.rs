@@ -8,12 +8,7 @@ use crate::model::histogram::Histogram;
 pub struct Quantile(u32);
 
 /// What reports show.
-pub const REPORTED: [Quantile; 4] = [
-    Quantile(500),
-    Quantile(900),
-    Quantile(990),
-    Quantile(999),
-];
+pub const REPORTED: [Quantile; 4] = [Quantile(500), Quantile(900), Quantile(990), Quantile(999)];
 
 /// Where a quantile lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

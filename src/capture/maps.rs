@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! BPF maps to snapshots: each map is mapped into memory once and then read
+//! without system calls. All `unsafe` that concerns maps is here.
+
+use std::num::NonZeroUsize;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, Result};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::capture::preflight::Plan;
+use crate::capture::skeleton::Loaded;
+use crate::model::histogram::Resolution;
+use crate::model::hooks::{HOOK_COUNT, Hook};
+use crate::model::skips::{SKIP_COUNT, SkipReason};
+use crate::model::snapshot::Snapshot;
+
+/// u64 values in a cache line: slices of different CPUs share none.
+const LINE: usize = 8;
+
+/// Where things are in the maps: one slice per possible CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Slices in each map.
+    pub cpus: usize,
+    /// Entries from one CPU's slice of a histogram to the next.
+    pub histogram_stride: usize,
+    /// Entries from one CPU's slice of the skip counters to the next.
+    pub skip_stride: usize,
+}
+
+impl Layout {
+    /// The layout for `cpus` possible CPUs.
+    pub fn new(cpus: usize, resolution: Resolution) -> Layout {
+        Layout {
+            cpus,
+            histogram_stride: (resolution.buckets() + 1).next_multiple_of(LINE),
+            skip_stride: (HOOK_COUNT * SKIP_COUNT).next_multiple_of(LINE),
+        }
+    }
+
+    /// Entries of one histogram map.
+    pub fn histogram_entries(&self) -> usize {
+        self.cpus * self.histogram_stride
+    }
+
+    /// Entries of the map of skip counters.
+    pub fn skip_entries(&self) -> usize {
+        self.cpus * self.skip_stride
+    }
+}
+
+/// An array map of u64, mapped read-only.
+struct MappedArray {
+    address: NonNull<AtomicU64>,
+    entries: usize,
+}
+
+impl MappedArray {
+    fn map(fd: BorrowedFd<'_>, entries: usize) -> nix::Result<MappedArray> {
+        let bytes = NonZeroUsize::new(entries * size_of::<u64>()).ok_or(nix::Error::EINVAL)?;
+        // SAFETY: a fresh shared mapping at an address of the kernel's choice,
+        // which aliases no Rust object.
+        let address = unsafe {
+            mmap(
+                None,
+                bytes,
+                ProtFlags::PROT_READ,
+                MapFlags::MAP_SHARED,
+                fd,
+                0,
+            )?
+        };
+        Ok(MappedArray {
+            address: address.cast(),
+            entries,
+        })
+    }
+
+    fn values(&self, start: usize, count: usize) -> impl Iterator<Item = u64> {
+        assert!(start + count <= self.entries, "slice is within the map");
+        (start..start + count).map(|index| {
+            // SAFETY: index < entries, and the mapping lives as long as self.
+            // The kernel writes concurrently, hence an atomic load.
+            unsafe { self.address.add(index).as_ref() }.load(Ordering::Relaxed)
+        })
+    }
+}
+
+impl Drop for MappedArray {
+    fn drop(&mut self) {
+        // SAFETY: mapped by us with this length; no reference outlives self.
+        let unmapped = unsafe { munmap(self.address.cast(), self.entries * size_of::<u64>()) };
+        debug_assert!(unmapped.is_ok());
+    }
+}
+
+/// The counters of all hooks, mapped.
+pub struct Maps {
+    layout: Layout,
+    histograms: Vec<(Hook, MappedArray)>,
+    skips: MappedArray,
+}
+
+impl Maps {
+    /// Maps the histograms of the enabled hooks and the skip counters.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses a mapping; names the map.
+    pub fn map(loaded: &Loaded, plan: &Plan) -> Result<Maps> {
+        let layout = plan.layout;
+        let map = |name: &str, entries| {
+            MappedArray::map(loaded.map_fd(name)?, entries)
+                .with_context(|| format!("mapping BPF map {name} into memory"))
+        };
+        let histograms = plan.enabled().iter().map(|hook| {
+            let mapped = map(hook.map_name(), layout.histogram_entries())?;
+            Ok((hook, mapped))
+        });
+        Ok(Maps {
+            layout,
+            histograms: histograms.collect::<Result<_>>()?,
+            skips: map(skeleton_names::SKIPPED, layout.skip_entries())?,
+        })
+    }
+
+    /// Adds all CPUs' slices to `snapshot`, which holds zeros.
+    pub fn read(&self, snapshot: &mut Snapshot) {
+        let stride = self.layout.histogram_stride;
+        for (hook, map) in &self.histograms {
+            let histogram = &mut snapshot.hook_mut(*hook).histogram;
+            for cpu in 0..self.layout.cpus {
+                histogram.add_slice(map.values(cpu * stride, stride));
+            }
+        }
+        for cpu in 0..self.layout.cpus {
+            let slice = self
+                .skips
+                .values(cpu * self.layout.skip_stride, HOOK_COUNT * SKIP_COUNT);
+            let reasons = Hook::all().flat_map(|hook| SkipReason::all().map(move |r| (hook, r)));
+            for ((hook, reason), count) in reasons.zip(slice) {
+                snapshot.hook_mut(hook).skips.add(reason, count);
+            }
+        }
+    }
+}
+
+/// Names in the BPF object that are not a hook's.
+pub mod skeleton_names {
+    /// The map of skip counters.
+    pub const SKIPPED: &str = "netstack_skipped_total";
+    /// The program that publishes the clock offset.
+    pub const CLOCK_PROGRAM: &str = "nsl_update_vsyscall";
+    /// The kernel function that it attaches to.
+    pub const CLOCK_FUNCTION: &str = "update_vsyscall";
+}

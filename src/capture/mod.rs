@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The only wing that touches the kernel: start, snapshot, stop.
+//!
+//! [`preflight`] reads facts about this host and decides what to do with
+//! them; [`skeleton`] opens, configures, loads and attaches the BPF object;
+//! [`maps`] turns its maps into snapshots; [`clock`] and [`timestamping`] are
+//! the two things that the loader keeps in order while it runs.
+
+pub mod clock;
+pub mod maps;
+pub mod preflight;
+pub mod skeleton;
+pub mod timestamping;
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::capture::clock::Clock;
+use crate::capture::maps::Maps;
+use crate::capture::preflight::Plan;
+use crate::capture::skeleton::Loaded;
+use crate::capture::timestamping::StampingSocket;
+use crate::model::hooks::HookSet;
+use crate::model::snapshot::Snapshot;
+
+/// A running measurement. Nothing is pinned: programs, maps and stamping
+/// vanish with this value, or with the process.
+pub struct Capture {
+    // Dropped in this order: first the programs, then what they rely on.
+    loaded: Loaded,
+    maps: Maps,
+    clock: Clock,
+    _stamping: StampingSocket,
+    enabled: HookSet,
+    plan: Plan,
+}
+
+impl Capture {
+    /// Loads and attaches what `plan` says, and turns on RX timestamping for
+    /// the whole host.
+    ///
+    /// # Errors
+    ///
+    /// What was attempted, what the kernel said, and what to do about it.
+    pub fn start(mut plan: Plan) -> Result<Capture> {
+        let mut loaded = Loaded::load(&mut plan)?;
+        // Before attaching, so that most packets are stamped from the start.
+        let stamping = StampingSocket::open()?;
+        let clock = Clock::start(&mut loaded, &plan)?;
+        loaded.attach_hooks(&mut plan)?;
+        let maps = Maps::map(&loaded, &plan)?;
+        Ok(Capture {
+            loaded,
+            maps,
+            clock,
+            _stamping: stamping,
+            enabled: plan.enabled(),
+            plan,
+        })
+    }
+
+    /// What is attached, and what is not and why.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The clock, to watch for changes.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// CLOCK_TAI - CLOCK_REALTIME that is in use, in seconds.
+    pub fn tai_offset_s(&self) -> i64 {
+        self.clock.tai_offset_s(&self.loaded)
+    }
+
+    /// Takes over a change of the system clock (TAI path only).
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not tell its clock state.
+    pub fn clock_changed(&mut self) -> Result<()> {
+        self.clock.update(&self.loaded)
+    }
+
+    /// The snapshot that intervals and totals start from: nothing counted,
+    /// and the time now.
+    ///
+    /// # Errors
+    ///
+    /// If the clock cannot be read.
+    pub fn baseline(&self) -> Result<Snapshot> {
+        let mono = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
+        Ok(Snapshot::empty(
+            self.plan.resolution,
+            self.enabled,
+            mono.as_nanos() as u64,
+            SystemTime::now(),
+        ))
+    }
+
+    /// All counters since the start.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses information about a program.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let mut snapshot = self.baseline()?;
+        snapshot.clock_steps = self.clock.steps(&self.loaded);
+        self.maps.read(&mut snapshot);
+        for (hook, missed) in self.loaded.missed_runs()? {
+            snapshot.hook_mut(hook).missed += missed;
+        }
+        Ok(snapshot)
+    }
+}

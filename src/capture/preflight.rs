@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Facts about this host, and the decisions that follow from them.
+//!
+//! [`Facts::probe`] asks the host and decides nothing; [`decide`] decides and
+//! asks nothing, so that each decision can be tested without a kernel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use caps::{CapSet, Capability};
+use libbpf_rs::btf::{Btf, ReferencesType as _, types};
+
+use crate::capture::maps::{Layout, skeleton_names};
+use crate::model::histogram::Resolution;
+use crate::model::hooks::{Hook, HookSet, Program, programs};
+
+/// For tests only: kernel functions, separated by commas, to be treated as if
+/// this kernel did not have them.
+pub const HIDE_FUNCTIONS: &str = "NETSTACKLAT_TEST_HIDE";
+
+/// The oldest kernel that this is built and tested for.
+const OLDEST: (u32, u32) = (5, 10);
+/// Transmit times in `skb->tstamp` came with this kernel.
+const TX_STAMPS_SINCE: (u32, u32) = (5, 18);
+/// BPF trampolines passed on at most this many arguments before 6.6, and no
+/// supported kernel has a `tcp_recvmsg_locked` with more that is worth it.
+const TRAMPOLINE_ARGS: usize = 6;
+
+/// Where the programs get the clock offset from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockSource {
+    /// From the kernel itself, at every update of its clock.
+    UpdateVsyscall,
+    /// CLOCK_TAI less the TAI offset that the loader sets.
+    TaiOffset,
+}
+
+impl ClockSource {
+    /// The name shown in outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClockSource::UpdateVsyscall => "update_vsyscall",
+            ClockSource::TaiOffset => "tai-offset",
+        }
+    }
+}
+
+/// What the host offers.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub arch: String,
+    /// `uname -n`.
+    pub host: String,
+    /// CPUs that may ever be online.
+    pub possible_cpus: usize,
+    /// Effective capabilities of this process.
+    pub capabilities: BTreeSet<&'static str>,
+    /// The kernel's functions and features, or why they cannot be told.
+    pub btf: Result<BtfFacts, String>,
+}
+
+/// What the kernel's type information says.
+#[derive(Clone, Debug, Default)]
+pub struct BtfFacts {
+    /// Of the functions that matter here: how many parameters they have.
+    pub functions: BTreeMap<String, usize>,
+    /// Whether `bpf_ktime_get_tai_ns` exists (6.1).
+    pub tai_helper: bool,
+}
+
+const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
+const NEEDED: [(&str, Capability); 3] = [
+    ("CAP_BPF", Capability::CAP_BPF),
+    ("CAP_PERFMON", Capability::CAP_PERFMON),
+    ("CAP_SYS_ADMIN", Capability::CAP_SYS_ADMIN),
+];
+
+impl Facts {
+    /// Reads the facts; what is missing is a fact too.
+    ///
+    /// # Errors
+    ///
+    /// Only if uname(2) or the list of CPUs cannot be had.
+    pub fn probe() -> Result<Facts> {
+        let uname = nix::sys::utsname::uname().context("uname")?;
+        let effective = caps::read(None, CapSet::Effective).unwrap_or_default();
+        let held = NEEDED.iter().filter(|(_, cap)| effective.contains(cap));
+        let mut btf = BtfFacts::probe();
+        if let (Ok(btf), Ok(hidden)) = (&mut btf, std::env::var(HIDE_FUNCTIONS)) {
+            hidden.split(',').for_each(|name| {
+                btf.functions.remove(name);
+            });
+        }
+        Ok(Facts {
+            kernel: uname.release().to_string_lossy().into_owned(),
+            arch: uname.machine().to_string_lossy().into_owned(),
+            host: uname.nodename().to_string_lossy().into_owned(),
+            possible_cpus: libbpf_rs::num_possible_cpus()
+                .context("reading /sys/devices/system/cpu/possible: is /sys mounted?")?,
+            capabilities: held.map(|(name, _)| *name).collect(),
+            btf,
+        })
+    }
+
+    fn has(&self, capability: &str) -> bool {
+        self.capabilities.contains(capability)
+    }
+
+    /// Whether programs may be loaded and attached, as far as capabilities go.
+    pub fn privileged(&self) -> bool {
+        self.has("CAP_SYS_ADMIN") || (self.has("CAP_BPF") && self.has("CAP_PERFMON"))
+    }
+
+    /// `(major, minor)` of the running kernel.
+    fn version(&self) -> Option<(u32, u32)> {
+        let mut parts = self.kernel.split(|c: char| !c.is_ascii_digit());
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    }
+}
+
+impl BtfFacts {
+    fn probe() -> Result<BtfFacts, String> {
+        if !Path::new(VMLINUX_BTF).exists() {
+            return Err(format!("{VMLINUX_BTF} does not exist"));
+        }
+        let btf = Btf::from_vmlinux().map_err(|error| format!("{VMLINUX_BTF}: {error}"))?;
+        let wanted: BTreeSet<&str> = programs()
+            .map(|program| program.function)
+            .chain([skeleton_names::CLOCK_FUNCTION])
+            .collect();
+        let mut facts = BtfFacts::default();
+        for function in btf.type_by_kind::<types::Func<'_>>() {
+            let Some(name) = function.name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            if !wanted.contains(name) {
+                continue;
+            }
+            let prototype = btf.type_by_id::<types::FuncProto<'_>>(function.referenced_type_id());
+            let parameters = prototype.map_or(0, |prototype| prototype.len());
+            facts.functions.insert(name.to_owned(), parameters);
+        }
+        let helpers = btf.type_by_name::<types::Enum<'_>>("bpf_func_id");
+        facts.tai_helper = helpers.is_some_and(|helpers| {
+            helpers.iter().any(|helper| {
+                helper
+                    .name
+                    .is_some_and(|n| n == "BPF_FUNC_ktime_get_tai_ns")
+            })
+        });
+        Ok(facts)
+    }
+}
+
+/// What becomes of one hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The hook.
+    pub hook: Hook,
+    /// The kernel functions that it is measured at.
+    pub functions: Vec<&'static str>,
+    /// Functions of the hook that this kernel lacks, or refused.
+    pub missing: Vec<String>,
+    /// Whether the user asked for the hook.
+    pub wanted: bool,
+}
+
+impl Verdict {
+    /// Why the hook is off, or measures only a part; `None`: all is well.
+    pub fn reason(&self) -> Option<String> {
+        if !self.wanted {
+            Some("not selected".into())
+        } else if self.missing.is_empty() {
+            None
+        } else if self.functions.is_empty() {
+            Some(self.missing.join("; "))
+        } else {
+            Some(format!("only in part: {}", self.missing.join("; ")))
+        }
+    }
+}
+
+/// What to load and attach.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the clock offset comes from.
+    pub clock: ClockSource,
+    /// How fine the histograms are.
+    pub resolution: Resolution,
+    /// Where things are in the maps.
+    pub layout: Layout,
+    /// The programs to load; without the clock's.
+    pub programs: Vec<Program>,
+    /// One for each hook, in path order.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Plan {
+    /// The hooks that measure.
+    pub fn enabled(&self) -> HookSet {
+        let on = self
+            .verdicts
+            .iter()
+            .filter(|v| v.wanted && !v.functions.is_empty());
+        on.map(|verdict| verdict.hook).collect()
+    }
+
+    /// Takes a program out that the kernel refused.
+    pub fn refuse(&mut self, name: &str, why: &str) {
+        let Some(at) = self.programs.iter().position(|p| p.name == name) else {
+            return;
+        };
+        let program = self.programs.remove(at);
+        let verdict = &mut self.verdicts[program.hook.index()];
+        verdict.functions.retain(|f| *f != program.function);
+        verdict.missing.push(format!("{}: {why}", program.function));
+    }
+}
+
+/// Why this host cannot measure at all, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Decides what to load for the hooks that the user wants.
+///
+/// # Errors
+///
+/// A [`Refusal`] when nothing can be measured here.
+pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
+    let refuse = |text: String| Err(Refusal(text));
+    if facts.version().is_some_and(|version| version < OLDEST) {
+        return refuse(format!(
+            "kernel {} is too old: netstacklat needs Linux {}.{} or newer",
+            facts.kernel, OLDEST.0, OLDEST.1
+        ));
+    }
+    if !facts.privileged() {
+        let missing: Vec<_> = ["CAP_BPF", "CAP_PERFMON"]
+            .into_iter()
+            .filter(|capability| !facts.has(capability))
+            .collect();
+        return refuse(format!(
+            "missing {}: run as root (sudo netstacklat ...), or once: \
+             sudo setcap cap_bpf,cap_perfmon=ep /path/to/netstacklat",
+            missing.join(" and ")
+        ));
+    }
+    let btf = match &facts.btf {
+        Ok(btf) => btf,
+        Err(why) => {
+            return refuse(format!(
+                "no type information (BTF) of the running kernel: {why}. \
+                 It needs a kernel built with CONFIG_DEBUG_INFO_BTF=y (the distributions' are), \
+                 and /sys mounted"
+            ));
+        }
+    };
+    let clock = if btf.functions.contains_key(skeleton_names::CLOCK_FUNCTION) {
+        ClockSource::UpdateVsyscall
+    } else if btf.tai_helper {
+        ClockSource::TaiOffset
+    } else {
+        return refuse(format!(
+            "kernel {} has neither {} to attach to nor bpf_ktime_get_tai_ns (Linux 6.1): \
+             packet stamps cannot be compared with a clock",
+            facts.kernel,
+            skeleton_names::CLOCK_FUNCTION
+        ));
+    };
+    let verdicts: Vec<Verdict> = Hook::all()
+        .map(|hook| verdict(btf, hook, wanted.contains(hook)))
+        .collect();
+    if !verdicts.iter().any(|v| v.wanted && !v.functions.is_empty()) {
+        let reasons: Vec<_> = verdicts
+            .iter()
+            .filter(|v| v.wanted)
+            .flat_map(|v| v.missing.clone())
+            .collect();
+        return refuse(format!("nothing left to measure: {}", reasons.join("; ")));
+    }
+    let watch_tx = facts
+        .version()
+        .is_none_or(|version| version >= TX_STAMPS_SINCE)
+        && verdicts.iter().any(|v| v.wanted && v.hook.is_tcp());
+    let loads = |program: &Program| {
+        let verdict = &verdicts[program.hook.index()];
+        verdict.functions.contains(&program.function)
+            && (verdict.wanted || (program.hook == Hook::IP_START && watch_tx))
+    };
+    Ok(Plan {
+        clock,
+        resolution: Resolution::FINE,
+        layout: Layout::new(facts.possible_cpus, Resolution::FINE),
+        programs: programs().filter(loads).collect(),
+        verdicts,
+    })
+}
+
+/// Which of a hook's functions this kernel has.
+fn verdict(btf: &BtfFacts, hook: Hook, wanted: bool) -> Verdict {
+    let mut verdict = Verdict {
+        hook,
+        functions: Vec::new(),
+        missing: Vec::new(),
+        wanted,
+    };
+    // The read hook has a better and a fallback function: take one.
+    let (better, fallback) = ("tcp_recvmsg_locked", "tcp_recv_timestamp");
+    let better_fits = btf
+        .functions
+        .get(better)
+        .is_some_and(|&n| n <= TRAMPOLINE_ARGS);
+    for program in hook.programs() {
+        let exists = btf.functions.contains_key(program.function);
+        match program.function {
+            f if f == better && !better_fits && btf.functions.contains_key(fallback) => {}
+            f if f == fallback && better_fits => {}
+            f if f == fallback && !exists => {}
+            f if exists => verdict.functions.push(f),
+            f => verdict.missing.push(format!("{f} is not in this kernel")),
+        }
+    }
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        let mut btf = BtfFacts {
+            tai_helper: true,
+            ..BtfFacts::default()
+        };
+        for program in programs() {
+            btf.functions.insert(program.function.into(), 2);
+        }
+        btf.functions.insert("tcp_recvmsg_locked".into(), 6);
+        btf.functions.insert("update_vsyscall".into(), 1);
+        Facts {
+            kernel: "6.12.1-test".into(),
+            arch: "x86_64".into(),
+            host: "test".into(),
+            possible_cpus: 2,
+            capabilities: ["CAP_BPF", "CAP_PERFMON"].into(),
+            btf: Ok(btf),
+        }
+    }
+
+    fn without(function: &str) -> Facts {
+        let mut facts = facts();
+        facts.btf.as_mut().unwrap().functions.remove(function);
+        facts
+    }
+
+    fn functions(plan: &Plan) -> Vec<&str> {
+        plan.programs.iter().map(|p| p.function).collect()
+    }
+
+    #[test]
+    fn all_hooks_and_one_read_program_on_a_new_kernel() {
+        let plan = decide(&facts(), HookSet::ALL).unwrap();
+        assert_eq!(plan.enabled(), HookSet::ALL);
+        assert!(functions(&plan).contains(&"tcp_recvmsg_locked"));
+        assert!(!functions(&plan).contains(&"tcp_recv_timestamp"));
+        assert_eq!(plan.clock, ClockSource::UpdateVsyscall);
+        assert!(plan.verdicts.iter().all(|v| v.reason().is_none()));
+    }
+
+    #[test]
+    fn reads_fall_back_where_the_function_is_missing_or_has_7_parameters() {
+        let mut seven = facts();
+        let functions_of = |facts: &mut Facts| {
+            let functions = &mut facts.btf.as_mut().unwrap().functions;
+            functions.insert("tcp_recvmsg_locked".into(), 7);
+        };
+        functions_of(&mut seven);
+        for facts in [without("tcp_recvmsg_locked"), seven] {
+            let plan = decide(&facts, HookSet::ALL).unwrap();
+            assert!(functions(&plan).contains(&"tcp_recv_timestamp"));
+            assert!(!functions(&plan).contains(&"tcp_recvmsg_locked"));
+            assert!(plan.verdicts.iter().all(|v| v.reason().is_none()));
+        }
+    }
+
+    #[test]
+    fn a_missing_function_turns_its_hook_off_and_no_other() {
+        let plan = decide(&without("tcp_data_queue"), HookSet::ALL).unwrap();
+        let hook = Hook::find("tcp-data-queue").unwrap();
+        assert_eq!(plan.enabled(), HookSet::ALL.without(hook));
+        let reason = plan.verdicts[hook.index()].reason().unwrap();
+        assert!(reason.contains("tcp_data_queue is not in this kernel"));
+        let plan = decide(&without("tcp_v6_rcv"), HookSet::ALL).unwrap();
+        assert_eq!(plan.enabled(), HookSet::ALL);
+    }
+
+    #[test]
+    fn no_hook_left_is_a_refusal() {
+        let only: HookSet = Hook::find("udp-socket-read").into_iter().collect();
+        let refusal = decide(&without("skb_consume_udp"), only).unwrap_err();
+        assert!(refusal.0.contains("skb_consume_udp"));
+    }
+
+    #[test]
+    fn transmit_stamps_are_watched_for_tcp_hooks_from_5_18() {
+        let tcp: HookSet = Hook::find("tcp-start").into_iter().collect();
+        let udp: HookSet = Hook::find("udp-start").into_iter().collect();
+        assert!(functions(&decide(&facts(), tcp).unwrap()).contains(&"ip_rcv_core"));
+        assert!(!functions(&decide(&facts(), udp).unwrap()).contains(&"ip_rcv_core"));
+        let mut old = facts();
+        old.kernel = "5.10.0-8".into();
+        assert!(!functions(&decide(&old, tcp).unwrap()).contains(&"ip_rcv_core"));
+    }
+
+    #[test]
+    fn the_tai_path_needs_its_helper() {
+        let mut facts = without("update_vsyscall");
+        assert_eq!(
+            decide(&facts, HookSet::ALL).unwrap().clock,
+            ClockSource::TaiOffset
+        );
+        facts.btf.as_mut().unwrap().tai_helper = false;
+        assert!(decide(&facts, HookSet::ALL).unwrap_err().0.contains("6.1"));
+    }
+
+    #[test]
+    fn refusals_name_the_remedy() {
+        let mut unprivileged = facts();
+        unprivileged.capabilities.remove("CAP_PERFMON");
+        let text = decide(&unprivileged, HookSet::ALL).unwrap_err().0;
+        assert!(text.contains("missing CAP_PERFMON:") && text.contains("setcap"));
+        let mut old = facts();
+        old.kernel = "5.4.0".into();
+        assert!(decide(&old, HookSet::ALL).unwrap_err().0.contains("5.10"));
+        let mut blind = facts();
+        blind.btf = Err("gone".into());
+        let text = decide(&blind, HookSet::ALL).unwrap_err().0;
+        assert!(text.contains("CONFIG_DEBUG_INFO_BTF"));
+    }
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The BPF object: open, configure, load, attach. The only file that calls
+//! libbpf to do so.
+
+use std::cell::UnsafeCell;
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::sync::Mutex;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
+use libbpf_rs::{ErrorKind, Link, MapCore as _, MapType, PrintLevel, libbpf_sys};
+
+use crate::capture::clock::SharedClock;
+use crate::capture::maps::skeleton_names;
+use crate::capture::preflight::{ClockSource, Plan};
+use crate::model::hooks::{Hook, Program};
+use crate::model::wire;
+
+mod generated {
+    #![allow(clippy::all, clippy::undocumented_unsafe_blocks, unreachable_pub)]
+    include!(concat!(env!("OUT_DIR"), "/netstacklat.skel.rs"));
+}
+
+use generated::{NetstacklatSkel, NetstacklatSkelBuilder, OpenNetstacklatSkel};
+
+/// The clock state shared with the programs (`types.bpf.h`).
+pub type ClockState = generated::types::netstacklat_clock;
+
+/// What libbpf last said: shown when something fails, and only then.
+static LIBBPF_LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
+const LOG_LINES: usize = 200;
+
+fn keep_libbpf_log(_level: PrintLevel, message: String) {
+    if let Ok(mut log) = LIBBPF_LOG.lock() {
+        if log.len() == LOG_LINES {
+            log.remove(0);
+        }
+        log.push(message);
+    }
+}
+
+fn take_libbpf_log() -> Vec<String> {
+    let taken = LIBBPF_LOG.lock().map(|mut log| std::mem::take(&mut *log));
+    taken.unwrap_or_default()
+}
+
+/// The loaded object with its attached programs.
+pub struct Loaded {
+    // Links first: programs are detached before the object goes.
+    links: Vec<(Program, Link)>,
+    clock_link: Option<Link>,
+    clock: &'static UnsafeCell<ClockState>,
+    skel: NetstacklatSkel<'static>,
+}
+
+impl Loaded {
+    /// Loads what `plan` says. A program that this kernel does not take is
+    /// struck from the plan, and the rest loaded without it.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said to the load, and what to do about it.
+    pub fn load(plan: &mut Plan) -> Result<Loaded> {
+        libbpf_rs::set_print(Some((PrintLevel::Warn, keep_libbpf_log)));
+        let mut skel = loop {
+            take_libbpf_log();
+            let error = match open(plan)?.load() {
+                Ok(skel) => break skel,
+                Err(error) => error,
+            };
+            let log = take_libbpf_log();
+            // One failed program fails the object: leave it out, try again.
+            let culprit = log.iter().find_map(|line| refused_program(line));
+            let known = culprit.filter(|name| plan.programs.iter().any(|p| p.name == *name));
+            match known {
+                Some(name) if error.kind() != ErrorKind::PermissionDenied => {
+                    plan.refuse(name, &format!("the kernel refused the program ({error})"));
+                }
+                _ => return Err(explain_load(error, &log)),
+            }
+            if plan.enabled().is_empty() {
+                return Err(explain_load(error, &log));
+            }
+        };
+        let bss = skel
+            .maps
+            .bss_data
+            .take()
+            .context("the BPF object has no .bss")?;
+        Ok(Loaded {
+            links: Vec::new(),
+            clock_link: None,
+            clock: UnsafeCell::from_mut(&mut bss.netstacklat_clock),
+            skel,
+        })
+    }
+
+    /// Attaches the clock program.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    pub fn attach_clock(&mut self) -> Result<()> {
+        let link = self.attach(skeleton_names::CLOCK_PROGRAM);
+        self.clock_link = Some(link.with_context(|| {
+            format!(
+                "attaching to the kernel function {}",
+                skeleton_names::CLOCK_FUNCTION
+            )
+        })?);
+        Ok(())
+    }
+
+    /// Attaches the hooks. One that the kernel refuses is struck from `plan`.
+    ///
+    /// # Errors
+    ///
+    /// When no hook is left.
+    pub fn attach_hooks(&mut self, plan: &mut Plan) -> Result<()> {
+        for program in plan.programs.clone() {
+            match self.attach(program.name) {
+                Ok(link) => self.links.push((program, link)),
+                Err(error) => plan.refuse(program.name, &format!("did not attach: {error:#}")),
+            }
+        }
+        if plan.enabled().is_empty() {
+            let reasons = plan.verdicts.iter().filter_map(|verdict| verdict.reason());
+            bail!(
+                "no hook could be attached: {}{}",
+                reasons.collect::<Vec<_>>().join("; "),
+                if cfg!(target_arch = "aarch64") {
+                    " (arm64 kernels attach such programs from Linux 6.4 on)"
+                } else {
+                    ""
+                }
+            );
+        }
+        Ok(())
+    }
+
+    fn attach(&self, name: &str) -> Result<Link> {
+        let mut programs = self.skel.object().progs_mut();
+        let program = programs
+            .find(|program| program.name() == name)
+            .with_context(|| format!("the BPF object has no program {name}"))?;
+        Ok(program.attach_trace()?)
+    }
+
+    /// The clock state that the programs use.
+    pub fn clock(&self) -> SharedClock<'_> {
+        SharedClock(self.clock)
+    }
+
+    /// The descriptor of a map; libbpf owns it.
+    ///
+    /// # Errors
+    ///
+    /// If the object has no such map.
+    pub fn map_fd(&self, name: &str) -> Result<BorrowedFd<'_>> {
+        let map = self.skel.object().maps().find(|map| map.name() == name);
+        let map = map.with_context(|| format!("the BPF object has no map {name}"))?;
+        let fd = map.as_fd().as_raw_fd();
+        // SAFETY: the descriptor belongs to the object, which self keeps.
+        Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+
+    /// Runs that the kernel left out since the load, by hook: from Linux 5.12
+    /// on a program is not re-entered on one CPU. 0 on older kernels.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses information about a program.
+    pub fn missed_runs(&self) -> Result<BTreeMap<Hook, u64>> {
+        let mut missed = BTreeMap::new();
+        for (program, _) in &self.links {
+            *missed.entry(program.hook).or_default() += self.missed(program.name)?;
+        }
+        Ok(missed)
+    }
+
+    fn missed(&self, name: &str) -> Result<u64> {
+        let mut programs = self.skel.object().progs();
+        let program = programs
+            .find(|program| program.name() == name)
+            .with_context(|| format!("the BPF object has no program {name}"))?;
+        let mut info = libbpf_sys::bpf_prog_info::default();
+        let mut size = size_of_val(&info) as u32;
+        // SAFETY: info is plain data of the size given, and outlives the call.
+        let status = unsafe {
+            libbpf_sys::bpf_obj_get_info_by_fd(
+                program.as_fd().as_raw_fd(),
+                (&raw mut info).cast::<c_void>(),
+                &raw mut size,
+            )
+        };
+        if status < 0 {
+            let error = std::io::Error::from_raw_os_error(-status);
+            return Err(error).with_context(|| format!("reading the info of program {name}"));
+        }
+        Ok(info.recursion_misses)
+    }
+}
+
+/// Opens the object and sets everything that must be set before load.
+fn open(plan: &Plan) -> Result<OpenNetstacklatSkel<'static>> {
+    // libbpf-rs wants a place for its handle that outlives the skeleton; the
+    // pointer-sized box is left behind, once for each load of the process.
+    let storage = Box::leak(Box::new(MaybeUninit::uninit()));
+    let mut skel = NetstacklatSkelBuilder::default()
+        .open(storage)
+        .context("opening the BPF object")?;
+
+    let rodata = skel.maps.rodata_data.as_deref_mut();
+    let knobs = &mut rodata
+        .context("the BPF object has no .rodata")?
+        .netstacklat_config;
+    knobs.enabled_hooks = plan.enabled().bits();
+    knobs.sub_bits = plan.resolution.sub_bits();
+    knobs.histogram_stride = plan.layout.histogram_stride as u32;
+    knobs.skip_stride = plan.layout.skip_stride as u32;
+    knobs.clock_source = match plan.clock {
+        ClockSource::UpdateVsyscall => wire::CLOCK_VSYSCALL,
+        ClockSource::TaiOffset => wire::CLOCK_TAI,
+    };
+
+    let enabled = plan.enabled();
+    for mut map in skel.open_object_mut().maps_mut() {
+        let hook = Hook::all().find(|hook| map.name() == hook.map_name());
+        let entries = match hook {
+            // A disabled hook's map stays, as small as it can be.
+            Some(hook) if !enabled.contains(hook) => 1,
+            Some(_) => plan.layout.histogram_entries(),
+            None if map.name() == skeleton_names::SKIPPED => plan.layout.skip_entries(),
+            None => continue,
+        };
+        let name = map.name().to_string_lossy().into_owned();
+        map.set_type(MapType::Array)
+            .and_then(|()| map.set_map_flags(libbpf_sys::BPF_F_MMAPABLE))
+            .and_then(|()| map.set_max_entries(entries as u32))
+            .with_context(|| format!("setting the size of BPF map {name}"))?;
+    }
+    for mut program in skel.open_object_mut().progs_mut() {
+        let name = program.name();
+        let load = plan.programs.iter().any(|p| name == p.name)
+            || (name == skeleton_names::CLOCK_PROGRAM && plan.clock == ClockSource::UpdateVsyscall);
+        program.set_autoload(load);
+    }
+    Ok(skel)
+}
+
+/// The program that a line of libbpf's log says has failed to load.
+fn refused_program(line: &str) -> Option<&str> {
+    let rest = line.trim().strip_prefix("libbpf: prog '")?;
+    let (name, what) = rest.split_once("': ")?;
+    let failed =
+        what.starts_with("failed to load") || what.starts_with("failed to find kernel BTF");
+    failed.then_some(name)
+}
+
+/// What a failed load means for the user.
+fn explain_load(error: libbpf_rs::Error, log: &[String]) -> anyhow::Error {
+    let advice = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "the kernel refuses tracing programs although this process has the capabilities: \
+             a policy of this host (lockdown=confidentiality, an LSM, a sandbox or \
+             container runtime, or a hypervisor's kernel). \
+             Run it outside the container, or on a host whose policy allows BPF tracing"
+        }
+        ErrorKind::OutOfMemory => "not enough memory for the maps",
+        _ => "the kernel did not take the programs; please report this with the lines below",
+    };
+    let mut text = format!("loading the BPF programs failed: {error}: {advice}");
+    let tail = log.len().saturating_sub(12);
+    for line in log[tail..].iter().flat_map(|message| message.lines()) {
+        text.push_str("\n  ");
+        text.push_str(line.trim_end());
+    }
+    anyhow!(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refused_program;
+
+    #[test]
+    fn the_refused_program_is_read_from_libbpfs_log() {
+        let line =
+            "libbpf: prog 'nsl_udp_rcv': failed to find kernel BTF type ID of 'udp_rcv': -3\n";
+        assert_eq!(refused_program(line), Some("nsl_udp_rcv"));
+        assert_eq!(
+            refused_program("libbpf: prog 'nsl_tcp_v4_rcv': failed to load: -22\n"),
+            Some("nsl_tcp_v4_rcv")
+        );
+        assert_eq!(
+            refused_program("libbpf: prog 'x': BPF program load failed: EPERM"),
+            None
+        );
+        assert_eq!(refused_program("libbpf: failed to load object"), None);
+    }
+}

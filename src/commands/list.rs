@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! `-l`: the hooks with their meanings and kernel functions.
+
+use std::io::{self, Write};
+
+use crate::model::hooks::Hook;
+
+/// Writes the list; needs no privilege and asks the kernel nothing.
+///
+/// # Errors
+///
+/// If `out` cannot be written.
+pub fn run(out: &mut dyn Write) -> io::Result<()> {
+    let width = Hook::all().map(|hook| hook.name().len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for hook in Hook::all() {
+        text += &format!("{hook:width$}  {}\n", hook.meaning());
+        let functions: Vec<_> = hook
+            .programs()
+            .map(|program| format!("{} {}", program.attach, program.function))
+            .collect();
+        text += &format!("{:width$}    {}\n", "", functions.join(", "));
+    }
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

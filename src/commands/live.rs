@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The live view: a report per interval, the total at the end.
+
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::capture::Capture;
+use crate::capture::preflight::{Facts, Plan, decide};
+use crate::cli::{LiveArgs, When};
+use crate::event_loop::EventLoop;
+use crate::model::snapshot::{Interval, Snapshot};
+use crate::render::{
+    ClockInfo, HookVerdict, Json, Kind, Renderer, Report, RunInfo, Screen, Summary, Text, units,
+};
+
+/// Measures until it is told to stop, or until nobody reads the output.
+///
+/// # Errors
+///
+/// If nothing can be measured here, or the output cannot be written.
+pub fn run(args: &LiveArgs) -> Result<()> {
+    let facts = Facts::probe()?;
+    let plan = decide(&facts, args.hooks())?;
+    let capture = Capture::start(plan)?;
+    let info = run_info(&facts, &capture, args);
+    let mut reports = Reports::new(renderer(args), args.cumulative);
+    if !args.json {
+        eprint!("{}", greeting(&info, capture.plan(), args));
+    }
+    // Printed in full before `capture` is dropped: some kernels take seconds
+    // to detach.
+    match reports.until_the_end(&info, capture, args) {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        other => other,
+    }
+}
+
+/// Whoever read the output has gone: the normal end of `netstacklat | head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// What has been reported so far, and how.
+struct Reports {
+    renderer: Box<dyn Renderer>,
+    cumulative: bool,
+    seq: u64,
+    missed_intervals: u64,
+}
+
+impl Reports {
+    fn new(renderer: Box<dyn Renderer>, cumulative: bool) -> Reports {
+        Reports {
+            renderer,
+            cumulative,
+            seq: 0,
+            missed_intervals: 0,
+        }
+    }
+
+    fn until_the_end(
+        &mut self,
+        info: &RunInfo,
+        mut capture: Capture,
+        args: &LiveArgs,
+    ) -> Result<()> {
+        let first = capture.baseline()?;
+        let interval = args.interval();
+        let (duration, count) = limits(interval, args);
+        let mut events = EventLoop::new(interval, duration, capture.clock().timers())?;
+        self.write(|renderer, out| renderer.start(out, info))?;
+        let mut last = first.clone();
+        loop {
+            let event = events.wait()?;
+            if event.clock {
+                capture.clock_changed()?;
+            }
+            if event.output_closed {
+                return Ok(());
+            }
+            let now = if event.reports > 0 || event.stop || event.deadline {
+                capture.snapshot()?
+            } else {
+                continue;
+            };
+            let over = event.stop || event.deadline;
+            if event.reports > 0 {
+                self.interval(&first, &last, &now, event.reports - 1, false)?;
+            } else if interval.is_some() {
+                self.interval(&first, &last, &now, 0, true)?;
+            }
+            last = now;
+            if over || count.is_some_and(|count| self.seq >= count) {
+                return self.total(&first, &last, interval.is_none() && event.stop);
+            }
+        }
+    }
+
+    fn interval(
+        &mut self,
+        first: &Snapshot,
+        last: &Snapshot,
+        now: &Snapshot,
+        missed: u64,
+        partial: bool,
+    ) -> Result<()> {
+        self.seq += 1;
+        self.missed_intervals += missed;
+        let from = if self.cumulative { first } else { last };
+        self.report(Kind::Interval, &now.since(from), missed, partial)
+    }
+
+    fn total(&mut self, first: &Snapshot, last: &Snapshot, partial: bool) -> Result<()> {
+        self.report(
+            Kind::Total,
+            &last.since(first),
+            self.missed_intervals,
+            partial,
+        )
+    }
+
+    fn report(
+        &mut self,
+        kind: Kind,
+        interval: &Interval,
+        missed: u64,
+        partial: bool,
+    ) -> Result<()> {
+        let report = Report {
+            kind,
+            seq: self.seq,
+            partial,
+            missed_intervals: missed,
+            cumulative: self.cumulative,
+            interval,
+        };
+        self.write(|renderer, out| renderer.report(out, &report))
+    }
+
+    /// Every report is on its way before the next is waited for.
+    fn write(
+        &mut self,
+        render: impl FnOnce(&mut dyn Renderer, &mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        let mut out = io::stdout().lock();
+        render(self.renderer.as_mut(), &mut out)
+            .and_then(|()| out.flush())
+            .context("writing to standard output")
+    }
+}
+
+/// The end as a time or as a number of reports. A duration of whole intervals
+/// is counted, so that no sliver is left over as a partial report.
+fn limits(interval: Option<Duration>, args: &LiveArgs) -> (Option<Duration>, Option<u64>) {
+    let (Some(interval), Some(duration)) = (interval, args.duration) else {
+        return (args.duration, args.count);
+    };
+    let (whole, rest) = (
+        duration.as_nanos() / interval.as_nanos(),
+        duration.as_nanos() % interval.as_nanos(),
+    );
+    match u64::try_from(whole) {
+        Ok(whole) if rest == 0 => (None, Some(args.count.map_or(whole, |n| n.min(whole)))),
+        _ => (Some(duration), args.count),
+    }
+}
+
+fn renderer(args: &LiveArgs) -> Box<dyn Renderer> {
+    let screen = Screen::new(terminal_size().0, colour(args.color));
+    if args.json {
+        Box::new(Json::default())
+    } else if args.summary {
+        Box::new(Summary::new(screen))
+    } else {
+        Box::new(Text::new(screen))
+    }
+}
+
+/// The convention of <https://no-color.org>, and a terminal that can.
+fn colour(when: When) -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
+    }
+}
+
+/// Columns and rows of the terminal; 80 columns when there is none.
+fn terminal_size() -> (usize, Option<usize>) {
+    if !io::stdout().is_terminal() {
+        return (80, None);
+    }
+    match terminal_size::terminal_size() {
+        Some((columns, rows)) => (columns.0.into(), Some(rows.0.into())),
+        None => (80, None),
+    }
+}
+
+fn run_info(facts: &Facts, capture: &Capture, args: &LiveArgs) -> RunInfo {
+    let verdicts = capture.plan().verdicts.iter().map(|verdict| HookVerdict {
+        hook: verdict.hook,
+        functions: if verdict.wanted {
+            verdict.functions.clone()
+        } else {
+            Vec::new()
+        },
+        reason: verdict.reason(),
+    });
+    RunInfo {
+        version: concat!(env!("CARGO_PKG_VERSION"), env!("NETSTACKLAT_COMMIT")).into(),
+        host: facts.host.clone(),
+        kernel: facts.kernel.clone(),
+        arch: facts.arch.clone(),
+        possible_cpus: facts.possible_cpus,
+        interval: args.interval(),
+        resolution: capture.plan().resolution,
+        clock: ClockInfo {
+            source: capture.clock().source().name(),
+            tai_offset_s: capture.tai_offset_s(),
+        },
+        name: None,
+        hooks: verdicts.collect(),
+    }
+}
+
+/// Said once on standard error: what is on, what is not, and what comes next.
+fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
+    let on = plan.enabled().len();
+    let next = match (info.interval, args.duration) {
+        (Some(interval), _) => format!("a report every {}", human(interval)),
+        (None, Some(duration)) => format!("one report in {}", human(duration)),
+        (None, None) => "one report at the end".into(),
+    };
+    let mut text = format!(
+        "netstacklat: {on} hooks attached; RX timestamping is on for the whole host; \
+         clock from {}, TAI offset {} s; {next}.\n",
+        info.clock.source, info.clock.tai_offset_s
+    );
+    for verdict in plan.verdicts.iter().filter(|verdict| verdict.wanted) {
+        if let Some(reason) = verdict.reason() {
+            let what = if verdict.functions.is_empty() {
+                " is off"
+            } else {
+                ""
+            };
+            text += &format!("netstacklat: {}{what}: {reason}.\n", verdict.hook);
+        }
+    }
+    // A histogram takes a good ten rows.
+    let rows = terminal_size().1;
+    if !args.summary && rows.is_some_and(|rows| on * 10 > rows) {
+        text += "netstacklat: more hooks than fit a screen: --summary shows one line each, \
+                 -e selects.\n";
+    }
+    text
+}
+
+fn human(duration: Duration) -> String {
+    units::duration(duration.as_nanos().try_into().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        live: LiveArgs,
+    }
+
+    fn limits_of(line: &str) -> (Option<Duration>, Option<u64>) {
+        let words = std::iter::once("netstacklat").chain(line.split_whitespace());
+        let args = Line::try_parse_from(words).unwrap().live;
+        limits(args.interval(), &args)
+    }
+
+    #[test]
+    fn whole_intervals_are_counted_others_timed() {
+        let second = Duration::from_secs(1);
+        assert_eq!(limits_of("-r 1 --duration 3"), (None, Some(3)));
+        assert_eq!(limits_of("-r 1 --duration 3 --count 2"), (None, Some(2)));
+        assert_eq!(limits_of("-r 2 --duration 3"), (Some(3 * second), None));
+        assert_eq!(limits_of("--duration 3"), (Some(3 * second), None));
+        assert_eq!(limits_of("--count 3"), (None, Some(3)));
+        assert_eq!(limits_of(""), (None, None));
+    }
+}

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What a user can do, a file each. They tie the wings together and hold no
+//! logic of their own.
+
+pub mod list;
+pub mod live;

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Notes that close a report: what its numbers leave out, and why.
+
+use crate::model::hooks::Hook;
+use crate::model::skips::SkipReason;
+use crate::render::{Report, Screen, units};
+
+impl Screen {
+    /// Adds what a reader must know to trust the numbers: one note per thing
+    /// that happened, nothing when nothing did.
+    pub(super) fn notes(&self, page: &mut String, report: &Report) {
+        self.not_measured(page, report);
+        self.missed(page, report);
+        self.clock_steps(page, report);
+        self.transmit_stamps(page, report);
+    }
+
+    /// Hooks that should have measured packets and did not, largest reason
+    /// first. Packets that there was no reason to measure are not among them.
+    fn not_measured(&self, page: &mut String, report: &Report) {
+        for (hook, stats) in report.interval.hooks() {
+            let lost = stats.skips.lost();
+            if lost == 0 {
+                continue;
+            }
+            let met = stats.histogram.count() + lost;
+            let share = units::percentage(lost, met);
+            let mut reasons: Vec<_> = stats.skips.iter().filter(|(r, _)| r.is_loss()).collect();
+            reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+            let mut items = vec![
+                self.dim("not measured:"),
+                format!("{hook} {lost}"),
+                format!("of {met}"),
+                format!("({share}):"),
+            ];
+            items.extend(
+                reasons
+                    .iter()
+                    .map(|(r, count)| format!("{} {count}", r.name())),
+            );
+            self.flow(page, " ", items);
+        }
+    }
+
+    fn missed(&self, page: &mut String, report: &Report) {
+        let mut items = vec![self.dim("missed by the kernel (re-entered program):")];
+        for (hook, stats) in report.interval.hooks() {
+            if stats.missed > 0 {
+                items.push(format!("{hook} {}", stats.missed));
+            }
+        }
+        if items.len() > 1 {
+            self.flow(page, " ", items);
+        }
+    }
+
+    fn clock_steps(&self, page: &mut String, report: &Report) {
+        let times = match report.interval.clock_steps {
+            0 => return,
+            1 => "once".into(),
+            n => format!("{n} times"),
+        };
+        let when = match report.since_start() {
+            true => "since the start",
+            false => "in this interval",
+        };
+        let text = format!("the wall clock was stepped {times} {when}");
+        self.note(page, "clock:", &text);
+    }
+
+    /// Only `ip-start` can tell a transmit stamp: behind it such an skb has a
+    /// new stamp, from local delivery, and looks faster than it was.
+    fn transmit_stamps(&self, page: &mut String, report: &Report) {
+        let stamped = tx_stamped(report);
+        if stamped == 0 || !report.interval.enabled.iter().any(Hook::is_tcp) {
+            return;
+        }
+        let came = match stamped {
+            1 => "1 skb came".into(),
+            n => format!("{n} skbs came"),
+        };
+        let text = format!(
+            "{came} with a transmit time (TCP over loopback or veth): for these \
+             the tcp hooks measure from local delivery, not from the device"
+        );
+        self.note(page, "tx-stamped:", &text);
+    }
+
+    fn note(&self, page: &mut String, label: &str, text: &str) {
+        let label = self.dim(label);
+        let words = std::iter::once(label.as_str()).chain(text.split(' '));
+        self.flow(page, " ", words);
+    }
+}
+
+/// Transmit-stamped skbs seen at IP, whether or not that hook is on.
+pub(super) fn tx_stamped(report: &Report) -> u64 {
+    let stats = report.interval.hook(Hook::IP_START);
+    stats.skips.get(SkipReason::TX_TIMESTAMP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::testing::*;
+
+    fn notes(report: &Report) -> String {
+        let mut page = String::new();
+        Screen::new(80, false).utc().notes(&mut page, report);
+        page
+    }
+
+    #[test]
+    fn nothing_wrong_needs_no_note() {
+        let mut run = Run::new(&["udp-start", "udp-socket-read"]);
+        run.samples("udp-start", 5000, 10);
+        run.skips("udp-socket-read", SkipReason::find("peek"), 9);
+        assert_eq!(notes(&report(&run.interval())), "");
+    }
+
+    #[test]
+    fn packets_not_measured_are_counted_by_reason() {
+        let mut run = Run::new(&["tcp-start", "udp-start", "udp-socket-read"]);
+        run.samples("tcp-start", 5000, 788);
+        run.skips("tcp-start", SkipReason::NO_TIMESTAMP, 12);
+        run.skips("tcp-start", SkipReason::find("negative"), 200);
+        run.skips("udp-socket-read", SkipReason::find("peek"), 9);
+        run.skips("udp-start", SkipReason::NO_TIMESTAMP, 1);
+        let expected = "\
+not measured: tcp-start 212 of 1000 (21.2%): negative 200 no-timestamp 12
+not measured: udp-start 1 of 1 (100%): no-timestamp 1
+";
+        assert_eq!(notes(&report(&run.interval())), expected);
+    }
+
+    #[test]
+    fn missed_runs_and_clock_steps_are_told() {
+        let mut run = Run::new(&["tcp-start", "udp-start"]);
+        run.missed("udp-start", 3);
+        run.missed("tcp-start", 4);
+        run.end.clock_steps = 2;
+        let expected = "\
+missed by the kernel (re-entered program): tcp-start 4 udp-start 3
+clock: the wall clock was stepped 2 times in this interval
+";
+        assert_eq!(notes(&report(&run.interval())), expected);
+    }
+
+    #[test]
+    fn transmit_stamps_matter_to_tcp_only() {
+        let mut run = Run::new(&["tcp-start"]);
+        run.skips("ip-start", SkipReason::TX_TIMESTAMP, 1234);
+        let expected = "\
+tx-stamped: 1234 skbs came with a transmit time (TCP over loopback or veth): for
+  these the tcp hooks measure from local delivery, not from the device
+";
+        assert_eq!(notes(&report(&run.interval())), expected);
+        let mut run = Run::new(&["udp-start"]);
+        run.skips("ip-start", SkipReason::TX_TIMESTAMP, 1234);
+        assert_eq!(notes(&report(&run.interval())), "");
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Reports as a table with a line per hook.
+
+use std::io::{self, Write};
+
+use crate::model::hooks::Hook;
+use crate::model::quantile::REPORTED;
+use crate::model::snapshot::{HookStats, Interval};
+use crate::render::{Renderer, Report, RunInfo, Screen, units};
+
+/// One line per enabled hook, idle ones included, so that lines keep their
+/// places from report to report.
+///
+/// Where a screen is too narrow for all columns, the least telling are left
+/// out: the rate first, then the mean, p90 and p99.9.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    screen: Screen,
+    reported: bool,
+}
+
+const COLUMNS: usize = 4 + REPORTED.len();
+const TITLES: [&str; 4] = ["hook", "count", "rate/s", "mean"];
+/// Columns of figures as wide as figures get, lest they move between reports.
+const MIN_WIDTHS: [usize; COLUMNS] = [4, 10, 6, 6, 6, 6, 6, 6];
+/// Columns to leave out, by position, in this order.
+const DISPENSABLE: [usize; 4] = [2, 3, 5, 7];
+const GAP: &str = "  ";
+
+type Row = [String; COLUMNS];
+
+impl Summary {
+    /// Reports that look as `screen` says.
+    pub fn new(screen: Screen) -> Summary {
+        Summary {
+            screen,
+            reported: false,
+        }
+    }
+
+    fn table(&self, page: &mut String, interval: &Interval) {
+        let titles = titles();
+        let rows: Vec<Row> = interval
+            .hooks()
+            .map(|(hook, stats)| row(interval, hook, stats))
+            .collect();
+        let mut widths = MIN_WIDTHS;
+        for row in rows.iter().chain([&titles]) {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.len().max(*width);
+            }
+        }
+        let shown = columns(&widths, self.screen.width());
+        let line = |row: &Row| {
+            let cells = shown.iter().map(|&column| {
+                let (cell, width) = (&row[column], widths[column]);
+                match column {
+                    0 => format!("{cell:width$}"),
+                    _ => format!("{cell:>width$}"),
+                }
+            });
+            cells.collect::<Vec<_>>().join(GAP)
+        };
+        *page += &self.screen.dim(&line(&titles));
+        page.push('\n');
+        for row in &rows {
+            *page += &line(row);
+            page.push('\n');
+        }
+    }
+}
+
+impl Renderer for Summary {
+    /// Writes nothing: a run says on stderr what it is.
+    fn start(&mut self, _out: &mut dyn Write, _run: &RunInfo) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn report(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()> {
+        let mut page = String::new();
+        if std::mem::replace(&mut self.reported, true) {
+            page.push('\n');
+        }
+        self.screen.header(&mut page, report);
+        self.table(&mut page, report.interval);
+        self.screen.notes(&mut page, report);
+        out.write_all(page.as_bytes())
+    }
+}
+
+fn titles() -> Row {
+    let quantiles = REPORTED.into_iter().map(|quantile| quantile.name());
+    let mut titles = TITLES.into_iter().map(String::from).chain(quantiles);
+    std::array::from_fn(|_| titles.next().unwrap_or_default())
+}
+
+fn row(interval: &Interval, hook: Hook, stats: &HookStats) -> Row {
+    let count = stats.histogram.count();
+    let [p50, p90, p99, p999] = REPORTED.map(|quantile| units::estimate(stats.quantile(quantile)));
+    [
+        hook.name().into(),
+        count.to_string(),
+        units::rate(interval.rate(count)),
+        units::optional(stats.histogram.mean_ns()),
+        p50,
+        p90,
+        p99,
+        p999,
+    ]
+}
+
+/// The columns that fit.
+fn columns(widths: &[usize; COLUMNS], available: usize) -> Vec<usize> {
+    let mut shown: Vec<usize> = (0..COLUMNS).collect();
+    for dispensable in DISPENSABLE {
+        let needed: usize = shown.iter().map(|&column| widths[column]).sum();
+        if needed + GAP.len() * (shown.len() - 1) <= available {
+            break;
+        }
+        shown.retain(|&column| column != dispensable);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::skips::SkipReason;
+    use crate::render::testing::*;
+
+    fn shown(report: &Report, width: usize) -> String {
+        rendered(Summary::new(Screen::new(width, false).utc()), report)
+    }
+
+    /// 2000 samples of 3000 ns, 10 of 20 us, 5 over range, and 2 unstamped;
+    /// and one of 5 us.
+    fn run() -> Run {
+        let mut run = Run::new(&["tcp-start", "udp-queue-rcv", "udp-socket-enqueued"]);
+        run.samples("tcp-start", 3000, 2000);
+        run.samples("tcp-start", 20_000, 10);
+        run.samples_over_range("tcp-start", 5);
+        run.skips("tcp-start", SkipReason::NO_TIMESTAMP, 2);
+        run.samples("udp-queue-rcv", 5000, 1);
+        run
+    }
+
+    #[test]
+    fn every_enabled_hook_has_a_line() {
+        // Mean (6000000 + 200000) / 2010 = 3084 ns. Rank 2013 of 2015 (p99.9)
+        // is over range. Lost: 7 of 2017, 0.347 %.
+        let expected = "\
+2026-11-21 10:17:03 UTC  10.0s
+hook                      count  rate/s    mean     p50     p90     p99   p99.9
+tcp-start                  2010     201  3.08us  3.01us  3.01us  3.01us  >17.2s
+udp-queue-rcv                 1    0.10  5.00us       -       -       -       -
+udp-socket-enqueued           0       0       -       -       -       -       -
+not measured: tcp-start 7 of 2017 (0.35%): over-range 5 no-timestamp 2
+";
+        assert_eq!(shown(&report(&run().interval()), 80), expected);
+    }
+
+    #[test]
+    fn a_narrow_screen_leaves_out_the_rate_then_the_mean() {
+        let titles = |width| {
+            let page = shown(&report(&run().interval()), width);
+            let line = page.lines().nth(1).unwrap().to_string();
+            line.split_whitespace()
+                .map(String::from)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(titles(79).len(), COLUMNS);
+        let without_rate = ["hook", "count", "mean", "p50", "p90", "p99", "p99.9"];
+        assert_eq!(titles(78), without_rate);
+        assert_eq!(titles(71), without_rate);
+        assert_eq!(titles(70), ["hook", "count", "p50", "p90", "p99", "p99.9"]);
+        assert_eq!(titles(60), ["hook", "count", "p50", "p99", "p99.9"]);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_fit_whatever_was_counted(run in runs(), width in 60usize..=200) {
+            let interval = run.interval();
+            assert_fits(&shown(&run.report(&interval), width), width);
+        }
+    }
+}

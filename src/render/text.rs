@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Reports as a histogram per hook, for reading on a screen.
+
+use std::io::{self, Write};
+
+use crate::model::histogram::{Bucket, MAX_NS, Resolution};
+use crate::model::hooks::Hook;
+use crate::model::quantile::REPORTED;
+use crate::model::skips::SkipReason;
+use crate::model::snapshot::{HookStats, Interval};
+use crate::render::{Renderer, Report, RunInfo, Screen, units};
+
+/// A histogram and percentiles for each hook that has samples.
+///
+/// Rows are powers of two whatever the resolution, so that rows of different
+/// intervals line up; percentiles are of the full resolution.
+#[derive(Clone, Debug)]
+pub struct Text {
+    screen: Screen,
+    reported: bool,
+}
+
+impl Text {
+    /// Reports that look as `screen` says.
+    pub fn new(screen: Screen) -> Text {
+        Text {
+            screen,
+            reported: false,
+        }
+    }
+
+    fn hook(&self, page: &mut String, interval: &Interval, hook: Hook, stats: &HookStats) {
+        let title = format!("{}:", hook.name());
+        let title = self.screen.bold(&title);
+        let words = std::iter::once(title.as_str()).chain(hook.meaning().split(' '));
+        self.screen.flow(page, " ", words);
+        self.rows(page, stats);
+        self.footer(page, interval, stats);
+    }
+
+    fn rows(&self, page: &mut String, stats: &HookStats) {
+        // The widest label: two bounds of six columns.
+        const LABEL: usize = "(1.02us, 2.05us]".len();
+        const MIN_COUNT: usize = 12;
+        let over_range = stats.skips.get(SkipReason::OVER_RANGE);
+        let rows = rows(stats);
+        let largest = rows.iter().map(|row| row.count).max().unwrap_or(0);
+        let digits = largest.max(over_range).to_string().len().max(MIN_COUNT);
+        let bar_columns = self.screen.width() - LABEL - digits - " ||".len();
+        for row in &rows {
+            let label = self.screen.dim(&format!("{:LABEL$}", units::bounds(row)));
+            let bar = "@".repeat(bar_length(row.count, largest, bar_columns));
+            let count = row.count;
+            *page += &format!("{label}{count:>digits$} |{bar:bar_columns$}|\n");
+        }
+        if over_range > 0 {
+            let label = format!("({}, ...)", units::duration(MAX_NS));
+            let label = self.screen.dim(&format!("{label:LABEL$}"));
+            let full = "over-range: only in the quantiles";
+            let remark = match full.len() <= bar_columns {
+                true => full,
+                false => "over-range",
+            };
+            *page += &format!("{label}{over_range:>digits$} |{remark}\n");
+        }
+    }
+
+    fn footer(&self, page: &mut String, interval: &Interval, stats: &HookStats) {
+        let dim = |label: &str| self.screen.dim(label);
+        let count = stats.histogram.count();
+        let max = match stats.histogram.max_le_ns() {
+            _ if stats.skips.get(SkipReason::OVER_RANGE) > 0 => units::over_range(),
+            Some(ns) => format!("<={}", units::duration(ns)),
+            None => units::NONE.into(),
+        };
+        let mean = units::optional(stats.histogram.mean_ns());
+        let items = [
+            format!("{} {count}", dim("count")),
+            format!("{}/s", units::rate(interval.rate(count))),
+            format!("{} {mean}", dim("mean")),
+            format!("{} {max}", dim("max")),
+        ];
+        self.screen.flow(page, "  ", items);
+        let quantiles = REPORTED.map(|quantile| {
+            let shown = units::estimate(stats.quantile(quantile));
+            format!("{} {shown}", dim(&quantile.name()))
+        });
+        self.screen.flow(page, "  ", quantiles);
+    }
+
+    fn idle(&self, page: &mut String, interval: &Interval) {
+        let mut items = vec![self.screen.dim("idle:")];
+        let idle = interval.hooks().filter(|(_, stats)| !stats.has_samples());
+        items.extend(idle.map(|(hook, _)| hook.name().into()));
+        if items.len() > 1 {
+            self.screen.flow(page, " ", items);
+        }
+    }
+}
+
+impl Renderer for Text {
+    /// Writes nothing: a run says on stderr what it is.
+    fn start(&mut self, _out: &mut dyn Write, _run: &RunInfo) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn report(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()> {
+        let mut page = String::new();
+        if std::mem::replace(&mut self.reported, true) {
+            page.push('\n');
+        }
+        self.screen.header(&mut page, report);
+        page.push('\n');
+        for (hook, stats) in report.interval.hooks() {
+            if stats.has_samples() {
+                self.hook(&mut page, report.interval, hook, stats);
+                page.push('\n');
+            }
+        }
+        self.idle(&mut page, report.interval);
+        self.screen.notes(&mut page, report);
+        // With no note to follow, the gap below the last hook has no purpose.
+        let end = page.trim_end().len();
+        page.truncate(end);
+        page.push('\n');
+        out.write_all(page.as_bytes())
+    }
+}
+
+/// The powers of two from the lowest to the highest that hold samples, with
+/// the empty ones between them.
+fn rows(stats: &HookStats) -> Vec<Bucket> {
+    let mut rows: Vec<Bucket> = Vec::new();
+    for bucket in stats.histogram.to_log2().buckets() {
+        while let Some(last) = rows.last().filter(|last| last.hi_ns < bucket.lo_ns) {
+            let index = Resolution::LOG2.index(last.hi_ns).unwrap_or(0) + 1;
+            let (lo_ns, hi_ns) = Resolution::LOG2.bounds(index);
+            rows.push(Bucket {
+                lo_ns,
+                hi_ns,
+                count: 0,
+            });
+        }
+        rows.push(bucket);
+    }
+    rows
+}
+
+/// `columns` for the largest count, in proportion for the others.
+fn bar_length(count: u64, largest: u64, columns: usize) -> usize {
+    let (count, largest) = (u128::from(count), u128::from(largest.max(1)));
+    ((count * columns as u128 + largest / 2) / largest) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::render::Kind;
+    use crate::render::testing::*;
+
+    fn shown(report: &Report) -> String {
+        rendered(Text::new(Screen::new(80, false).utc()), report)
+    }
+
+    #[test]
+    fn a_hook_shows_its_rows_and_figures() {
+        // 6 of 1.5 us, 60 of 3 us, 30 of 5 us, none to 16.4 us, 4 of 20 us.
+        let mut run = Run::new(&["tcp-start", "ip-start", "tcp-do-rcv"]);
+        for (ns, count) in [(1500, 6), (3000, 60), (5000, 30), (20_000, 4)] {
+            run.samples("tcp-start", ns, count);
+        }
+        let interval = run.interval();
+        // Mean: (9000 + 180000 + 150000 + 80000) / 100 = 4190 ns. Buckets of
+        // 3000: 128 ns wide from 2944, middle 3008; 5000: 256 from 4864, 4992;
+        // 20000: 1024 from 19456, 19968, and no
+        // sample above 20480. Rank 50 lies in the first, 90 in the
+        // second, 99 in the third. Largest row 60: 30 is half of 49, rounded
+        // up; 6 a tenth, 4.9; 4 is 3.27.
+        let bar = |n: usize| format!("|{:49}|", "@".repeat(n));
+        let expected = format!(
+            "\
+2026-11-21 10:17:03 UTC  10.0s
+
+tcp-start: past routing and netfilter, at TCP
+(1.02us, 2.05us]           6 {}
+(2.05us, 4.10us]          60 {}
+(4.10us, 8.19us]          30 {}
+(8.19us, 16.4us]           0 {}
+(16.4us, 32.8us]           4 {}
+count 100  10.0/s  mean 4.19us  max <=20.5us
+p50 3.01us  p90 4.99us  p99 20.0us  p99.9 -
+
+idle: ip-start tcp-do-rcv
+",
+            bar(5),
+            bar(49),
+            bar(25),
+            bar(0),
+            bar(3)
+        );
+        assert_eq!(shown(&report(&interval)), expected);
+    }
+
+    #[test]
+    fn over_range_samples_have_a_row_of_their_own() {
+        let mut run = Run::new(&["udp-start"]);
+        run.samples_over_range("udp-start", 3);
+        let expected = "\
+2026-11-21 10:17:03 UTC  10.0s
+
+udp-start: past routing and netfilter, at UDP
+(17.2s, ...)               3 |over-range: only in the quantiles
+count 0  0/s  mean -  max >17.2s
+p50 >17.2s  p90 -  p99 -  p99.9 -
+
+not measured: udp-start 3 of 3 (100%): over-range 3
+";
+        assert_eq!(shown(&report(&run.interval())), expected);
+    }
+
+    #[test]
+    fn an_idle_report_is_three_lines() {
+        let run = Run::new(&["udp-start", "udp-queue-rcv"]);
+        let expected = "2026-11-21 10:17:03 UTC  10.0s\n\nidle: udp-start udp-queue-rcv\n";
+        assert_eq!(shown(&report(&run.interval())), expected);
+    }
+
+    #[test]
+    fn reports_are_a_blank_line_apart() {
+        let interval = Run::new(&["udp-start"]).interval();
+        let total = Report {
+            kind: Kind::Total,
+            ..report(&interval)
+        };
+        let mut text = Text::new(Screen::new(80, false).utc());
+        let mut out = Vec::new();
+        text.report(&mut out, &report(&interval)).unwrap();
+        text.report(&mut out, &total).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("idle: udp-start\n\ntotal  10.0s  "), "{out}");
+    }
+
+    #[test]
+    fn colour_adds_escape_codes_and_nothing_else() {
+        let mut run = Run::new(&["tcp-start", "udp-start", "tcp-socket-enqueued"]);
+        run.samples("tcp-start", 5000, 12);
+        run.skips("tcp-start", SkipReason::NO_TIMESTAMP, 3);
+        let interval = run.interval();
+        let plain = shown(&report(&interval));
+        let coloured = rendered(Text::new(Screen::new(80, true).utc()), &report(&interval));
+        assert!(!plain.contains('\x1b'));
+        assert!(coloured.contains("\x1b[1mtcp-start:\x1b[0m past"));
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_fit_whatever_was_counted(run in runs(), width in 60usize..=200) {
+            let interval = run.interval();
+            let text = Text::new(Screen::new(width, false).utc());
+            assert_fits(&rendered(text, &run.report(&interval)), width);
+        }
+
+        /// The bars' counts are the histogram's, and no row is missing.
+        #[test]
+        fn rows_hold_every_sample(run in runs()) {
+            let interval = run.interval();
+            for (_, stats) in interval.hooks() {
+                let rows = rows(stats);
+                let sum: u64 = rows.iter().map(|row| row.count).sum();
+                prop_assert_eq!(sum, stats.histogram.count());
+                for pair in rows.windows(2) {
+                    prop_assert_eq!(pair[0].hi_ns, pair[1].lo_ns);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Numbers as people read them: three significant digits and a unit.
+
+use crate::model::histogram::{Bucket, MAX_NS};
+use crate::model::quantile::Estimate;
+
+/// Shown where there is no number to show.
+pub const NONE: &str = "-";
+
+/// A duration, given in ns: `0ns`, `999ns`, `4.10us`, `17.2s`, `86400s`.
+///
+/// Rounded half up, in integers: 9995 ns is 9.995 us is `10.0us`.
+pub fn duration(ns: u64) -> String {
+    if ns < 1000 {
+        return format!("{ns}ns");
+    }
+    let ns = u128::from(ns);
+    for (unit, one) in [("us", 1_000u128), ("ms", 1_000_000), ("s", 1_000_000_000)] {
+        for (decimals, scale) in [(2, 100), (1, 10), (0, 1)] {
+            let scaled = (ns * scale + one / 2) / one;
+            if scaled < 1000 {
+                return format!("{:.decimals$}{unit}", scaled as f64 / scale as f64);
+            }
+        }
+    }
+    format!("{}s", (ns + 500_000_000) / 1_000_000_000)
+}
+
+/// A duration or `-`.
+pub fn optional(ns: Option<u64>) -> String {
+    ns.map_or_else(|| NONE.into(), duration)
+}
+
+/// A quantile: `4.89us`, `>17.2s` above the histogram's range, or `-`.
+pub fn estimate(estimate: Option<Estimate>) -> String {
+    match estimate {
+        None => NONE.into(),
+        Some(Estimate::Ns(ns)) => duration(ns),
+        Some(Estimate::OverRange) => over_range(),
+    }
+}
+
+/// A latency of which is only known that the histogram does not reach it.
+pub fn over_range() -> String {
+    format!(">{}", duration(MAX_NS))
+}
+
+/// The bounds of a bucket: `(1.02us, 2.05us]`.
+pub fn bounds(bucket: &Bucket) -> String {
+    format!("({}, {}]", duration(bucket.lo_ns), duration(bucket.hi_ns))
+}
+
+/// A number per second, without the `/s`: `0`, `<0.01`, `6.60`, `43.4k`.
+pub fn rate(per_second: f64) -> String {
+    if per_second <= 0.0 {
+        return "0".into();
+    }
+    if per_second < 0.01 {
+        return "<0.01".into();
+    }
+    for (suffix, one) in [("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)] {
+        for (decimals, scale) in [(2, 100.0), (1, 10.0), (0, 1.0)] {
+            let scaled = (per_second / one * scale).round();
+            if scaled < 1000.0 {
+                return format!("{:.decimals$}{suffix}", scaled / scale);
+            }
+        }
+    }
+    format!("{per_second:.2e}")
+}
+
+/// A part of a whole: `0%`, `<0.01%`, `0.05%`, `12.3%`, `>99.9%`, `100%`.
+///
+/// Only none is `0%` and only all is `100%`. A whole of 0 has no parts: `-`.
+pub fn percentage(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return NONE.into();
+    }
+    if part == 0 || part >= whole {
+        return if part == 0 { "0%" } else { "100%" }.into();
+    }
+    let percent = part as f64 * 100.0 / whole as f64;
+    if percent < 0.01 {
+        "<0.01%".into()
+    } else if percent < 9.995 {
+        format!("{percent:.2}%")
+    } else if percent < 99.95 {
+        format!("{percent:.1}%")
+    } else {
+        ">99.9%".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_have_three_digits() {
+        for (ns, shown) in [
+            (0, "0ns"),
+            (1, "1ns"),
+            (999, "999ns"),
+            (1000, "1.00us"),
+            (1004, "1.00us"),
+            (1005, "1.01us"),
+            (4096, "4.10us"),
+            (9994, "9.99us"),
+            (9995, "10.0us"),
+            (99_949, "99.9us"),
+            (99_950, "100us"),
+            (999_499, "999us"),
+            (999_500, "1.00ms"),
+            (262_144, "262us"),
+            (999_499_999, "999ms"),
+            (999_500_000, "1.00s"),
+            (10_000_012_345, "10.0s"),
+            (MAX_NS, "17.2s"),
+            (35_200_000_000, "35.2s"),
+            (999_499_999_999, "999s"),
+            (999_500_000_000, "1000s"),
+            (86_400_000_000_000, "86400s"),
+            (u64::MAX, "18446744074s"),
+        ] {
+            assert_eq!(duration(ns), shown, "{ns} ns");
+        }
+    }
+
+    #[test]
+    fn quantiles_say_when_they_are_unknown_or_out_of_range() {
+        assert_eq!(estimate(None), "-");
+        assert_eq!(estimate(Some(Estimate::Ns(4890))), "4.89us");
+        assert_eq!(estimate(Some(Estimate::OverRange)), ">17.2s");
+        assert_eq!(optional(None), "-");
+    }
+
+    #[test]
+    fn bounds_show_which_end_is_included() {
+        let bucket = |lo_ns, hi_ns| Bucket {
+            lo_ns,
+            hi_ns,
+            count: 1,
+        };
+        assert_eq!(bounds(&bucket(0, 1)), "(0ns, 1ns]");
+        assert_eq!(bounds(&bucket(512, 1024)), "(512ns, 1.02us]");
+        assert_eq!(bounds(&bucket(MAX_NS / 2, MAX_NS)), "(8.59s, 17.2s]");
+    }
+
+    #[test]
+    fn rates_have_three_digits() {
+        for (per_second, shown) in [
+            (0.0, "0"),
+            (0.001, "<0.01"),
+            (0.1, "0.10"),
+            (6.6, "6.60"),
+            (9.996, "10.0"),
+            (434.0, "434"),
+            (999.6, "1.00k"),
+            (43_402.3, "43.4k"),
+            (1_230_000.0, "1.23M"),
+            (2e9, "2.00G"),
+        ] {
+            assert_eq!(rate(per_second), shown);
+        }
+    }
+
+    #[test]
+    fn percentages_never_round_to_none_or_all() {
+        for (part, whole, shown) in [
+            (0, 7, "0%"),
+            (7, 7, "100%"),
+            (212, 434_235, "0.05%"),
+            (1, 1_000_000, "<0.01%"),
+            (1, 3, "33.3%"),
+            (1, 20, "5.00%"),
+            (999_999, 1_000_000, ">99.9%"),
+            (0, 0, "-"),
+        ] {
+            assert_eq!(percentage(part, whole), shown);
+        }
+    }
+
+    proptest! {
+        /// What is read back is within half a unit of the third digit.
+        #[test]
+        fn durations_round_to_the_third_digit(bits in any::<u64>(), shift in 24u32..64) {
+            let ns = (bits >> shift).max(1);
+            let shown = duration(ns);
+            let digits = shown.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+            let one = match &shown[digits..] {
+                "ns" => 1.0,
+                "us" => 1e3,
+                "ms" => 1e6,
+                "s" => 1e9,
+                unit => panic!("unit {unit}"),
+            };
+            let read: f64 = shown[..digits].parse::<f64>().unwrap() * one;
+            let error = (read - ns as f64).abs() / ns as f64;
+            prop_assert!(error <= 0.005 + 1e-12, "{ns} ns is not {shown}");
+            prop_assert!(shown.len() <= 6, "{shown}");
+        }
+    }
+}
