@@ -13,8 +13,10 @@
 #include "compat.bpf.h"
 #include "config.bpf.h"
 
-/* Volatile: .bss is shared with other CPUs and with the loader. */
-volatile struct netstacklat_clock netstacklat_clock;
+/* Volatile: shared with other CPUs and with the loader. */
+volatile struct netstacklat_clock netstacklat_clock = {
+	.offs_fast = OFFSET_UNUSABLE,
+};
 #define clock netstacklat_clock
 
 /*
@@ -24,54 +26,86 @@ volatile struct netstacklat_clock netstacklat_clock;
 #define TAI_GUARD_NS 1000000LL
 
 /*
- * Called with the timekeeping lock held. A packet stamped before the step and
- * read after it would be off by the step, so every stamp older than both the
- * new and the old idea of "now" is refused. reject_before is published before
- * the offset: a reader that sees the new offset sees the bound too.
+ * A packet stamped before a step and read after it would be off by the step,
+ * so stamps older than both the new and the old idea of "now" are refused. An
+ * old idea that lies too far in the future does not count: its stamps cannot
+ * be mistaken, they give negative latencies, until they leave the range.
+ */
+static __always_inline void clock_step(__s64 offs_real, __u64 mono)
+{
+	__u64 now = mono + offs_real;
+	__u64 before = mono + clock.offs_real;
+	__u64 earlier = clock.reject_before;
+	__u64 reject = now;
+
+	if (before > reject && before <= now + MAX_NS)
+		reject = before;
+	if (earlier > reject && earlier <= now + MAX_NS)
+		reject = earlier;
+	clock.reject_before = reject;
+	/* A refused stamp is in the future by up to MAX_NS, then ages. */
+	clock.settled_at = mono + 2 * MAX_NS;
+	clock.steps++;
+}
+
+/*
+ * Called with the timekeeping lock held, at every update of the clock. In a
+ * step the fast offset goes first: a reader that still uses the old one has a
+ * stamp from before the step.
  */
 static __always_inline void clock_publish(__s64 offs_real, __s32 tai_offset_s)
 {
-	__s64 previous = clock.offs_real;
 	__s64 tai_offset_ns = tai_offset_s * 1000000000LL;
 
 	if (clock.tai_offset_ns != tai_offset_ns)
 		clock.tai_offset_ns = tai_offset_ns;
-	if (previous == offs_real)
+	if (clock.offs_fast == offs_real)
 		return;
-	if (previous) {
-		__u64 mono = bpf_ktime_get_ns();
-		__u64 now = mono + offs_real;
-		__u64 before = mono + previous;
-		__u64 reject = now > before ? now : before;
-		__u64 earlier = clock.reject_before;
-
-		/* A bound far in the future is left from a corrected clock. */
-		if (earlier > reject && earlier <= now + MAX_NS)
-			reject = earlier;
-		clock.reject_before = reject;
-		clock.steps++;
+	if (clock.offs_real != offs_real) {
+		clock.offs_fast = OFFSET_UNUSABLE;
+		if (clock.offs_real)
+			clock_step(offs_real, bpf_ktime_get_ns());
+		clock.offs_real = offs_real;
 	}
-	barrier();
-	clock.offs_real = offs_real;
+	if (!clock.settled_at || bpf_ktime_get_ns() > clock.settled_at)
+		clock.offs_fast = offs_real;
 }
 
 /*
- * The wall clock in ns, or 0 when it cannot be told now: the kernel's TAI
- * clock has moved against CLOCK_MONOTONIC and the loader has not caught up.
+ * The latency of a stamp for which the fast path found none in range: in ns,
+ * or -1 - the reason why there is none.
  */
-static __always_inline __u64 clock_now(void)
+static __noinline __s64 slow_latency(__u64 tstamp, __u64 mono)
 {
-	__u64 mono = bpf_ktime_get_ns();
+	__s64 offset = clock.offs_real;
+	__s64 latency;
 
+	if (!tstamp)
+		return -1 - SKIP_NO_TIMESTAMP;
+	if (!offset)
+		return -1 - SKIP_CLOCK_NOT_READY;
 	if (config.clock_source == NETSTACKLAT_CLOCK_TAI && HAVE_KTIME_TAI) {
-		__u64 tai = bpf_ktime_get_tai_ns();
-		__s64 drift = tai - mono - clock.offs_tai;
+		__s64 offs_tai = bpf_ktime_get_tai_ns() - mono;
+		__s64 drift = offs_tai - clock.offs_tai;
 
+		/* It has moved, and the loader has not caught up. */
 		if (drift > TAI_GUARD_NS || drift < -TAI_GUARD_NS)
-			return 0;
-		return tai - clock.tai_offset_ns;
+			return -1 - SKIP_CLOCK_STEP;
+		offset = offs_tai - clock.tai_offset_ns;
 	}
-	return mono + clock.offs_real;
+	if (tstamp < clock.reject_before)
+		return -1 - SKIP_CLOCK_STEP;
+	latency = mono + offset - tstamp;
+	if (latency > (__s64)MAX_NS)
+		return -1 - SKIP_OVER_RANGE;
+	if (latency >= 0)
+		return latency;
+	if (mono < clock.settled_at)
+		return -1 - SKIP_CLOCK_STEP;
+	/* Another CPU's accessor of the clock lags a little. */
+	if (latency >= -NETSTACKLAT_CLOCK_LAG_NS)
+		return 0;
+	return -1 - SKIP_NEGATIVE;
 }
 
 #endif /* NETSTACKLAT_CLOCK_BPF_H */

@@ -14,13 +14,15 @@ _Static_assert(N_HOOKS < 32, "enabled_hooks has 32 bits");
 struct netstacklat_config {
 	/* bit h: record at hook h */
 	__u32 enabled_hooks;
-	/* log2 of the buckets per power of two */
+	/*
+	 * log2 of the buckets per power of two: 0 with per-CPU arrays (the
+	 * drop-in), NETSTACKLAT_FINE_SUB_BITS with a slice per CPU (the loader)
+	 */
 	__u32 sub_bits;
 	/*
-	 * Entries from one CPU to the next in a histogram map and in the skip
-	 * map; 0 when the maps are per-CPU arrays.
+	 * Entries of the skip map from one CPU to the next; 0 when it is a
+	 * per-CPU array.
 	 */
-	__u32 histogram_stride;
 	__u32 skip_stride;
 	/* NETSTACKLAT_CLOCK_* */
 	__u32 clock_source;
@@ -29,7 +31,6 @@ struct netstacklat_config {
 const volatile struct netstacklat_config netstacklat_config = {
 	.enabled_hooks = (1U << N_HOOKS) - 1,
 	.sub_bits = 0,
-	.histogram_stride = 0,
 	.skip_stride = 0,
 	.clock_source = NETSTACKLAT_CLOCK_VSYSCALL,
 };

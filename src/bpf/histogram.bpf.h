@@ -16,13 +16,17 @@
 
 #include "config.bpf.h"
 
-/* As many entries as the drop-in needs; the loader sets its own layout. */
+/*
+ * As the drop-in needs them: bucket index to count, per CPU. The loader makes
+ * them mmap-able arrays with a CPU's whole histogram as a value (sizes and not
+ * types here, so that libbpf lets it): one look-up less per packet.
+ */
 #define HISTOGRAM_MAP(id, ident, ...)                                          \
 	struct {                                                               \
 		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                       \
 		__uint(max_entries, N_BUCKETS(0) + 1);                         \
-		__type(key, __u32);                                            \
-		__type(value, __u64);                                          \
+		__uint(key_size, sizeof(__u32));                               \
+		__uint(value_size, sizeof(__u64));                             \
 	} netstack_##ident##_latency_seconds SEC(".maps");
 NETSTACKLAT_HOOKS(HISTOGRAM_MAP)
 
@@ -110,21 +114,38 @@ static __always_inline __u32 bucket_index(__u64 u, __u32 sub_bits)
 	       (__u32)(x >> (NETSTACKLAT_MAX_BITS - 1 - sub_bits));
 }
 
+/* The slice of this CPU; only in maps that hold a histogram per value. */
+static __always_inline void slice_add(void *map, __u32 index, __u32 sum_index,
+				      __u64 latency)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	__u64 *slice = bpf_map_lookup_elem(map, &cpu);
+
+	if (!slice || index >= sum_index)
+		return;
+	__sync_fetch_and_add(&slice[index], 1);
+	__sync_fetch_and_add(&slice[sum_index], latency);
+}
+
 /*
- * Adds one sample: below is the latency minus one, amount the latency. They
- * are passed apart because a latency of 0 is counted in bucket 0 with sum 0.
+ * Adds one sample, given its latency and, for the bucket, that minus one
+ * (apart, because a latency of 0 is counted in bucket 0 with sum 0). The
+ * loader's resolution has a branch of its own, in which the verifier sees
+ * constants; the other branches vanish at load.
  */
 static __always_inline void histogram_add(enum netstacklat_hook hook,
-					  __u64 below, __u64 amount)
+					  __u64 below, __u64 latency)
 {
 	void *map = histogram_of(hook);
 	__u32 sub_bits = config.sub_bits;
-	__u32 base = 0;
 
-	if (config.histogram_stride)
-		base = bpf_get_smp_processor_id() * config.histogram_stride;
-	array_add(map, base + bucket_index(below, sub_bits), 1);
-	array_add(map, base + N_BUCKETS(sub_bits), amount);
+	if (sub_bits == NETSTACKLAT_FINE_SUB_BITS) {
+		slice_add(map, bucket_index(below, NETSTACKLAT_FINE_SUB_BITS),
+			  N_BUCKETS(NETSTACKLAT_FINE_SUB_BITS), latency);
+	} else {
+		array_add(map, bucket_index(below, 0), 1);
+		array_add(map, N_BUCKETS(0), latency);
+	}
 }
 
 /* Counts a program run that adds no sample; returns 0 for SEC() one-liners. */

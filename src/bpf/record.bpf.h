@@ -19,47 +19,27 @@
 #define ETH_P_IP 0x0800
 
 /*
- * Why a latency in [1, MAX_NS] could not be computed; N_SKIPS: it is zero, but
- * for the lag between the CPUs' clocks.
+ * Cheapest test first: one unsigned compare finds everything unusual, since a
+ * clock that needs a second look makes every latency unusual.
  */
-static __noinline enum netstacklat_skip why_out_of_range(__u64 tstamp,
-							 __u64 now)
-{
-	__s64 latency = now - tstamp;
-
-	if (!tstamp)
-		return SKIP_NO_TIMESTAMP;
-	if (config.clock_source == NETSTACKLAT_CLOCK_TAI && !now)
-		return SKIP_CLOCK_STEP;
-	if (!clock.offs_real)
-		return SKIP_CLOCK_NOT_READY;
-	if (tstamp < clock.reject_before)
-		return SKIP_CLOCK_STEP;
-	if (latency > 0)
-		return SKIP_OVER_RANGE;
-	if (latency < -NETSTACKLAT_CLOCK_LAG_NS)
-		return SKIP_NEGATIVE;
-	return N_SKIPS;
-}
-
-/* Cheapest test first: one unsigned compare finds everything unusual. */
 static __always_inline int record_since(enum netstacklat_hook hook,
 					__u64 tstamp)
 {
-	__u64 now = clock_now();
-	__u64 below = now - tstamp - 1;
-	__u64 amount = below + 1;
+	__u64 mono = bpf_ktime_get_ns();
+	__u64 below = mono + clock.offs_fast - tstamp - 1;
+	__u64 latency = below + 1;
 
 	if (below >= MAX_NS) {
-		enum netstacklat_skip reason = why_out_of_range(tstamp, now);
+		__s64 slow = slow_latency(tstamp, mono);
 
-		if (reason < N_SKIPS)
-			return skip(hook, reason);
-		below = amount = 0;
-	} else if (tstamp < clock.reject_before) {
-		return skip(hook, SKIP_CLOCK_STEP);
+		if (slow < 0)
+			return skip(hook, -1 - slow);
+		latency = slow;
+		below = slow ? slow - 1 : 0;
+		if (below >= MAX_NS) /* for the verifier */
+			return 0;
 	}
-	histogram_add(hook, below, amount);
+	histogram_add(hook, below, latency);
 	return 0;
 }
 

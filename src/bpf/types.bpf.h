@@ -18,22 +18,36 @@ enum netstacklat_skip { NETSTACKLAT_SKIPS(SKIP_ENUM) N_SKIPS };
 _Static_assert(N_BUCKETS(0) == 35, "ebpf_exporter reads exp2 buckets 0 to 34");
 _Static_assert(N_SKIPS <= NETSTACKLAT_SKIP_STRIDE, "a reason is one byte");
 
+/* A value of offs_fast with which no stamp gives a latency in range. */
+#define OFFSET_UNUSABLE ((__s64)(1ULL << 63))
+
 /*
- * The clock state, in .bss; written by one CPU at a time (the kernel's
- * timekeeping lock, or the loader before attach), and only when it changes:
- * every packet reads this cache line.
+ * The clock state, shared with the loader; written by one CPU at a time (the
+ * kernel's timekeeping lock, or the loader), and only when it changes: every
+ * packet reads this cache line.
  */
 struct netstacklat_clock {
+	/*
+	 * CLOCK_REALTIME - CLOCK_MONOTONIC while it can be used as it is, else
+	 * OFFSET_UNUSABLE: all samples then take the slow path, which looks at
+	 * the rest. So it is before the first update, after a step until no
+	 * packet from before it can be in range, and always on the TAI path.
+	 */
+	__s64 offs_fast;
 	/* CLOCK_REALTIME - CLOCK_MONOTONIC; 0 = not known yet */
 	__s64 offs_real;
-	/* stamps before this wall time may stem from before a step */
+	/* after a step: stamps before this wall time may be from before it */
 	__u64 reject_before;
-	/* CLOCK_TAI - CLOCK_REALTIME */
-	__s64 tai_offset_ns;
+	/* CLOCK_MONOTONIC when the last step has been outlived */
+	__u64 settled_at;
 	/* how often offs_real has changed */
 	__u64 steps;
+	/* CLOCK_TAI - CLOCK_REALTIME */
+	__s64 tai_offset_ns;
 	/* TAI path: CLOCK_TAI - CLOCK_MONOTONIC as the loader last knew it */
 	__s64 offs_tai;
 } __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct netstacklat_clock) == 64, "one cache line");
 
 #endif /* NETSTACKLAT_TYPES_BPF_H */

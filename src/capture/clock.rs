@@ -21,6 +21,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::capture::preflight::{ClockSource, Plan};
 use crate::capture::skeleton::{ClockState, Loaded};
+use crate::model::histogram::MAX_NS;
 
 const SECOND_NS: i64 = 1_000_000_000;
 const DAY_S: i64 = 86_400;
@@ -125,8 +126,8 @@ struct Reading {
     /// CLOCK_TAI - CLOCK_MONOTONIC, exact to about a microsecond.
     offs_tai: i64,
     tai_offset_ns: i64,
-    /// +1 or -1 when the current UTC day ends with a leap second.
-    leap: i64,
+    /// Whether the current UTC day ends with a leap second.
+    leap: bool,
 }
 
 impl Reading {
@@ -151,12 +152,12 @@ impl Reading {
             real_ns: read(ClockId::CLOCK_REALTIME)?,
             offs_tai: best.1,
             tai_offset_ns: i64::from(timex.tai) * SECOND_NS,
-            leap: match state {
-                libc::TIME_INS => 1,
-                libc::TIME_DEL => -1,
-                _ => 0,
-            },
+            leap: matches!(state, libc::TIME_INS | libc::TIME_DEL),
         })
+    }
+
+    fn mono_ns(&self) -> i64 {
+        self.real_ns + self.tai_offset_ns - self.offs_tai
     }
 }
 
@@ -165,9 +166,9 @@ fn nanoseconds(time: &TimeSpec) -> i64 {
 }
 
 /// The state to publish: a changed wall-clock offset is a step, and stamps
-/// from before it are refused, as in `clock_publish` of clock.bpf.h. The last
-/// two seconds before a leap second are closed to samples altogether: the
-/// kernel changes the offset at midnight, before user space can.
+/// from before it are refused, as in `clock_step` of clock.bpf.h. The last
+/// seconds before a leap second are closed to samples altogether: the kernel
+/// changes the offset at midnight, before user space can.
 fn next_state(before: &ClockState, now: &Reading) -> ClockState {
     let mut next = ClockState {
         offs_tai: now.offs_tai,
@@ -175,16 +176,30 @@ fn next_state(before: &ClockState, now: &Reading) -> ClockState {
         offs_real: now.offs_tai - now.tai_offset_ns,
         ..*before
     };
+    let range = MAX_NS as i64;
+    let mut refused = None;
     let step = next.offs_real - before.offs_real;
     if before.offs_real != 0 && step.abs() > MARGIN_NS {
-        // On the old clock it would be `step` earlier.
-        let latest = now.real_ns.max(now.real_ns - step) + MARGIN_NS;
-        next.reject_before = latest as u64;
         next.steps += 1;
+        // What an unchanged clock would say, if its stamps can be mistaken.
+        let old_now = now.real_ns - step;
+        let mistakable = old_now <= now.real_ns + range;
+        refused = Some(if mistakable {
+            now.real_ns.max(old_now)
+        } else {
+            now.real_ns
+        });
+        if before.reject_before as i64 > now.real_ns + range {
+            next.reject_before = 0;
+        }
     }
     let day_end = (now.real_ns / SECOND_NS / DAY_S + 1) * DAY_S * SECOND_NS;
-    if now.leap != 0 && day_end - now.real_ns <= 3 * SECOND_NS {
-        next.reject_before = next.reject_before.max((day_end + 100 * MARGIN_NS) as u64);
+    if now.leap && day_end - now.real_ns <= 3 * SECOND_NS {
+        refused = refused.max(Some(day_end + SECOND_NS / 10));
+    }
+    if let Some(time) = refused {
+        next.reject_before = next.reject_before.max((time + MARGIN_NS) as u64);
+        next.settled_at = (now.mono_ns() + 2 * range) as u64;
     }
     next
 }
@@ -214,13 +229,13 @@ fn timer_flags() -> TimerFlags {
     TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK
 }
 
-/// The clock state that is shared with the programs (their `.bss`, mapped).
+/// The clock state that is shared with the programs (their `.data`, mapped).
 pub struct SharedClock<'a>(pub(super) &'a std::cell::UnsafeCell<ClockState>);
 
 impl SharedClock<'_> {
     /// What the programs use now.
     pub fn read(&self) -> ClockState {
-        // SAFETY: points into the mapped .bss, valid for 'a; the kernel writes
+        // SAFETY: points into the mapped .data, valid for 'a; the kernel writes
         // it concurrently, hence volatile and field by field.
         unsafe {
             let state = self.0.get();
@@ -230,6 +245,9 @@ impl SharedClock<'_> {
                 tai_offset_ns: ptr::read_volatile(&raw const (*state).tai_offset_ns),
                 steps: ptr::read_volatile(&raw const (*state).steps),
                 offs_tai: ptr::read_volatile(&raw const (*state).offs_tai),
+                settled_at: ptr::read_volatile(&raw const (*state).settled_at),
+                // The programs' own affair; unusable for good on the TAI path.
+                offs_fast: ptr::read_volatile(&raw const (*state).offs_fast),
                 ..ClockState::default()
             }
         }
@@ -240,6 +258,7 @@ impl SharedClock<'_> {
         // SAFETY: as in read(); on the TAI path only the loader writes.
         unsafe {
             let state = self.0.get();
+            ptr::write_volatile(&raw mut (*state).settled_at, next.settled_at);
             ptr::write_volatile(&raw mut (*state).reject_before, next.reject_before);
             ptr::write_volatile(&raw mut (*state).steps, next.steps);
             std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
@@ -261,7 +280,7 @@ mod tests {
             real_ns,
             offs_tai,
             tai_offset_ns: tai_s * SECOND_NS,
-            leap: 0,
+            leap: false,
         }
     }
 
@@ -288,8 +307,14 @@ mod tests {
         let forward = next_state(&started(), &reading(NOON_NS + hour, NOON_NS + hour, 37));
         assert_eq!(forward.steps, 1);
         assert!(forward.reject_before as i64 >= NOON_NS + hour);
-        let back = next_state(&started(), &reading(NOON_NS - hour, NOON_NS - hour, 37));
+        let ten = 10 * SECOND_NS;
+        let back = next_state(&started(), &reading(NOON_NS - ten, NOON_NS - ten, 37));
         assert!(back.reject_before as i64 >= NOON_NS);
+        // An hour back, old stamps give negative latencies: none is mistaken,
+        // and the new ones must not be refused for an hour.
+        let far = next_state(&started(), &reading(NOON_NS - hour, NOON_NS - hour, 37));
+        assert!((far.reject_before as i64) < NOON_NS - hour + SECOND_NS);
+        assert_eq!(far.steps, 1);
     }
 
     #[test]
@@ -304,7 +329,7 @@ mod tests {
         let midnight = (NOON_NS / SECOND_NS / DAY_S + 1) * DAY_S * SECOND_NS;
         let at = |before_midnight_s| {
             let mut now = reading(midnight - before_midnight_s * SECOND_NS, NOON_NS, 37);
-            now.leap = 1;
+            now.leap = true;
             next_state(&started(), &now).reject_before as i64
         };
         assert_eq!(at(10), 0);

@@ -85,15 +85,15 @@ impl Loaded {
                 return Err(explain_load(error, &log));
             }
         };
-        let bss = skel
+        let data = skel
             .maps
-            .bss_data
+            .data_data
             .take()
-            .context("the BPF object has no .bss")?;
+            .context("the BPF object has no .data")?;
         Ok(Loaded {
             links: Vec::new(),
             clock_link: None,
-            clock: UnsafeCell::from_mut(&mut bss.netstacklat_clock),
+            clock: UnsafeCell::from_mut(&mut data.netstacklat_clock),
             skel,
         })
     }
@@ -219,7 +219,6 @@ fn open(plan: &Plan) -> Result<OpenNetstacklatSkel<'static>> {
         .netstacklat_config;
     knobs.enabled_hooks = plan.enabled().bits();
     knobs.sub_bits = plan.resolution.sub_bits();
-    knobs.histogram_stride = plan.layout.histogram_stride as u32;
     knobs.skip_stride = plan.layout.skip_stride as u32;
     knobs.clock_source = match plan.clock {
         ClockSource::UpdateVsyscall => wire::CLOCK_VSYSCALL,
@@ -229,17 +228,23 @@ fn open(plan: &Plan) -> Result<OpenNetstacklatSkel<'static>> {
     let enabled = plan.enabled();
     for mut map in skel.open_object_mut().maps_mut() {
         let hook = Hook::all().find(|hook| map.name() == hook.map_name());
-        let entries = match hook {
-            // A disabled hook's map stays, as small as it can be.
-            Some(hook) if !enabled.contains(hook) => 1,
-            Some(_) => plan.layout.histogram_entries(),
-            None if map.name() == skeleton_names::SKIPPED => plan.layout.skip_entries(),
+        // A disabled hook's map stays, as small as it can be.
+        let (entries, value_size) = match hook {
+            Some(hook) if enabled.contains(hook) => (
+                plan.layout.cpus,
+                plan.layout.histogram_stride * size_of::<u64>(),
+            ),
+            Some(_) => (1, plan.layout.histogram_stride * size_of::<u64>()),
+            None if map.name() == skeleton_names::SKIPPED => {
+                (plan.layout.skip_entries(), size_of::<u64>())
+            }
             None => continue,
         };
         let name = map.name().to_string_lossy().into_owned();
         map.set_type(MapType::Array)
             .and_then(|()| map.set_map_flags(libbpf_sys::BPF_F_MMAPABLE))
             .and_then(|()| map.set_max_entries(entries as u32))
+            .and_then(|()| map.set_value_size(value_size as u32))
             .with_context(|| format!("setting the size of BPF map {name}"))?;
     }
     for mut program in skel.open_object_mut().progs_mut() {

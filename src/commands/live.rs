@@ -94,7 +94,7 @@ impl Reports {
             }
             last = now;
             if over || count.is_some_and(|count| self.seq >= count) {
-                return self.total(&first, &last, interval.is_none() && event.stop);
+                return self.total(&first, &last);
             }
         }
     }
@@ -113,12 +113,12 @@ impl Reports {
         self.report(Kind::Interval, &now.since(from), missed, partial)
     }
 
-    fn total(&mut self, first: &Snapshot, last: &Snapshot, partial: bool) -> Result<()> {
+    fn total(&mut self, first: &Snapshot, last: &Snapshot) -> Result<()> {
         self.report(
             Kind::Total,
             &last.since(first),
             self.missed_intervals,
-            partial,
+            false,
         )
     }
 
@@ -171,7 +171,7 @@ fn limits(interval: Option<Duration>, args: &LiveArgs) -> (Option<Duration>, Opt
 fn renderer(args: &LiveArgs) -> Box<dyn Renderer> {
     let screen = Screen::new(terminal_size().0, colour(args.color));
     if args.json {
-        Box::new(Json::default())
+        Box::new(Json)
     } else if args.summary {
         Box::new(Summary::new(screen))
     } else {
