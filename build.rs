@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use libbpf_cargo::SkeletonBuilder;
 
 const BPF_DIR: &str = "src/bpf";
+const COMPILING: &str = "compiling src/bpf/netstacklat.bpf.c (clang 14 or newer is needed)";
 
 fn main() -> Result<()> {
     println!("cargo:rerun-if-changed={BPF_DIR}");
@@ -20,6 +21,7 @@ fn main() -> Result<()> {
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
     wire(&clang, out)?;
     skeleton(&clang, out)?;
+    drop_in(&clang, out)?;
     commit();
     Ok(())
 }
@@ -43,19 +45,30 @@ fn wire(clang: &str, out: &Path) -> Result<()> {
 
 /// The loader's copy of the object: with the fallback for older kernels.
 fn skeleton(clang: &str, out: &Path) -> Result<()> {
-    SkeletonBuilder::new()
+    object(clang, &["-DNETSTACKLAT_LOADER"])
+        .build_and_generate(out.join("netstacklat.skel.rs"))
+        .context(COMPILING)
+}
+
+/// The object for ebpf_exporter, which `make bpf` takes from here. Linking has stripped it of DWARF, not of BTF.
+fn drop_in(clang: &str, out: &Path) -> Result<()> {
+    object(clang, &[])
+        .obj(out.join("netstacklat.bpf.o"))
+        .build()
+        .context(COMPILING)
+}
+
+fn object(clang: &str, defines: &[&str]) -> SkeletonBuilder {
+    let mut builder = SkeletonBuilder::new();
+    builder
         .source(Path::new(BPF_DIR).join("netstacklat.bpf.c"))
         .clang(clang)
-        .clang_args([
-            "-I",
-            "vmlinux",
-            "-mcpu=v3",
-            "-Wall",
-            "-Werror",
-            "-DNETSTACKLAT_LOADER",
-        ])
-        .build_and_generate(out.join("netstacklat.skel.rs"))
-        .context("compiling src/bpf/netstacklat.bpf.c (clang 14 or newer is needed)")
+        .clang_args(
+            ["-I", "vmlinux", "-mcpu=v3", "-Wall", "-Werror"]
+                .iter()
+                .chain(defines),
+        );
+    builder
 }
 
 /// `--version` names the commit; a source archive without git has none.

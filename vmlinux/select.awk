@@ -38,7 +38,7 @@ file == 1 {
 # --- the dump ---
 
 # typedef TYPE NAME; (those with braces, parentheses or arrays are not needed, and passed over)
-/^typedef [^{}()\[\]]*;$/ {
+/^typedef [A-Za-z0-9_ *]+;$/ {
 	definition = $0
 	name = $0
 	sub(/;$/, "", name)

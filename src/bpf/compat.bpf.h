@@ -60,4 +60,25 @@ software_stamp(struct scm_timestamping_internal *tss)
 	return tss->ts[0].tv_sec * 1000000000ULL + tss->ts[0].tv_nsec;
 }
 
+/*
+ * An int of the kernel. The verifier follows typed struct pointers only, and
+ * from 6.2 (fd264ca02094) takes our word for the type: a plain load instead of
+ * a helper call. The struct named here merely begins with an int.
+ */
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+
+static __always_inline int kernel_int(const int *from)
+{
+	int value = 0;
+
+	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+		struct refcount_struct *count = bpf_rdonly_cast(
+			from, bpf_core_type_id_kernel(struct refcount_struct));
+
+		return count->refs.counter;
+	}
+	bpf_probe_read_kernel(&value, sizeof(value), from);
+	return value;
+}
+
 #endif /* NETSTACKLAT_COMPAT_BPF_H */

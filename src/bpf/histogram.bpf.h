@@ -148,9 +148,12 @@ static __always_inline void histogram_add(enum netstacklat_hook hook,
 	}
 }
 
-/* Counts a program run that adds no sample; returns 0 for SEC() one-liners. */
-static __always_inline int skip(enum netstacklat_hook hook,
-				enum netstacklat_skip reason)
+/*
+ * Counts a program run that adds no sample; returns 0 for SEC() one-liners.
+ * Not inlined: it is rare, and each program has several calls.
+ */
+static __noinline int skip(enum netstacklat_hook hook,
+			   enum netstacklat_skip reason)
 {
 	__u32 index = hook * NETSTACKLAT_SKIP_STRIDE + reason;
 

@@ -85,7 +85,7 @@ SEC("fentry/tcp_recv_timestamp")
 int BPF_PROG(nsl_tcp_recv_timestamp, struct msghdr *msg, struct sock *sk,
 	     struct scm_timestamping_internal *tss)
 {
-	return record_tcp_read(sk, software_stamp(tss));
+	return record_tcp_recv_timestamp(sk, tss);
 }
 #endif
 

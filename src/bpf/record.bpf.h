@@ -36,8 +36,6 @@ static __always_inline int record_since(enum netstacklat_hook hook,
 			return skip(hook, -1 - slow);
 		latency = slow;
 		below = slow ? slow - 1 : 0;
-		if (below >= MAX_NS) /* for the verifier */
-			return 0;
 	}
 	histogram_add(hook, below, latency);
 	return 0;
@@ -74,33 +72,46 @@ static __always_inline int record_tcp_v6_do_rcv(struct sk_buff *skb)
 	return record_since(HOOK_TCP_DO_RCV, skb->tstamp);
 }
 
-static __always_inline int record_tcp_read(struct sock *sk, __u64 tstamp)
+static __always_inline int record_tcp_read(struct tcp_sock *tp, __u64 tstamp)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-
-	if (!tp)
-		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
 	if (tp->rcv_ooopack && read_hol_blocked(tp))
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_HOL_BLOCKED);
 	return record_since(HOOK_TCP_SOCKET_READ, tstamp);
 }
 
+/*
+ * In tcp_recvmsg_locked() a stamp was found if the caller's flags say so;
+ * otherwise tss was never written. MPTCP does not come here.
+ */
 static __always_inline int
 record_tcp_recvmsg(struct sock *sk, int flags,
 		   struct scm_timestamping_internal *tss, int *cmsg_flags,
 		   int copied)
 {
-	int cmsg = 0;
+	struct tcp_sock *tp;
 
 	if (copied <= 0)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_NO_DATA);
 	if (flags & MSG_PEEK)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_PEEK);
-	/* An int * is not typed enough for the verifier to follow. */
-	bpf_probe_read_kernel(&cmsg, sizeof(cmsg), cmsg_flags);
-	if (!(cmsg & TCP_CMSG_TS))
+	if (!(kernel_int(cmsg_flags) & TCP_CMSG_TS))
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_NO_TIMESTAMP);
-	return record_tcp_read(sk, software_stamp(tss));
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
+	return record_tcp_read(tp, software_stamp(tss));
+}
+
+/* Where that function cannot be attached to: stamped reads, MPTCP's too. */
+static __always_inline int
+record_tcp_recv_timestamp(struct sock *sk,
+			  struct scm_timestamping_internal *tss)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (!tp)
+		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
+	return record_tcp_read(tp, software_stamp(tss));
 }
 
 static __always_inline int record_udp_enqueued(struct sk_buff *skb, int error)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What there is to do with this repository, one target each: `make help` lists them. The work is done by the scripts
+# in tools/, which can be called without make, too.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+sharedir = $(DESTDIR)$(PREFIX)/share/netstacklat
+
+# Below cargo the libraries' own makefiles run, and they must not see this one's flags: `make install DESTDIR=...` would
+# install libbpf's headers there.
+MAKEOVERRIDES =
+unexport MAKEFLAGS MFLAGS PREFIX DESTDIR
+# Where the guest lab looks for binaries.
+export CARGO_TARGET_DIR = target
+
+binary = $(CARGO_TARGET_DIR)/release/netstacklat
+
+.PHONY: help
+help: ## list the targets (the default)
+	@echo 'Usage: make TARGET'
+	@echo
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: ## measure: live traffic on this host, or made traffic in a guest where the host's kernel forbids tracing
+	@tools/run
+
+.PHONY: build
+build: ## the release binary, target/release/netstacklat
+	@tools/install-deps build
+	cargo build --release --locked
+
+.PHONY: test
+test: ## all tests: on this host, and in guests on each supported kernel (KERNELS="6.1 6.12" for some)
+	@tools/install-deps build guest
+	cargo test --release --locked
+	tools/vm/test
+
+.PHONY: lint
+lint: ## formatting, clippy, warnings, documentation, scripts, licence lines
+	@tools/install-deps build lint
+	@tools/lint
+
+.PHONY: bench
+bench: ## what each hook costs, in guest instructions
+	@tools/install-deps build guest
+	tools/bench
+
+.PHONY: bpf
+bpf: ## the object for ebpf_exporter, netstacklat.bpf.o
+	@tools/install-deps build
+	tools/drop-in netstacklat.bpf.o
+
+.PHONY: install
+install: ## install the binary, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=)
+	@[ -x $(binary) ] || { echo '$(binary) is not there: run `make build` first, as the user you build as' >&2; exit 1; }
+	install -D -m 0755 $(binary) $(bindir)/netstacklat
+	@for file in netstacklat.bpf.o exporter/netstacklat.yaml; do \
+		[ ! -f $$file ] || { set -x; install -D -m 0644 $$file $(sharedir)/$${file##*/}; } || exit; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built (guest kernels stay in their cache)
+	cargo clean
+	rm -f netstacklat.bpf.o
+
+.PHONY: deps
+deps: ## install the packages that building, testing and linting need
+	@tools/install-deps
+
+.PHONY: vm-kernels
+vm-kernels: ## fetch the guests' kernels (tests do it when needed)
+	@tools/install-deps guest
+	tools/vm/fetch
+
+.PHONY: vmlinux
+vmlinux: ## make vmlinux/vmlinux.h again from vmlinux/types.txt
+	@tools/install-deps guest
+	vmlinux/generate
