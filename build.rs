@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use libbpf_cargo::SkeletonBuilder;
 
 const BPF_DIR: &str = "src/bpf";
+const SOURCE: &str = "src/bpf/netstacklat.bpf.c";
 const COMPILING: &str = "compiling src/bpf/netstacklat.bpf.c (clang 14 or newer is needed)";
 
 fn main() -> Result<()> {
@@ -22,6 +23,12 @@ fn main() -> Result<()> {
     wire(&clang, out)?;
     skeleton(&clang, out)?;
     drop_in(&clang, out)?;
+    if env::var_os("CARGO_FEATURE_BENCH").is_some() {
+        println!("cargo:rerun-if-changed=benches/floor.bpf.c");
+        object(&clang, "benches/floor.bpf.c", &[])
+            .build_and_generate(out.join("floor.skel.rs"))
+            .context("compiling benches/floor.bpf.c")?;
+    }
     commit();
     Ok(())
 }
@@ -45,29 +52,27 @@ fn wire(clang: &str, out: &Path) -> Result<()> {
 
 /// The loader's copy of the object: with the fallback for older kernels.
 fn skeleton(clang: &str, out: &Path) -> Result<()> {
-    object(clang, &["-DNETSTACKLAT_LOADER"])
+    object(clang, SOURCE, &["-DNETSTACKLAT_LOADER"])
         .build_and_generate(out.join("netstacklat.skel.rs"))
         .context(COMPILING)
 }
 
-/// The object for ebpf_exporter, which `make bpf` takes from here. Linking has stripped it of DWARF, not of BTF.
+/// The object for ebpf_exporter, which `make bpf` takes from here.
+/// Linking has stripped it of DWARF, not of BTF.
 fn drop_in(clang: &str, out: &Path) -> Result<()> {
-    object(clang, &[])
+    object(clang, SOURCE, &[])
         .obj(out.join("netstacklat.bpf.o"))
         .build()
         .context(COMPILING)
 }
 
-fn object(clang: &str, defines: &[&str]) -> SkeletonBuilder {
+fn object(clang: &str, source: &str, defines: &[&str]) -> SkeletonBuilder {
     let mut builder = SkeletonBuilder::new();
-    builder
-        .source(Path::new(BPF_DIR).join("netstacklat.bpf.c"))
-        .clang(clang)
-        .clang_args(
-            ["-I", "vmlinux", "-mcpu=v3", "-Wall", "-Werror"]
-                .iter()
-                .chain(defines),
-        );
+    builder.source(source).clang(clang).clang_args(
+        ["-I", "vmlinux", "-mcpu=v3", "-Wall", "-Werror"]
+            .iter()
+            .chain(defines),
+    );
     builder
 }
 

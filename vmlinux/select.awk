@@ -167,7 +167,8 @@ END {
 	for (i = 1; i <= n_records; i++) {
 		count = split(fields[records[i]], list, " ")
 		for (k = 1; k <= count; k++)
-			need_typedefs(declaration[records[i], list[k]])
+			if ((records[i], list[k]) in declaration)
+				need_typedefs(declaration[records[i], list[k]])
 	}
 	for (i = 1; i <= n_enums; i++) {
 		print ""

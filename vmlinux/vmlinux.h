@@ -96,8 +96,6 @@ struct tcp_sock {
 	struct sk_buff *ooo_last_skb;
 };
 
-typedef struct { int counter; } atomic_t;
-struct refcount_struct { atomic_t refs; };
 struct msghdr;
 
 struct timespec64 {
@@ -107,6 +105,10 @@ struct timespec64 {
 
 struct scm_timestamping_internal {
 	struct timespec64 ts[3];
+};
+
+struct pollfd {
+	int fd;
 };
 
 struct timekeeper {

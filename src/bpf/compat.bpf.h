@@ -61,24 +61,33 @@ software_stamp(struct scm_timestamping_internal *tss)
 }
 
 /*
- * An int of the kernel. The verifier follows typed struct pointers only, and
- * from 6.2 (fd264ca02094) takes our word for the type: a plain load instead of
- * a helper call. The struct named here merely begins with an int.
+ * From 6.2 (fd264ca02094) the verifier takes our word for what a pointer points
+ * to, and loads through it need no helper call.
  */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 
+/* The struct that the pointer is cast to merely begins with an int. */
 static __always_inline int kernel_int(const int *from)
 {
 	int value = 0;
 
 	if (bpf_ksym_exists(bpf_rdonly_cast)) {
-		struct refcount_struct *count = bpf_rdonly_cast(
-			from, bpf_core_type_id_kernel(struct refcount_struct));
+		struct pollfd *first = bpf_rdonly_cast(
+			from, bpf_core_type_id_kernel(struct pollfd));
 
-		return count->refs.counter;
+		return first->fd;
 	}
 	bpf_probe_read_kernel(&value, sizeof(value), from);
 	return value;
+}
+
+/* For a socket that is known to be TCP; NULL where that is found wrong. */
+static __always_inline struct tcp_sock *known_tcp_sock(struct sock *sk)
+{
+	if (bpf_ksym_exists(bpf_rdonly_cast))
+		return bpf_rdonly_cast(
+			sk, bpf_core_type_id_kernel(struct tcp_sock));
+	return bpf_skc_to_tcp_sock(sk);
 }
 
 #endif /* NETSTACKLAT_COMPAT_BPF_H */

@@ -65,7 +65,8 @@ static __always_inline __u32 highest_ooo_end(struct tcp_sock *tp)
 	 */
 	cb = (struct tcp_skb_cb *)tp->ooo_last_skb->cb;
 	end = BPF_CORE_READ(cb, end_seq);
-	if (seq_at_or_before(end, rcv_nxt) || !seq_at_or_before(end, window_end))
+	if (seq_at_or_before(end, rcv_nxt) ||
+	    !seq_at_or_before(end, window_end))
 		return window_end;
 	return end;
 }

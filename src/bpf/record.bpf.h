@@ -96,7 +96,7 @@ record_tcp_recvmsg(struct sock *sk, int flags,
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_PEEK);
 	if (!(kernel_int(cmsg_flags) & TCP_CMSG_TS))
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_NO_TIMESTAMP);
-	tp = bpf_skc_to_tcp_sock(sk);
+	tp = known_tcp_sock(sk);
 	if (!tp)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
 	return record_tcp_read(tp, software_stamp(tss));

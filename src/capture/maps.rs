@@ -79,14 +79,17 @@ impl MappedArray {
         })
     }
 
-    fn values(&self, start: usize, count: usize) -> impl Iterator<Item = u64> {
-        assert!(start + count <= self.entries, "slice is within the map");
-        (start..start + count).map(|index| {
-            // SAFETY: index < entries, and the mapping lives as long as self.
-            // The kernel writes concurrently, hence an atomic load.
-            unsafe { self.address.add(index).as_ref() }.load(Ordering::Relaxed)
-        })
+    /// The kernel writes to these while we read, hence atomics.
+    fn values(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping holds this many u64, which are aligned (it is
+        // page-aligned), and lives as long as self.
+        unsafe { NonNull::slice_from_raw_parts(self.address, self.entries).as_ref() }
     }
+}
+
+/// What is there now; each counter by itself, not all at one instant.
+fn load(values: &[AtomicU64]) -> impl Iterator<Item = u64> {
+    values.iter().map(|value| value.load(Ordering::Relaxed))
 }
 
 impl Drop for MappedArray {
@@ -129,19 +132,16 @@ impl Maps {
 
     /// Adds all CPUs' slices to `snapshot`, which holds zeros.
     pub fn read(&self, snapshot: &mut Snapshot) {
-        let stride = self.layout.histogram_stride;
+        let layout = &self.layout;
         for (hook, map) in &self.histograms {
             let histogram = &mut snapshot.hook_mut(*hook).histogram;
-            for cpu in 0..self.layout.cpus {
-                histogram.add_slice(map.values(cpu * stride, stride));
+            for slice in map.values().chunks_exact(layout.histogram_stride) {
+                histogram.add_slice(load(slice));
             }
         }
-        for cpu in 0..self.layout.cpus {
-            let slice = self
-                .skips
-                .values(cpu * self.layout.skip_stride, HOOK_COUNT * SKIP_COUNT);
+        for slice in self.skips.values().chunks_exact(layout.skip_stride) {
             let reasons = Hook::all().flat_map(|hook| SkipReason::all().map(move |r| (hook, r)));
-            for ((hook, reason), count) in reasons.zip(slice) {
+            for ((hook, reason), count) in reasons.zip(load(slice)) {
                 snapshot.hook_mut(hook).skips.add(reason, count);
             }
         }

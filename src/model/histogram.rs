@@ -112,10 +112,10 @@ impl Histogram {
     /// If the slice is shorter than the buckets and the sum.
     pub fn add_slice(&mut self, slice: impl IntoIterator<Item = u64>) {
         let mut slice = slice.into_iter();
-        for count in &mut self.counts {
-            *count += slice.next().expect("slice holds every bucket");
+        for (count, more) in self.counts.iter_mut().zip(slice.by_ref()) {
+            *count += more;
         }
-        let sum = slice.next().expect("slice ends with the sum");
+        let sum = slice.next().expect("a slice holds every bucket, then the sum");
         self.sum_ns = self.sum_ns.wrapping_add(sum);
     }
 

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What a hook costs, in guest instructions: run by `tools/bench` in a guest
+//! under `-icount`, where one instruction takes one nanosecond of guest time,
+//! so that the kernel's own `run_time_ns / run_cnt` counts instructions.
+//!
+//! `cost hooks` prints the cost of each program, `cost snapshot` that of one
+//! snapshot, `cost report SECONDS` serves as a subject for strace.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd as _;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libbpf_rs::query::ProgInfoIter;
+use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
+use netstacklat::capture::Capture;
+use netstacklat::capture::preflight::{Facts, decide};
+use netstacklat::model::hooks::{HookSet, programs};
+
+mod floor {
+    #![allow(clippy::all, clippy::undocumented_unsafe_blocks, unreachable_pub)]
+    include!(concat!(env!("OUT_DIR"), "/floor.skel.rs"));
+}
+
+/// Short rounds, of which the cheapest counts: a task is sometimes interrupted
+/// inside a program, and the interrupt's instructions are then counted too.
+const ROUNDS: usize = 40;
+const MESSAGES: usize = 25;
+const SIZE: usize = 200;
+
+fn main() -> Result<()> {
+    let word = std::env::args().nth(1).unwrap_or_default();
+    match word.as_str() {
+        "hooks" => hooks(),
+        "snapshot" => snapshot(),
+        _ => bail!("usage: cost hooks|snapshot, in a guest: see tools/bench"),
+    }
+}
+
+/// Prints `program cost above-the-floor` for floors and hooks.
+fn hooks() -> Result<()> {
+    let traffic = Traffic::new()?;
+    let mut storage = MaybeUninit::uninit();
+    let mut skel = floor::FloorSkelBuilder::default()
+        .open(&mut storage)?
+        .load()?;
+    skel.attach()?;
+    let floors = traffic.cheapest("")?;
+    drop(skel);
+    let of = |name: &str| {
+        floors
+            .get(name)
+            .copied()
+            .with_context(|| format!("{name} did not run"))
+    };
+    let floor = of("empty_fentry")?;
+    println!("empty program (fentry) {floor:.0}");
+    println!("empty program (fexit) {:.0}", of("empty_fexit")?);
+    println!("stamp and clock read {:.0}", of("clock_read")?);
+
+    let facts = Facts::probe()?;
+    let capture = Capture::start(decide(&facts, HookSet::ALL)?)?;
+    let costs = traffic.cheapest("nsl_")?;
+    for program in programs() {
+        // The kernel keeps 15 characters of a program's name.
+        let kept = &program.name[..program.name.len().min(15)];
+        if let Some(cost) = costs.get(kept) {
+            println!(
+                "{} {} {cost:.0} {:.0}",
+                program.hook,
+                program.function,
+                cost - floor
+            );
+        }
+    }
+    if let Some(cost) = costs.get("nsl_update_vsys") {
+        println!("(clock) update_vsyscall {cost:.0} {:.0}", cost - floor);
+    }
+    drop(capture);
+    Ok(())
+}
+
+/// Prints the instructions of one snapshot: all maps of all possible CPUs.
+fn snapshot() -> Result<()> {
+    let facts = Facts::probe()?;
+    let capture = Capture::start(decide(&facts, HookSet::ALL)?)?;
+    let once = || -> Result<u128> {
+        let start = Instant::now();
+        capture.snapshot()?;
+        Ok(start.elapsed().as_nanos())
+    };
+    let mut least = u128::MAX;
+    for _ in 0..20 {
+        least = least.min(once()?);
+    }
+    println!(
+        "{} possible CPUs: {least} instructions a snapshot",
+        facts.possible_cpus
+    );
+    Ok(())
+}
+
+/// One request/response flow each over TCP and UDP, IPv4 and IPv6, on one
+/// thread: nothing is in flight while the other end runs, so that no backlog
+/// is replayed and no softirq runs inside a program.
+struct Traffic {
+    tcp: Vec<(TcpStream, TcpStream)>,
+    udp: Vec<(UdpSocket, UdpSocket)>,
+}
+
+impl Traffic {
+    fn new() -> Result<Traffic> {
+        let (mut tcp, mut udp) = (Vec::new(), Vec::new());
+        for (left, right) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
+            enter("right")?;
+            let listener = TcpListener::bind((right, 7000))?;
+            let receiver = UdpSocket::bind((right, 7000))?;
+            enter("left")?;
+            let sender = UdpSocket::bind((left, 0))?;
+            sender.connect((right, 7000))?;
+            let client = TcpStream::connect((right, 7000))?;
+            client.set_nodelay(true)?;
+            let (server, _) = listener.accept()?;
+            server.set_nodelay(true)?;
+            tcp.push((client, server));
+            udp.push((sender, receiver));
+        }
+        Ok(Traffic { tcp, udp })
+    }
+
+    fn exchange(&self) -> Result<()> {
+        let mut buffer = [0; SIZE];
+        for (client, server) in &self.tcp {
+            for (mut from, mut to) in [(client, server), (server, client)] {
+                from.write_all(&[1; SIZE])?;
+                to.read_exact(&mut buffer)?;
+            }
+        }
+        for (sender, receiver) in &self.udp {
+            sender.send(&[1; SIZE])?;
+            ensure!(receiver.recv(&mut buffer)? == SIZE, "a datagram was cut");
+        }
+        Ok(())
+    }
+
+    /// Mean instructions per run of each program, in its cheapest round.
+    fn cheapest(&self, prefix: &str) -> Result<BTreeMap<String, f64>> {
+        let mut least = BTreeMap::new();
+        self.exchange()?;
+        let mut before = run_times(prefix);
+        for _ in 0..ROUNDS {
+            for _ in 0..MESSAGES {
+                self.exchange()?;
+            }
+            let after = run_times(prefix);
+            for (name, (time, runs)) in &after {
+                let (time_before, runs_before) = before.get(name).copied().unwrap_or_default();
+                if *runs > runs_before {
+                    let mean = (time - time_before) as f64 / (runs - runs_before) as f64;
+                    let entry = least.entry(name.clone()).or_insert(mean);
+                    *entry = entry.min(mean);
+                }
+            }
+            before = after;
+        }
+        Ok(least)
+    }
+}
+
+/// `run_time_ns` and `run_cnt` of the loaded programs, by kernel name.
+fn run_times(prefix: &str) -> BTreeMap<String, (u64, u64)> {
+    ProgInfoIter::default()
+        .map(|info| {
+            let name = info.name.to_string_lossy().into_owned();
+            (name, (info.run_time_ns, info.run_cnt))
+        })
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect()
+}
+
+/// Moves this thread into a network namespace of the guest; sockets stay in
+/// the one that they were made in.
+fn enter(namespace: &str) -> Result<()> {
+    let file = std::fs::File::open(format!("/run/netns/{namespace}"))
+        .with_context(|| format!("no namespace {namespace}: run by tools/bench"))?;
+    // SAFETY: setns takes a descriptor that file owns for longer.
+    let status = unsafe { nix::libc::setns(file.as_raw_fd(), nix::libc::CLONE_NEWNET) };
+    nix::errno::Errno::result(status).context("setns")?;
+    Ok(())
+}
