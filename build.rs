@@ -60,8 +60,14 @@ fn skeleton(clang: &str, out: &Path) -> Result<()> {
 /// The object for ebpf_exporter, which `make bpf` takes from here.
 /// Linking has stripped it of DWARF, not of BTF.
 fn drop_in(clang: &str, out: &Path) -> Result<()> {
+    let object_file = out.join("netstacklat.bpf.o");
+    // For the test that compares the object with the table.
+    println!(
+        "cargo:rustc-env=NETSTACKLAT_DROP_IN={}",
+        object_file.display()
+    );
     object(clang, SOURCE, &[])
-        .obj(out.join("netstacklat.bpf.o"))
+        .obj(object_file)
         .build()
         .context(COMPILING)
 }

@@ -34,28 +34,28 @@
 	     "handed to user space")
 
 /*
- * PROGRAM(HOOK_ID, attach, function): the program nsl_<function> of
- * netstacklat.bpf.c belongs to that hook. Kernels have either a
- * tcp_recvmsg_locked that a trampoline can pass on (6 arguments, from 5.19),
- * or only tcp_recv_timestamp; the loader takes the first that exists.
+ * PROGRAM(HOOK_ID, attach, function, fallback): the program nsl_<function> of
+ * netstacklat.bpf.c belongs to that hook. A fallback is for kernels where the
+ * hook's other function does not exist or cannot be attached to: BPF
+ * trampolines pass on 6 arguments, and tcp_recvmsg_locked had 7 until 5.19.
  */
 #define NETSTACKLAT_PROGRAMS(PROGRAM)                                          \
-	PROGRAM(IP_START, "fentry", ip_rcv_core)                               \
-	PROGRAM(IP_START, "fentry", ip6_rcv_core)                              \
-	PROGRAM(TCP_START, "fentry", tcp_v4_rcv)                               \
-	PROGRAM(TCP_START, "fentry", tcp_v6_rcv)                               \
-	PROGRAM(TCP_DO_RCV, "fentry", tcp_v4_do_rcv)                           \
-	PROGRAM(TCP_DO_RCV, "fentry", tcp_v6_do_rcv)                           \
-	PROGRAM(TCP_DATA_QUEUE, "fentry", tcp_data_queue)                      \
-	PROGRAM(TCP_SOCKET_ENQUEUED, "fexit", tcp_queue_rcv)                   \
-	PROGRAM(TCP_SOCKET_READ, "fexit", tcp_recvmsg_locked)                  \
-	PROGRAM(TCP_SOCKET_READ, "fentry", tcp_recv_timestamp)                 \
-	PROGRAM(UDP_START, "fentry", udp_rcv)                                  \
-	PROGRAM(UDP_START, "fentry", udpv6_rcv)                                \
-	PROGRAM(UDP_QUEUE_RCV, "fentry", udp_queue_rcv_one_skb)                \
-	PROGRAM(UDP_QUEUE_RCV, "fentry", udpv6_queue_rcv_one_skb)              \
-	PROGRAM(UDP_SOCKET_ENQUEUED, "fexit", __udp_enqueue_schedule_skb)      \
-	PROGRAM(UDP_SOCKET_READ, "fentry", skb_consume_udp)
+	PROGRAM(IP_START, "fentry", ip_rcv_core, 0)                            \
+	PROGRAM(IP_START, "fentry", ip6_rcv_core, 0)                           \
+	PROGRAM(TCP_START, "fentry", tcp_v4_rcv, 0)                            \
+	PROGRAM(TCP_START, "fentry", tcp_v6_rcv, 0)                            \
+	PROGRAM(TCP_DO_RCV, "fentry", tcp_v4_do_rcv, 0)                        \
+	PROGRAM(TCP_DO_RCV, "fentry", tcp_v6_do_rcv, 0)                        \
+	PROGRAM(TCP_DATA_QUEUE, "fentry", tcp_data_queue, 0)                   \
+	PROGRAM(TCP_SOCKET_ENQUEUED, "fexit", tcp_queue_rcv, 0)                \
+	PROGRAM(TCP_SOCKET_READ, "fexit", tcp_recvmsg_locked, 0)               \
+	PROGRAM(TCP_SOCKET_READ, "fentry", tcp_recv_timestamp, 1)              \
+	PROGRAM(UDP_START, "fentry", udp_rcv, 0)                               \
+	PROGRAM(UDP_START, "fentry", udpv6_rcv, 0)                             \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udp_queue_rcv_one_skb, 0)             \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udpv6_queue_rcv_one_skb, 0)           \
+	PROGRAM(UDP_SOCKET_ENQUEUED, "fexit", __udp_enqueue_schedule_skb, 0)   \
+	PROGRAM(UDP_SOCKET_READ, "fentry", skb_consume_udp, 0)
 
 /*
  * SKIP(ID, name, lost, meaning): why a program run added no sample.

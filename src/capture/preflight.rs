@@ -23,8 +23,7 @@ pub const HIDE_FUNCTIONS: &str = "NETSTACKLAT_TEST_HIDE";
 const OLDEST: (u32, u32) = (5, 10);
 /// Transmit times in `skb->tstamp` came with this kernel.
 const TX_STAMPS_SINCE: (u32, u32) = (5, 18);
-/// BPF trampolines passed on at most this many arguments before 6.6, and no
-/// supported kernel has a `tcp_recvmsg_locked` with more that is worth it.
+/// BPF trampolines pass on no more arguments (x86-64 before 6.6).
 const TRAMPOLINE_ARGS: usize = 6;
 
 /// Where the programs get the clock offset from.
@@ -316,20 +315,21 @@ fn verdict(btf: &BtfFacts, hook: Hook, wanted: bool) -> Verdict {
         missing: Vec::new(),
         wanted,
     };
-    // The read hook has a better and a fallback function: take one.
-    let (better, fallback) = ("tcp_recvmsg_locked", "tcp_recv_timestamp");
-    let better_fits = btf
-        .functions
-        .get(better)
-        .is_some_and(|&n| n <= TRAMPOLINE_ARGS);
-    for program in hook.programs() {
-        let exists = btf.functions.contains_key(program.function);
-        match program.function {
-            f if f == better && !better_fits && btf.functions.contains_key(fallback) => {}
-            f if f == fallback && better_fits => {}
-            f if f == fallback && !exists => {}
-            f if exists => verdict.functions.push(f),
-            f => verdict.missing.push(format!("{f} is not in this kernel")),
+    let fits = |program: &Program| {
+        let parameters = btf.functions.get(program.function);
+        parameters.is_some_and(|&count| count <= TRAMPOLINE_ARGS)
+    };
+    let (fallbacks, regular): (Vec<_>, Vec<_>) = hook.programs().partition(|p| p.fallback);
+    // Where it is needed and there, the fallback stands for the regular one.
+    let stands_in = fallbacks.iter().any(fits) && !regular.iter().any(fits);
+    for program in if stands_in { fallbacks } else { regular } {
+        let function = program.function;
+        if fits(&program) {
+            verdict.functions.push(function);
+        } else {
+            verdict
+                .missing
+                .push(format!("{function} is not in this kernel"));
         }
     }
     verdict

@@ -267,17 +267,19 @@ fn refused_program(line: &str) -> Option<&str> {
 
 /// What a failed load means for the user.
 fn explain_load(error: libbpf_rs::Error, log: &[String]) -> anyhow::Error {
-    let advice = match error.kind() {
-        ErrorKind::PermissionDenied => {
-            "the kernel refuses tracing programs although this process has the capabilities: \
-             a policy of this host (lockdown=confidentiality, an LSM, a sandbox or \
-             container runtime, or a hypervisor's kernel). \
-             Run it outside the container, or on a host whose policy allows BPF tracing"
-        }
-        ErrorKind::OutOfMemory => "not enough memory for the maps",
-        _ => "the kernel did not take the programs; please report this with the lines below",
-    };
-    let mut text = format!("loading the BPF programs failed: {error}: {advice}");
+    if error.kind() == ErrorKind::PermissionDenied {
+        return anyhow!(
+            "the kernel refuses tracing programs ({error}) although this process has the \
+             capabilities.\n  \
+             Cause: a policy of this host: lockdown=confidentiality, an LSM, a container's or \
+             sandbox's seccomp filter, or the kernel of a managed host.\n  \
+             Remedy: run netstacklat on the host instead of in the container, or on a host whose \
+             policy allows BPF tracing"
+        );
+    }
+    let mut text = format!(
+        "the kernel did not take the BPF programs ({error}); please report this with the lines below"
+    );
     let tail = log.len().saturating_sub(12);
     for line in log[tail..].iter().flat_map(|message| message.lines()) {
         text.push_str("\n  ");

@@ -17,7 +17,10 @@ pub fn run(out: &mut dyn Write) -> io::Result<()> {
         text += &format!("{hook:width$}  {}\n", hook.meaning());
         let functions: Vec<_> = hook
             .programs()
-            .map(|program| format!("{} {}", program.attach, program.function))
+            .map(|program| {
+                let or = if program.fallback { "or " } else { "" };
+                format!("{or}{} {}", program.attach, program.function)
+            })
             .collect();
         text += &format!("{:width$}    {}\n", "", functions.join(", "));
     }

@@ -115,7 +115,9 @@ impl Histogram {
         for (count, more) in self.counts.iter_mut().zip(slice.by_ref()) {
             *count += more;
         }
-        let sum = slice.next().expect("a slice holds every bucket, then the sum");
+        let sum = slice
+            .next()
+            .expect("a slice holds every bucket, then the sum");
         self.sum_ns = self.sum_ns.wrapping_add(sum);
     }
 

@@ -20,6 +20,8 @@ pub struct Program {
     pub function: &'static str,
     /// The program's name in the BPF object.
     pub name: &'static str,
+    /// Used only where the hook's other function cannot be attached to.
+    pub fallback: bool,
 }
 
 /// How many hooks there are.
@@ -82,11 +84,12 @@ impl fmt::Display for Hook {
 pub fn programs() -> impl Iterator<Item = Program> {
     wire::PROGRAMS
         .iter()
-        .map(|&(hook, attach, function, name)| Program {
+        .map(|&(hook, attach, function, name, fallback)| Program {
             hook: Hook(hook as u8),
             attach,
             function,
             name,
+            fallback,
         })
 }
 

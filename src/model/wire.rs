@@ -3,7 +3,7 @@
 
 // Rows and numbers that only one of the two languages uses.
 #![allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code)]
-// `lost == 1` of the table.
+// The tables' 0 and 1 become `0 == 1` and `1 == 1`.
 #![allow(clippy::eq_op)]
 
 include!(concat!(env!("OUT_DIR"), "/wire.rs"));

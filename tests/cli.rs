@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The command line, as far as it goes without a kernel that allows tracing:
+//! usage errors, help, listings. They need no privilege.
+
+use std::process::{Command, Output, Stdio};
+
+use netstacklat::model::hooks::{Hook, programs};
+
+fn netstacklat(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_netstacklat"))
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary runs")
+}
+
+/// Bad usage: exit code 2, nothing on stdout, and these words on stderr.
+fn refused(args: &[&str], words: &[&str]) {
+    let output = netstacklat(args);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "{args:?} wrote to stdout");
+    for word in words {
+        assert!(stderr.contains(word), "{args:?}: no {word:?} in: {stderr}");
+    }
+}
+
+fn stdout(args: &[&str]) -> String {
+    let output = netstacklat(args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn bad_intervals_are_named_with_the_fix() {
+    for value in ["ten", "1e3", "+5", "-5", "inf", "1,5", "", "5 parsecs"] {
+        refused(&["-r", value], &[value, "write 10, 0.5, 500ms or 1m30s"]);
+    }
+    for value in ["0", "0.001", "9ms"] {
+        refused(&["-r", value], &[value, "10ms at least"]);
+    }
+    refused(&["--report-interval", "25h"], &["25h", "24h at most"]);
+    refused(&["-r"], &["a value is required"]);
+    refused(&["--duration", "0"], &["longer than zero"]);
+    refused(&["--count", "0"], &["'0'"]);
+}
+
+#[test]
+fn an_interval_without_r_gets_the_hint() {
+    refused(&["10"], &["every 10 seconds", "netstacklat -r 10"]);
+    refused(&["live", "0.5"], &["netstacklat -r 0.5"]);
+    refused(&["500ms"], &["every 500ms", "netstacklat -r 500ms"]);
+    refused(&["frobnicate"], &["frobnicate"]);
+}
+
+#[test]
+fn hooks_are_checked() {
+    refused(
+        &["-e", "tcp-strat"],
+        &["tcp-strat", "did you mean 'tcp-start'?"],
+    );
+    refused(&["-d", "udp_recv"], &["did you mean 'udp_rcv'?"]);
+    refused(&["-e", "tcp-start,"], &["''"]);
+    refused(
+        &["-e", "tcp-start", "-d", "udp-start"],
+        &["--enable-probes", "cannot be used with", "--disable-probes"],
+    );
+    let all: Vec<_> = Hook::all().map(Hook::name).collect();
+    refused(&["-d", &all.join(",")], &["turns every hook off"]);
+}
+
+#[test]
+fn forms_of_output_exclude_each_other() {
+    refused(&["--json", "--summary"], &["--json", "--summary"]);
+    refused(&["--color", "blue"], &["blue", "auto, always, never"]);
+}
+
+#[test]
+fn the_list_names_every_hook_and_function() {
+    for args in [&["-l"][..], &["--list-probes"], &["live", "-l"]] {
+        let list = stdout(args);
+        for hook in Hook::all() {
+            assert!(list.contains(hook.name()) && list.contains(hook.meaning()));
+        }
+        for program in programs() {
+            assert!(list.contains(program.function), "{}", program.function);
+        }
+        assert!(list.lines().all(|line| line.len() <= 80), "{list}");
+    }
+}
+
+#[test]
+fn help_teaches_by_example() {
+    for args in [&["--help"][..], &["-h"], &["live", "--help"]] {
+        let help = stdout(args);
+        assert!(help.contains("netstacklat -r 10"), "{help}");
+        assert!(help.contains("skbs"), "{help}");
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let version = stdout(&["--version"]);
+    assert!(version.starts_with(concat!("netstacklat ", env!("CARGO_PKG_VERSION"))));
+}
+
+/// `netstacklat -l | head -0`: a closed pipe is no error.
+#[test]
+fn a_closed_pipe_ends_the_list_quietly() {
+    let script = format!(
+        "{} -l | true; echo ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_netstacklat")
+    );
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .output()
+        .expect("bash runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0");
+    assert!(output.stderr.is_empty());
+}
+
+/// The table in the C header and the programs in the object say the same.
+#[test]
+fn the_object_holds_the_programs_of_the_table() {
+    let object = std::fs::read(env!("NETSTACKLAT_DROP_IN")).expect("build.rs made it");
+    let has = |name: &str| {
+        object
+            .windows(name.len())
+            .any(|bytes| bytes == name.as_bytes())
+    };
+    for program in programs() {
+        assert_eq!(has(program.name), !program.fallback, "{}", program.name);
+        let section = format!("{}/{}\0", program.attach, program.function);
+        assert_eq!(has(&section), !program.fallback, "{section}");
+    }
+    for hook in Hook::all() {
+        assert!(has(hook.map_name()), "{}", hook.map_name());
+    }
+}
