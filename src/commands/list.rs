@@ -22,7 +22,7 @@ pub fn run(out: &mut dyn Write) -> io::Result<()> {
                 format!("{or}{} {}", program.attach, program.function)
             })
             .collect();
-        text += &format!("{:width$}    {}\n", "", functions.join(", "));
+        text += &format!("    {}\n", functions.join(", "));
     }
     out.write_all(text.as_bytes())?;
     out.flush()

@@ -94,6 +94,11 @@ impl Reports {
             }
             last = now;
             if over || count.is_some_and(|count| self.seq >= count) {
+                // On a screen, do not repeat the only report as the total.
+                let said = interval.is_some() && (self.seq == 1 || self.cumulative);
+                if said && !event.stop && !args.json {
+                    return Ok(());
+                }
                 return self.total(&first, &last);
             }
         }
