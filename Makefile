@@ -57,8 +57,9 @@ bpf: ## the object for ebpf_exporter, netstacklat.bpf.o
 install: ## install the binary, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=)
 	@[ -x $(binary) ] || { echo '$(binary) is not there: run `make build` first, as the user you build as' >&2; exit 1; }
 	install -D -m 0755 $(binary) $(bindir)/netstacklat
-	@for file in netstacklat.bpf.o exporter/netstacklat.yaml; do \
-		[ ! -f $$file ] || { set -x; install -D -m 0644 $$file $(sharedir)/$${file##*/}; } || exit; \
+	@for file in $(wildcard netstacklat.bpf.o exporter/netstacklat.yaml); do \
+		echo "install -D -m 0644 $$file $(sharedir)/$${file##*/}"; \
+		install -D -m 0644 "$$file" "$(sharedir)/$${file##*/}" || exit; \
 	done
 
 .PHONY: clean

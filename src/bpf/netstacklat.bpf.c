@@ -104,13 +104,13 @@ int BPF_PROG(nsl_udpv6_rcv, struct sk_buff *skb)
 SEC("fentry/udp_queue_rcv_one_skb")
 int BPF_PROG(nsl_udp_queue_rcv_one_skb, struct sock *sk, struct sk_buff *skb)
 {
-	return record_skb(HOOK_UDP_QUEUE_RCV, skb);
+	return record_udp_queue_rcv(skb);
 }
 
 SEC("fentry/udpv6_queue_rcv_one_skb")
 int BPF_PROG(nsl_udpv6_queue_rcv_one_skb, struct sock *sk, struct sk_buff *skb)
 {
-	return record_skb(HOOK_UDP_QUEUE_RCV, skb);
+	return record_udp_queue_rcv(skb);
 }
 
 SEC("fexit/__udp_enqueue_schedule_skb")

@@ -77,6 +77,8 @@
 	SKIP(HOL_BLOCKED, "hol-blocked", 1,                                    \
 	     "read late because an earlier segment was missing")               \
 	SKIP(MPTCP, "mptcp", 1, "the stamp belongs to an MPTCP read")          \
+	SKIP(ENTRY_MISSED, "entry-missed", 1,                                  \
+	     "the kernel left out the program that notes the stamp")           \
 	SKIP(V4_MAPPED, "v4-mapped", 0,                                        \
 	     "IPv4 passing tcp_v6_do_rcv, recorded by tcp_v4_do_rcv")          \
 	SKIP(PEEK, "peek", 0, "MSG_PEEK: the data stays in the queue")         \

@@ -114,11 +114,58 @@ record_tcp_recv_timestamp(struct sock *sk,
 	return record_tcp_read(tp, software_stamp(tss));
 }
 
+/*
+ * When __udp_enqueue_schedule_skb() returns, a reader on another CPU may have
+ * freed the skb (seen: 2 in 200,000). So its stamp is noted on the way in, by
+ * the program at udp_queue_rcv_one_skb(), which every such skb passes on the
+ * same CPU with softirqs off.
+ */
+struct udp_arrival {
+	struct sk_buff *skb;
+	__u64 tstamp;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct udp_arrival));
+} netstack_udp_arrival SEC(".maps");
+
+static __always_inline struct udp_arrival *udp_arrival(void)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&netstack_udp_arrival, &only);
+}
+
+static __always_inline int record_udp_queue_rcv(struct sk_buff *skb)
+{
+	__u64 tstamp = skb->tstamp;
+
+	if (hook_enabled(HOOK_UDP_SOCKET_ENQUEUED)) {
+		struct udp_arrival *arrival = udp_arrival();
+
+		if (arrival) {
+			arrival->skb = skb;
+			arrival->tstamp = tstamp;
+		}
+	}
+	if (!hook_enabled(HOOK_UDP_QUEUE_RCV))
+		return 0;
+	return record_since(HOOK_UDP_QUEUE_RCV, tstamp);
+}
+
 static __always_inline int record_udp_enqueued(struct sk_buff *skb, int error)
 {
+	struct udp_arrival *arrival = udp_arrival();
+
 	if (error)
 		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_DROPPED);
-	return record_since(HOOK_UDP_SOCKET_ENQUEUED, skb->tstamp);
+	if (!arrival || arrival->skb != skb)
+		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_ENTRY_MISSED);
+	arrival->skb = NULL;
+	return record_since(HOOK_UDP_SOCKET_ENQUEUED, arrival->tstamp);
 }
 
 /* The kernel passes the negated length when the data stays in the queue. */

@@ -278,9 +278,15 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
             skeleton_names::CLOCK_FUNCTION
         ));
     };
-    let verdicts: Vec<Verdict> = Hook::all()
+    let mut verdicts: Vec<Verdict> = Hook::all()
         .map(|hook| verdict(btf, hook, wanted.contains(hook)))
         .collect();
+    let noting = verdicts[Hook::UDP_QUEUE_RCV.index()].clone();
+    if noting.functions.is_empty() {
+        let relying = &mut verdicts[Hook::UDP_SOCKET_ENQUEUED.index()];
+        relying.functions.clear();
+        relying.missing.extend(noting.missing);
+    }
     if !verdicts.iter().any(|v| v.wanted && !v.functions.is_empty()) {
         let reasons: Vec<_> = verdicts
             .iter()
@@ -293,10 +299,18 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
         .version()
         .is_none_or(|version| version >= TX_STAMPS_SINCE)
         && verdicts.iter().any(|v| v.wanted && v.hook.is_tcp());
+    let measures = |hook: Hook| {
+        let verdict = &verdicts[hook.index()];
+        verdict.wanted && !verdict.functions.is_empty()
+    };
+    // Two hooks' programs serve others too, also when the hook itself is off.
+    let serves = |hook| {
+        (hook == Hook::IP_START && watch_tx)
+            || (hook == Hook::UDP_QUEUE_RCV && measures(Hook::UDP_SOCKET_ENQUEUED))
+    };
     let loads = |program: &Program| {
         let verdict = &verdicts[program.hook.index()];
-        verdict.functions.contains(&program.function)
-            && (verdict.wanted || (program.hook == Hook::IP_START && watch_tx))
+        verdict.functions.contains(&program.function) && (verdict.wanted || serves(program.hook))
     };
     Ok(Plan {
         clock,
@@ -422,6 +436,23 @@ mod tests {
         let mut old = facts();
         old.kernel = "5.10.0-8".into();
         assert!(!functions(&decide(&old, tcp).unwrap()).contains(&"ip_rcv_core"));
+    }
+
+    #[test]
+    fn enqueued_datagrams_need_the_stamp_noted_before() {
+        let only: HookSet = [Hook::UDP_SOCKET_ENQUEUED].into_iter().collect();
+        let plan = decide(&facts(), only).unwrap();
+        assert_eq!(plan.enabled(), only);
+        assert!(functions(&plan).contains(&"udp_queue_rcv_one_skb"));
+        let mut facts = without("udp_queue_rcv_one_skb");
+        let btf = facts.btf.as_mut().unwrap();
+        btf.functions.remove("udpv6_queue_rcv_one_skb");
+        let refusal = decide(&facts, only).unwrap_err();
+        assert!(
+            refusal
+                .0
+                .contains("udp_queue_rcv_one_skb is not in this kernel")
+        );
     }
 
     #[test]

@@ -31,6 +31,11 @@ impl Hook {
     /// Past traffic control, at IP: the one hook that sees transmit stamps.
     pub const IP_START: Hook = Hook(wire::HookId::IP_START as u8);
 
+    /// Socket found: its programs note the stamp for the next.
+    pub const UDP_QUEUE_RCV: Hook = Hook(wire::HookId::UDP_QUEUE_RCV as u8);
+    /// In the socket's receive queue: relies on the stamp noted before.
+    pub const UDP_SOCKET_ENQUEUED: Hook = Hook(wire::HookId::UDP_SOCKET_ENQUEUED as u8);
+
     /// All hooks, in path order.
     pub fn all() -> impl DoubleEndedIterator<Item = Hook> + ExactSizeIterator {
         (0..HOOK_COUNT as u8).map(Hook)
