@@ -4,7 +4,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use netstacklat::model::hooks::{Hook, programs};
+use netstacklat::model::hooks::{Hook, Role, programs};
 
 fn netstacklat(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_netstacklat"))
@@ -129,9 +129,17 @@ fn the_object_holds_the_programs_of_the_table() {
             .any(|bytes| bytes == name.as_bytes())
     };
     for program in programs() {
-        assert_eq!(has(program.name), !program.fallback, "{}", program.name);
-        let section = format!("{}/{}\0", program.attach, program.function);
-        assert_eq!(has(&section), !program.fallback, "{section}");
+        // The drop-in attaches all it holds: nothing that only may be wanted.
+        let expected = program.role == Role::Records;
+        assert_eq!(
+            has(&format!("\0{}\0", program.name)),
+            expected,
+            "{}",
+            program.name
+        );
+        if expected {
+            assert!(has(&format!("\0{}/{}\0", program.attach, program.function)));
+        }
     }
     for hook in Hook::all() {
         assert!(has(hook.map_name()), "{}", hook.map_name());

@@ -5,15 +5,11 @@
 
 #include "types.bpf.h"
 
-_Static_assert(N_HOOKS < 32, "enabled_hooks has 32 bits");
-
 /*
  * Knobs, in .rodata: the verifier drops what they turn off. The defaults are
  * those of the drop-in object, which nobody configures.
  */
 struct netstacklat_config {
-	/* bit h: record at hook h */
-	__u32 enabled_hooks;
 	/*
 	 * log2 of the buckets per power of two: 0 with per-CPU arrays (the
 	 * drop-in), NETSTACKLAT_FINE_SUB_BITS with a slice per CPU (the loader)
@@ -29,7 +25,6 @@ struct netstacklat_config {
 };
 
 const volatile struct netstacklat_config netstacklat_config = {
-	.enabled_hooks = (1U << N_HOOKS) - 1,
 	.sub_bits = 0,
 	.skip_stride = 0,
 	.clock_source = NETSTACKLAT_CLOCK_VSYSCALL,

@@ -51,11 +51,6 @@ static __always_inline void *histogram_of(enum netstacklat_hook hook)
 	}
 }
 
-static __always_inline bool hook_enabled(enum netstacklat_hook hook)
-{
-	return config.enabled_hooks & (1U << hook);
-}
-
 static __always_inline void array_add(void *map, __u32 index, __u64 amount)
 {
 	__u64 *slot = bpf_map_lookup_elem(map, &index);

@@ -3,8 +3,8 @@
  * netstacklat: where the programs attach. What they do is in record.bpf.h.
  *
  * Compiled as it stands this is the object for ebpf_exporter, which attaches
- * every program it finds; the loader's copy adds, under NETSTACKLAT_LOADER,
- * the fallback for kernels whose tcp_recvmsg_locked cannot be attached to.
+ * every program it finds; the loader's copy adds, under NETSTACKLAT_LOADER, the
+ * programs of which only some are wanted (STANDS_IN and SERVES in the table).
  */
 #include "vmlinux.h"
 
@@ -80,15 +80,6 @@ int BPF_PROG(nsl_tcp_recvmsg_locked, struct sock *sk, struct msghdr *msg,
 	return record_tcp_recvmsg(sk, flags, tss, cmsg_flags, copied);
 }
 
-#ifdef NETSTACKLAT_LOADER
-SEC("fentry/tcp_recv_timestamp")
-int BPF_PROG(nsl_tcp_recv_timestamp, struct msghdr *msg, struct sock *sk,
-	     struct scm_timestamping_internal *tss)
-{
-	return record_tcp_recv_timestamp(sk, tss);
-}
-#endif
-
 SEC("fentry/udp_rcv")
 int BPF_PROG(nsl_udp_rcv, struct sk_buff *skb)
 {
@@ -125,3 +116,38 @@ int BPF_PROG(nsl_skb_consume_udp, struct sock *sk, struct sk_buff *skb, int len)
 {
 	return record_udp_read(skb, len);
 }
+
+#ifdef NETSTACKLAT_LOADER
+SEC("fentry/tcp_recv_timestamp")
+int BPF_PROG(nsl_tcp_recv_timestamp, struct msghdr *msg, struct sock *sk,
+	     struct scm_timestamping_internal *tss)
+{
+	return record_tcp_recv_timestamp(sk, tss);
+}
+
+SEC("fentry/ip_rcv_core")
+int BPF_PROG(nsl_for_ip_rcv_core, struct sk_buff *skb)
+{
+	return watch_ip(skb);
+}
+
+SEC("fentry/ip6_rcv_core")
+int BPF_PROG(nsl_for_ip6_rcv_core, struct sk_buff *skb)
+{
+	return watch_ip(skb);
+}
+
+SEC("fentry/udp_queue_rcv_one_skb")
+int BPF_PROG(nsl_for_udp_queue_rcv_one_skb, struct sock *sk,
+	     struct sk_buff *skb)
+{
+	return note_udp_arrival(skb, skb->tstamp);
+}
+
+SEC("fentry/udpv6_queue_rcv_one_skb")
+int BPF_PROG(nsl_for_udpv6_queue_rcv_one_skb, struct sock *sk,
+	     struct sk_buff *skb)
+{
+	return note_udp_arrival(skb, skb->tstamp);
+}
+#endif /* NETSTACKLAT_LOADER */

@@ -34,28 +34,37 @@
 	     "handed to user space")
 
 /*
- * PROGRAM(HOOK_ID, attach, function, fallback): the program nsl_<function> of
- * netstacklat.bpf.c belongs to that hook. A fallback is for kernels where the
- * hook's other function does not exist or cannot be attached to: BPF
- * trampolines pass on 6 arguments, and tcp_recvmsg_locked had 7 until 5.19.
+ * PROGRAM(HOOK_ID, attach, function, role): the programs of netstacklat.bpf.c.
+ *
+ * RECORDS: nsl_<function> adds the hook's samples.
+ * STANDS_IN: the same, where the hook's other function does not exist or
+ * cannot be attached to: BPF trampolines pass on 6 arguments, and
+ * tcp_recvmsg_locked had 7 until 5.19.
+ * SERVES: nsl_for_<function> does only what other hooks rely on; it is loaded
+ * in place of the recording program when the hook itself is off.
  */
 #define NETSTACKLAT_PROGRAMS(PROGRAM)                                          \
-	PROGRAM(IP_START, "fentry", ip_rcv_core, 0)                            \
-	PROGRAM(IP_START, "fentry", ip6_rcv_core, 0)                           \
-	PROGRAM(TCP_START, "fentry", tcp_v4_rcv, 0)                            \
-	PROGRAM(TCP_START, "fentry", tcp_v6_rcv, 0)                            \
-	PROGRAM(TCP_DO_RCV, "fentry", tcp_v4_do_rcv, 0)                        \
-	PROGRAM(TCP_DO_RCV, "fentry", tcp_v6_do_rcv, 0)                        \
-	PROGRAM(TCP_DATA_QUEUE, "fentry", tcp_data_queue, 0)                   \
-	PROGRAM(TCP_SOCKET_ENQUEUED, "fexit", tcp_queue_rcv, 0)                \
-	PROGRAM(TCP_SOCKET_READ, "fexit", tcp_recvmsg_locked, 0)               \
-	PROGRAM(TCP_SOCKET_READ, "fentry", tcp_recv_timestamp, 1)              \
-	PROGRAM(UDP_START, "fentry", udp_rcv, 0)                               \
-	PROGRAM(UDP_START, "fentry", udpv6_rcv, 0)                             \
-	PROGRAM(UDP_QUEUE_RCV, "fentry", udp_queue_rcv_one_skb, 0)             \
-	PROGRAM(UDP_QUEUE_RCV, "fentry", udpv6_queue_rcv_one_skb, 0)           \
-	PROGRAM(UDP_SOCKET_ENQUEUED, "fexit", __udp_enqueue_schedule_skb, 0)   \
-	PROGRAM(UDP_SOCKET_READ, "fentry", skb_consume_udp, 0)
+	PROGRAM(IP_START, "fentry", ip_rcv_core, RECORDS)                      \
+	PROGRAM(IP_START, "fentry", ip6_rcv_core, RECORDS)                     \
+	PROGRAM(IP_START, "fentry", ip_rcv_core, SERVES)                       \
+	PROGRAM(IP_START, "fentry", ip6_rcv_core, SERVES)                      \
+	PROGRAM(TCP_START, "fentry", tcp_v4_rcv, RECORDS)                      \
+	PROGRAM(TCP_START, "fentry", tcp_v6_rcv, RECORDS)                      \
+	PROGRAM(TCP_DO_RCV, "fentry", tcp_v4_do_rcv, RECORDS)                  \
+	PROGRAM(TCP_DO_RCV, "fentry", tcp_v6_do_rcv, RECORDS)                  \
+	PROGRAM(TCP_DATA_QUEUE, "fentry", tcp_data_queue, RECORDS)             \
+	PROGRAM(TCP_SOCKET_ENQUEUED, "fexit", tcp_queue_rcv, RECORDS)          \
+	PROGRAM(TCP_SOCKET_READ, "fexit", tcp_recvmsg_locked, RECORDS)         \
+	PROGRAM(TCP_SOCKET_READ, "fentry", tcp_recv_timestamp, STANDS_IN)      \
+	PROGRAM(UDP_START, "fentry", udp_rcv, RECORDS)                         \
+	PROGRAM(UDP_START, "fentry", udpv6_rcv, RECORDS)                       \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udp_queue_rcv_one_skb, RECORDS)       \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udpv6_queue_rcv_one_skb, RECORDS)     \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udp_queue_rcv_one_skb, SERVES)        \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udpv6_queue_rcv_one_skb, SERVES)      \
+	PROGRAM(UDP_SOCKET_ENQUEUED, "fexit", __udp_enqueue_schedule_skb,      \
+		RECORDS)                                                       \
+	PROGRAM(UDP_SOCKET_READ, "fentry", skb_consume_udp, RECORDS)
 
 /*
  * SKIP(ID, name, lost, meaning): why a program run added no sample.

@@ -50,9 +50,14 @@ static __always_inline int record_ip(struct sk_buff *skb)
 {
 	if (skb_has_tx_stamp(skb))
 		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
-	if (!hook_enabled(HOOK_IP_START))
-		return 0;
 	return record_since(HOOK_IP_START, skb->tstamp);
+}
+
+static __always_inline int watch_ip(struct sk_buff *skb)
+{
+	if (skb_has_tx_stamp(skb))
+		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
+	return 0;
 }
 
 static __always_inline int record_skb(enum netstacklat_hook hook,
@@ -139,20 +144,22 @@ static __always_inline struct udp_arrival *udp_arrival(void)
 	return bpf_map_lookup_elem(&netstack_udp_arrival, &only);
 }
 
+static __always_inline int note_udp_arrival(struct sk_buff *skb, __u64 tstamp)
+{
+	struct udp_arrival *arrival = udp_arrival();
+
+	if (arrival) {
+		arrival->skb = skb;
+		arrival->tstamp = tstamp;
+	}
+	return 0;
+}
+
 static __always_inline int record_udp_queue_rcv(struct sk_buff *skb)
 {
 	__u64 tstamp = skb->tstamp;
 
-	if (hook_enabled(HOOK_UDP_SOCKET_ENQUEUED)) {
-		struct udp_arrival *arrival = udp_arrival();
-
-		if (arrival) {
-			arrival->skb = skb;
-			arrival->tstamp = tstamp;
-		}
-	}
-	if (!hook_enabled(HOOK_UDP_QUEUE_RCV))
-		return 0;
+	note_udp_arrival(skb, tstamp);
 	return record_since(HOOK_UDP_QUEUE_RCV, tstamp);
 }
 

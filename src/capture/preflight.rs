@@ -13,7 +13,7 @@ use libbpf_rs::btf::{Btf, ReferencesType as _, types};
 
 use crate::capture::maps::{Layout, skeleton_names};
 use crate::model::histogram::Resolution;
-use crate::model::hooks::{Hook, HookSet, Program, programs};
+use crate::model::hooks::{Hook, HookSet, Program, Role, programs};
 
 /// For tests only: kernel functions, separated by commas, to be treated as if
 /// this kernel did not have them.
@@ -310,7 +310,11 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
     };
     let loads = |program: &Program| {
         let verdict = &verdicts[program.hook.index()];
-        verdict.functions.contains(&program.function) && (verdict.wanted || serves(program.hook))
+        let asked_for = match program.role {
+            Role::Serves => !verdict.wanted && serves(program.hook),
+            Role::Records | Role::StandsIn => verdict.wanted,
+        };
+        asked_for && verdict.functions.contains(&program.function)
     };
     Ok(Plan {
         clock,
@@ -333,7 +337,9 @@ fn verdict(btf: &BtfFacts, hook: Hook, wanted: bool) -> Verdict {
         let parameters = btf.functions.get(program.function);
         parameters.is_some_and(|&count| count <= TRAMPOLINE_ARGS)
     };
-    let (fallbacks, regular): (Vec<_>, Vec<_>) = hook.programs().partition(|p| p.fallback);
+    let (fallbacks, regular): (Vec<_>, Vec<_>) = hook
+        .programs()
+        .partition(|program| program.role == Role::StandsIn);
     // Where it is needed and there, the fallback stands for the regular one.
     let stands_in = fallbacks.iter().any(fits) && !regular.iter().any(fits);
     for program in if stands_in { fallbacks } else { regular } {

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use crate::model::hooks::Hook;
+use crate::model::hooks::{Hook, Role};
 
 /// Writes the list; needs no privilege and asks the kernel nothing.
 ///
@@ -18,7 +18,11 @@ pub fn run(out: &mut dyn Write) -> io::Result<()> {
         let functions: Vec<_> = hook
             .programs()
             .map(|program| {
-                let or = if program.fallback { "or " } else { "" };
+                let or = if program.role == Role::StandsIn {
+                    "or "
+                } else {
+                    ""
+                };
                 format!("{or}{} {}", program.attach, program.function)
             })
             .collect();

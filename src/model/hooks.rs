@@ -9,6 +9,17 @@ use crate::model::wire;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hook(u8);
 
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It adds the hook's samples.
+    Records,
+    /// The same, where the hook's other function cannot be attached to.
+    StandsIn,
+    /// It does what other hooks rely on, in place of a hook that is off.
+    Serves,
+}
+
 /// One BPF program of a hook, and the kernel function that it attaches to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -20,8 +31,8 @@ pub struct Program {
     pub function: &'static str,
     /// The program's name in the BPF object.
     pub name: &'static str,
-    /// Used only where the hook's other function cannot be attached to.
-    pub fallback: bool,
+    /// What the program is for.
+    pub role: Role,
 }
 
 /// How many hooks there are.
@@ -68,7 +79,7 @@ impl Hook {
 
     /// The programs that can feed this hook.
     pub fn programs(self) -> impl Iterator<Item = Program> {
-        programs().filter(move |program| program.hook == self)
+        programs().filter(move |program| program.hook == self && program.role != Role::Serves)
     }
 
     /// The hook that a hook name or a kernel function name stands for.
@@ -89,12 +100,16 @@ impl fmt::Display for Hook {
 pub fn programs() -> impl Iterator<Item = Program> {
     wire::PROGRAMS
         .iter()
-        .map(|&(hook, attach, function, name, fallback)| Program {
-            hook: Hook(hook as u8),
+        .map(|(hook, attach, function, name, role)| Program {
+            hook: Hook(*hook as u8),
             attach,
             function,
             name,
-            fallback,
+            role: match role {
+                wire::Role::RECORDS => Role::Records,
+                wire::Role::STANDS_IN => Role::StandsIn,
+                wire::Role::SERVES => Role::Serves,
+            },
         })
 }
 
