@@ -74,11 +74,10 @@ fn drop_in(clang: &str, out: &Path) -> Result<()> {
 
 fn object(clang: &str, source: &str, defines: &[&str]) -> SkeletonBuilder {
     let mut builder = SkeletonBuilder::new();
-    builder.source(source).clang(clang).clang_args(
-        ["-I", "vmlinux", "-mcpu=v3", "-Wall"]
-            .iter()
-            .chain(defines),
-    );
+    builder
+        .source(source)
+        .clang(clang)
+        .clang_args(["-I", "vmlinux", "-mcpu=v3", "-Wall"].iter().chain(defines));
     builder
 }
 

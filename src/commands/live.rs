@@ -12,7 +12,7 @@ use crate::cli::{LiveArgs, When};
 use crate::event_loop::EventLoop;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::render::{
-    ClockInfo, HookVerdict, Json, Kind, Renderer, Report, RunInfo, Screen, Summary, Text, units,
+    ClockInfo, HookVerdict, Json, Kind, Renderer, Report, RunInfo, Screen, Summary, Text,
 };
 
 /// Measures until it is told to stop, or until nobody reads the output.
@@ -242,9 +242,11 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
         (None, None) => "one report at the end".into(),
     };
     let mut text = format!(
-        "netstacklat: {on} hooks attached; RX timestamping is on for the whole host; \
+        "netstacklat: {on} hook{} attached; RX timestamping is on for the whole host; \
          clock from {}, TAI offset {} s; {next}.\n",
-        info.clock.source, info.clock.tai_offset_s
+        if on == 1 { "" } else { "s" },
+        info.clock.source,
+        info.clock.tai_offset_s
     );
     for verdict in plan.verdicts.iter().filter(|verdict| verdict.wanted) {
         if let Some(reason) = verdict.reason() {
@@ -265,8 +267,9 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
     text
 }
 
+/// As users write it: `10s`, `1m 30s`.
 fn human(duration: Duration) -> String {
-    units::duration(duration.as_nanos().try_into().unwrap_or(u64::MAX))
+    humantime::format_duration(duration).to_string()
 }
 
 #[cfg(test)]
