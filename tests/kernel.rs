@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Does netstacklat tell the truth? Runs it on a real receive path, inside a
+//! guest (`tools/vm/test`), and compares what it says with what others know:
+//! the programs that sent and received, the kernel's own counters, the clock.
+//!
+//! `smoke` runs on every supported kernel, `full` on the newer ones; the
+//! script decides, nothing here skips itself.
+#![cfg(feature = "kernel-tests")]
+#![allow(unreachable_pub, reason = "the modules of one program")]
+
+#[path = "kernel/full/mod.rs"]
+mod full;
+#[path = "kernel/lab/mod.rs"]
+mod lab;
+#[path = "kernel/smoke/mod.rs"]
+mod smoke;

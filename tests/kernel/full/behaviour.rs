@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Signals, tracers, slow readers and closed pipes: nothing is lost, nothing
+//! counted twice, and it ends when it should.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::fd::AsRawFd as _;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::lab::lines::{Line, Run};
+use crate::lab::tool::{Tool, command, wait_for_exit};
+use crate::lab::{Family, udp};
+
+const ONE_HOOK: &str = "udp-socket-read";
+
+fn one_flow() -> Vec<udp::Flow> {
+    udp::Flow::several(Family::V4, 7600..7601)
+}
+
+/// A tracer interrupts system calls: EINTR is normal.
+#[test]
+fn strace_does_not_disturb_it() {
+    let tool = Tool::start(&["-r", "50ms", "-e", ONE_HOOK]);
+    let warm = tool.warm_up();
+    let pid = tool.pid().to_string();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-o", "/tmp/strace", "-p", &pid]);
+    let mut strace = strace.stderr(Stdio::null()).spawn().expect("strace");
+    udp::exchange(&one_flow(), 1000);
+    // It has seen the tool at work.
+    tool.settled();
+    tool.settled();
+    kill(Pid::from_raw(strace.id() as i32), Signal::SIGINT).expect("it runs");
+    strace.wait().expect("strace");
+    let trace = std::fs::read_to_string("/tmp/strace").expect("a trace");
+    assert!(trace.contains("epoll_wait("), "{trace}");
+    tool.settled();
+    assert_eq!(tool.finish().hook(ONE_HOOK).count, 1000 + warm.with);
+}
+
+#[test]
+fn stopped_for_a_second() {
+    let tool = Tool::start(&["-r", "100ms", "-e", ONE_HOOK]);
+    let warm = tool.warm_up();
+    tool.settled();
+    tool.signal(Signal::SIGSTOP);
+    udp::exchange(&one_flow(), 1000);
+    sleep(Duration::from_secs(1));
+    tool.signal(Signal::SIGCONT);
+    tool.settled();
+    let run = tool.finish();
+    assert_eq!(run.hook(ONE_HOOK).count, 1000 + warm.with);
+    let late = run.intervals.iter().max_by_key(|report| report.duration_ns);
+    let late = late.expect("intervals");
+    println!(
+        "{} intervals missed in {} ns",
+        late.missed_intervals, late.duration_ns
+    );
+    // Said in the very report that is late; a tenth of a second each, and one
+    // that it stands for.
+    assert!(late.duration_ns >= 1_000_000_000);
+    let expected = late.duration_ns / 100_000_000;
+    assert!(late.missed_intervals.abs_diff(expected - 1) <= 1);
+    assert_eq!(late.hooks[0].count, 1000);
+}
+
+/// Starts it with a pipe that holds one page; reads up to the start line.
+fn with_small_pipe(interval: &str) -> (Child, BufReader<ChildStdout>) {
+    crate::lab::prepare();
+    let mut child = command(&["-r", interval]).spawn().expect("netstacklat");
+    let stdout = child.stdout.take().expect("piped");
+    fcntl(&stdout, FcntlArg::F_SETPIPE_SZ(4096)).expect("F_SETPIPE_SZ");
+    let mut stdout = BufReader::new(stdout);
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("the start line");
+    assert!(line.contains("\"start\""), "{line}");
+    (child, stdout)
+}
+
+fn is_blocked(child: &Child) -> bool {
+    let path = format!("/proc/{}/wchan", child.id());
+    let place = std::fs::read_to_string(path).expect("it runs");
+    place.contains("pipe")
+}
+
+fn wait_until_blocked(child: &Child) {
+    crate::lab::wait_until(Duration::from_secs(10), "the pipe is full", || {
+        is_blocked(child)
+    });
+}
+
+#[test]
+fn a_slow_reader_loses_nothing() {
+    let (mut child, mut stdout) = with_small_pipe("20ms");
+    let warm = udp::until_stamped(true);
+    wait_until_blocked(&child);
+    udp::exchange(&one_flow(), 1000);
+    sleep(Duration::from_millis(500));
+    let mut lines = Vec::new();
+    let mut read = |stdout: &mut BufReader<ChildStdout>| {
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("UTF-8");
+        (!line.is_empty()).then(|| lines.push(serde_json::from_str::<Line>(&line).expect("JSON")))
+    };
+    for _ in 0..20 {
+        read(&mut stdout);
+        sleep(Duration::from_millis(50));
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).expect("it runs");
+    while read(&mut stdout).is_some() {}
+    assert_eq!(wait_for_exit(&mut child).code(), Some(0));
+    lines.insert(0, start_line());
+    let run = Run::checked(lines, String::new());
+    println!("{} intervals missed", run.total.missed_intervals);
+    assert!(run.total.missed_intervals > 0);
+    assert_eq!(run.hook(ONE_HOOK).count, 1000 + warm.with);
+}
+
+/// [`with_small_pipe`] has taken the real one; it is looked at elsewhere.
+fn start_line() -> Line {
+    let start = r#"{"kind":"start","schema":1,"kernel":"","interval_ns":null,
+        "sub_buckets":16,"clock_source":"","hooks":[]}"#;
+    serde_json::from_str(start).expect("a start line")
+}
+
+#[test]
+fn a_closed_pipe_ends_it_within_an_interval() {
+    let (mut child, stdout) = with_small_pipe("30");
+    let mut stderr = child.stderr.take().expect("piped");
+    drop(stdout);
+    let closed = Instant::now();
+    // At once, not when it next writes; detaching takes the kernel seconds.
+    crate::lab::wait_until(Duration::from_secs(20), "it ends", || {
+        matches!(child.try_wait(), Ok(Some(_)))
+    });
+    println!("ended {:?} after its reader", closed.elapsed());
+    assert_eq!(wait_for_exit(&mut child).code(), Some(0));
+    let mut text = String::new();
+    stderr.read_to_string(&mut text).expect("UTF-8");
+    assert_eq!(text, "");
+}
+
+#[test]
+fn a_second_sigint_ends_it_when_nobody_reads() {
+    let (mut child, stdout) = with_small_pipe("20ms");
+    wait_until_blocked(&child);
+    let pid = Pid::from_raw(child.id() as i32);
+    kill(pid, Signal::SIGINT).expect("it runs");
+    sleep(Duration::from_millis(500));
+    assert!(is_blocked(&child), "the first one waits for the reader");
+    kill(pid, Signal::SIGINT).expect("it runs");
+    assert_eq!(wait_for_exit(&mut child).code(), Some(130));
+    assert!(stdout.get_ref().as_raw_fd() > 0);
+}

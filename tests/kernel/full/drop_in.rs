@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The object for ebpf_exporter, loaded as ebpf_exporter does it: all programs
+//! attached, nothing set, no loader of ours.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use libbpf_rs::{Link, MapCore as _, MapFlags, Object, ObjectBuilder};
+use netstacklat::model::hooks::Hook;
+
+use crate::lab::udp::{self, Flow};
+use crate::lab::{Family, prepare};
+
+const OBJECT: &[u8] = include_bytes!(env!("NETSTACKLAT_DROP_IN"));
+const UDP_HOOKS: [&str; 4] = [
+    "udp-start",
+    "udp-queue-rcv",
+    "udp-socket-enqueued",
+    "udp-socket-read",
+];
+/// exp2 buckets 0 to 34, then the sum: ebpf_exporter's `bucket_max + 1`.
+const BUCKETS: usize = 35;
+
+struct DropIn {
+    object: Object,
+    _links: Vec<Link>,
+}
+
+impl DropIn {
+    fn attach() -> DropIn {
+        let object = ObjectBuilder::default()
+            .open_memory(OBJECT)
+            .and_then(|open| open.load())
+            .expect("the object loads as it is");
+        let links = object.progs_mut().map(|program| program.attach());
+        let links = links
+            .collect::<Result<_, _>>()
+            .expect("all programs attach");
+        DropIn {
+            object,
+            _links: links,
+        }
+    }
+
+    /// A hook's buckets and its sum, all CPUs added up.
+    fn read(&self, hook: &str) -> (Vec<u64>, u64) {
+        let name = Hook::find(hook).expect("a hook").map_name();
+        let map = self.object.maps().find(|map| map.name() == name);
+        let map = map.expect("the hook's map");
+        let entry = |index: usize| -> u64 {
+            let key = (index as u32).to_ne_bytes();
+            let cpus = map.lookup_percpu(&key, MapFlags::ANY).expect("a look-up");
+            let cpus = cpus.expect("the entry").into_iter();
+            cpus.map(|value| u64::from_ne_bytes(value.try_into().expect("u64")))
+                .sum()
+        };
+        ((0..BUCKETS).map(entry).collect(), entry(BUCKETS))
+    }
+}
+
+/// Counts are those of the sender, and a reader that sleeps 200 ms is in the
+/// bucket (2^27, 2^28] ns, 134 to 268 ms.
+#[test]
+fn the_object_measures_by_itself() {
+    const N: u64 = 2000;
+    prepare();
+    let drop_in = DropIn::attach();
+    // Asks for stamps, as a socket unit beside the exporter would.
+    let sleeper = Flow::open(Family::V4, 6100).with_stamps();
+    udp::until_stamped(true);
+    let before = UDP_HOOKS.map(|hook| drop_in.read(hook));
+
+    udp::exchange(&Flow::several(Family::V4, 6000..6004), N);
+    udp::exchange(&Flow::several(Family::V6, 6000..6004), N);
+    sleeper.send(0);
+    sleep(Duration::from_millis(200));
+    sleeper.receive();
+
+    for (hook, (buckets_before, sum_before)) in UDP_HOOKS.into_iter().zip(before) {
+        let (buckets, sum) = drop_in.read(hook);
+        let counts = buckets.iter().zip(&buckets_before);
+        let new: Vec<u64> = counts.map(|(now, then)| now - then).collect();
+        println!("{hook}: {new:?}");
+        let count: u64 = new.iter().sum();
+        // Reads run in tasks; the kernel leaves re-entered programs out.
+        let missing = 2 * N + 1 - count;
+        assert!(missing <= if hook == "udp-socket-read" { N / 25 } else { 0 });
+        let sum = sum - sum_before;
+        let bound = |index: usize| 1u64 << index;
+        let most: u64 = new.iter().enumerate().map(|(b, n)| n * bound(b)).sum();
+        assert!(sum <= most && sum >= most / 2, "{hook}: sum {sum}");
+        if hook == "udp-socket-read" {
+            assert!(new[28] >= 1, "no read of 200 ms");
+        }
+    }
+}

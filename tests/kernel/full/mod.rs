@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Exact comparisons with the truth: longer than `smoke`.
+
+mod behaviour;
+mod clock;
+mod drop_in;
+mod exact;
+mod reads;
+mod refusals;
+mod sleepers;
+mod stamps;

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The tool's JSON lines as data, and what must hold of each of them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The largest sample that is recorded.
+pub const MAX_NS: u64 = 1 << 34;
+
+/// One line of output.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Line {
+    Start(Start),
+    Interval(Report),
+    Total(Report),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Start {
+    pub schema: u32,
+    pub kernel: String,
+    pub interval_ns: Option<u64>,
+    pub sub_buckets: u64,
+    pub clock_source: String,
+    pub hooks: Vec<StartHook>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct StartHook {
+    pub hook: String,
+    pub attached: bool,
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Report {
+    pub seq: u64,
+    pub partial: bool,
+    pub start: String,
+    pub end: String,
+    pub duration_ns: u64,
+    pub missed_intervals: u64,
+    pub clock_steps: u64,
+    pub hooks: Vec<HookLine>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct HookLine {
+    pub hook: String,
+    pub count: u64,
+    pub sum_ns: u64,
+    pub buckets: Vec<[u64; 3]>,
+    pub max_le_ns: Option<u64>,
+    pub quantiles_ns: BTreeMap<String, Option<u64>>,
+    pub skipped: BTreeMap<String, u64>,
+    pub missed: u64,
+}
+
+/// What one hook has counted, over one or more lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub count: u64,
+    pub sum_ns: u64,
+    /// (lo, hi] -> samples
+    pub buckets: BTreeMap<(u64, u64), u64>,
+    pub skipped: BTreeMap<String, u64>,
+    pub missed: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, line: &HookLine) {
+        self.count += line.count;
+        self.sum_ns = self.sum_ns.wrapping_add(line.sum_ns);
+        for [lo, hi, count] in &line.buckets {
+            *self.buckets.entry((*lo, *hi)).or_default() += count;
+        }
+        for (reason, count) in &line.skipped {
+            *self.skipped.entry(reason.clone()).or_default() += count;
+        }
+        self.missed += line.missed;
+    }
+
+    pub fn skip(&self, reason: &str) -> u64 {
+        self.skipped.get(reason).copied().unwrap_or(0)
+    }
+
+    /// How often the hook's programs say that they ran.
+    pub fn runs(&self) -> u64 {
+        self.count + self.skipped.values().sum::<u64>()
+    }
+
+    /// Samples certainly at or below `ns`, and samples possibly so: those of
+    /// the bucket that `ns` divides may be either.
+    pub fn at_or_below(&self, ns: u64) -> (u64, u64) {
+        let sum = |keep: &dyn Fn(u64, u64) -> bool| {
+            let kept = self.buckets.iter().filter(|((lo, hi), _)| keep(*lo, *hi));
+            kept.map(|(_, count)| count).sum()
+        };
+        (sum(&|_, hi| hi <= ns), sum(&|lo, _| lo < ns))
+    }
+
+    /// Samples certainly above `ns`.
+    pub fn above(&self, ns: u64) -> u64 {
+        self.count - self.at_or_below(ns).1
+    }
+}
+
+/// What all hooks have counted.
+pub type Totals = BTreeMap<String, Counts>;
+
+pub fn totals<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Totals {
+    let mut totals = Totals::new();
+    for line in reports.into_iter().flat_map(|report| &report.hooks) {
+        totals.entry(line.hook.clone()).or_default().add(line);
+    }
+    totals
+}
+
+/// A whole run of the tool, from its start line to its end.
+#[derive(Debug)]
+pub struct Run {
+    pub start: Start,
+    pub intervals: Vec<Report>,
+    pub total: Report,
+    pub stderr: String,
+}
+
+impl Run {
+    /// Checks the order of lines and everything that must hold of them.
+    pub fn checked(lines: Vec<Line>, stderr: String) -> Run {
+        let mut lines = lines.into_iter();
+        let Some(Line::Start(start)) = lines.next() else {
+            panic!("the first line is not the start line");
+        };
+        let Some(Line::Total(total)) = lines.next_back() else {
+            panic!("the last line is not the total: {stderr}");
+        };
+        let intervals = lines.map(|line| match line {
+            Line::Interval(report) => report,
+            other => panic!("not an interval: {other:?}"),
+        });
+        let run = Run {
+            start,
+            intervals: intervals.collect(),
+            total,
+            stderr,
+        };
+        run.check();
+        run
+    }
+
+    /// One hook's total.
+    pub fn hook(&self, name: &str) -> Counts {
+        let line = self.total.hooks.iter().find(|line| line.hook == name);
+        let mut counts = Counts::default();
+        counts.add(line.unwrap_or_else(|| panic!("no {name} in the total")));
+        counts
+    }
+
+    fn check(&self) {
+        assert_eq!(self.start.schema, 1);
+        let sub_buckets = self.start.sub_buckets;
+        for report in self.intervals.iter().chain([&self.total]) {
+            for line in &report.hooks {
+                check_hook(line, sub_buckets);
+            }
+        }
+        // The programs may be at work while an interval is read; at the end
+        // of a test they are not.
+        self.total.hooks.iter().for_each(check_sum);
+
+        let (intervals, total) = (&self.intervals, &self.total);
+        let sum = totals(intervals);
+        assert_eq!(sum, totals([total]), "the intervals do not add up");
+        let add = |field: fn(&Report) -> u64| intervals.iter().map(field).sum::<u64>();
+        assert_eq!(add(|r| r.duration_ns), total.duration_ns);
+        assert_eq!(add(|r| r.missed_intervals), total.missed_intervals);
+        assert_eq!(add(|r| r.clock_steps), total.clock_steps);
+        for (report, seq) in intervals.iter().zip(1..) {
+            assert_eq!(report.seq, seq, "interval numbers");
+            assert!(!report.partial || seq == intervals.len() as u64);
+        }
+        for pair in intervals.windows(2) {
+            assert_eq!(pair[0].end, pair[1].start, "a gap between intervals");
+        }
+        assert_eq!(total.seq, intervals.len() as u64);
+    }
+}
+
+/// The bucket scheme, written again after the documentation: up to the number
+/// of sub-buckets they are 1 ns wide, above each power of two is divided.
+fn bucket_after(lo: u64, sub_buckets: u64) -> u64 {
+    if lo < sub_buckets {
+        return lo + 1;
+    }
+    let width = (1 << lo.ilog2()) / sub_buckets;
+    assert_eq!(lo % width, 0, "no bucket begins at {lo} ns");
+    lo + width
+}
+
+fn check_hook(line: &HookLine, sub_buckets: u64) {
+    let buckets = &line.buckets;
+    let counted: u64 = buckets.iter().map(|[_, _, count]| count).sum();
+    assert_eq!(line.count, counted, "{line:?}");
+    for [lo, hi, count] in buckets {
+        assert_eq!(*hi, bucket_after(*lo, sub_buckets), "{line:?}");
+        assert!(*count > 0 && *hi <= MAX_NS, "{line:?}");
+    }
+    assert!(buckets.windows(2).all(|pair| pair[0][1] <= pair[1][0]));
+    assert_eq!(line.max_le_ns, buckets.last().map(|[_, hi, _]| *hi));
+    assert!(line.skipped.values().all(|count| *count > 0));
+    for (name, thousandths) in [("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999)] {
+        let expected = quantile(line, thousandths);
+        assert_eq!(line.quantiles_ns[name], expected, "{name} of {line:?}");
+    }
+}
+
+fn check_sum(line: &HookLine) {
+    let bound = |i: usize| line.buckets.iter().map(|b| b[i] * b[2]).sum::<u64>();
+    let plausible = bound(0)..=bound(1);
+    assert!(plausible.contains(&line.sum_ns), "sum of {line:?}");
+}
+
+/// The middle of the bucket with the sample of rank ceil(q n); over-range
+/// samples have the highest ranks.
+fn quantile(line: &HookLine, thousandths: u64) -> Option<u64> {
+    let n = line.count + line.skipped.get("over-range").unwrap_or(&0);
+    if n * (1000 - thousandths) < 1000 {
+        return None;
+    }
+    let rank = (n * thousandths).div_ceil(1000);
+    let mut seen = 0;
+    let holder = line.buckets.iter().find(|[_, _, count]| {
+        seen += count;
+        seen >= rank
+    });
+    holder.map(|[lo, hi, _]| lo + (hi - lo).div_ceil(2))
+}

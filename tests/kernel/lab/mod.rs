@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The guest as a laboratory: two namespaces on one wire, and commands in it.
+
+pub mod clock;
+pub mod counters;
+pub mod lines;
+pub mod tcp;
+pub mod tool;
+pub mod udp;
+
+use std::fs::File;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
+use std::process::Command;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::libc;
+
+/// Longer than anything here takes, emulation included.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A network namespace of the guest. Senders are in `Left`, receivers in
+/// `Right`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ns {
+    Root,
+    Left,
+    Right,
+}
+
+impl Ns {
+    pub const ALL: [Ns; 3] = [Ns::Root, Ns::Left, Ns::Right];
+
+    /// Runs `f` on a thread of this namespace. Sockets opened there stay in it.
+    pub fn run<T: Send>(self, f: impl FnOnce() -> T + Send) -> T {
+        let in_thread = || {
+            self.enter();
+            f()
+        };
+        let done = std::thread::scope(|scope| scope.spawn(in_thread).join());
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    fn enter(self) {
+        let path = match self {
+            Ns::Root => return,
+            Ns::Left => "/run/netns/left",
+            Ns::Right => "/run/netns/right",
+        };
+        let ns = File::open(path).expect("the guest has the pair of cards (--net pair)");
+        // SAFETY: takes a descriptor that is open, and no memory.
+        let status = unsafe { libc::setns(ns.as_raw_fd(), libc::CLONE_NEWNET) };
+        Errno::result(status).expect("setns");
+    }
+}
+
+/// Which IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
+
+    /// The receiver's address.
+    pub fn right(self, port: u16) -> SocketAddr {
+        self.address("10.0.0.2", "fd00::2", port)
+    }
+
+    /// The sender's address, any port.
+    pub fn left(self) -> SocketAddr {
+        self.address("10.0.0.1", "fd00::1", 0)
+    }
+
+    fn address(self, v4: &str, v6: &str, port: u16) -> SocketAddr {
+        let text = match self {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        };
+        SocketAddr::new(text.parse::<IpAddr>().expect("an address"), port)
+    }
+}
+
+/// Runs a shell command that must succeed; its standard output.
+pub fn sh(script: &str) -> String {
+    let done = Command::new("bash").args(["-euc", script]).output();
+    let done = done.expect("the guest has bash");
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{script}: {}: {stderr}", done.status);
+    String::from_utf8(done.stdout).expect("UTF-8")
+}
+
+/// What must hold before packets can be counted one by one: nothing between
+/// sender and receiver may drop. (Neighbours are permanent already.)
+pub fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        sh("echo 100000 >/proc/sys/net/core/netdev_max_backlog
+            echo 1 >/proc/sys/kernel/bpf_stats_enabled
+            for ns in left right; do
+                # fq_codel drops what has waited too long.
+                tc -n $ns qdisc replace dev eth0 root pfifo limit 100000
+            done");
+    });
+}
+
+/// A change of the guest that is undone at the end of a test, failed or not.
+pub struct Undo(&'static str);
+
+impl Undo {
+    /// Runs `script` now and `undo` on drop.
+    pub fn after(script: &str, undo: &'static str) -> Undo {
+        sh(script);
+        Undo(undo)
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        let _ = Command::new("bash").args(["-c", self.0]).status();
+    }
+}
+
+/// Waits for `what` to come true.
+pub fn wait_until(patience: Duration, what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
+    while !done() {
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

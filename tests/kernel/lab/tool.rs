@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! netstacklat as a child process.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::lines::{Line, Run, Start, Totals, totals};
+use super::{PATIENCE, prepare, udp};
+
+/// Detaching takes seconds on some kernels, more under load.
+const EXIT_PATIENCE: Duration = Duration::from_secs(40);
+
+/// A running netstacklat whose JSON lines are being read.
+pub struct Tool {
+    child: Child,
+    lines: Arc<(Mutex<Vec<Line>>, Condvar)>,
+    stdout: Option<JoinHandle<()>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// The tool as it is installed, with `--json`.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new("netstacklat");
+    command.arg("--json").args(args);
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Tool {
+    /// Starts it and returns when it says that it measures.
+    pub fn start(args: &[&str]) -> Tool {
+        Tool::spawn(&mut command(args))
+    }
+
+    /// The same without the kernel functions in `hidden`.
+    pub fn start_hiding(hidden: &str, args: &[&str]) -> Tool {
+        Tool::spawn(command(args).env("NETSTACKLAT_TEST_HIDE", hidden))
+    }
+
+    fn spawn(command: &mut Command) -> Tool {
+        prepare();
+        let mut child = command.spawn().expect("netstacklat is in the guest");
+        let lines: Arc<(Mutex<Vec<Line>>, Condvar)> = Arc::default();
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let shared = Arc::clone(&lines);
+        let stdout = std::thread::spawn(move || {
+            for line in stdout.lines() {
+                let line = line.expect("UTF-8");
+                let parsed = serde_json::from_str(&line);
+                let parsed = parsed.unwrap_or_else(|error| panic!("{error}: {line}"));
+                shared.0.lock().expect("no panic").push(parsed);
+                shared.1.notify_all();
+            }
+        });
+        let mut pipe = child.stderr.take().expect("piped");
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).expect("UTF-8");
+            text
+        });
+        let tool = Tool {
+            child,
+            lines,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+        };
+        tool.wait_for_lines(1);
+        tool
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("it runs");
+    }
+
+    /// The start line.
+    pub fn started(&self) -> Start {
+        match self.lines.0.lock().expect("no panic").first() {
+            Some(Line::Start(start)) => start.clone(),
+            other => panic!("not a start line: {other:?}"),
+        }
+    }
+
+    /// Sends datagrams until one arrives with a stamp, as a receiver sees it:
+    /// the kernel turns stamping on with some delay.
+    pub fn warm_up(&self) -> udp::Stamped {
+        udp::until_stamped(true)
+    }
+
+    /// How many lines have come.
+    pub fn line_count(&self) -> usize {
+        self.lines.0.lock().expect("no panic").len()
+    }
+
+    fn wait_for_lines(&self, count: usize) {
+        let (lines, changed) = &*self.lines;
+        let lines = lines.lock().expect("no panic");
+        let (_lines, timeout) = changed
+            .wait_timeout_while(lines, PATIENCE, |lines| lines.len() < count)
+            .expect("no panic");
+        assert!(
+            !timeout.timed_out(),
+            "no line from netstacklat: {}",
+            self.stack()
+        );
+    }
+
+    fn stack(&self) -> String {
+        let path = format!("/proc/{}/stack", self.pid());
+        std::fs::read_to_string(path).unwrap_or_else(|_| "it has ended".into())
+    }
+
+    /// All that was counted up to now, as the intervals so far say: waits for
+    /// one that has begun after the call.
+    pub fn settled(&self) -> Totals {
+        self.wait_for_lines(self.line_count() + 2);
+        let lines = self.lines.0.lock().expect("no panic");
+        totals(lines.iter().filter_map(|line| match line {
+            Line::Interval(report) => Some(report),
+            _ => None,
+        }))
+    }
+
+    /// Ctrl-C: it must print what is left and end well.
+    pub fn finish(self) -> Run {
+        self.signal(Signal::SIGINT);
+        self.finished()
+    }
+
+    /// Waits for its end, which must be a good one.
+    pub fn finished(mut self) -> Run {
+        let status = wait_for_exit(&mut self.child);
+        let stdout = self.stdout.take().expect("taken once");
+        stdout.join().expect("every line is JSON as documented");
+        let stderr = self.stderr.take().expect("taken once");
+        let stderr = stderr.join().expect("read to its end");
+        assert_eq!(status.code(), Some(0), "{status}: {stderr}");
+        let lines = std::mem::take(&mut *self.lines.0.lock().expect("no panic"));
+        Run::checked(lines, stderr)
+    }
+}
+
+/// A failed test leaves no netstacklat to disturb the next.
+impl Drop for Tool {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for the end of a child, but not for ever.
+pub fn wait_for_exit(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + EXIT_PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().expect("waiting for netstacklat") {
+            return status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("netstacklat did not end within {EXIT_PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! On every supported kernel: it measures, it stops, its numbers add up.
+
+mod hooks;
+mod reports;
+mod stop;
