@@ -17,7 +17,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use netstacklat::capture::Capture;
-use netstacklat::capture::preflight::{Facts, decide};
+use netstacklat::capture::plan::decide;
+use netstacklat::capture::preflight::Facts;
 use netstacklat::model::hooks::{HookSet, programs};
 
 mod floor {

@@ -19,7 +19,7 @@ use nix::sys::timerfd::{
 };
 use nix::time::{ClockId, clock_gettime};
 
-use crate::capture::preflight::{ClockSource, Plan};
+use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::skeleton::{ClockState, Loaded};
 use crate::model::histogram::MAX_NS;
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The only wing that touches the kernel: start, snapshot, stop.
 //!
-//! [`preflight`] reads facts about this host and decides what to do with
+//! [`preflight`] reads facts about this host, [`plan`] decides what to do with
 //! them; [`skeleton`] opens, configures, loads and attaches the BPF object;
 //! [`maps`] turns its maps into snapshots; [`clock`] and [`timestamping`] are
 //! the two things that the loader keeps in order while it runs.
 
 pub mod clock;
 pub mod maps;
+pub mod plan;
 pub mod preflight;
 pub mod skeleton;
 pub mod timestamping;
@@ -19,7 +20,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::capture::clock::Clock;
 use crate::capture::maps::Maps;
-use crate::capture::preflight::Plan;
+use crate::capture::plan::Plan;
 use crate::capture::skeleton::Loaded;
 use crate::capture::timestamping::StampingSocket;
 use crate::model::hooks::HookSet;

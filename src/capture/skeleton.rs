@@ -15,7 +15,7 @@ use libbpf_rs::{ErrorKind, Link, MapCore as _, MapType, PrintLevel, libbpf_sys};
 
 use crate::capture::clock::SharedClock;
 use crate::capture::maps::skeleton_names;
-use crate::capture::preflight::{ClockSource, Plan};
+use crate::capture::plan::{ClockSource, Plan};
 use crate::model::hooks::{Hook, Program};
 use crate::model::wire;
 

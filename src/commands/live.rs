@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::capture::Capture;
-use crate::capture::preflight::{Facts, Plan, decide};
+use crate::capture::plan::{Plan, decide};
+use crate::capture::preflight::Facts;
 use crate::cli::{LiveArgs, When};
 use crate::event_loop::EventLoop;
 use crate::model::snapshot::{Interval, Snapshot};

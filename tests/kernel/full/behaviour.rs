@@ -3,7 +3,6 @@
 //! counted twice, and it ends when it should.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::fd::AsRawFd as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -123,8 +122,7 @@ fn a_slow_reader_loses_nothing() {
 
 /// [`with_small_pipe`] has taken the real one; it is looked at elsewhere.
 fn start_line() -> Line {
-    let start = r#"{"kind":"start","schema":1,"kernel":"","interval_ns":null,
-        "sub_buckets":16,"clock_source":"","hooks":[]}"#;
+    let start = r#"{"kind":"start","schema":1,"sub_buckets":16,"clock_source":"","hooks":[]}"#;
     serde_json::from_str(start).expect("a start line")
 }
 
@@ -155,5 +153,5 @@ fn a_second_sigint_ends_it_when_nobody_reads() {
     assert!(is_blocked(&child), "the first one waits for the reader");
     kill(pid, Signal::SIGINT).expect("it runs");
     assert_eq!(wait_for_exit(&mut child).code(), Some(130));
-    assert!(stdout.get_ref().as_raw_fd() > 0);
+    drop(stdout);
 }

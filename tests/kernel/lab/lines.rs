@@ -20,8 +20,6 @@ pub enum Line {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Start {
     pub schema: u32,
-    pub kernel: String,
-    pub interval_ns: Option<u64>,
     pub sub_buckets: u64,
     pub clock_source: String,
     pub hooks: Vec<StartHook>,

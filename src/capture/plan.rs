@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What to load and attach, decided from the facts. Nothing is asked here, so
+//! that each decision can be tested without a kernel.
+
+use crate::capture::maps::{Layout, skeleton_names};
+use crate::capture::preflight::{BtfFacts, Facts};
+use crate::model::histogram::Resolution;
+use crate::model::hooks::{Hook, HookSet, Program, Role, programs};
+
+/// The oldest kernel that this is built and tested for.
+const OLDEST: (u32, u32) = (5, 10);
+/// Transmit times in `skb->tstamp` came with this kernel.
+const TX_STAMPS_SINCE: (u32, u32) = (5, 18);
+/// BPF trampolines pass on no more arguments (x86-64 before 6.6).
+const TRAMPOLINE_ARGS: usize = 6;
+
+/// Where the programs get the clock offset from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockSource {
+    /// From the kernel itself, at every update of its clock.
+    UpdateVsyscall,
+    /// CLOCK_TAI less the TAI offset that the loader sets.
+    TaiOffset,
+}
+
+impl ClockSource {
+    /// The name shown in outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClockSource::UpdateVsyscall => "update_vsyscall",
+            ClockSource::TaiOffset => "tai-offset",
+        }
+    }
+}
+
+/// What becomes of one hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The hook.
+    pub hook: Hook,
+    /// The kernel functions that it is measured at.
+    pub functions: Vec<&'static str>,
+    /// Functions of the hook that this kernel lacks, or refused.
+    pub missing: Vec<String>,
+    /// Whether the user asked for the hook.
+    pub wanted: bool,
+}
+
+impl Verdict {
+    /// Why the hook is off, or measures only a part; `None`: all is well.
+    pub fn reason(&self) -> Option<String> {
+        if !self.wanted {
+            Some("not selected".into())
+        } else if self.missing.is_empty() {
+            None
+        } else if self.functions.is_empty() {
+            Some(self.missing.join("; "))
+        } else {
+            Some(format!("only in part: {}", self.missing.join("; ")))
+        }
+    }
+}
+
+/// What to load and attach.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the clock offset comes from.
+    pub clock: ClockSource,
+    /// How fine the histograms are.
+    pub resolution: Resolution,
+    /// Where things are in the maps.
+    pub layout: Layout,
+    /// The programs to load; without the clock's.
+    pub programs: Vec<Program>,
+    /// One for each hook, in path order.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Plan {
+    /// The hooks that measure.
+    pub fn enabled(&self) -> HookSet {
+        let on = self
+            .verdicts
+            .iter()
+            .filter(|v| v.wanted && !v.functions.is_empty());
+        on.map(|verdict| verdict.hook).collect()
+    }
+
+    /// Takes a program out that the kernel refused.
+    pub fn refuse(&mut self, name: &str, why: &str) {
+        let Some(at) = self.programs.iter().position(|p| p.name == name) else {
+            return;
+        };
+        let program = self.programs.remove(at);
+        let verdict = &mut self.verdicts[program.hook.index()];
+        verdict.functions.retain(|f| *f != program.function);
+        verdict.missing.push(format!("{}: {why}", program.function));
+    }
+}
+
+/// Why this host cannot measure at all, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Decides what to load for the hooks that the user wants.
+///
+/// # Errors
+///
+/// A [`Refusal`] when nothing can be measured here.
+pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
+    let refuse = |text: String| Err(Refusal(text));
+    if facts.version().is_some_and(|version| version < OLDEST) {
+        return refuse(format!(
+            "kernel {} is too old: netstacklat needs Linux {}.{} or newer",
+            facts.kernel, OLDEST.0, OLDEST.1
+        ));
+    }
+    if !facts.privileged() {
+        let missing: Vec<_> = ["CAP_BPF", "CAP_PERFMON"]
+            .into_iter()
+            .filter(|capability| !facts.has(capability))
+            .collect();
+        return refuse(format!(
+            "missing {}: run as root (sudo netstacklat ...), or once: \
+             sudo setcap cap_bpf,cap_perfmon=ep /path/to/netstacklat",
+            missing.join(" and ")
+        ));
+    }
+    let btf = match &facts.btf {
+        Ok(btf) => btf,
+        Err(why) => {
+            return refuse(format!(
+                "no type information (BTF) of the running kernel: {why}. \
+                 It needs a kernel built with CONFIG_DEBUG_INFO_BTF=y (the distributions' are), \
+                 and /sys mounted"
+            ));
+        }
+    };
+    let clock = if btf.functions.contains_key(skeleton_names::CLOCK_FUNCTION) {
+        ClockSource::UpdateVsyscall
+    } else if btf.tai_helper {
+        ClockSource::TaiOffset
+    } else {
+        return refuse(format!(
+            "kernel {} has neither {} to attach to nor bpf_ktime_get_tai_ns (Linux 6.1): \
+             packet stamps cannot be compared with a clock",
+            facts.kernel,
+            skeleton_names::CLOCK_FUNCTION
+        ));
+    };
+    let mut verdicts: Vec<Verdict> = Hook::all()
+        .map(|hook| verdict(btf, hook, wanted.contains(hook)))
+        .collect();
+    let noting = verdicts[Hook::UDP_QUEUE_RCV.index()].clone();
+    if noting.functions.is_empty() {
+        let relying = &mut verdicts[Hook::UDP_SOCKET_ENQUEUED.index()];
+        relying.functions.clear();
+        relying.missing.extend(noting.missing);
+    }
+    if !verdicts.iter().any(|v| v.wanted && !v.functions.is_empty()) {
+        let reasons: Vec<_> = verdicts
+            .iter()
+            .filter(|v| v.wanted)
+            .flat_map(|v| v.missing.clone())
+            .collect();
+        return refuse(format!("nothing left to measure: {}", reasons.join("; ")));
+    }
+    let watch_tx = facts
+        .version()
+        .is_none_or(|version| version >= TX_STAMPS_SINCE)
+        && verdicts.iter().any(|v| v.wanted && v.hook.is_tcp());
+    let measures = |hook: Hook| {
+        let verdict = &verdicts[hook.index()];
+        verdict.wanted && !verdict.functions.is_empty()
+    };
+    // Two hooks' programs serve others too, also when the hook itself is off.
+    let serves = |hook| {
+        (hook == Hook::IP_START && watch_tx)
+            || (hook == Hook::UDP_QUEUE_RCV && measures(Hook::UDP_SOCKET_ENQUEUED))
+    };
+    let loads = |program: &Program| {
+        let verdict = &verdicts[program.hook.index()];
+        let asked_for = match program.role {
+            Role::Serves => !verdict.wanted && serves(program.hook),
+            Role::Records | Role::StandsIn => verdict.wanted,
+        };
+        asked_for && verdict.functions.contains(&program.function)
+    };
+    Ok(Plan {
+        clock,
+        resolution: Resolution::FINE,
+        layout: Layout::new(facts.possible_cpus, Resolution::FINE),
+        programs: programs().filter(loads).collect(),
+        verdicts,
+    })
+}
+
+/// Which of a hook's functions this kernel has.
+fn verdict(btf: &BtfFacts, hook: Hook, wanted: bool) -> Verdict {
+    let mut verdict = Verdict {
+        hook,
+        functions: Vec::new(),
+        missing: Vec::new(),
+        wanted,
+    };
+    let fits = |program: &Program| {
+        let parameters = btf.functions.get(program.function);
+        parameters.is_some_and(|&count| count <= TRAMPOLINE_ARGS)
+    };
+    let (fallbacks, regular): (Vec<_>, Vec<_>) = hook
+        .programs()
+        .partition(|program| program.role == Role::StandsIn);
+    // Where it is needed and there, the fallback stands for the regular one.
+    let stands_in = fallbacks.iter().any(fits) && !regular.iter().any(fits);
+    for program in if stands_in { fallbacks } else { regular } {
+        let function = program.function;
+        if fits(&program) {
+            verdict.functions.push(function);
+        } else {
+            verdict
+                .missing
+                .push(format!("{function} is not in this kernel"));
+        }
+    }
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        let mut btf = BtfFacts {
+            tai_helper: true,
+            ..BtfFacts::default()
+        };
+        for program in programs() {
+            btf.functions.insert(program.function.into(), 2);
+        }
+        btf.functions.insert("tcp_recvmsg_locked".into(), 6);
+        btf.functions.insert("update_vsyscall".into(), 1);
+        Facts {
+            kernel: "6.12.1-test".into(),
+            arch: "x86_64".into(),
+            host: "test".into(),
+            possible_cpus: 2,
+            capabilities: ["CAP_BPF", "CAP_PERFMON"].into(),
+            btf: Ok(btf),
+        }
+    }
+
+    fn without(function: &str) -> Facts {
+        let mut facts = facts();
+        facts.btf.as_mut().unwrap().functions.remove(function);
+        facts
+    }
+
+    fn functions(plan: &Plan) -> Vec<&str> {
+        plan.programs.iter().map(|p| p.function).collect()
+    }
+
+    #[test]
+    fn all_hooks_and_one_read_program_on_a_new_kernel() {
+        let plan = decide(&facts(), HookSet::ALL).unwrap();
+        assert_eq!(plan.enabled(), HookSet::ALL);
+        assert!(functions(&plan).contains(&"tcp_recvmsg_locked"));
+        assert!(!functions(&plan).contains(&"tcp_recv_timestamp"));
+        assert_eq!(plan.clock, ClockSource::UpdateVsyscall);
+        assert!(plan.verdicts.iter().all(|v| v.reason().is_none()));
+    }
+
+    #[test]
+    fn reads_fall_back_where_the_function_is_missing_or_has_7_parameters() {
+        let mut seven = facts();
+        let functions_of = |facts: &mut Facts| {
+            let functions = &mut facts.btf.as_mut().unwrap().functions;
+            functions.insert("tcp_recvmsg_locked".into(), 7);
+        };
+        functions_of(&mut seven);
+        for facts in [without("tcp_recvmsg_locked"), seven] {
+            let plan = decide(&facts, HookSet::ALL).unwrap();
+            assert!(functions(&plan).contains(&"tcp_recv_timestamp"));
+            assert!(!functions(&plan).contains(&"tcp_recvmsg_locked"));
+            assert!(plan.verdicts.iter().all(|v| v.reason().is_none()));
+        }
+    }
+
+    #[test]
+    fn a_missing_function_turns_its_hook_off_and_no_other() {
+        let plan = decide(&without("tcp_data_queue"), HookSet::ALL).unwrap();
+        let hook = Hook::find("tcp-data-queue").unwrap();
+        assert_eq!(plan.enabled(), HookSet::ALL.without(hook));
+        let reason = plan.verdicts[hook.index()].reason().unwrap();
+        assert!(reason.contains("tcp_data_queue is not in this kernel"));
+        let plan = decide(&without("tcp_v6_rcv"), HookSet::ALL).unwrap();
+        assert_eq!(plan.enabled(), HookSet::ALL);
+    }
+
+    #[test]
+    fn no_hook_left_is_a_refusal() {
+        let only: HookSet = Hook::find("udp-socket-read").into_iter().collect();
+        let refusal = decide(&without("skb_consume_udp"), only).unwrap_err();
+        assert!(refusal.0.contains("skb_consume_udp"));
+    }
+
+    #[test]
+    fn transmit_stamps_are_watched_for_tcp_hooks_from_5_18() {
+        let tcp: HookSet = Hook::find("tcp-start").into_iter().collect();
+        let udp: HookSet = Hook::find("udp-start").into_iter().collect();
+        assert!(functions(&decide(&facts(), tcp).unwrap()).contains(&"ip_rcv_core"));
+        assert!(!functions(&decide(&facts(), udp).unwrap()).contains(&"ip_rcv_core"));
+        let mut old = facts();
+        old.kernel = "5.10.0-8".into();
+        assert!(!functions(&decide(&old, tcp).unwrap()).contains(&"ip_rcv_core"));
+    }
+
+    #[test]
+    fn enqueued_datagrams_need_the_stamp_noted_before() {
+        let only: HookSet = [Hook::UDP_SOCKET_ENQUEUED].into_iter().collect();
+        let plan = decide(&facts(), only).unwrap();
+        assert_eq!(plan.enabled(), only);
+        assert!(functions(&plan).contains(&"udp_queue_rcv_one_skb"));
+        let mut facts = without("udp_queue_rcv_one_skb");
+        let btf = facts.btf.as_mut().unwrap();
+        btf.functions.remove("udpv6_queue_rcv_one_skb");
+        let refusal = decide(&facts, only).unwrap_err();
+        assert!(
+            refusal
+                .0
+                .contains("udp_queue_rcv_one_skb is not in this kernel")
+        );
+    }
+
+    #[test]
+    fn the_tai_path_needs_its_helper() {
+        let mut facts = without("update_vsyscall");
+        assert_eq!(
+            decide(&facts, HookSet::ALL).unwrap().clock,
+            ClockSource::TaiOffset
+        );
+        facts.btf.as_mut().unwrap().tai_helper = false;
+        assert!(decide(&facts, HookSet::ALL).unwrap_err().0.contains("6.1"));
+    }
+
+    #[test]
+    fn refusals_name_the_remedy() {
+        let mut unprivileged = facts();
+        unprivileged.capabilities.remove("CAP_PERFMON");
+        let text = decide(&unprivileged, HookSet::ALL).unwrap_err().0;
+        assert!(text.contains("missing CAP_PERFMON:") && text.contains("setcap"));
+        let mut old = facts();
+        old.kernel = "5.4.0".into();
+        assert!(decide(&old, HookSet::ALL).unwrap_err().0.contains("5.10"));
+        let mut blind = facts();
+        blind.btf = Err("gone".into());
+        let text = decide(&blind, HookSet::ALL).unwrap_err().0;
+        assert!(text.contains("CONFIG_DEBUG_INFO_BTF"));
+    }
+}
