@@ -12,6 +12,9 @@ use crate::model::hooks::{Hook, HookSet, parse_hook};
 const INTERVALS: (Duration, Duration) =
     (Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
 
+/// Longest run: what timers take has an end, too.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 const EXAMPLES: &str = "\
 Examples:
   netstacklat                       a report every 5 seconds, until Ctrl-C
@@ -208,6 +211,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     match duration {
         None => Err("not a duration: write 10, 0.5, 500ms or 1m30s".into()),
         Some(Duration::ZERO) => Err("must be longer than zero".into()),
+        Some(duration) if duration > LONGEST => Err("too long: 365days at most".into()),
         Some(duration) => Ok(duration),
     }
 }

@@ -2,6 +2,7 @@
 //! Exit codes, and nothing else: 0 fine, 1 could not run, 2 bad usage (clap's
 //! own), 128 + n ended by a second signal n.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use netstacklat::cli::{Cli, Command};
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("netstacklat: {error:#}");
+            // Nobody may be reading; that is no reason to panic.
+            let _ = writeln!(std::io::stderr(), "netstacklat: {error:#}");
             ExitCode::FAILURE
         }
     }

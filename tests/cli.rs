@@ -5,6 +5,7 @@
 use std::process::{Command, Output, Stdio};
 
 use netstacklat::model::hooks::{Hook, Role, programs};
+use netstacklat::model::skips::SkipReason;
 
 fn netstacklat(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_netstacklat"))
@@ -42,6 +43,8 @@ fn bad_intervals_are_named_with_the_fix() {
     refused(&["--report-interval", "25h"], &["25h", "24h at most"]);
     refused(&["-r"], &["a value is required"]);
     refused(&["--duration", "0"], &["longer than zero"]);
+    refused(&["--duration", "300000000000y"], &["--duration"]);
+    refused(&["--duration", "400days"], &["365days at most"]);
     refused(&["--count", "0"], &["'0'"]);
 }
 
@@ -117,6 +120,15 @@ fn a_closed_pipe_ends_the_list_quietly() {
         .expect("bash runs");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0");
     assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn every_skip_reason_is_documented() {
+    let documented = include_str!("../docs/json.md");
+    for reason in SkipReason::all() {
+        let name = format!("`{}`", reason.name());
+        assert!(documented.contains(&name), "docs/json.md lacks {name}");
+    }
 }
 
 /// The table in the C header and the programs in the object say the same.

@@ -59,6 +59,7 @@ struct sk_buff {
 };
 
 struct tcp_skb_cb {
+	__u32 seq;
 	__u32 end_seq;
 };
 

@@ -13,7 +13,11 @@
 #include "compat.bpf.h"
 #include "config.bpf.h"
 
-/* Volatile: shared with other CPUs and with the loader. */
+/*
+ * Volatile: shared with other CPUs and with the loader. The order in which
+ * fields are written and read matters after a step, and holds on x86-64; arm64
+ * would need barriers here.
+ */
 volatile struct netstacklat_clock netstacklat_clock = {
 	.offs_fast = OFFSET_UNUSABLE,
 };

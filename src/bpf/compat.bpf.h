@@ -44,7 +44,10 @@ static __always_inline bool tx_stamp_may_look_real(struct sk_buff *skb)
 	return bpf_core_field_exists(skb->tstamp_type);
 }
 
-/* The software stamp of a read; from 7.x on it is kept as ktime_t. */
+/*
+ * The software stamp of a read. Up to 6.12 ts was a timespec64[3]; Debian's 7.2
+ * and 7.3 have a ktime_t[3]. Told apart by the size of the whole.
+ */
 struct scm_timestamping_internal___v7x {
 	ktime_t ts[3];
 } __attribute__((preserve_access_index));
@@ -61,7 +64,7 @@ software_stamp(struct scm_timestamping_internal *tss)
 }
 
 /*
- * From 6.2 (fd264ca02094) the verifier takes our word for what a pointer points
+ * From 6.2 (a35b9af4ec2c) the verifier takes our word for what a pointer points
  * to, and loads through it need no helper call.
  */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
@@ -88,6 +91,22 @@ static __always_inline struct tcp_sock *known_tcp_sock(struct sock *sk)
 		return bpf_rdonly_cast(
 			sk, bpf_core_type_id_kernel(struct tcp_sock));
 	return bpf_skc_to_tcp_sock(sk);
+}
+
+/*
+ * Whether a TCP segment carries neither data nor a FIN: tcp_data_queue() is
+ * called for those too, and frees them first thing.
+ */
+static __always_inline bool tcp_segment_is_empty(struct sk_buff *skb)
+{
+	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
+
+	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+		cb = bpf_rdonly_cast(
+			cb, bpf_core_type_id_kernel(struct tcp_skb_cb));
+		return cb->seq == cb->end_seq;
+	}
+	return BPF_CORE_READ(cb, seq) == BPF_CORE_READ(cb, end_seq);
 }
 
 #endif /* NETSTACKLAT_COMPAT_BPF_H */

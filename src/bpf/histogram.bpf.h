@@ -109,7 +109,10 @@ static __always_inline __u32 bucket_index(__u64 u, __u32 sub_bits)
 	       (__u32)(x >> (NETSTACKLAT_MAX_BITS - 1 - sub_bits));
 }
 
-/* The slice of this CPU; only in maps that hold a histogram per value. */
+/*
+ * The slice of this CPU; only in maps that hold a histogram per value. The
+ * look-up cannot fail: there is a slice for each possible CPU.
+ */
 static __always_inline void slice_add(void *map, __u32 index, __u32 sum_index,
 				      __u64 latency)
 {

@@ -63,7 +63,7 @@ int BPF_PROG(nsl_tcp_v6_do_rcv, struct sock *sk, struct sk_buff *skb)
 SEC("fentry/tcp_data_queue")
 int BPF_PROG(nsl_tcp_data_queue, struct sock *sk, struct sk_buff *skb)
 {
-	return record_skb(HOOK_TCP_DATA_QUEUE, skb);
+	return record_tcp_data_queue(skb);
 }
 
 SEC("fexit/tcp_queue_rcv")

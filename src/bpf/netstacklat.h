@@ -91,18 +91,22 @@
 	SKIP(V4_MAPPED, "v4-mapped", 0,                                        \
 	     "IPv4 passing tcp_v6_do_rcv, recorded by tcp_v4_do_rcv")          \
 	SKIP(PEEK, "peek", 0, "MSG_PEEK: the data stays in the queue")         \
-	SKIP(NO_DATA, "no-data", 0, "the read returned no data")               \
+	SKIP(NO_DATA, "no-data", 0,                                            \
+	     "a read without data, or a segment without")                      \
 	SKIP(DROPPED, "dropped", 0, "the kernel refused to enqueue the skb")
 
 /* Limits. Buckets are right-inclusive, (lo, hi], and cover (0, 2^34] ns. */
 #define NETSTACKLAT_MAX_BITS 34
 /* log2 of the buckets per power of two under the loader: 3.1 % error. */
 #define NETSTACKLAT_FINE_SUB_BITS 4
-/* An accessor of the kernel clocks may lag another CPU by this much. */
+/*
+ * The fast accessors of the kernel clocks lag other CPUs by some 100 ns; a
+ * stamp that is this far ahead (with room to spare) counts as now.
+ */
 #define NETSTACKLAT_CLOCK_LAG_NS 10000
 /* In the drop-in a skip counter is found by hook << 8 | reason. */
 #define NETSTACKLAT_SKIP_STRIDE 256
-/* Connections whose out-of-order history is remembered at a time. */
+/* Room for the out-of-order history of so many connections. */
 #define NETSTACKLAT_MAX_HOL_SOCKETS 8192
 
 #define NETSTACKLAT_CLOCK_VSYSCALL 0

@@ -77,6 +77,13 @@ static __always_inline int record_tcp_v6_do_rcv(struct sk_buff *skb)
 	return record_since(HOOK_TCP_DO_RCV, skb->tstamp);
 }
 
+static __always_inline int record_tcp_data_queue(struct sk_buff *skb)
+{
+	if (tcp_segment_is_empty(skb))
+		return skip(HOOK_TCP_DATA_QUEUE, SKIP_NO_DATA);
+	return record_since(HOOK_TCP_DATA_QUEUE, skb->tstamp);
+}
+
 static __always_inline int record_tcp_read(struct tcp_sock *tp, __u64 tstamp)
 {
 	if (tp->rcv_ooopack && read_hol_blocked(tp))
@@ -163,6 +170,11 @@ static __always_inline int record_udp_queue_rcv(struct sk_buff *skb)
 	return record_since(HOOK_UDP_QUEUE_RCV, tstamp);
 }
 
+/*
+ * From 6.18 (b650bf0977d3) the function leaves the skb to whichever CPU empties
+ * the socket's producer queues: 0 then means "handed to the socket", and it may
+ * still be dropped there when the memory for UDP (net.ipv4.udp_mem) is used up.
+ */
 static __always_inline int record_udp_enqueued(struct sk_buff *skb, int error)
 {
 	struct udp_arrival *arrival = udp_arrival();

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::capture::plan::Plan;
-use crate::capture::skeleton::Loaded;
+use crate::capture::skeleton::{Loaded, names};
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::skips::{SKIP_COUNT, SkipReason};
@@ -126,7 +126,7 @@ impl Maps {
         Ok(Maps {
             layout,
             histograms: histograms.collect::<Result<_>>()?,
-            skips: map(skeleton_names::SKIPPED, layout.skip_entries())?,
+            skips: map(names::SKIPPED, layout.skip_entries())?,
         })
     }
 
@@ -146,14 +146,4 @@ impl Maps {
             }
         }
     }
-}
-
-/// Names in the BPF object that are not a hook's.
-pub mod skeleton_names {
-    /// The map of skip counters.
-    pub const SKIPPED: &str = "netstack_skipped_total";
-    /// The program that publishes the clock offset.
-    pub const CLOCK_PROGRAM: &str = "nsl_update_vsyscall";
-    /// The kernel function that it attaches to.
-    pub const CLOCK_FUNCTION: &str = "update_vsyscall";
 }

@@ -20,7 +20,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::capture::clock::Clock;
 use crate::capture::maps::Maps;
-use crate::capture::plan::Plan;
+use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::skeleton::Loaded;
 use crate::capture::timestamping::StampingSocket;
 use crate::model::hooks::HookSet;
@@ -49,7 +49,14 @@ impl Capture {
         let mut loaded = Loaded::load(&mut plan)?;
         // Before attaching, so that most packets are stamped from the start.
         let stamping = StampingSocket::open()?;
-        let clock = Clock::start(&mut loaded, &plan)?;
+        let clock = match Clock::start(&mut loaded, &plan) {
+            Err(_) if plan.clock == ClockSource::UpdateVsyscall && plan.use_tai() => {
+                // Where the clock comes from is fixed at load.
+                loaded = Loaded::load(&mut plan)?;
+                Clock::start(&mut loaded, &plan)?
+            }
+            other => other?,
+        };
         loaded.attach_hooks(&mut plan)?;
         let maps = Maps::map(&loaded, &plan)?;
         Ok(Capture {
@@ -86,13 +93,7 @@ impl Capture {
         self.clock.update(&self.loaded)
     }
 
-    /// The snapshot that intervals and totals start from: nothing counted,
-    /// and the time now.
-    ///
-    /// # Errors
-    ///
-    /// If the clock cannot be read.
-    pub fn baseline(&self) -> Result<Snapshot> {
+    fn empty_snapshot(&self) -> Result<Snapshot> {
         let mono = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
         Ok(Snapshot::empty(
             self.plan.resolution,
@@ -102,13 +103,14 @@ impl Capture {
         ))
     }
 
-    /// All counters since the start.
+    /// All counters since the programs were attached, one after the other:
+    /// intervals and totals start from a snapshot, not from zero.
     ///
     /// # Errors
     ///
     /// If the kernel refuses information about a program.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let mut snapshot = self.baseline()?;
+        let mut snapshot = self.empty_snapshot()?;
         snapshot.clock_steps = self.clock.steps(&self.loaded);
         self.maps.read(&mut snapshot);
         for (hook, missed) in self.loaded.missed_runs()? {

@@ -2,13 +2,16 @@
 //! What to load and attach, decided from the facts. Nothing is asked here, so
 //! that each decision can be tested without a kernel.
 
-use crate::capture::maps::{Layout, skeleton_names};
+use crate::capture::maps::Layout;
 use crate::capture::preflight::{BtfFacts, Facts};
+use crate::capture::skeleton::names;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet, Program, Role, programs};
 
 /// The oldest kernel that this is built and tested for.
 const OLDEST: (u32, u32) = (5, 10);
+/// BPF maps count as memory of the cgroup, not as locked, from here on.
+const MEMCG_SINCE: (u32, u32) = (5, 11);
 /// Transmit times in `skb->tstamp` came with this kernel.
 const TX_STAMPS_SINCE: (u32, u32) = (5, 18);
 /// BPF trampolines pass on no more arguments (x86-64 before 6.6).
@@ -72,6 +75,10 @@ pub struct Plan {
     pub layout: Layout,
     /// The programs to load; without the clock's.
     pub programs: Vec<Program>,
+    /// Programs to load in place of one that the kernel refuses.
+    stand_ins: Vec<Program>,
+    /// Whether the TAI path is open if the clock program is refused.
+    tai_helper: bool,
     /// One for each hook, in path order.
     pub verdicts: Vec<Verdict>,
 }
@@ -86,15 +93,55 @@ impl Plan {
         on.map(|verdict| verdict.hook).collect()
     }
 
-    /// Takes a program out that the kernel refused.
+    /// Takes out a program that the kernel refused to load. What can stand in
+    /// for it is put in its place.
     pub fn refuse(&mut self, name: &str, why: &str) {
-        let Some(at) = self.programs.iter().position(|p| p.name == name) else {
+        let Some(program) = self.strike(name, why) else {
             return;
         };
+        let at = self.stand_ins.iter().position(|p| p.hook == program.hook);
+        if let Some(at) = at {
+            let stand_in = self.stand_ins.remove(at);
+            self.verdicts[stand_in.hook.index()]
+                .functions
+                .push(stand_in.function);
+            self.programs.push(stand_in);
+        }
+    }
+
+    /// Takes a program out, and those that cannot do without it.
+    pub fn strike(&mut self, name: &str, why: &str) -> Option<Program> {
+        let at = self.programs.iter().position(|p| p.name == name)?;
         let program = self.programs.remove(at);
         let verdict = &mut self.verdicts[program.hook.index()];
         verdict.functions.retain(|f| *f != program.function);
         verdict.missing.push(format!("{}: {why}", program.function));
+        self.settle();
+        Some(program)
+    }
+
+    /// Goes on without the clock program, if that can be.
+    pub fn use_tai(&mut self) -> bool {
+        self.clock = ClockSource::TaiOffset;
+        self.tai_helper
+    }
+
+    /// Datagrams are recorded as enqueued with the stamp that the programs at
+    /// `udp-queue-rcv` have noted: none of those, none of these.
+    fn settle(&mut self) {
+        let noting = self.verdicts[Hook::UDP_QUEUE_RCV.index()].missing.clone();
+        let relying = &mut self.verdicts[Hook::UDP_SOCKET_ENQUEUED.index()];
+        for missing in noting {
+            let needs = format!("needs {missing}");
+            if !relying.missing.contains(&needs) {
+                relying.missing.push(needs);
+            }
+        }
+        if !self.programs.iter().any(|p| p.hook == Hook::UDP_QUEUE_RCV) {
+            relying.functions.clear();
+            self.programs
+                .retain(|p| p.hook != Hook::UDP_SOCKET_ENQUEUED);
+        }
     }
 }
 
@@ -134,6 +181,18 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
             missing.join(" and ")
         ));
     }
+    if facts.version().is_some_and(|version| version < MEMCG_SINCE)
+        && !facts.has("CAP_SYS_RESOURCE")
+        && !facts.memlock_unlimited
+    {
+        return refuse(format!(
+            "kernel {} counts BPF maps as locked memory, and the limit for that is too low: run \
+             as root, or with ulimit -l unlimited (systemd: LimitMEMLOCK=infinity), or add \
+             cap_sys_resource: sudo setcap cap_bpf,cap_perfmon,cap_sys_resource=ep \
+             /path/to/netstacklat",
+            facts.kernel
+        ));
+    }
     let btf = match &facts.btf {
         Ok(btf) => btf,
         Err(why) => {
@@ -144,7 +203,7 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
             ));
         }
     };
-    let clock = if btf.functions.contains_key(skeleton_names::CLOCK_FUNCTION) {
+    let clock = if btf.functions.contains_key(names::CLOCK_FUNCTION) {
         ClockSource::UpdateVsyscall
     } else if btf.tai_helper {
         ClockSource::TaiOffset
@@ -153,54 +212,53 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
             "kernel {} has neither {} to attach to nor bpf_ktime_get_tai_ns (Linux 6.1): \
              packet stamps cannot be compared with a clock",
             facts.kernel,
-            skeleton_names::CLOCK_FUNCTION
+            names::CLOCK_FUNCTION
         ));
     };
-    let mut verdicts: Vec<Verdict> = Hook::all()
+    let verdicts: Vec<Verdict> = Hook::all()
         .map(|hook| verdict(btf, hook, wanted.contains(hook)))
         .collect();
-    let noting = verdicts[Hook::UDP_QUEUE_RCV.index()].clone();
-    if noting.functions.is_empty() {
-        let relying = &mut verdicts[Hook::UDP_SOCKET_ENQUEUED.index()];
-        relying.functions.clear();
-        relying.missing.extend(noting.missing);
-    }
-    if !verdicts.iter().any(|v| v.wanted && !v.functions.is_empty()) {
-        let reasons: Vec<_> = verdicts
-            .iter()
-            .filter(|v| v.wanted)
-            .flat_map(|v| v.missing.clone())
-            .collect();
-        return refuse(format!("nothing left to measure: {}", reasons.join("; ")));
-    }
+    let on = |hook: Hook| verdicts[hook.index()].wanted;
     let watch_tx = facts
         .version()
         .is_none_or(|version| version >= TX_STAMPS_SINCE)
-        && verdicts.iter().any(|v| v.wanted && v.hook.is_tcp());
-    let measures = |hook: Hook| {
-        let verdict = &verdicts[hook.index()];
-        verdict.wanted && !verdict.functions.is_empty()
-    };
+        && Hook::all().any(|hook| hook.is_tcp() && on(hook));
     // Two hooks' programs serve others too, also when the hook itself is off.
     let serves = |hook| {
         (hook == Hook::IP_START && watch_tx)
-            || (hook == Hook::UDP_QUEUE_RCV && measures(Hook::UDP_SOCKET_ENQUEUED))
+            || (hook == Hook::UDP_QUEUE_RCV && on(Hook::UDP_SOCKET_ENQUEUED))
     };
-    let loads = |program: &Program| {
-        let verdict = &verdicts[program.hook.index()];
-        let asked_for = match program.role {
-            Role::Serves => !verdict.wanted && serves(program.hook),
-            Role::Records | Role::StandsIn => verdict.wanted,
-        };
-        asked_for && verdict.functions.contains(&program.function)
-    };
-    Ok(Plan {
+    let (loaded, spare): (Vec<_>, Vec<_>) = programs()
+        .filter(|program| match program.role {
+            Role::Serves => !on(program.hook) && serves(program.hook),
+            Role::Records | Role::StandsIn => on(program.hook),
+        })
+        .partition(|p| verdicts[p.hook.index()].functions.contains(&p.function));
+    let stands_by = |p: &Program| p.role == Role::StandsIn && btf.fits(p);
+    let mut plan = Plan {
         clock,
         resolution: Resolution::FINE,
         layout: Layout::new(facts.possible_cpus, Resolution::FINE),
-        programs: programs().filter(loads).collect(),
+        programs: loaded,
+        stand_ins: spare.into_iter().filter(stands_by).collect(),
+        tai_helper: btf.tai_helper,
         verdicts,
-    })
+    };
+    plan.settle();
+    if plan.enabled().is_empty() {
+        let wanted = plan.verdicts.iter().filter(|verdict| verdict.wanted);
+        let reasons: Vec<_> = wanted.flat_map(|v| v.missing.clone()).collect();
+        return refuse(format!("nothing left to measure: {}", reasons.join("; ")));
+    }
+    Ok(plan)
+}
+
+impl BtfFacts {
+    /// Whether the program's function exists and a trampoline takes it.
+    fn fits(&self, program: &Program) -> bool {
+        let parameters = self.functions.get(program.function);
+        parameters.is_some_and(|&count| count <= TRAMPOLINE_ARGS)
+    }
 }
 
 /// Which of a hook's functions this kernel has.
@@ -211,14 +269,11 @@ fn verdict(btf: &BtfFacts, hook: Hook, wanted: bool) -> Verdict {
         missing: Vec::new(),
         wanted,
     };
-    let fits = |program: &Program| {
-        let parameters = btf.functions.get(program.function);
-        parameters.is_some_and(|&count| count <= TRAMPOLINE_ARGS)
-    };
     let (fallbacks, regular): (Vec<_>, Vec<_>) = hook
         .programs()
         .partition(|program| program.role == Role::StandsIn);
     // Where it is needed and there, the fallback stands for the regular one.
+    let fits = |program: &Program| btf.fits(program);
     let stands_in = fallbacks.iter().any(fits) && !regular.iter().any(fits);
     for program in if stands_in { fallbacks } else { regular } {
         let function = program.function;
@@ -227,7 +282,7 @@ fn verdict(btf: &BtfFacts, hook: Hook, wanted: bool) -> Verdict {
         } else {
             verdict
                 .missing
-                .push(format!("{function} is not in this kernel"));
+                .push(format!("{function} is not in this kernel's BTF"));
         }
     }
     verdict
@@ -253,6 +308,7 @@ mod tests {
             host: "test".into(),
             possible_cpus: 2,
             capabilities: ["CAP_BPF", "CAP_PERFMON"].into(),
+            memlock_unlimited: false,
             btf: Ok(btf),
         }
     }
@@ -319,6 +375,7 @@ mod tests {
         assert!(!functions(&decide(&facts(), udp).unwrap()).contains(&"ip_rcv_core"));
         let mut old = facts();
         old.kernel = "5.10.0-8".into();
+        old.memlock_unlimited = true;
         assert!(!functions(&decide(&old, tcp).unwrap()).contains(&"ip_rcv_core"));
     }
 

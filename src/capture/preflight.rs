@@ -7,8 +7,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use caps::{CapSet, Capability};
 use libbpf_rs::btf::{Btf, ReferencesType as _, types};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
-use crate::capture::maps::skeleton_names;
+use crate::capture::skeleton::names;
 use crate::model::hooks::programs;
 
 /// For tests only: kernel functions, separated by commas, to be treated as if
@@ -28,6 +29,8 @@ pub struct Facts {
     pub possible_cpus: usize,
     /// Effective capabilities of this process.
     pub capabilities: BTreeSet<&'static str>,
+    /// Whether RLIMIT_MEMLOCK is no limit.
+    pub memlock_unlimited: bool,
     /// The kernel's functions and features, or why they cannot be told.
     pub btf: Result<BtfFacts, String>,
 }
@@ -42,10 +45,11 @@ pub struct BtfFacts {
 }
 
 const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
-const NEEDED: [(&str, Capability); 3] = [
+const LOOKED_AT: [(&str, Capability); 4] = [
     ("CAP_BPF", Capability::CAP_BPF),
     ("CAP_PERFMON", Capability::CAP_PERFMON),
     ("CAP_SYS_ADMIN", Capability::CAP_SYS_ADMIN),
+    ("CAP_SYS_RESOURCE", Capability::CAP_SYS_RESOURCE),
 ];
 
 impl Facts {
@@ -57,7 +61,7 @@ impl Facts {
     pub fn probe() -> Result<Facts> {
         let uname = nix::sys::utsname::uname().context("uname")?;
         let effective = caps::read(None, CapSet::Effective).unwrap_or_default();
-        let held = NEEDED.iter().filter(|(_, cap)| effective.contains(cap));
+        let held = LOOKED_AT.iter().filter(|(_, cap)| effective.contains(cap));
         let mut btf = BtfFacts::probe();
         if let (Ok(btf), Ok(hidden)) = (&mut btf, std::env::var(HIDE_FUNCTIONS)) {
             hidden.split(',').for_each(|name| {
@@ -70,6 +74,8 @@ impl Facts {
             host: uname.nodename().to_string_lossy().into_owned(),
             possible_cpus: possible_cpus()?,
             capabilities: held.map(|(name, _)| *name).collect(),
+            memlock_unlimited: getrlimit(Resource::RLIMIT_MEMLOCK)
+                .is_ok_and(|(soft, _)| soft == RLIM_INFINITY),
             btf,
         })
     }
@@ -114,7 +120,7 @@ impl BtfFacts {
         let btf = Btf::from_vmlinux().map_err(|error| format!("{VMLINUX_BTF}: {error}"))?;
         let wanted: BTreeSet<&str> = programs()
             .map(|program| program.function)
-            .chain([skeleton_names::CLOCK_FUNCTION])
+            .chain([names::CLOCK_FUNCTION])
             .collect();
         let mut facts = BtfFacts::default();
         for function in btf.type_by_kind::<types::Func<'_>>() {

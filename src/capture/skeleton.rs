@@ -14,10 +14,19 @@ use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{ErrorKind, Link, MapCore as _, MapType, PrintLevel, libbpf_sys};
 
 use crate::capture::clock::SharedClock;
-use crate::capture::maps::skeleton_names;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::model::hooks::{Hook, Program};
 use crate::model::wire;
+
+/// Names in the BPF object and the kernel that are not a hook's.
+pub mod names {
+    /// The map of skip counters.
+    pub const SKIPPED: &str = "netstack_skipped_total";
+    /// The program that publishes the clock offset.
+    pub const CLOCK_PROGRAM: &str = "nsl_update_vsyscall";
+    /// The kernel function that it attaches to.
+    pub const CLOCK_FUNCTION: &str = "update_vsyscall";
+}
 
 mod generated {
     #![allow(clippy::all, clippy::undocumented_unsafe_blocks, unreachable_pub)]
@@ -72,17 +81,21 @@ impl Loaded {
                 Err(error) => error,
             };
             let log = take_libbpf_log();
+            if is_policy(&error, &log) {
+                return Err(explain_load(&error, &log));
+            }
             // One failed program fails the object: leave it out, try again.
             let culprit = log.iter().find_map(|line| refused_program(line));
-            let known = culprit.filter(|name| plan.programs.iter().any(|p| p.name == *name));
-            match known {
-                Some(name) if error.kind() != ErrorKind::PermissionDenied => {
-                    plan.refuse(name, &format!("the kernel refused the program ({error})"));
+            let why = format!("the kernel refused the program ({error})");
+            match culprit {
+                Some(names::CLOCK_PROGRAM) if plan.use_tai() => {}
+                Some(name) if plan.programs.iter().any(|p| p.name == name) => {
+                    plan.refuse(name, &why);
                 }
-                _ => return Err(explain_load(error, &log)),
+                _ => return Err(explain_load(&error, &log)),
             }
             if plan.enabled().is_empty() {
-                return Err(explain_load(error, &log));
+                return Err(explain_load(&error, &log));
             }
         };
         let data = skel
@@ -104,12 +117,9 @@ impl Loaded {
     ///
     /// What the kernel said.
     pub fn attach_clock(&mut self) -> Result<()> {
-        let link = self.attach(skeleton_names::CLOCK_PROGRAM);
+        let link = self.attach(names::CLOCK_PROGRAM);
         self.clock_link = Some(link.with_context(|| {
-            format!(
-                "attaching to the kernel function {}",
-                skeleton_names::CLOCK_FUNCTION
-            )
+            format!("attaching to the kernel function {}", names::CLOCK_FUNCTION)
         })?);
         Ok(())
     }
@@ -121,21 +131,22 @@ impl Loaded {
     /// When no hook is left.
     pub fn attach_hooks(&mut self, plan: &mut Plan) -> Result<()> {
         for program in plan.programs.clone() {
+            if !plan.programs.contains(&program) {
+                // It relied on one that did not attach.
+                continue;
+            }
             match self.attach(program.name) {
                 Ok(link) => self.links.push((program, link)),
-                Err(error) => plan.refuse(program.name, &format!("did not attach: {error:#}")),
+                Err(error) => {
+                    plan.strike(program.name, &format!("did not attach: {error:#}"));
+                }
             }
         }
         if plan.enabled().is_empty() {
             let reasons = plan.verdicts.iter().filter_map(|verdict| verdict.reason());
             bail!(
-                "no hook could be attached: {}{}",
-                reasons.collect::<Vec<_>>().join("; "),
-                if cfg!(target_arch = "aarch64") {
-                    " (arm64 kernels attach such programs from Linux 6.4 on)"
-                } else {
-                    ""
-                }
+                "no hook could be attached: {}",
+                reasons.collect::<Vec<_>>().join("; ")
             );
         }
         Ok(())
@@ -146,7 +157,15 @@ impl Loaded {
         let program = programs
             .find(|program| program.name() == name)
             .with_context(|| format!("the BPF object has no program {name}"))?;
-        Ok(program.attach_trace()?)
+        program.attach_trace().with_context(|| {
+            let arm64 = " (on arm64 the kernel attaches such programs from Linux 6.4 on)";
+            let hint = if cfg!(target_arch = "aarch64") {
+                arm64
+            } else {
+                ""
+            };
+            format!("attaching program {name}{hint}")
+        })
     }
 
     /// The clock state that the programs use.
@@ -234,9 +253,7 @@ fn open(plan: &Plan) -> Result<OpenNetstacklatSkel<'static>> {
                 plan.layout.histogram_stride * size_of::<u64>(),
             ),
             Some(_) => (1, plan.layout.histogram_stride * size_of::<u64>()),
-            None if map.name() == skeleton_names::SKIPPED => {
-                (plan.layout.skip_entries(), size_of::<u64>())
-            }
+            None if map.name() == names::SKIPPED => (plan.layout.skip_entries(), size_of::<u64>()),
             None => continue,
         };
         let name = map.name().to_string_lossy().into_owned();
@@ -249,7 +266,7 @@ fn open(plan: &Plan) -> Result<OpenNetstacklatSkel<'static>> {
     for mut program in skel.open_object_mut().progs_mut() {
         let name = program.name();
         let load = plan.programs.iter().any(|p| name == p.name)
-            || (name == skeleton_names::CLOCK_PROGRAM && plan.clock == ClockSource::UpdateVsyscall);
+            || (name == names::CLOCK_PROGRAM && plan.clock == ClockSource::UpdateVsyscall);
         program.set_autoload(load);
     }
     Ok(skel)
@@ -264,9 +281,16 @@ fn refused_program(line: &str) -> Option<&str> {
     failed.then_some(name)
 }
 
+/// Whether a policy stands behind a refusal: EPERM, and not the verifier's
+/// EACCES, which libbpf-rs calls by the same name.
+fn is_policy(error: &libbpf_rs::Error, log: &[String]) -> bool {
+    let verifier = log.iter().any(|line| line.contains("-EACCES"));
+    error.kind() == ErrorKind::PermissionDenied && !verifier
+}
+
 /// What a failed load means for the user.
-fn explain_load(error: libbpf_rs::Error, log: &[String]) -> anyhow::Error {
-    if error.kind() == ErrorKind::PermissionDenied {
+fn explain_load(error: &libbpf_rs::Error, log: &[String]) -> anyhow::Error {
+    if is_policy(error, log) {
         return anyhow!(
             "the kernel refuses tracing programs ({error}) although this process has the \
              capabilities.\n  \

@@ -28,7 +28,8 @@ pub fn run(args: &LiveArgs) -> Result<()> {
     let info = run_info(&facts, &capture, args);
     let mut reports = Reports::new(renderer(args), args.cumulative);
     if !args.json {
-        eprint!("{}", greeting(&info, capture.plan(), args));
+        // Nobody may be reading; that is no reason to stop.
+        let _ = io::stderr().write_all(greeting(&info, capture.plan(), args).as_bytes());
     }
     // Printed in full before `capture` is dropped: some kernels take seconds
     // to detach.
@@ -68,10 +69,10 @@ impl Reports {
         mut capture: Capture,
         args: &LiveArgs,
     ) -> Result<()> {
-        let first = capture.baseline()?;
+        let first = capture.snapshot()?;
         let interval = args.interval();
-        let (duration, count) = limits(interval, args);
-        let mut events = EventLoop::new(interval, duration, capture.clock().timers())?;
+        let end = End::new(interval, args);
+        let mut events = EventLoop::new(interval, end.after, capture.clock().timers())?;
         self.write(|renderer, out| renderer.start(out, info))?;
         let mut last = first.clone();
         loop {
@@ -94,7 +95,7 @@ impl Reports {
                 self.interval(&first, &last, &now, 0, true)?;
             }
             last = now;
-            if over || count.is_some_and(|count| self.seq >= count) {
+            if over || end.reached(self.seq, self.missed_intervals) {
                 // On a screen, do not repeat the only report as the total.
                 let said = interval.is_some() && (self.seq == 1 || self.cumulative);
                 if said && !event.stop && !args.json {
@@ -158,19 +159,41 @@ impl Reports {
     }
 }
 
-/// The end as a time or as a number of reports. A duration of whole intervals
-/// is counted, so that no sliver is left over as a partial report.
-fn limits(interval: Option<Duration>, args: &LiveArgs) -> (Option<Duration>, Option<u64>) {
-    let (Some(interval), Some(duration)) = (interval, args.duration) else {
-        return (args.duration, args.count);
-    };
-    let (whole, rest) = (
-        duration.as_nanos() / interval.as_nanos(),
-        duration.as_nanos() % interval.as_nanos(),
-    );
-    match u64::try_from(whole) {
-        Ok(whole) if rest == 0 => (None, Some(args.count.map_or(whole, |n| n.min(whole)))),
-        _ => (Some(duration), args.count),
+/// When a run ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct End {
+    /// After this time.
+    after: Option<Duration>,
+    /// After so many reports.
+    reports: Option<u64>,
+    /// After so many intervals, reported or missed.
+    intervals: Option<u64>,
+}
+
+impl End {
+    /// A duration of whole intervals is counted, so that no sliver is left
+    /// over as a partial report.
+    fn new(interval: Option<Duration>, args: &LiveArgs) -> End {
+        let mut end = End {
+            after: args.duration,
+            reports: args.count,
+            intervals: None,
+        };
+        if let (Some(interval), Some(duration)) = (interval, args.duration) {
+            let (interval, duration) = (interval.as_nanos(), duration.as_nanos());
+            if duration.is_multiple_of(interval) {
+                end.after = None;
+                end.intervals = u64::try_from(duration / interval).ok();
+            }
+        }
+        end
+    }
+
+    fn reached(&self, reports: u64, missed: u64) -> bool {
+        self.reports.is_some_and(|limit| reports >= limit)
+            || self
+                .intervals
+                .is_some_and(|limit| reports + missed >= limit)
     }
 }
 
@@ -196,14 +219,14 @@ fn colour(when: When) -> bool {
     }
 }
 
-/// Columns and rows of the terminal; 80 columns when there is none.
+/// Columns and rows of the terminal.
 fn terminal_size() -> (usize, Option<usize>) {
     if !io::stdout().is_terminal() {
-        return (80, None);
+        return (Screen::DEFAULT_WIDTH, None);
     }
     match terminal_size::terminal_size() {
         Some((columns, rows)) => (columns.0.into(), Some(rows.0.into())),
-        None => (80, None),
+        None => (Screen::DEFAULT_WIDTH, None),
     }
 }
 
@@ -285,20 +308,28 @@ mod tests {
         live: LiveArgs,
     }
 
-    fn limits_of(line: &str) -> (Option<Duration>, Option<u64>) {
+    fn end(line: &str) -> End {
         let words = std::iter::once("netstacklat").chain(line.split_whitespace());
         let args = Line::try_parse_from(words).unwrap().live;
-        limits(args.interval(), &args)
+        End::new(args.interval(), &args)
     }
 
     #[test]
     fn whole_intervals_are_counted_others_timed() {
         let second = Duration::from_secs(1);
-        assert_eq!(limits_of("-r 1 --duration 3"), (None, Some(3)));
-        assert_eq!(limits_of("-r 1 --duration 3 --count 2"), (None, Some(2)));
-        assert_eq!(limits_of("-r 2 --duration 3"), (Some(3 * second), None));
-        assert_eq!(limits_of("--duration 3"), (Some(3 * second), None));
-        assert_eq!(limits_of("--count 3"), (None, Some(3)));
-        assert_eq!(limits_of(""), (None, None));
+        assert_eq!(end("-r 1 --duration 3").intervals, Some(3));
+        assert_eq!(end("-r 1 --duration 3").after, None);
+        assert_eq!(end("-r 2 --duration 3").after, Some(3 * second));
+        assert_eq!(end("--duration 3").after, Some(3 * second));
+        assert_eq!(end("--count 3").after, None);
+    }
+
+    #[test]
+    fn missed_intervals_count_against_a_duration_and_not_as_reports() {
+        assert!(end("-r 1 --duration 3").reached(1, 2));
+        assert!(!end("-r 1 --duration 4").reached(1, 2));
+        assert!(!end("--count 3").reached(1, 2));
+        assert!(end("-r 1 --duration 9 --count 2").reached(2, 0));
+        assert!(!end("").reached(1000, 1000));
     }
 }

@@ -120,8 +120,6 @@ pub struct HookSet(u32);
 impl HookSet {
     /// Every hook.
     pub const ALL: HookSet = HookSet((1 << HOOK_COUNT) - 1);
-    /// No hook.
-    pub const NONE: HookSet = HookSet(0);
 
     /// The set without `hook`.
     #[must_use]
@@ -153,11 +151,6 @@ impl HookSet {
     /// The hooks of the set, in path order.
     pub fn iter(self) -> impl Iterator<Item = Hook> {
         Hook::all().filter(move |&hook| self.contains(hook))
-    }
-
-    /// Bit h stands for the hook with index h, as in the BPF object.
-    pub fn bits(self) -> u32 {
-        self.0
     }
 }
 

@@ -121,8 +121,9 @@ fn phase(tool: &Tool, name: &str, kind: Kind, wait: impl FnOnce(), change: impl 
         "tcp-socket-read",
     ] {
         let (recorded, refused) = grown(&later, &last, hook);
+        // On the TAI path a task preempted between two clocks is refused, too.
         assert!(
-            recorded > 10 && refused == 0,
+            recorded > 10 && refused <= recorded / 100,
             "{name}: {hook}: {recorded}, {refused}"
         );
     }
