@@ -93,20 +93,4 @@ static __always_inline struct tcp_sock *known_tcp_sock(struct sock *sk)
 	return bpf_skc_to_tcp_sock(sk);
 }
 
-/*
- * Whether a TCP segment carries neither data nor a FIN: tcp_data_queue() is
- * called for those too, and frees them first thing.
- */
-static __always_inline bool tcp_segment_is_empty(struct sk_buff *skb)
-{
-	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
-
-	if (bpf_ksym_exists(bpf_rdonly_cast)) {
-		cb = bpf_rdonly_cast(
-			cb, bpf_core_type_id_kernel(struct tcp_skb_cb));
-		return cb->seq == cb->end_seq;
-	}
-	return BPF_CORE_READ(cb, seq) == BPF_CORE_READ(cb, end_seq);
-}
-
 #endif /* NETSTACKLAT_COMPAT_BPF_H */

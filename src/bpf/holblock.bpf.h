@@ -12,7 +12,6 @@
 
 #include "vmlinux.h"
 
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "netstacklat.h"
@@ -64,7 +63,7 @@ static __always_inline __u32 highest_ooo_end(struct tcp_sock *tp)
 	 * it only inside the receive window.
 	 */
 	cb = (struct tcp_skb_cb *)tp->ooo_last_skb->cb;
-	end = BPF_CORE_READ(cb, end_seq);
+	end = cb->end_seq;
 	if (seq_at_or_before(end, rcv_nxt) ||
 	    !seq_at_or_before(end, window_end))
 		return window_end;

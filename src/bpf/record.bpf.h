@@ -77,9 +77,15 @@ static __always_inline int record_tcp_v6_do_rcv(struct sk_buff *skb)
 	return record_since(HOOK_TCP_DO_RCV, skb->tstamp);
 }
 
+/*
+ * tcp_data_queue() is called for segments with neither data nor FIN too, and
+ * frees them first thing.
+ */
 static __always_inline int record_tcp_data_queue(struct sk_buff *skb)
 {
-	if (tcp_segment_is_empty(skb))
+	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
+
+	if (cb->seq == cb->end_seq)
 		return skip(HOOK_TCP_DATA_QUEUE, SKIP_NO_DATA);
 	return record_since(HOOK_TCP_DATA_QUEUE, skb->tstamp);
 }
