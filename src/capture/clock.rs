@@ -152,7 +152,9 @@ impl Reading {
             real_ns: read(ClockId::CLOCK_REALTIME)?,
             offs_tai: best.1,
             tai_offset_ns: i64::from(timex.tai) * SECOND_NS,
-            leap: matches!(state, libc::TIME_INS | libc::TIME_DEL),
+            // Not the result: on a clock that nobody synchronises that is
+            // TIME_ERROR, leap second or not.
+            leap: timex.status & (libc::STA_INS | libc::STA_DEL) != 0,
         })
     }
 
@@ -167,8 +169,8 @@ fn nanoseconds(time: &TimeSpec) -> i64 {
 
 /// The state to publish: a changed wall-clock offset is a step, and stamps
 /// from before it are refused, as in `clock_step` of clock.bpf.h. The last
-/// seconds before a leap second are closed to samples altogether: the kernel
-/// changes the offset at midnight, before user space can.
+/// seconds before a leap second, and the first after it, are closed to samples
+/// altogether: the kernel changes the offset at midnight, before user space can.
 fn next_state(before: &ClockState, now: &Reading) -> ClockState {
     let mut next = ClockState {
         offs_tai: now.offs_tai,
@@ -195,7 +197,7 @@ fn next_state(before: &ClockState, now: &Reading) -> ClockState {
     }
     let day_end = (now.real_ns / SECOND_NS / DAY_S + 1) * DAY_S * SECOND_NS;
     if now.leap && day_end - now.real_ns <= 3 * SECOND_NS {
-        refused = refused.max(Some(day_end + SECOND_NS / 10));
+        refused = refused.max(Some(day_end + SECOND_NS));
     }
     if let Some(time) = refused {
         next.reject_before = next.reject_before.max((time + MARGIN_NS) as u64);
