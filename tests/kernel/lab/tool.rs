@@ -46,6 +46,7 @@ impl Tool {
 
     fn spawn(command: &mut Command) -> Tool {
         prepare();
+        let _calm = OneCpu::while_code_is_replaced();
         let mut child = command.spawn().expect("netstacklat is in the guest");
         let lines: Arc<(Mutex<Vec<Line>>, Condvar)> = Arc::default();
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
@@ -133,6 +134,7 @@ impl Tool {
 
     /// Ctrl-C: it must print what is left and end well.
     pub fn finish(self) -> Run {
+        let _calm = OneCpu::while_code_is_replaced();
         self.signal(Signal::SIGINT);
         self.finished()
     }
@@ -147,6 +149,32 @@ impl Tool {
         assert_eq!(status.code(), Some(0), "{status}: {stderr}");
         let lines = std::mem::take(&mut *self.lines.0.lock().expect("no panic"));
         Run::checked(lines, stderr)
+    }
+}
+
+/// Leaves one CPU online until dropped, in guests whose CPUs truly run at once
+/// (`tools/vm/run --thread multi`): QEMU 7 can go on running code that another
+/// CPU has replaced, and attaching and detaching replaces code. What is tested
+/// there, packets on both CPUs, lies in between.
+struct OneCpu(bool);
+
+const SECOND_CPU: &str = "/sys/devices/system/cpu/cpu1/online";
+
+impl OneCpu {
+    fn while_code_is_replaced() -> OneCpu {
+        let multi = std::env::var_os("THREAD").is_some_and(|thread| thread == "multi");
+        if multi {
+            std::fs::write(SECOND_CPU, "0").expect("the second CPU goes offline");
+        }
+        OneCpu(multi)
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        if self.0 {
+            std::fs::write(SECOND_CPU, "1").expect("the second CPU comes back");
+        }
     }
 }
 
