@@ -3,8 +3,8 @@
 //! guest (`tools/vm/test`), and compares what it says with what others know:
 //! the programs that sent and received, the kernel's own counters, the clock.
 //!
-//! `smoke` runs on every supported kernel, `full` on the newer ones; the
-//! script decides, nothing here skips itself.
+//! All run on every supported kernel; nothing here skips itself. `smoke` is
+//! what tells first that a kernel has changed.
 #![cfg(feature = "kernel-tests")]
 #![allow(unreachable_pub, reason = "the modules of one program")]
 

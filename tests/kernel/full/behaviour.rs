@@ -82,9 +82,10 @@ fn with_small_pipe(interval: &str) -> (Child, BufReader<ChildStdout>) {
 }
 
 fn is_blocked(child: &Child) -> bool {
-    let path = format!("/proc/{}/wchan", child.id());
-    let place = std::fs::read_to_string(path).expect("it runs");
-    place.contains("pipe")
+    // The system call that it is in: write(2) to standard output.
+    let path = format!("/proc/{}/syscall", child.id());
+    let call = std::fs::read_to_string(path).expect("it runs");
+    call.starts_with(&format!("{} 0x1 ", nix::libc::SYS_write))
 }
 
 fn wait_until_blocked(child: &Child) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::lab::clock::Settings;
 use crate::lab::lines::{Run, Totals};
 use crate::lab::tcp::{Connection, Load};
-use crate::lab::tool::Tool;
-use crate::lab::{Family, udp};
+use crate::lab::tool::{Tool, command};
+use crate::lab::{Family, linux_from, udp};
 
 const HOUR: i64 = 3600;
 /// No packet here waits that long, but those that are refused; and a leap
@@ -27,8 +27,18 @@ fn followed_by_the_clock_program() {
     clock_is_set_in_every_way(tool);
 }
 
+/// The helper that reads CLOCK_TAI came with 6.1; before, the tool must say so.
 #[test]
 fn followed_by_the_tai_offset() {
+    if !linux_from(6, 1) {
+        let mut tool = command(&[]);
+        tool.env("NETSTACKLAT_TEST_HIDE", "update_vsyscall");
+        let done = tool.output().expect("netstacklat is in the guest");
+        let said = String::from_utf8(done.stderr).expect("UTF-8");
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert!(said.contains("bpf_ktime_get_tai_ns (Linux 6.1)"), "{said}");
+        return;
+    }
     let tool = Tool::start_hiding("update_vsyscall", &["-r", "100ms"]);
     assert_eq!(tool.started().clock_source, "tai-offset");
     clock_is_set_in_every_way(tool);

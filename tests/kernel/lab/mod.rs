@@ -94,6 +94,24 @@ pub fn sh(script: &str) -> String {
     String::from_utf8(done.stdout).expect("UTF-8")
 }
 
+/// Whether the guest runs this Linux or a newer one: where kernels differ, a
+/// test expects of each what the documentation promises for it.
+pub fn linux_from(major: u32, minor: u32) -> bool {
+    let release = sh("uname -r");
+    let mut numbers = release.split(['.', '-', '+']);
+    let mut number = || numbers.next().and_then(|n| n.parse::<u32>().ok());
+    let running = (number(), number());
+    let (Some(first), Some(second)) = running else {
+        panic!("uname -r: {release}");
+    };
+    (first, second) >= (major, minor)
+}
+
+/// Reads are told from peeks, and empty ones seen, from here on.
+pub fn has_recvmsg_locked() -> bool {
+    linux_from(5, 19)
+}
+
 /// What must hold before packets can be counted one by one: nothing between
 /// sender and receiver may drop. (Neighbours are permanent already.)
 pub fn prepare() {
