@@ -15,6 +15,8 @@ pub struct Screen {
     width: usize,
     colour: bool,
     zone: TimeZone,
+    /// A report is on it already: the next keeps a distance.
+    used: bool,
 }
 
 impl Screen {
@@ -31,6 +33,7 @@ impl Screen {
             width: width.clamp(60, 200),
             colour,
             zone: zone.unwrap_or(TimeZone::UTC),
+            used: false,
         }
     }
 
@@ -94,10 +97,20 @@ impl Screen {
         page.push('\n');
     }
 
+    /// A report's first line, apart from the report before.
+    pub(super) fn page(&mut self, report: &Report) -> String {
+        let mut page = String::new();
+        if std::mem::replace(&mut self.used, true) {
+            page.push('\n');
+        }
+        self.header(&mut page, report);
+        page
+    }
+
     /// Adds the line that says which time a report covers.
     ///
     /// An interval is known by its end, which is when its report is made.
-    pub(super) fn header(&self, page: &mut String, report: &Report) {
+    fn header(&self, page: &mut String, report: &Report) {
         let interval = report.interval;
         let (start, end) = (self.zoned(interval.start), self.zoned(interval.end));
         let length = units::duration(interval.duration_ns);

@@ -16,7 +16,6 @@ use crate::render::{Renderer, Report, RunInfo, Screen, units};
 #[derive(Clone, Debug)]
 pub struct Summary {
     screen: Screen,
-    reported: bool,
 }
 
 const COLUMNS: usize = 4 + REPORTED.len();
@@ -32,10 +31,7 @@ type Row = [String; COLUMNS];
 impl Summary {
     /// Reports that look as `screen` says.
     pub fn new(screen: Screen) -> Summary {
-        Summary {
-            screen,
-            reported: false,
-        }
+        Summary { screen }
     }
 
     fn table(&self, page: &mut String, interval: &Interval) {
@@ -77,11 +73,7 @@ impl Renderer for Summary {
     }
 
     fn report(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()> {
-        let mut page = String::new();
-        if std::mem::replace(&mut self.reported, true) {
-            page.push('\n');
-        }
-        self.screen.header(&mut page, report);
+        let mut page = self.screen.page(report);
         self.table(&mut page, report.interval);
         self.screen.notes(&mut page, report);
         out.write_all(page.as_bytes())

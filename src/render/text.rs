@@ -17,16 +17,12 @@ use crate::render::{Renderer, Report, RunInfo, Screen, units};
 #[derive(Clone, Debug)]
 pub struct Text {
     screen: Screen,
-    reported: bool,
 }
 
 impl Text {
     /// Reports that look as `screen` says.
     pub fn new(screen: Screen) -> Text {
-        Text {
-            screen,
-            reported: false,
-        }
+        Text { screen }
     }
 
     fn hook(&self, page: &mut String, interval: &Interval, hook: Hook, stats: &HookStats) {
@@ -105,11 +101,7 @@ impl Renderer for Text {
     }
 
     fn report(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()> {
-        let mut page = String::new();
-        if std::mem::replace(&mut self.reported, true) {
-            page.push('\n');
-        }
-        self.screen.header(&mut page, report);
+        let mut page = self.screen.page(report);
         page.push('\n');
         for (hook, stats) in report.interval.hooks() {
             if stats.has_samples() {
