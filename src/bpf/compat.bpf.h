@@ -18,7 +18,8 @@
 /*
  * 5.18 (a1ac9c8acec1) let a transmit time survive in skb->tstamp and marked it
  * by mono_delivery_time; 6.11 (4d25ca2d6801) renamed the mark tstamp_type and
- * gave it values, 0 still meaning "a receive time".
+ * gave it values, 0 still meaning "a receive time". Only the mark tells: a
+ * transmit time on the TAI clock looks like a receive time.
  */
 struct sk_buff___v518 {
 	__u8 mono_delivery_time : 1;
@@ -33,15 +34,6 @@ static __always_inline bool skb_has_tx_stamp(struct sk_buff *skb)
 	if (bpf_core_field_exists(v518->mono_delivery_time))
 		return BPF_CORE_READ_BITFIELD(v518, mono_delivery_time);
 	return false;
-}
-
-/*
- * From 6.11 a transmit time may be on the TAI clock, so close to the wall
- * clock that only the mark tells; before, it was monotonic, far out of range.
- */
-static __always_inline bool tx_stamp_may_look_real(struct sk_buff *skb)
-{
-	return bpf_core_field_exists(skb->tstamp_type);
 }
 
 /*
