@@ -29,6 +29,16 @@ fn main() -> Result<()> {
             .build_and_generate(out.join("floor.skel.rs"))
             .context("compiling benches/floor.bpf.c")?;
     }
+    if env::var_os("CARGO_FEATURE_KERNEL_TESTS").is_some() {
+        let source = "tests/kernel/bucket.bpf.c";
+        println!("cargo:rerun-if-changed={source}");
+        for (name, defines) in [("fine", &["-DNETSTACKLAT_LOADER"][..]), ("log2", &[])] {
+            object(&clang, source, &[&["-I", BPF_DIR], defines].concat())
+                .obj(out.join(format!("bucket-{name}.bpf.o")))
+                .build()
+                .with_context(|| format!("compiling {source}"))?;
+        }
+    }
     commit();
     Ok(())
 }

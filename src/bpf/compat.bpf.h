@@ -25,14 +25,26 @@ struct sk_buff___v518 {
 	__u8 mono_delivery_time : 1;
 } __attribute__((preserve_access_index));
 
+/*
+ * A field of some bits of the byte that it lies in; libbpf's own macro is ready
+ * for all sizes, and costs twice the instructions.
+ */
+#define BITS_OF_BYTE(object, field)                                            \
+	((__u64) * ((__u8 *)(object) +                                         \
+		    __builtin_preserve_field_info((object)->field,             \
+						  BPF_FIELD_BYTE_OFFSET))      \
+		 << __builtin_preserve_field_info((object)->field,             \
+						  BPF_FIELD_LSHIFT_U64) >>     \
+	 __builtin_preserve_field_info((object)->field, BPF_FIELD_RSHIFT_U64))
+
 static __always_inline bool skb_has_tx_stamp(struct sk_buff *skb)
 {
 	struct sk_buff___v518 *v518 = (void *)skb;
 
 	if (bpf_core_field_exists(skb->tstamp_type))
-		return BPF_CORE_READ_BITFIELD(skb, tstamp_type);
+		return BITS_OF_BYTE(skb, tstamp_type);
 	if (bpf_core_field_exists(v518->mono_delivery_time))
-		return BPF_CORE_READ_BITFIELD(v518, mono_delivery_time);
+		return BITS_OF_BYTE(v518, mono_delivery_time);
 	return false;
 }
 

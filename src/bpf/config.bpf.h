@@ -11,11 +11,6 @@
  */
 struct netstacklat_config {
 	/*
-	 * log2 of the buckets per power of two: 0 with per-CPU arrays (the
-	 * drop-in), NETSTACKLAT_FINE_SUB_BITS with a slice per CPU (the loader)
-	 */
-	__u32 sub_bits;
-	/*
 	 * Entries of the skip map from one CPU to the next; 0 when it is a
 	 * per-CPU array.
 	 */
@@ -25,7 +20,6 @@ struct netstacklat_config {
 };
 
 const volatile struct netstacklat_config netstacklat_config = {
-	.sub_bits = 0,
 	.skip_stride = 0,
 	.clock_source = NETSTACKLAT_CLOCK_VSYSCALL,
 };

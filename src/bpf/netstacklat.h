@@ -99,6 +99,8 @@
 #define NETSTACKLAT_MAX_BITS 34
 /* log2 of the buckets per power of two under the loader: 3.1 % error. */
 #define NETSTACKLAT_FINE_SUB_BITS 4
+/* u64 of a CPU's histogram under the loader: a power of two, a page. */
+#define NETSTACKLAT_SLICE_ENTRIES 512
 /*
  * The fast accessors of the kernel clocks lag other CPUs by some 100 ns; a
  * stamp that is this far ahead (with room to spare) counts as now.
@@ -108,6 +110,9 @@
 #define NETSTACKLAT_SKIP_STRIDE 256
 /* Room for the out-of-order history of so many connections. */
 #define NETSTACKLAT_MAX_HOL_SOCKETS 8192
+
+/* Places for the datagram that a CPU is about to enqueue; a power of two. */
+#define NETSTACKLAT_ARRIVALS 1024
 
 #define NETSTACKLAT_CLOCK_VSYSCALL 0
 #define NETSTACKLAT_CLOCK_TAI 1

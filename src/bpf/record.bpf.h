@@ -141,30 +141,27 @@ record_tcp_recv_timestamp(struct sock *sk,
 struct udp_arrival {
 	struct sk_buff *skb;
 	__u64 tstamp;
-};
+} __attribute__((aligned(64)));
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct udp_arrival));
-} netstack_udp_arrival SEC(".maps");
+/*
+ * By CPU. CPUs beyond share a place with others, and may find it taken
+ * (entry-missed).
+ */
+volatile struct udp_arrival udp_arrivals[NETSTACKLAT_ARRIVALS];
 
-static __always_inline struct udp_arrival *udp_arrival(void)
+static __always_inline volatile struct udp_arrival *udp_arrival(void)
 {
-	__u32 only = 0;
+	__u32 cpu = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&netstack_udp_arrival, &only);
+	return &udp_arrivals[cpu & (NETSTACKLAT_ARRIVALS - 1)];
 }
 
 static __always_inline int note_udp_arrival(struct sk_buff *skb, __u64 tstamp)
 {
-	struct udp_arrival *arrival = udp_arrival();
+	volatile struct udp_arrival *arrival = udp_arrival();
 
-	if (arrival) {
-		arrival->skb = skb;
-		arrival->tstamp = tstamp;
-	}
+	arrival->skb = skb;
+	arrival->tstamp = tstamp;
 	return 0;
 }
 
@@ -183,11 +180,11 @@ static __always_inline int record_udp_queue_rcv(struct sk_buff *skb)
  */
 static __always_inline int record_udp_enqueued(struct sk_buff *skb, int error)
 {
-	struct udp_arrival *arrival = udp_arrival();
+	volatile struct udp_arrival *arrival = udp_arrival();
 
 	if (error)
 		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_DROPPED);
-	if (!arrival || arrival->skb != skb)
+	if (arrival->skb != skb)
 		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_ENTRY_MISSED);
 	arrival->skb = NULL;
 	return record_since(HOOK_UDP_SOCKET_ENQUEUED, arrival->tstamp);

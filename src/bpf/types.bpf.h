@@ -18,6 +18,22 @@ enum netstacklat_skip { NETSTACKLAT_SKIPS(SKIP_ENUM) N_SKIPS };
 _Static_assert(N_BUCKETS(0) == 35, "ebpf_exporter reads exp2 buckets 0 to 34");
 _Static_assert(N_SKIPS <= NETSTACKLAT_SKIP_STRIDE, "a reason is one byte");
 
+/*
+ * The loader's copy and the drop-in differ in how their counters lie: the
+ * loader has fine histograms, a slice per CPU; the drop-in one bucket per power
+ * of two in per-CPU arrays, as ebpf_exporter wants it.
+ */
+#ifdef NETSTACKLAT_LOADER
+#define SUB_BITS NETSTACKLAT_FINE_SUB_BITS
+#else
+#define SUB_BITS 0
+#endif
+#define SUM_INDEX N_BUCKETS(SUB_BITS)
+#define SLICE_ENTRIES NETSTACKLAT_SLICE_ENTRIES
+
+_Static_assert(SUM_INDEX < SLICE_ENTRIES, "the sum is in the slice, too");
+_Static_assert(!(SLICE_ENTRIES & (SLICE_ENTRIES - 1)), "used as a mask");
+
 /* A value of offs_fast with which no stamp gives a latency in range. */
 #define OFFSET_UNUSABLE ((__s64)(1ULL << 63))
 

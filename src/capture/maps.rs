@@ -12,10 +12,10 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::capture::plan::Plan;
 use crate::capture::skeleton::{Loaded, names};
-use crate::model::histogram::Resolution;
 use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::skips::{SKIP_COUNT, SkipReason};
 use crate::model::snapshot::Snapshot;
+use crate::model::wire;
 
 /// u64 values in a cache line: slices of different CPUs share none.
 const LINE: usize = 8;
@@ -33,10 +33,10 @@ pub struct Layout {
 
 impl Layout {
     /// The layout for `cpus` possible CPUs.
-    pub fn new(cpus: usize, resolution: Resolution) -> Layout {
+    pub fn new(cpus: usize) -> Layout {
         Layout {
             cpus,
-            histogram_stride: (resolution.buckets() + 1).next_multiple_of(LINE),
+            histogram_stride: wire::SLICE_ENTRIES,
             skip_stride: (HOOK_COUNT * SKIP_COUNT).next_multiple_of(LINE),
         }
     }

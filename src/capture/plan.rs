@@ -238,7 +238,7 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
     let mut plan = Plan {
         clock,
         resolution: Resolution::FINE,
-        layout: Layout::new(facts.possible_cpus, Resolution::FINE),
+        layout: Layout::new(facts.possible_cpus),
         programs: loaded,
         stand_ins: spare.into_iter().filter(stands_by).collect(),
         tai_helper: btf.tai_helper,

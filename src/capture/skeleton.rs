@@ -236,7 +236,6 @@ fn open(plan: &Plan) -> Result<OpenNetstacklatSkel<'static>> {
     let knobs = &mut rodata
         .context("the BPF object has no .rodata")?
         .netstacklat_config;
-    knobs.sub_bits = plan.resolution.sub_bits();
     knobs.skip_stride = plan.layout.skip_stride as u32;
     knobs.clock_source = match plan.clock {
         ClockSource::UpdateVsyscall => wire::CLOCK_VSYSCALL,

@@ -2,6 +2,7 @@
 //! Exact comparisons with the truth: longer than `smoke`.
 
 mod behaviour;
+mod buckets;
 mod clock;
 mod drop_in;
 mod exact;
