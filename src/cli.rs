@@ -119,6 +119,11 @@ pub struct LiveArgs {
     )]
     pub disable_probes: Vec<Hook>,
 
+    /// Also report what the BPF programs cost, as the kernel measures it. While
+    /// it runs this slows every BPF program of the host by some 20 ns a run
+    #[arg(long)]
+    pub bpf_stats: bool,
+
     /// When to use colour; NO_COLOR in the environment turns auto off
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: When,

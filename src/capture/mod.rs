@@ -4,9 +4,11 @@
 //! [`preflight`] reads facts about this host, [`plan`] decides what to do with
 //! them; [`skeleton`] opens, configures, loads and attaches the BPF object;
 //! [`maps`] turns its maps into snapshots; [`clock`] and [`timestamping`] are
-//! the two things that the loader keeps in order while it runs.
+//! the two things that the loader keeps in order while it runs; [`cost`] has the
+//! kernel measure the programs, on request.
 
 pub mod clock;
+pub mod cost;
 pub mod maps;
 pub mod plan;
 pub mod preflight;
@@ -19,6 +21,7 @@ use anyhow::Result;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::capture::clock::Clock;
+use crate::capture::cost::RunTimeStats;
 use crate::capture::maps::Maps;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::skeleton::Loaded;
@@ -34,6 +37,7 @@ pub struct Capture {
     maps: Maps,
     clock: Clock,
     _stamping: StampingSocket,
+    statistics: Option<RunTimeStats>,
     enabled: HookSet,
     plan: Plan,
 }
@@ -64,9 +68,21 @@ impl Capture {
             maps,
             clock,
             _stamping: stamping,
+            statistics: None,
             enabled: plan.enabled(),
             plan,
         })
+    }
+
+    /// Has the kernel measure what the programs cost, from here on; see
+    /// [`RunTimeStats`] for what that itself costs.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn measure_cost(&mut self) -> Result<()> {
+        self.statistics = Some(RunTimeStats::enable()?);
+        Ok(())
     }
 
     /// What is attached, and what is not and why.
@@ -113,8 +129,15 @@ impl Capture {
         let mut snapshot = self.empty_snapshot()?;
         snapshot.clock_steps = self.clock.steps(&self.loaded);
         self.maps.read(&mut snapshot);
-        for (hook, missed) in self.loaded.missed_runs()? {
-            snapshot.hook_mut(hook).missed += missed;
+        for (hook, runs) in self.loaded.runs()? {
+            let stats = snapshot.hook_mut(hook);
+            stats.missed += runs.missed;
+            if self.statistics.is_some() {
+                stats.cost += runs.cost;
+            }
+        }
+        if self.statistics.is_some() {
+            snapshot.clock_cost = Some(self.loaded.clock_runs()?.cost);
         }
         Ok(snapshot)
     }

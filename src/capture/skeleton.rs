@@ -3,7 +3,6 @@
 //! libbpf to do so.
 
 use std::cell::UnsafeCell;
-use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
@@ -16,6 +15,7 @@ use libbpf_rs::{ErrorKind, Link, MapCore as _, MapType, PrintLevel, libbpf_sys};
 use crate::capture::clock::SharedClock;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::model::hooks::{Hook, Program};
+use crate::model::snapshot::Cost;
 use crate::model::wire;
 
 /// Names in the BPF object and the kernel that are not a hook's.
@@ -54,6 +54,16 @@ fn keep_libbpf_log(_level: PrintLevel, message: String) {
 fn take_libbpf_log() -> Vec<String> {
     let taken = LIBBPF_LOG.lock().map(|mut log| std::mem::take(&mut *log));
     taken.unwrap_or_default()
+}
+
+/// A program's runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Runs {
+    /// Left out: from Linux 5.12 on a program is not re-entered on one CPU.
+    /// 0 on older kernels.
+    pub missed: u64,
+    /// Counted only while run-time statistics are on.
+    pub cost: Cost,
 }
 
 /// The loaded object with its attached programs.
@@ -186,21 +196,31 @@ impl Loaded {
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
-    /// Runs that the kernel left out since the load, by hook: from Linux 5.12
-    /// on a program is not re-entered on one CPU. 0 on older kernels.
+    /// What the kernel knows of the runs of each hook's program since the load.
     ///
     /// # Errors
     ///
     /// If the kernel refuses information about a program.
-    pub fn missed_runs(&self) -> Result<BTreeMap<Hook, u64>> {
-        let mut missed = BTreeMap::new();
-        for (program, _) in &self.links {
-            *missed.entry(program.hook).or_default() += self.missed(program.name)?;
-        }
-        Ok(missed)
+    pub fn runs(&self) -> Result<Vec<(Hook, Runs)>> {
+        let programs = self.links.iter();
+        programs
+            .map(|(program, _)| Ok((program.hook, self.runs_of(program.name)?)))
+            .collect()
     }
 
-    fn missed(&self, name: &str) -> Result<u64> {
+    /// The same of the clock's program, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses information about it.
+    pub fn clock_runs(&self) -> Result<Runs> {
+        match self.clock_link {
+            Some(_) => self.runs_of(names::CLOCK_PROGRAM),
+            None => Ok(Runs::default()),
+        }
+    }
+
+    fn runs_of(&self, name: &str) -> Result<Runs> {
         let mut programs = self.skel.object().progs();
         let program = programs
             .find(|program| program.name() == name)
@@ -219,7 +239,13 @@ impl Loaded {
             let error = std::io::Error::from_raw_os_error(-status);
             return Err(error).with_context(|| format!("reading the info of program {name}"));
         }
-        Ok(info.recursion_misses)
+        Ok(Runs {
+            missed: info.recursion_misses,
+            cost: Cost {
+                runs: info.run_cnt,
+                time_ns: info.run_time_ns,
+            },
+        })
     }
 }
 

@@ -24,7 +24,10 @@ use crate::render::{
 pub fn run(args: &LiveArgs) -> Result<()> {
     let facts = Facts::probe()?;
     let plan = decide(&facts, args.hooks())?;
-    let capture = Capture::start(plan)?;
+    let mut capture = Capture::start(plan)?;
+    if args.bpf_stats {
+        capture.measure_cost()?;
+    }
     let info = run_info(&facts, &capture, args);
     let mut reports = Reports::new(renderer(args), args.cumulative);
     if !args.json {
@@ -281,6 +284,10 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
             };
             text += &format!("netstacklat: {}{what}: {reason}.\n", verdict.hook);
         }
+    }
+    if args.bpf_stats {
+        text += "netstacklat: BPF run-time statistics are on until it ends: every run of every BPF \
+                 program on this host takes some 20 ns longer.\n";
     }
     // A histogram takes a good ten rows.
     let rows = terminal_size().1;

@@ -8,6 +8,31 @@ use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
 use crate::model::quantile::{Estimate, Quantile};
 use crate::model::skips::{SkipReason, Skips};
 
+/// How often programs ran and how long that took, as the kernel measures it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Program runs.
+    pub runs: u64,
+    /// Time spent in them, ns.
+    pub time_ns: u64,
+}
+
+impl Cost {
+    fn since(self, earlier: Cost) -> Cost {
+        Cost {
+            runs: self.runs.saturating_sub(earlier.runs),
+            time_ns: self.time_ns.saturating_sub(earlier.time_ns),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, other: Cost) {
+        self.runs += other.runs;
+        self.time_ns += other.time_ns;
+    }
+}
+
 /// What one hook has counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookStats {
@@ -17,6 +42,8 @@ pub struct HookStats {
     pub skips: Skips,
     /// Program runs that the kernel left out (`recursion_misses`).
     pub missed: u64,
+    /// What the hook's programs cost; zero while that is not measured.
+    pub cost: Cost,
 }
 
 impl HookStats {
@@ -26,6 +53,7 @@ impl HookStats {
             histogram: Histogram::new(resolution),
             skips: Skips::default(),
             missed: 0,
+            cost: Cost::default(),
         }
     }
 
@@ -44,6 +72,7 @@ impl HookStats {
             histogram: self.histogram.since(&earlier.histogram),
             skips: self.skips - earlier.skips,
             missed: self.missed.saturating_sub(earlier.missed),
+            cost: self.cost.since(earlier.cost),
         }
     }
 }
@@ -57,6 +86,8 @@ pub struct Snapshot {
     pub wall: SystemTime,
     /// How often the wall clock has been stepped.
     pub clock_steps: u64,
+    /// What the clock's program cost; `None`: costs are not measured.
+    pub clock_cost: Option<Cost>,
     /// The hooks that are on.
     pub enabled: HookSet,
     hooks: Vec<HookStats>,
@@ -73,6 +104,8 @@ pub struct Interval {
     pub duration_ns: u64,
     /// Steps of the wall clock in between.
     pub clock_steps: u64,
+    /// What the clock's program cost; `None`: costs were not measured.
+    pub clock_cost: Option<Cost>,
     /// The hooks that are on.
     pub enabled: HookSet,
     hooks: Vec<HookStats>,
@@ -90,6 +123,7 @@ impl Snapshot {
             mono_ns,
             wall,
             clock_steps: 0,
+            clock_cost: None,
             enabled,
             hooks: vec![HookStats::new(resolution); HOOK_COUNT],
         }
@@ -113,6 +147,10 @@ impl Snapshot {
             end: self.wall,
             duration_ns: self.mono_ns.saturating_sub(earlier.mono_ns),
             clock_steps: self.clock_steps.saturating_sub(earlier.clock_steps),
+            clock_cost: match (self.clock_cost, earlier.clock_cost) {
+                (Some(now), Some(then)) => Some(now.since(then)),
+                _ => None,
+            },
             enabled: self.enabled,
             hooks: pairs.map(|(now, then)| now.since(then)).collect(),
         }
@@ -128,6 +166,21 @@ impl Interval {
     /// The enabled hooks with what they counted, in path order.
     pub fn hooks(&self) -> impl Iterator<Item = (Hook, &HookStats)> {
         self.enabled.iter().map(|hook| (hook, self.hook(hook)))
+    }
+
+    /// Hooks whose programs cost something, with that: also one that is off
+    /// but serves others.
+    pub fn costs(&self) -> impl Iterator<Item = (Hook, Cost)> {
+        let costs = Hook::all().map(|hook| (hook, self.hook(hook).cost));
+        costs.filter(|(_, cost)| cost.runs > 0)
+    }
+
+    /// What all programs cost together, the clock's too; `None`: it was not
+    /// measured.
+    pub fn total_cost(&self) -> Option<Cost> {
+        let mut total = self.clock_cost?;
+        self.costs().for_each(|(_, cost)| total += cost);
+        Some(total)
     }
 
     /// Samples per second; 0 for an interval without length.

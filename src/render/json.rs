@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, REPORTED};
-use crate::model::snapshot::HookStats;
+use crate::model::snapshot::{Cost, HookStats};
 use crate::render::notes::tx_stamped;
 use crate::render::screen::timestamp;
 use crate::render::{HookVerdict, Kind, Renderer, Report, RunInfo};
@@ -71,6 +71,7 @@ struct Line {
     arm: Option<&'static str>,
     round: Option<u64>,
     tx_stamped: u64,
+    cost: Option<LineCost>,
     hooks: Vec<LineHook>,
 }
 
@@ -87,6 +88,19 @@ struct LineHook {
     #[serde(serialize_with = "as_map")]
     skipped: Vec<(&'static str, u64)>,
     missed: u64,
+    cost: Option<LineCost>,
+}
+
+#[derive(Serialize)]
+struct LineCost {
+    runs: u64,
+    time_ns: u64,
+}
+
+impl From<Cost> for LineCost {
+    fn from(Cost { runs, time_ns }: Cost) -> LineCost {
+        LineCost { runs, time_ns }
+    }
 }
 
 impl<'a> From<&'a RunInfo> for Start<'a> {
@@ -142,7 +156,14 @@ impl From<&Report<'_>> for Line {
             arm: None,
             round: None,
             tx_stamped: tx_stamped(report),
-            hooks: interval.hooks().map(LineHook::from).collect(),
+            cost: interval.total_cost().map(LineCost::from),
+            hooks: interval
+                .hooks()
+                .map(|(hook, stats)| LineHook {
+                    cost: interval.clock_cost.map(|_| stats.cost.into()),
+                    ..LineHook::from((hook, stats))
+                })
+                .collect(),
         }
     }
 }
@@ -169,6 +190,7 @@ impl From<(Hook, &HookStats)> for LineHook {
             quantiles_ns: quantiles.collect(),
             skipped: skipped.map(|(r, count)| (r.name(), count)).collect(),
             missed: stats.missed,
+            cost: None,
         }
     }
 }

@@ -13,6 +13,7 @@ impl Screen {
         self.missed(page, report);
         self.clock_steps(page, report);
         self.transmit_stamps(page, report);
+        self.program_cost(page, report);
     }
 
     /// Hooks that should have measured packets and did not, largest reason
@@ -86,6 +87,25 @@ impl Screen {
         self.note(page, "tx-stamped:", &text);
     }
 
+    /// Mean time of a run by hook, then all runs as a share of one CPU's time.
+    fn program_cost(&self, page: &mut String, report: &Report) {
+        let interval = report.interval;
+        let (Some(clock), Some(total)) = (interval.clock_cost, interval.total_cost()) else {
+            return;
+        };
+        let mut items = vec![self.dim("BPF time a run:")];
+        let named = interval.costs().map(|(hook, cost)| (hook.name(), cost));
+        for (name, cost) in named.chain([("clock", clock)]) {
+            if let Some(mean) = cost.time_ns.checked_div(cost.runs) {
+                items.push(format!("{name} {}", units::duration(mean)));
+            }
+        }
+        let share = units::percentage(total.time_ns, interval.duration_ns);
+        items.push(format!("- {} runs,", total.runs));
+        items.push(format!("{share} of one CPU"));
+        self.flow(page, " ", items);
+    }
+
     fn note(&self, page: &mut String, label: &str, text: &str) {
         let label = self.dim(label);
         let words = std::iter::once(label.as_str()).chain(text.split(' '));
@@ -102,6 +122,7 @@ pub(super) fn tx_stamped(report: &Report) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::snapshot::Cost;
     use crate::render::testing::*;
 
     fn notes(report: &Report) -> String {
@@ -142,6 +163,26 @@ not measured: udp-start 1 of 1 (100%): no-timestamp 1
         let expected = "\
 missed by the kernel (re-entered program): tcp-start 4 udp-start 3
 clock: the wall clock was stepped 2 times in this interval
+";
+        assert_eq!(notes(&report(&run.interval())), expected);
+    }
+
+    #[test]
+    fn costs_are_told_where_they_are_measured() {
+        let mut run = Run::new(&["tcp-start", "udp-start"]);
+        run.cost("tcp-start", 1_000_000, 250_000_000);
+        // Serves tcp-start, and is off itself.
+        run.cost("ip-start", 1_000_000, 40_000_000);
+        run.end.clock_cost = Some(Cost {
+            runs: 2500,
+            time_ns: 250_000,
+        });
+        assert_eq!(notes(&report(&run.interval())), "");
+        run.start.clock_cost = Some(Cost::default());
+        // 290.25 ms of 10 s.
+        let expected = "\
+BPF time a run: ip-start 40ns tcp-start 250ns clock 100ns - 2002500 runs,
+  2.90% of one CPU
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
     }

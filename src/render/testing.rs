@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::model::histogram::{MAX_NS, Resolution};
 use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
 use crate::model::skips::SkipReason;
-use crate::model::snapshot::{Interval, Snapshot};
+use crate::model::snapshot::{Cost, Interval, Snapshot};
 use crate::render::{Kind, Renderer, Report};
 
 /// 2026-11-21 10:17:03 UTC: when the made-up run's only interval ends.
@@ -20,7 +20,7 @@ pub(super) const LENGTH_NS: u64 = 10_000_000_000;
 /// A run of one interval, and what its report says beside the counts.
 #[derive(Clone)]
 pub(super) struct Run {
-    start: Snapshot,
+    pub(super) start: Snapshot,
     pub(super) end: Snapshot,
     kind: Kind,
     cumulative: bool,
@@ -94,6 +94,10 @@ impl Run {
 
     pub(super) fn missed(&mut self, name: &str, count: u64) {
         self.end.hook_mut(hook(name)).missed += count;
+    }
+
+    pub(super) fn cost(&mut self, name: &str, runs: u64, time_ns: u64) {
+        self.end.hook_mut(hook(name)).cost += Cost { runs, time_ns };
     }
 
     /// Adds that many samples at once to one bucket, as a BPF map holds them.

@@ -4,6 +4,7 @@
 mod behaviour;
 mod buckets;
 mod clock;
+mod cost;
 mod drop_in;
 mod exact;
 mod reads;

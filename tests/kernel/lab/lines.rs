@@ -41,6 +41,7 @@ pub struct Report {
     pub duration_ns: u64,
     pub missed_intervals: u64,
     pub clock_steps: u64,
+    pub cost: Option<Cost>,
     pub hooks: Vec<HookLine>,
 }
 
@@ -54,6 +55,14 @@ pub struct HookLine {
     pub quantiles_ns: BTreeMap<String, Option<u64>>,
     pub skipped: BTreeMap<String, u64>,
     pub missed: u64,
+    pub cost: Option<Cost>,
+}
+
+/// What programs cost (`--bpf-stats`).
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Cost {
+    pub runs: u64,
+    pub time_ns: u64,
 }
 
 /// What one hook has counted, over one or more lines.
