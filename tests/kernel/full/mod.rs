@@ -7,6 +7,7 @@ mod clock;
 mod cost;
 mod drop_in;
 mod exact;
+mod idle;
 mod reads;
 mod refusals;
 mod sleepers;

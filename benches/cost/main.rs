@@ -4,7 +4,8 @@
 //! so that the kernel's own `run_time_ns / run_cnt` counts instructions.
 //!
 //! `cost hooks` prints the cost of each program, `cost snapshot` that of one
-//! snapshot, `cost report SECONDS` serves as a subject for strace.
+//! snapshot, `cost traffic` that of packets with and without the tool, `cost
+//! start` what its start takes.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -20,6 +21,8 @@ use netstacklat::capture::Capture;
 use netstacklat::capture::plan::decide;
 use netstacklat::capture::preflight::Facts;
 use netstacklat::model::hooks::{HookSet, programs};
+
+mod system;
 
 mod floor {
     #![allow(clippy::all, clippy::undocumented_unsafe_blocks, unreachable_pub)]
@@ -37,7 +40,9 @@ fn main() -> Result<()> {
     match word.as_str() {
         "hooks" => hooks(),
         "snapshot" => snapshot(),
-        _ => bail!("usage: cost hooks|snapshot, in a guest: see tools/bench"),
+        "traffic" => system::traffic(),
+        "start" => system::start(),
+        _ => bail!("usage: cost hooks|snapshot|traffic|start, in a guest: see tools/bench"),
     }
 }
 

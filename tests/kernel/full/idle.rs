@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What it costs while nothing is to be reported: nothing.
+
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::lab::tool::Tool;
+use crate::lab::{Family, udp};
+
+const TRACE: &str = "/tmp/idle";
+/// Every system call of a report, with all hooks on: none reads a map.
+const OF_A_REPORT: [&str; 6] = [
+    "epoll_wait(",
+    "read(",
+    "clock_gettime(",
+    "bpf(BPF_OBJ_GET_INFO_BY_FD",
+    "write(1,",
+    "brk(",
+];
+
+/// Packets flow all the time, and wake it no more than their absence would.
+#[test]
+fn nothing_wakes_it_between_reports() {
+    let tool = Tool::start(&["-r", "1"]);
+    tool.warm_up();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-o", TRACE, "-p", &tool.pid().to_string()]);
+    let mut strace = strace.stderr(Stdio::null()).spawn().expect("strace");
+    // It has seen a whole interval at least.
+    tool.settled();
+    let first = tool.line_count();
+    let flow = udp::Flow::several(Family::V4, 7660..7661);
+    for _ in 0..5 {
+        udp::exchange(&flow, 100);
+        sleep(Duration::from_millis(700));
+    }
+    let reports = tool.line_count() - first;
+    kill(Pid::from_raw(strace.id() as i32), Signal::SIGINT).expect("it runs");
+    strace.wait().expect("strace");
+    tool.finish();
+
+    let trace = std::fs::read_to_string(TRACE).expect("a trace");
+    // Each line begins with the process; strace itself interrupts one wait.
+    let calls = trace.lines().filter_map(|line| line.split_once(' '));
+    let calls: Vec<&str> = calls.map(|(_, call)| call.trim_start()).collect();
+    let count = |name: &str| calls.iter().filter(|call| call.starts_with(name)).count();
+    let (waits, writes, infos) = (count("epoll_wait("), count("write(1,"), count("bpf("));
+    println!("{reports} reports: {waits} waits, {writes} writes, {infos} bpf calls");
+    assert!(reports >= 3);
+    assert!((reports..=reports + 3).contains(&writes));
+    assert!(waits <= writes + 2, "woken for nothing:\n{trace}");
+    let other = calls.iter().find(|call| {
+        let known = OF_A_REPORT.iter().any(|known| call.starts_with(known));
+        !known && !call.starts_with("strace:") && !call.contains("resuming") && !call.is_empty()
+    });
+    assert_eq!(other, None, "{trace}");
+}
