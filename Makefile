@@ -6,6 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 bindir = $(DESTDIR)$(PREFIX)/bin
+mandir = $(DESTDIR)$(PREFIX)/share/man/man1
 sharedir = $(DESTDIR)$(PREFIX)/share/netstacklat
 
 # Below cargo the libraries' own makefiles run, and they must not see this one's flags: `make install DESTDIR=...` would
@@ -54,13 +55,20 @@ bpf: ## the object for ebpf_exporter, netstacklat.bpf.o
 	tools/drop-in netstacklat.bpf.o
 
 .PHONY: install
-install: ## install the binary, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=)
+install: ## install the binary, its man pages, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=)
 	@[ -x $(binary) ] || { echo '$(binary) is not there: run `make build` first, as the user you build as' >&2; exit 1; }
 	install -D -m 0755 $(binary) $(bindir)/netstacklat
+	install -d $(mandir)
+	install -m 0644 docs/man/*.1 $(mandir)
 	@for file in $(wildcard netstacklat.bpf.o exporter/netstacklat.yaml); do \
 		echo "install -D -m 0644 $$file $(sharedir)/$${file##*/}"; \
 		install -D -m 0644 "$$file" "$(sharedir)/$${file##*/}" || exit; \
 	done
+
+.PHONY: man
+man: ## make the man pages in docs/man again, from the definition of the command line
+	@tools/install-deps build
+	cargo run --release --locked --example man -- docs/man
 
 .PHONY: clean
 clean: ## remove what was built (guest kernels stay in their cache)

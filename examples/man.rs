@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Writes the man pages, from the definition of the command line and the table
+//! of hooks, into the directory given: `make man`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::{Command, CommandFactory as _};
+use clap_mangen::Man;
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use netstacklat::cli::Cli;
+use netstacklat::model::hooks::{Hook, Role};
+
+const NAME: &str = "netstacklat";
+
+fn main() -> Result<()> {
+    let directory = std::env::args_os().nth(1).map(PathBuf::from);
+    let directory = directory.context("usage: man DIRECTORY")?;
+    // The live view is the command itself.
+    let mut command = Cli::command().mut_subcommand("live", |live| live.hide(true));
+    command.build();
+    for subcommand in command.get_subcommands().filter(|c| !c.is_hide_set()) {
+        let name = format!("{NAME}-{}", subcommand.get_name());
+        write(&directory, &name, subcommand, &[])?;
+    }
+    write(
+        &directory,
+        NAME,
+        &command,
+        &[hooks(), exit_status(), environment()],
+    )
+}
+
+fn write(directory: &Path, name: &str, command: &Command, sections: &[Roff]) -> Result<()> {
+    let help = command.get_after_help().map(ToString::to_string);
+    let (examples, remarks) = match help.as_deref().and_then(|help| help.split_once("\n\n")) {
+        Some((examples, remarks)) => (Some(examples), Some(remarks)),
+        None => (help.as_deref(), None),
+    };
+    let has_subcommands = command.get_subcommands().any(|c| !c.is_hide_set());
+    let command = command.clone().bin_name(name.to_owned());
+    let man = Man::new(command.display_name(name))
+        .title(name.to_uppercase())
+        .section("1")
+        .manual("User Commands")
+        // Without the commit: it would change the page each time.
+        .source(concat!("netstacklat ", env!("CARGO_PKG_VERSION")));
+    let mut text = br#".\" SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+.\" Made by `make man` from src/cli.rs and src/bpf/netstacklat.h.
+"#
+    .to_vec();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    if let Some(remarks) = remarks {
+        let mut roff = Roff::new();
+        roff.control("PP", []);
+        roff.text([roman(remarks.replace('\n', " "))]);
+        roff.to_writer(&mut text)?;
+    }
+    man.render_options_section(&mut text)?;
+    if has_subcommands {
+        man.render_subcommands_section(&mut text)?;
+    }
+    for section in sections {
+        section.to_writer(&mut text)?;
+    }
+    if let Some(examples) = examples {
+        verbatim(examples).to_writer(&mut text)?;
+    }
+    let path = directory.join(format!("{name}.1"));
+    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+/// `Examples:` and lines that stay as they are.
+fn verbatim(examples: &str) -> Roff {
+    let mut roff = section("EXAMPLES");
+    roff.control("nf", []);
+    for line in examples.lines().skip(1) {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff
+}
+
+fn section(title: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [title]);
+    roff
+}
+
+fn entry(roff: &mut Roff, term: Inline, text: Vec<Inline>) {
+    roff.control("TP", []);
+    roff.text([term]);
+    roff.text(text);
+}
+
+fn hooks() -> Roff {
+    let mut roff = section("HOOKS");
+    for hook in Hook::all() {
+        let functions = hook
+            .programs()
+            .filter(|program| program.role != Role::Serves);
+        let names: Vec<_> = functions.map(|program| program.function).collect();
+        let meaning = format!("{}: ", hook.meaning());
+        let text = vec![roman(meaning), italic(names.join(", "))];
+        entry(&mut roff, bold(hook.name()), text);
+    }
+    roff
+}
+
+fn exit_status() -> Roff {
+    let mut roff = section("EXIT STATUS");
+    for (code, meaning) in [
+        ("0", "All is well."),
+        (
+            "1",
+            "It could not run. Standard error says why, and what to do.",
+        ),
+        ("2", "Wrong usage."),
+        (
+            "128+N",
+            "Ended at once by a second signal N; the first one ends it in good order, with the total.",
+        ),
+    ] {
+        entry(&mut roff, bold(code), vec![roman(meaning)]);
+    }
+    roff
+}
+
+fn environment() -> Roff {
+    let mut roff = section("ENVIRONMENT");
+    let text = "If it is set and not empty, --color auto means never.";
+    entry(&mut roff, bold("NO_COLOR"), vec![roman(text)]);
+    roff
+}
