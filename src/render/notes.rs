@@ -70,20 +70,18 @@ impl Screen {
     }
 
     /// Only `ip-start` can tell a transmit stamp: behind it such an skb has a
-    /// new stamp, from local delivery, and looks faster than it was.
+    /// new stamp, from local delivery, and looks faster than it was. One line
+    /// of 80 columns, lest it be passed over.
     fn transmit_stamps(&self, page: &mut String, report: &Report) {
         let stamped = tx_stamped(report);
         if stamped == 0 || !report.interval.enabled.iter().any(Hook::is_tcp) {
             return;
         }
-        let came = match stamped {
-            1 => "1 skb came".into(),
-            n => format!("{n} skbs came"),
+        let (skbs, them) = match stamped {
+            1 => ("skb", "it"),
+            _ => ("skbs", "them"),
         };
-        let text = format!(
-            "{came} with a transmit time (TCP over loopback or veth): for these \
-             the tcp hooks measure from local delivery, not from the device"
-        );
+        let text = format!("{stamped} {skbs} (lo, veth): tcp-* measure {them} from local delivery");
         self.note(page, "tx-stamped:", &text);
     }
 
@@ -190,10 +188,9 @@ BPF time a run: ip-start 40ns tcp-start 250ns clock 100ns - 2002500 runs,
     #[test]
     fn transmit_stamps_matter_to_tcp_only() {
         let mut run = Run::new(&["tcp-start"]);
-        run.skips("ip-start", SkipReason::TX_TIMESTAMP, 1234);
+        run.skips("ip-start", SkipReason::TX_TIMESTAMP, 123_456_789_012);
         let expected = "\
-tx-stamped: 1234 skbs came with a transmit time (TCP over loopback or veth): for
-  these the tcp hooks measure from local delivery, not from the device
+tx-stamped: 123456789012 skbs (lo, veth): tcp-* measure them from local delivery
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
         let mut run = Run::new(&["udp-start"]);

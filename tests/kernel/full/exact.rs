@@ -39,7 +39,7 @@ fn without_gro() -> Undo {
 /// and at the reads, which run in tasks, those whose reader ran while another,
 /// preempted, was inside the same program on that CPU: the kernel leaves the
 /// program out, and the tool says so (`missed`).
-fn udp_hooks_counted(run: &Run, datagrams: u64, warm: udp::Stamped) {
+pub(super) fn udp_hooks_counted(run: &Run, datagrams: u64, warm: udp::Stamped) {
     for hook in UDP_HOOKS {
         let Counts {
             count,

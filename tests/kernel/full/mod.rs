@@ -12,3 +12,4 @@ mod reads;
 mod refusals;
 mod sleepers;
 mod stamps;
+mod virtual_links;

@@ -42,6 +42,7 @@ pub struct Report {
     pub missed_intervals: u64,
     pub clock_steps: u64,
     pub cost: Option<Cost>,
+    pub tx_stamped: u64,
     pub hooks: Vec<HookLine>,
 }
 
@@ -185,6 +186,7 @@ impl Run {
         assert_eq!(add(|r| r.duration_ns), total.duration_ns);
         assert_eq!(add(|r| r.missed_intervals), total.missed_intervals);
         assert_eq!(add(|r| r.clock_steps), total.clock_steps);
+        assert_eq!(add(|r| r.tx_stamped), total.tx_stamped);
         for (report, seq) in intervals.iter().zip(1..) {
             assert_eq!(report.seq, seq, "interval numbers");
             assert!(!report.partial || seq == intervals.len() as u64);

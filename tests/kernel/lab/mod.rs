@@ -4,12 +4,14 @@
 pub mod clock;
 pub mod counters;
 pub mod lines;
+pub mod links;
 pub mod tcp;
+pub mod text;
 pub mod tool;
 pub mod udp;
 
 use std::fs::File;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 use std::process::Command;
 use std::sync::Once;
@@ -66,22 +68,20 @@ pub enum Family {
 impl Family {
     pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
 
-    /// The receiver's address.
-    pub fn right(self, port: u16) -> SocketAddr {
-        self.address("10.0.0.2", "fd00::2", port)
+    pub fn of(address: SocketAddr) -> Family {
+        match address {
+            SocketAddr::V4(_) => Family::V4,
+            SocketAddr::V6(_) => Family::V6,
+        }
     }
 
-    /// The sender's address, any port.
-    pub fn left(self) -> SocketAddr {
-        self.address("10.0.0.1", "fd00::1", 0)
-    }
-
-    fn address(self, v4: &str, v6: &str, port: u16) -> SocketAddr {
-        let text = match self {
-            Family::V4 => v4,
-            Family::V6 => v6,
+    /// Any address of this host, any port.
+    pub fn any(self) -> SocketAddr {
+        let address: IpAddr = match self {
+            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
         };
-        SocketAddr::new(text.parse::<IpAddr>().expect("an address"), port)
+        SocketAddr::new(address, 0)
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! TCP connections from left to right.
+//! TCP connections, and what is sent over them.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,7 +7,8 @@ use std::os::fd::AsRawFd as _;
 
 use nix::sys::socket::{MsgFlags, send};
 
-use super::{Family, Ns, PATIENCE};
+use super::links::{Link, Way};
+use super::{Family, PATIENCE};
 
 /// Both ends of a connection.
 pub struct Connection {
@@ -16,9 +17,16 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Over the wire.
     pub fn open(family: Family, port: u16) -> Connection {
-        let listener = Ns::Right.run(|| TcpListener::bind(family.right(port)).expect("bind"));
-        let tx = Ns::Left.run(|| TcpStream::connect(family.right(port)).expect("connect"));
+        Connection::over(Link::Wire.way(family, port))
+    }
+
+    pub fn over(way: Way) -> Connection {
+        let listener = way.to.run(|| TcpListener::bind(way.at).expect("bind"));
+        let tx = way
+            .from
+            .run(|| TcpStream::connect(way.at).expect("connect"));
         let (rx, _) = listener.accept().expect("accept");
         tx.set_nodelay(true).expect("TCP_NODELAY");
         rx.set_read_timeout(Some(PATIENCE)).expect("SO_RCVTIMEO");
@@ -30,8 +38,11 @@ impl Connection {
     /// `at_once` bytes a time, to the end of the stream. Returns how many reads
     /// brought data. One write in `urgent_every` ends with an urgent byte,
     /// which the receiver handles off its fast path.
-    pub fn transfer(mut self, load: Load) -> u64 {
-        let (mut tx, rx) = (self.tx, &mut self.rx);
+    ///
+    /// The receiver closes first: then the last ACK is the sender's socket's,
+    /// and not that of the stub which stands for it in TIME_WAIT.
+    pub fn transfer(self, load: Load) -> u64 {
+        let Connection { mut tx, mut rx } = self;
         std::thread::scope(|scope| {
             let reader = scope.spawn(move || {
                 let mut buffer = vec![0; load.at_once];
@@ -39,6 +50,7 @@ impl Connection {
                 while rx.read(&mut buffer).expect("a stalled connection") > 0 {
                     reads += 1;
                 }
+                drop(rx);
                 reads
             });
             let data = vec![7; load.size];

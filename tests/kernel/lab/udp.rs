@@ -13,26 +13,33 @@ use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimestampns, Timestamping};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
 
-use super::{Family, Ns, PATIENCE, wait_until};
+use super::links::{Link, Way};
+use super::{Family, PATIENCE, wait_until};
 
 /// Datagrams that may be on their way: sent and not yet read.
 const WINDOW: u64 = 256;
 const RECEIVE_BUFFER: usize = 256 << 20;
 const WARM_UP_PORT: u16 = 4000;
 
-/// A sender on the left and a receiver on the right.
+/// A sender and a receiver.
 pub struct Flow {
     pub tx: UdpSocket,
     pub rx: UdpSocket,
 }
 
 impl Flow {
+    /// Over the wire.
     pub fn open(family: Family, port: u16) -> Flow {
-        let rx = Ns::Right.run(|| UdpSocket::bind(family.right(port)).expect("bind"));
+        Flow::over(Link::Wire.way(family, port))
+    }
+
+    pub fn over(way: Way) -> Flow {
+        let rx = way.to.run(|| UdpSocket::bind(way.at).expect("bind"));
         setsockopt(&rx, RcvBufForce, &RECEIVE_BUFFER).expect("SO_RCVBUFFORCE");
         rx.set_read_timeout(Some(PATIENCE)).expect("SO_RCVTIMEO");
-        let tx = Ns::Left.run(|| UdpSocket::bind(family.left()).expect("bind"));
-        tx.connect(family.right(port)).expect("connect");
+        let any = Family::of(way.at).any();
+        let tx = way.from.run(|| UdpSocket::bind(any).expect("bind"));
+        tx.connect(way.at).expect("connect");
         Flow { tx, rx }
     }
 

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What packets can travel over: the wire between two cards, and the links
+//! that have none.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Family, Ns, Undo, sh};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// The two cards on one hub.
+    Wire,
+    /// Both ends in the right namespace.
+    Loopback,
+    /// There while [`veth`] is.
+    Veth,
+}
+
+impl Link {
+    pub const ALL: [Link; 3] = [Link::Wire, Link::Loopback, Link::Veth];
+
+    pub fn way(self, family: Family, port: u16) -> Way {
+        let (from, v4, v6) = match self {
+            Link::Wire => (Ns::Left, "10.0.0.2", "fd00::2"),
+            Link::Loopback => (Ns::Right, "127.0.0.1", "::1"),
+            Link::Veth => (Ns::Left, "10.1.0.2", "fd01::2"),
+        };
+        let address: IpAddr = match family {
+            Family::V4 => v4.parse(),
+            Family::V6 => v6.parse(),
+        }
+        .expect("an address");
+        Way {
+            from,
+            to: Ns::Right,
+            at: SocketAddr::new(address, port),
+        }
+    }
+}
+
+/// From where to where a packet goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    pub from: Ns,
+    pub to: Ns,
+    /// The receiver's address.
+    pub at: SocketAddr,
+}
+
+/// Adds a veth pair between the left and the right namespace.
+pub fn veth() -> Undo {
+    let undo = Undo::after(
+        "ip link add veth0 netns left type veth peer name veth0 netns right",
+        "ip -n left link del veth0",
+    );
+    // As on the wire, nothing but what tests send. "arp off" because a link that
+    // resolves addresses joins multicast groups and reports them at some time.
+    sh(
+        "mac() { ip netns exec $1 cat /sys/class/net/veth0/address; }
+        end() {
+            ip -n $1 -batch - <<TEXT
+link set veth0 addrgenmode none
+link set veth0 arp off up
+addr add 10.1.0.$2/24 dev veth0
+addr add fd01::$2/64 dev veth0 nodad
+neigh replace 10.1.0.$4 lladdr $(mac $3) dev veth0 nud permanent
+neigh replace fd01::$4 lladdr $(mac $3) dev veth0 nud permanent
+TEXT
+        }
+        end left 1 right 2
+        end right 2 left 1",
+    );
+    undo
+}
