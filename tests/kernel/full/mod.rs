@@ -8,6 +8,7 @@ mod cost;
 mod drop_in;
 mod exact;
 mod idle;
+mod firewall;
 mod reads;
 mod refusals;
 mod sleepers;

@@ -90,6 +90,43 @@ impl Counts {
         self.missed += line.missed;
     }
 
+    /// What was counted since `earlier`.
+    pub fn since(&self, earlier: &Counts) -> Counts {
+        let mut grown = self.clone();
+        grown.count -= earlier.count;
+        grown.sum_ns = grown.sum_ns.wrapping_sub(earlier.sum_ns);
+        grown.missed -= earlier.missed;
+        for (bucket, count) in &earlier.buckets {
+            *grown.buckets.get_mut(bucket).expect("counts only grow") -= count;
+        }
+        for (reason, count) in &earlier.skipped {
+            *grown.skipped.get_mut(reason).expect("counts only grow") -= count;
+        }
+        grown
+    }
+
+    pub fn merge(&mut self, other: &Counts) {
+        self.count += other.count;
+        self.sum_ns = self.sum_ns.wrapping_add(other.sum_ns);
+        self.missed += other.missed;
+        for (bucket, count) in &other.buckets {
+            *self.buckets.entry(*bucket).or_default() += count;
+        }
+        for (reason, count) in &other.skipped {
+            *self.skipped.entry(reason.clone()).or_default() += count;
+        }
+    }
+
+    /// The bucket with the median in it.
+    pub fn median(&self) -> (u64, u64) {
+        let mut seen = 0;
+        let holder = self.buckets.iter().find(|(_, count)| {
+            seen += *count;
+            seen >= self.count.div_ceil(2)
+        });
+        *holder.expect("samples").0
+    }
+
     pub fn skip(&self, reason: &str) -> u64 {
         self.skipped.get(reason).copied().unwrap_or(0)
     }
