@@ -9,6 +9,7 @@ mod drop_in;
 mod exact;
 mod idle;
 mod firewall;
+mod out_of_order;
 mod reads;
 mod refusals;
 mod sleepers;

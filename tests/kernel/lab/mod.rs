@@ -132,6 +132,8 @@ pub struct Undo(&'static str);
 impl Undo {
     /// Runs `script` now and `undo` on drop.
     pub fn after(script: &str, undo: &'static str) -> Undo {
+        // Which else would come later and undo some of it.
+        prepare();
         sh(script);
         Undo(undo)
     }
