@@ -15,3 +15,4 @@ mod refusals;
 mod sleepers;
 mod stamps;
 mod virtual_links;
+mod ways_to_read;

@@ -31,7 +31,7 @@ fn tcp_over(link: Link) -> u64 {
             });
         }
     }
-    Snmp::read().since(&before, &["Tcp.InSegs"])
+    Snmp::at_rest().since(&before, &["Tcp.InSegs"])
 }
 
 /// With `ip-start`, which is where the mark can be seen, and without.

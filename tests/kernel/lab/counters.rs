@@ -2,15 +2,16 @@
 //! What the kernel itself counts: the other side of every comparison.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use netstacklat::model::hooks::programs;
 use serde_json::Value;
 
-use super::{Ns, sh};
+use super::{Ns, PATIENCE, sh, wait_until};
 
 /// SNMP counters of all namespaces together, as `Tcp.InSegs` or
 /// `Udp6.InDatagrams`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snmp(BTreeMap<String, i64>);
 
 impl Snmp {
@@ -22,6 +23,18 @@ impl Snmp {
             }
         }
         Snmp(sum)
+    }
+
+    /// The same once they stand still: a connection's last segments arrive when
+    /// its program is through with it.
+    pub fn at_rest() -> Snmp {
+        let mut last = Snmp::read();
+        wait_until(PATIENCE, "the network comes to rest", || {
+            std::thread::sleep(Duration::from_millis(50));
+            let earlier = std::mem::replace(&mut last, Snmp::read());
+            last == earlier
+        });
+        last
     }
 
     /// How much the counters have grown, taken together, since `earlier`.

@@ -6,6 +6,7 @@ pub mod counters;
 pub mod lines;
 pub mod links;
 pub mod tcp;
+pub mod tcp_reads;
 pub mod text;
 pub mod tool;
 pub mod udp;
