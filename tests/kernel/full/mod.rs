@@ -9,6 +9,7 @@ mod drop_in;
 mod exact;
 mod firewall;
 mod idle;
+mod missing;
 mod out_of_order;
 mod reads;
 mod refusals;
