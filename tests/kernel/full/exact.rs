@@ -17,7 +17,7 @@ const UDP_HOOKS: [&str; 4] = [
 const IP_IN: [&str; 2] = ["Ip.InReceives", "Ip6.InReceives"];
 
 /// Packets of different flows go up the stack on both CPUs at once.
-fn receive_on_both_cpus() -> Undo {
+pub fn receive_on_both_cpus() -> Undo {
     const RPS: &str = "/sys/class/net/eth0/queues/rx-0/rps_cpus";
     let set = format!("ip netns exec right bash -c 'echo 3 >{RPS}; cat {RPS}'");
     assert_eq!(sh(&set).trim(), "3");
@@ -39,7 +39,7 @@ fn without_gro() -> Undo {
 /// and at the reads, which run in tasks, those whose reader ran while another,
 /// preempted, was inside the same program on that CPU: the kernel leaves the
 /// program out, and the tool says so (`missed`).
-pub(super) fn udp_hooks_counted(run: &Run, datagrams: u64, warm: udp::Stamped) {
+pub fn udp_hooks_counted(run: &Run, datagrams: u64, warm: udp::Stamped) {
     for hook in UDP_HOOKS {
         let Counts {
             count,
@@ -162,7 +162,22 @@ fn two_hundred_thousand_datagrams() {
             udp::exchange(&udp::Flow::several(family, port..port + 4), N);
         }
     });
-    // Programs are still attached, and nothing runs them any more.
+    settled_with_every_run(&tool);
+    let run = tool.finish();
+    let after = Snmp::read();
+
+    after.nothing_lost_since(&before);
+    udp_hooks_counted(&run, 2 * N, warm);
+    assert!(
+        run.intervals.len() > 40,
+        "{} intervals",
+        run.intervals.len()
+    );
+}
+
+/// Waits until nothing runs the programs, which are still attached, any more:
+/// by then each of their runs has become a sample or a counted skip.
+pub fn settled_with_every_run(tool: &Tool) {
     let (runs, settled) = (0..5)
         .find_map(|_| {
             let first = tool.settled();
@@ -170,11 +185,6 @@ fn two_hundred_thousand_datagrams() {
             (tool.settled() == first).then_some((runs, first))
         })
         .expect("the guest does not come to rest");
-    let run = tool.finish();
-    let after = Snmp::read();
-
-    after.nothing_lost_since(&before);
-    udp_hooks_counted(&run, 2 * N, warm);
     assert_eq!(settled.len(), runs.len());
     for (hook, counts) in &settled {
         let Some(kernel) = runs.get(hook) else {
@@ -190,9 +200,4 @@ fn two_hundred_thousand_datagrams() {
         assert_eq!(counts.runs(), kernel.run, "{hook}: {:?}", counts.skipped);
         assert_eq!(counts.missed, kernel.missed, "{hook}");
     }
-    assert!(
-        run.intervals.len() > 40,
-        "{} intervals",
-        run.intervals.len()
-    );
 }

@@ -80,7 +80,7 @@ fn the_report_says_what_tcp_hooks_then_mean() {
         let tool = TextTool::start(&["--duration", "1h", "-e", hooks, form]);
         udp::until_stamped(true);
         let segments = tcp_over(link);
-        let text = tool.finish();
+        let (text, _) = tool.finish();
         println!("{text}");
         assert!(hooks.split(',').all(|hook| text.contains(hook)), "{text}");
         let told: Vec<&str> = text.lines().filter(|l| l.contains("tx-stamped")).collect();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use libbpf_rs::query::{LinkInfoIter, LinkTypeInfo, MapInfoIter, ProgInfoIter};
 use netstacklat::model::hooks::programs;
 use serde_json::Value;
 
@@ -153,8 +154,7 @@ pub fn left_in_the_kernel() -> Vec<String> {
     for what in ["prog", "map"] {
         for object in named(what) {
             let name = object["name"].as_str().unwrap_or_default();
-            // .bss and .rodata are named after the object.
-            if name.starts_with("nsl_") || name.starts_with("netstac") {
+            if is_ours(name) {
                 left.push(format!("{what} {name}"));
             }
         }
@@ -165,4 +165,21 @@ pub fn left_in_the_kernel() -> Vec<String> {
         }
     }
     left
+}
+
+/// .bss and .rodata are named after the object.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("nsl_") || name.starts_with("netstac")
+}
+
+/// How many of these there are. Quick, where bpftool loads a program of its own
+/// each time to find out who holds what.
+pub fn count_in_the_kernel() -> usize {
+    let programs = ProgInfoIter::default().map(|program| program.name);
+    let maps = MapInfoIter::default().map(|map| map.name);
+    let named = programs.chain(maps);
+    let ours = named.filter(|name| is_ours(&name.to_string_lossy()));
+    let links = LinkInfoIter::default();
+    let tracing = links.filter(|link| matches!(link.info, LinkTypeInfo::Tracing(_)));
+    ours.count() + tracing.count()
 }

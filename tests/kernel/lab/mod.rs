@@ -5,6 +5,7 @@ pub mod clock;
 pub mod counters;
 pub mod lines;
 pub mod links;
+pub mod load;
 pub mod tcp;
 pub mod tcp_reads;
 pub mod text;

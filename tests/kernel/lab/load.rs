@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! UDP and TCP over both IP versions while a test does something else.
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{JoinHandle, sleep};
+use std::time::Duration;
+
+use super::tcp::Connection;
+use super::{Family, PATIENCE, prepare, udp, wait_until};
+
+/// How much is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// As fast as it is read: the CPUs are never idle.
+    Full,
+    /// Some thousand packets a second: they are, at times.
+    Moderate,
+}
+
+impl Rate {
+    /// Datagrams, and writes, from one look at whether to stop to the next.
+    fn round(self) -> u64 {
+        match self {
+            Rate::Full => 200,
+            Rate::Moderate => 10,
+        }
+    }
+
+    fn rest(self) {
+        if self == Rate::Moderate {
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Traffic that flows until this is stopped or dropped.
+pub struct Background {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    datagrams: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What has been received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    pub datagrams: u64,
+    /// over TCP
+    pub bytes: u64,
+}
+
+impl Background {
+    /// Uses ports from `port` on, ten of them.
+    pub fn start(rate: Rate, port: u16) -> Background {
+        prepare();
+        let shared = Arc::<Shared>::default();
+        let mut threads = Vec::new();
+        for (family, port) in Family::BOTH.into_iter().zip([port, port + 5]) {
+            let flows = udp::Flow::several(family, port..port + 4);
+            let connection = Connection::open(family, port);
+            let (udp, tcp) = (Arc::clone(&shared), Arc::clone(&shared));
+            threads.push(std::thread::spawn(move || {
+                udp.keep_exchanging(rate, &flows)
+            }));
+            threads.push(std::thread::spawn(move || {
+                tcp.keep_transferring(rate, connection)
+            }));
+        }
+        let background = Background { shared, threads };
+        background.flows();
+        background
+    }
+
+    pub fn received(&self) -> Received {
+        Received {
+            datagrams: self.shared.datagrams.load(Ordering::Relaxed),
+            bytes: self.shared.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until some more has come over each protocol.
+    pub fn flows(&self) {
+        let before = self.received();
+        wait_until(PATIENCE, "traffic flows", || {
+            let now = self.received();
+            now.datagrams > before.datagrams && now.bytes > before.bytes
+        });
+    }
+
+    /// Ends it when all that was sent has been received; how much.
+    pub fn stop(mut self) -> Received {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().expect("background traffic");
+        }
+        self.received()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn keep_exchanging(&self, rate: Rate, flows: &[udp::Flow]) {
+        while !self.stopped() {
+            udp::exchange(flows, rate.round());
+            self.datagrams.fetch_add(rate.round(), Ordering::Relaxed);
+            rate.rest();
+        }
+    }
+
+    fn keep_transferring(&self, rate: Rate, connection: Connection) {
+        let Connection { mut tx, mut rx } = connection;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while !self.stopped() {
+                    for _ in 0..rate.round() {
+                        tx.write_all(&[7; 1000]).expect("write");
+                    }
+                    rate.rest();
+                }
+            });
+            let mut buffer = [0; 4096];
+            loop {
+                match rx.read(&mut buffer).expect("a stalled connection") {
+                    0 => break,
+                    n => self.bytes.fetch_add(n as u64, Ordering::Relaxed),
+                };
+            }
+        });
+    }
+}
