@@ -49,6 +49,11 @@ bench: ## what each hook costs, in guest instructions
 	@tools/install-deps build guest
 	tools/bench
 
+.PHONY: soak
+soak: ## ten minutes at full load in a guest: memory stays flat, nothing is lost
+	@tools/install-deps build guest
+	tools/soak
+
 .PHONY: bpf
 bpf: ## the object for ebpf_exporter, netstacklat.bpf.o
 	@tools/install-deps build

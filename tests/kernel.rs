@@ -14,3 +14,5 @@ mod full;
 mod lab;
 #[path = "kernel/smoke/mod.rs"]
 mod smoke;
+#[path = "kernel/soak.rs"]
+mod soak;

@@ -6,7 +6,7 @@ mod buckets;
 mod clock;
 mod cost;
 mod drop_in;
-mod exact;
+pub mod exact;
 mod firewall;
 mod hotplug;
 mod idle;

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! A long run at full load: it needs no more memory at its end than at its
+//! beginning, and loses nothing.
+
+use std::time::{Duration, Instant};
+
+use crate::full::exact::udp_hooks_counted;
+use crate::lab::counters::Snmp;
+use crate::lab::load::{Background, Rate};
+use crate::lab::tool::Tool;
+
+/// The time for buffers to reach their size: this share of the run.
+const WARM_UP: f64 = 0.1;
+/// What its resident memory may grow by after that: a few pages.
+const GROWTH_KIB: u64 = 64;
+const SAMPLES: u32 = 60;
+
+/// How long, in seconds: the variable SOAK_SECONDS.
+fn duration() -> Duration {
+    let seconds = std::env::var("SOAK_SECONDS").expect("tools/soak sets SOAK_SECONDS");
+    Duration::from_secs(seconds.parse().expect("a whole number"))
+}
+
+fn resident_kib(tool: &Tool) -> u64 {
+    let path = format!("/proc/{}/status", tool.pid());
+    let status = std::fs::read_to_string(path).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let size = line.and_then(|line| line.split_whitespace().nth(1));
+    size.and_then(|kib| kib.parse().ok()).expect("VmRSS in kB")
+}
+
+#[test]
+#[ignore = "takes as long as it is told to: tools/soak"]
+fn memory_stays_and_nothing_is_lost() {
+    let whole = duration();
+    let before = Snmp::read();
+    let tool = Tool::start(&["-r", "100ms"]);
+    let started = Instant::now();
+    let warm = tool.warm_up();
+    let load = Background::start(Rate::Full, 6500);
+    let (begun, mut resident) = (Instant::now(), Vec::new());
+    while begun.elapsed() < whole {
+        std::thread::sleep(whole / SAMPLES);
+        let (at, kib) = (begun.elapsed(), resident_kib(&tool));
+        println!("{:4.0} s: {kib} KiB resident", at.as_secs_f64());
+        if at > whole.mul_f64(WARM_UP) {
+            resident.push(kib);
+        }
+    }
+    let received = load.stop();
+    let took = started.elapsed();
+    let run = tool.finish();
+    Snmp::read().nothing_lost_since(&before);
+
+    println!(
+        "{} datagrams and {} MB over TCP in {} s, {} intervals, {} missed",
+        received.datagrams,
+        received.bytes / 1_000_000,
+        took.as_secs(),
+        run.intervals.len(),
+        run.total.missed_intervals,
+    );
+    // That they add up to the total, and have no gaps, is checked in each run.
+    udp_hooks_counted(&run, received.datagrams, warm);
+    let intervals = run.intervals.len() as u64 + run.total.missed_intervals;
+    let expected = took.as_millis() as u64 / 100;
+    assert!(
+        intervals.abs_diff(expected) <= 2 + expected / 100,
+        "{intervals} intervals of 100 ms in {took:?}"
+    );
+    let (least, most) = (resident.iter().min(), resident.iter().max());
+    let (Some(least), Some(most)) = (least, most) else {
+        panic!("too short for a sample");
+    };
+    println!("resident after the warm-up: {least} to {most} KiB");
+    assert!(most - least <= GROWTH_KIB, "{resident:?} KiB");
+}
