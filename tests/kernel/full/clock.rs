@@ -1,30 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The wall clock is set while packets are measured: not one wrong sample.
+//! The wall clock is set, and slewed, while packets arrive and while they wait
+//! in queues: not one wrong sample, and nothing refused without need. What is
+//! right, the receiver knows: it has the stamp of each packet, the time of each
+//! read on CLOCK_MONOTONIC, and what was done to the clock in between.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::lab::clock::Settings;
-use crate::lab::lines::{Run, Totals};
-use crate::lab::tcp::{Connection, Load};
+use crate::lab::clock::{Leap, Settings, mono_ns, offset_ns, slewed_ns};
+use crate::lab::lines::{Report, Run};
+use crate::lab::text::TextTool;
+use crate::lab::timeline::{Between, Step, Timeline};
 use crate::lab::tool::{Tool, command};
-use crate::lab::{Family, linux_from, udp};
+use crate::lab::witness::Witness;
+use crate::lab::{PATIENCE, linux_from, udp, wait_until};
 
-const HOUR: i64 = 3600;
-/// No packet here waits that long, but those that are refused; and a leap
-/// second overlooked would make it a second more.
+const MS: i64 = 1_000_000;
+const SECOND: i64 = 1000 * MS;
+const HOUR: i64 = 3600 * SECOND;
+/// No packet here is that long on its way to a socket; and a second of the
+/// clock overlooked would make it a second more.
 const PLAUSIBLE_NS: u64 = 900_000_000;
-/// Datagrams that are in a socket's queue while the clock is set.
-const QUEUED: u64 = 50;
-/// Time for the tool to see a change: on the TAI path it looks once a second.
-const PHASE: Duration = Duration::from_millis(1500);
+/// Time for packets between two changes.
+const PAUSE: Duration = Duration::from_millis(150);
 
 #[test]
 fn followed_by_the_clock_program() {
     let tool = Tool::start(&["-r", "100ms"]);
     assert_eq!(tool.started().clock_source, "update_vsyscall");
-    clock_is_set_in_every_way(tool);
+    Bench::new(tool, Source::ClockProgram).clock_is_set_in_every_way();
 }
 
 /// The helper that reads CLOCK_TAI came with 6.1; before, the tool must say so.
@@ -41,115 +45,185 @@ fn followed_by_the_tai_offset() {
     }
     let tool = Tool::start_hiding("update_vsyscall", &["-r", "100ms"]);
     assert_eq!(tool.started().clock_source, "tai-offset");
-    clock_is_set_in_every_way(tool);
+    Bench::new(tool, Source::TaiOffset).clock_is_set_in_every_way();
 }
 
-fn clock_is_set_in_every_way(tool: Tool) {
-    tool.warm_up();
-    let clock = Settings::keep();
-    let stop = AtomicBool::new(false);
-    let run = std::thread::scope(|scope| {
-        let traffic = scope.spawn(|| keep_sending(&stop));
-        let stopping = StopOnDrop(&stop);
-        sleep(PHASE);
-        let at_once = || ();
-        phase(&tool, "a TAI offset", Kind::NoStep, at_once, || {
-            clock.set_tai_offset(37);
-        });
-        phase(&tool, "an hour ahead", Kind::Step, at_once, || {
-            clock.step(HOUR)
-        });
-        phase(&tool, "two seconds ahead", Kind::Step, at_once, || {
-            clock.step(2);
-        });
-        let mut leap = None;
-        phase(&tool, "near midnight", Kind::Step, at_once, || {
-            leap = Some(clock.approach_leap());
-        });
-        let leap = leap.expect("set just now");
-        let near = || leap.wait_until_near();
-        phase(&tool, "a leap second", Kind::Step, near, || {
-            leap.wait_until_over();
-        });
-        phase(&tool, "an hour back", Kind::Step, at_once, || {
-            clock.step(-HOUR)
-        });
-        drop(stopping);
-        traffic.join().expect("background traffic");
-        tool.finish()
-    });
-    drop(clock);
-    nothing_implausible(&run);
-    println!("{} clock steps", run.total.clock_steps);
-    assert_eq!(run.total.clock_steps, 5);
+/// Who follows the clock: a program in the kernel, which sees each change as
+/// it is made; or the tool, a little later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    ClockProgram,
+    TaiOffset,
 }
 
-/// What a change does to stamps.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    NoStep,
-    Step,
+/// A tool that measures a witness's traffic.
+struct Bench {
+    tool: Tool,
+    source: Source,
+    clock: Settings,
+    timeline: Timeline,
 }
 
-/// When it is time (`wait`), changes the clock while datagrams are in the
-/// queue, then reads them.
-fn phase(tool: &Tool, name: &str, kind: Kind, wait: impl FnOnce(), change: impl FnOnce()) {
-    let before = tool.settled();
-    let flow = udp::Flow::open(Family::V4, 6100);
-    wait();
-    (0..QUEUED).for_each(|number| flow.send(number));
-    sleep(Duration::from_millis(50));
-    change();
-    (0..QUEUED).for_each(|number| assert_eq!(flow.receive(), number));
-    let changed = tool.settled();
-    sleep(PHASE);
-    let later = tool.settled();
-    sleep(PHASE);
-    let last = tool.settled();
+impl Bench {
+    fn new(tool: Tool, source: Source) -> Bench {
+        // By the TAI path a task preempted between two clocks is refused, too.
+        let tolerance = match source {
+            Source::ClockProgram => 0.0,
+            Source::TaiOffset => 0.01,
+        };
+        Bench {
+            tool,
+            source,
+            clock: Settings::keep(),
+            timeline: Timeline::new(offset_ns(), tolerance),
+        }
+    }
 
-    let grown = |a: &Totals, b: &Totals, hook: &str| {
-        let skips = b[hook].skip("clock-step") - a[hook].skip("clock-step");
-        (b[hook].count - a[hook].count, skips)
-    };
-    for hook in ["udp-start", "udp-socket-read", "tcp-socket-read"] {
-        println!(
-            "{name}: {hook}: (recorded, clock-step) at once {:?}, then {:?}, then {:?}",
-            grown(&before, &changed, hook),
-            grown(&changed, &later, hook),
-            grown(&later, &last, hook)
-        );
+    fn clock_is_set_in_every_way(mut self) {
+        self.tool.warm_up();
+        let before = self.tool.settled();
+        let witness = Witness::start(6000);
+        self.slewed();
+        self.tai_offset(&witness);
+        for _ in 0..4 {
+            self.step(&witness, 20 * MS);
+            self.step(&witness, -20 * MS);
+        }
+        // The kernel takes a second after one leap before it sees another.
+        self.leap(&witness, Leap::Deleted);
+        self.step(&witness, SECOND);
+        self.step(&witness, -SECOND);
+        self.resumes_within(Duration::from_secs(1));
+        self.step(&witness, HOUR);
+        self.step(&witness, -HOUR);
+        self.leap(&witness, Leap::Inserted);
+        self.resumes_within(Duration::from_secs(1));
+        let reads = witness.stop();
+        let run = self.tool.finish();
+        drop(self.clock);
+
+        assert_eq!(run.total.clock_steps, self.timeline.steps());
+        let hook = |name: &str| run.hook(name).since(&before[name]);
+        let (timeline, udp) = (&self.timeline, &reads.udp);
+        timeline.judge("udp-socket-read", udp, &hook("udp-socket-read"));
+        timeline.judge("tcp-socket-read", &reads.tcp, &hook("tcp-socket-read"));
+        for name in ["udp-start", "udp-queue-rcv", "udp-socket-enqueued"] {
+            timeline.judge_earlier(name, udp, &hook(name));
+        }
+        nothing_implausible(&run);
     }
-    let (_, refused) = grown(&before, &later, "udp-socket-read");
-    if kind == Kind::Step {
-        assert!(refused >= QUEUED, "{name}: {refused} refused");
+
+    /// No step, though the clock runs faster or slower.
+    fn slewed(&self) {
+        type Slew = fn(&Settings) -> crate::lab::clock::Slewing;
+        let ways: [(Slew, i64, i64); 2] = [
+            (Settings::slew_by_frequency, 300_000, SECOND),
+            (Settings::slew_by_offset, -SECOND, -2 * MS),
+        ];
+        for (slew, least, most) in ways {
+            let before = slewed_ns();
+            let slewing = slew(&self.clock);
+            // Some of it begins with the next second.
+            sleep(Duration::from_millis(1300));
+            drop(slewing);
+            let by = slewed_ns() - before;
+            println!("slewed by {by} ns");
+            assert!((least..=most).contains(&by), "slewed by {by} ns");
+        }
     }
-    // Else that no sample is wrong would say nothing.
-    for hook in [
-        "udp-start",
-        "udp-socket-read",
-        "tcp-start",
-        "tcp-socket-read",
-    ] {
-        let (recorded, refused) = grown(&later, &last, hook);
-        // On the TAI path a task preempted between two clocks is refused, too.
-        assert!(
-            recorded > 10 && refused <= recorded / 100,
-            "{name}: {hook}: {recorded}, {refused}"
-        );
+
+    /// No step either. The tool is told of it by nobody where it follows the
+    /// TAI offset, and refuses samples until it looks.
+    fn tai_offset(&mut self, witness: &Witness) {
+        let changed = mono_ns();
+        witness.across(|| self.clock.set_tai_offset(37));
+        if self.source == Source::TaiOffset {
+            self.measures_again();
+            self.timeline.closed(changed, mono_ns());
+        }
+        sleep(PAUSE);
     }
+
+    fn step(&mut self, witness: &Witness, by: i64) {
+        self.tells(witness, by, |clock| clock.step(by));
+        sleep(PAUSE);
+    }
+
+    fn leap(&mut self, witness: &Witness, leap: Leap) {
+        let (by, midnight) = self.clock.to_midnight();
+        self.step(witness, by);
+        leap.announce();
+        // From three seconds before midnight the TAI path is closed.
+        midnight.wait(Leap::Inserted, 3200);
+        let closing = mono_ns();
+        midnight.wait(leap, 300);
+        self.tells(witness, leap.step(), |_| midnight.wait_for(leap));
+        if self.source == Source::TaiOffset {
+            self.measures_again();
+            self.timeline.closed(closing, mono_ns());
+        }
+        sleep(PAUSE);
+    }
+
+    /// Changes the clock, and waits until the tool says so: of the interval in
+    /// which it happened, which is one of the next two.
+    fn tells(&mut self, witness: &Witness, by: i64, change: impl FnOnce(&Settings) -> Between) {
+        let told = |tool: &Tool| steps_in(&tool.intervals());
+        let already = told(&self.tool);
+        assert_eq!(already, self.timeline.steps(), "steps that did not happen");
+        let at = witness.across(|| change(&self.clock));
+        let intervals = self.tool.intervals().len();
+        wait_until(PATIENCE, "a step is told", || told(&self.tool) > already);
+        let now = self.tool.intervals();
+        if self.source == Source::ClockProgram {
+            let next = now.len().min(intervals + 2);
+            assert_eq!(steps_in(&now[..next]), already + 1, "told late");
+        }
+        let noticed = match self.source {
+            Source::ClockProgram => at.1,
+            // The bound that the tool sets has a margin of 1 ms.
+            Source::TaiOffset => mono_ns() + MS,
+        };
+        println!("stepped by {by} ns");
+        self.timeline.stepped(Step { at, by, noticed });
+    }
+
+    /// After a small step back, nothing can be told until the clock has its
+    /// old value again; then it must be.
+    fn resumes_within(&self, ambiguous: Duration) {
+        sleep(ambiguous);
+        self.measures_again();
+        sleep(PAUSE);
+    }
+
+    /// Waits for an interval without refused reads.
+    fn measures_again(&self) {
+        let seen = self.tool.intervals().len();
+        wait_until(Duration::from_secs(5), "it measures again", || {
+            let intervals = self.tool.intervals();
+            let good = |report: &Report| {
+                let mut hooks = report.hooks.iter();
+                let read = hooks.find(|line| line.hook == "udp-socket-read");
+                read.is_some_and(|r| r.count > 10 && !r.skipped.contains_key("clock-step"))
+            };
+            // The first may have ended before.
+            intervals[seen..].iter().skip(1).any(good)
+        });
+    }
+}
+
+fn steps_in(reports: &[Report]) -> u64 {
+    reports.iter().map(|report| report.clock_steps).sum()
 }
 
 fn nothing_implausible(run: &Run) {
     for line in &run.total.hooks {
         let counts = run.hook(&line.hook);
         println!("{}: {}, {:?}", line.hook, counts.count, counts.skipped);
-        let implausible = run.intervals.iter().filter_map(|report| {
-            let line = report.hooks.iter().find(|l| l.hook == line.hook)?;
-            let slow = line.max_le_ns.is_some_and(|le| le > PLAUSIBLE_NS);
-            slow.then_some((&report.end, line.buckets.last(), &line.skipped))
-        });
-        let implausible: Vec<_> = implausible.collect();
-        assert!(implausible.is_empty(), "{}: {implausible:?}", line.hook);
+        // The reads are judged one by one.
+        if !line.hook.ends_with("-read") {
+            assert_eq!(counts.above(PLAUSIBLE_NS), 0, "{line:?}");
+        }
         for wrong in ["negative", "over-range", "clock-not-ready"] {
             assert_eq!(counts.skip(wrong), 0, "{line:?}");
         }
@@ -157,32 +231,34 @@ fn nothing_implausible(run: &Run) {
     }
 }
 
-/// UDP and TCP at a moderate rate, until it is told to stop.
-fn keep_sending(stop: &AtomicBool) {
-    let flows: Vec<_> = Family::BOTH
-        .into_iter()
-        .map(|family| udp::Flow::open(family, 6000))
-        .collect();
-    let mut port = 6001;
-    while !stop.load(Ordering::Relaxed) {
-        udp::exchange(&flows, 40);
-        let family = Family::BOTH[usize::from(port % 2)];
-        Connection::open(family, port).transfer(Load {
-            writes: 20,
-            size: 1000,
-            at_once: 4096,
-            urgent_every: 0,
-        });
-        port = if port < 6050 { port + 1 } else { 6001 };
-        sleep(Duration::from_millis(5));
-    }
-}
-
-/// Ends the traffic when a test fails, too.
-struct StopOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+/// On a screen: the report of that interval says so, no other does, and the
+/// total does.
+#[test]
+fn told_in_the_report_of_its_interval() {
+    let hidden = match linux_from(6, 1) {
+        true => ["", "update_vsyscall"].as_slice(),
+        false => &[""],
+    };
+    for hidden in hidden {
+        let tool = TextTool::start_hiding(hidden, &["-r", "300ms", "-e", "udp-start"]);
+        let pages = |text: &str| text.lines().filter(|line| line.contains(" UTC  ")).count();
+        let at_least = |number| {
+            wait_until(PATIENCE, "a report", || pages(&tool.stdout()) >= number);
+        };
+        udp::until_stamped(true);
+        at_least(2);
+        let clock = Settings::keep();
+        assert!(!tool.stdout().contains("clock:"), "{}", tool.stdout());
+        clock.step(SECOND);
+        at_least(pages(&tool.stdout()) + 3);
+        let (stdout, _) = tool.finish();
+        drop(clock);
+        println!("{stdout}");
+        let (reports, total) = stdout.split_once("\ntotal ").expect("a total");
+        let in_this = "clock: the wall clock was stepped once in this interval";
+        assert_eq!(reports.matches(in_this).count(), 1);
+        assert_eq!(reports.matches("clock:").count(), 1);
+        let since_start = "clock: the wall clock was stepped once since the start";
+        assert_eq!(total.matches(since_start).count(), 1);
     }
 }

@@ -79,15 +79,16 @@ pub struct Counts {
 
 impl Counts {
     pub fn add(&mut self, line: &HookLine) {
-        self.count += line.count;
-        self.sum_ns = self.sum_ns.wrapping_add(line.sum_ns);
-        for [lo, hi, count] in &line.buckets {
-            *self.buckets.entry((*lo, *hi)).or_default() += count;
-        }
-        for (reason, count) in &line.skipped {
-            *self.skipped.entry(reason.clone()).or_default() += count;
-        }
-        self.missed += line.missed;
+        let buckets = line.buckets.iter();
+        self.merge(&Counts {
+            count: line.count,
+            sum_ns: line.sum_ns,
+            buckets: buckets
+                .map(|[lo, hi, count]| ((*lo, *hi), *count))
+                .collect(),
+            skipped: line.skipped.clone(),
+            missed: line.missed,
+        });
     }
 
     /// What was counted since `earlier`.

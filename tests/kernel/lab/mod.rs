@@ -9,8 +9,10 @@ pub mod load;
 pub mod tcp;
 pub mod tcp_reads;
 pub mod text;
+pub mod timeline;
 pub mod tool;
 pub mod udp;
+pub mod witness;
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::lines::{Line, Run, Start, Totals, totals};
+use super::lines::{Line, Report, Run, Start, Totals, totals};
 use super::{PATIENCE, prepare, udp};
 
 /// Detaching takes seconds on some kernels, more under load.
@@ -125,11 +125,17 @@ impl Tool {
     /// one that has begun after the call.
     pub fn settled(&self) -> Totals {
         self.wait_for_lines(self.line_count() + 2);
+        totals(&self.intervals())
+    }
+
+    /// The intervals so far.
+    pub fn intervals(&self) -> Vec<Report> {
         let lines = self.lines.0.lock().expect("no panic");
-        totals(lines.iter().filter_map(|line| match line {
-            Line::Interval(report) => Some(report),
+        let reports = lines.iter().filter_map(|line| match line {
+            Line::Interval(report) => Some(report.clone()),
             _ => None,
-        }))
+        });
+        reports.collect()
     }
 
     /// Ctrl-C: it must print what is left and end well.
