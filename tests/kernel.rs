@@ -14,5 +14,6 @@ mod full;
 mod lab;
 #[path = "kernel/smoke/mod.rs"]
 mod smoke;
+#[cfg(feature = "soak")]
 #[path = "kernel/soak.rs"]
 mod soak;

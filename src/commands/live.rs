@@ -29,6 +29,8 @@ pub fn run(args: &LiveArgs) -> Result<()> {
         capture.measure_cost()?;
     }
     let info = run_info(&facts, &capture, args);
+    // What comes after the greeting is in the first report.
+    let first = capture.snapshot()?;
     let mut reports = Reports::new(renderer(args), args.cumulative);
     if !args.json {
         // Nobody may be reading; that is no reason to stop.
@@ -36,7 +38,7 @@ pub fn run(args: &LiveArgs) -> Result<()> {
     }
     // Printed in full before `capture` is dropped: some kernels take seconds
     // to detach.
-    match reports.until_the_end(&info, capture, args) {
+    match reports.until_the_end(&info, capture, first, args) {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         other => other,
     }
@@ -70,9 +72,9 @@ impl Reports {
         &mut self,
         info: &RunInfo,
         mut capture: Capture,
+        first: Snapshot,
         args: &LiveArgs,
     ) -> Result<()> {
-        let first = capture.snapshot()?;
         let interval = args.interval();
         let end = End::new(interval, args);
         let mut events = EventLoop::new(interval, end.after, capture.clock().timers())?;

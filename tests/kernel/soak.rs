@@ -30,7 +30,6 @@ fn resident_kib(tool: &Tool) -> u64 {
 }
 
 #[test]
-#[ignore = "takes as long as it is told to: tools/soak"]
 fn memory_stays_and_nothing_is_lost() {
     let whole = duration();
     let before = Snmp::read();
