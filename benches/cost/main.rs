@@ -104,7 +104,7 @@ fn snapshot() -> Result<()> {
     }
     println!(
         "{} possible CPUs: {least} instructions a snapshot",
-        facts.possible_cpus
+        facts.cpus()
     );
     Ok(())
 }

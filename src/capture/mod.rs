@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The only wing that touches the kernel: start, snapshot, stop.
 //!
-//! [`preflight`] reads facts about this host, [`plan`] decides what to do with
-//! them; [`skeleton`] opens, configures, loads and attaches the BPF object;
+//! [`preflight`] and [`settings`] read facts about this host, [`plan`] decides
+//! what to do with them and [`obstacles`] what is in the way ([`refusal`]);
+//! [`skeleton`] opens, configures, loads and attaches the BPF object;
 //! [`maps`] turns its maps into snapshots; [`clock`] and [`timestamping`] are
 //! the two things that the loader keeps in order while it runs; [`cost`] has the
 //! kernel measure the programs, on request.
@@ -10,8 +11,11 @@
 pub mod clock;
 pub mod cost;
 pub mod maps;
+pub mod obstacles;
 pub mod plan;
 pub mod preflight;
+pub mod refusal;
+pub mod settings;
 pub mod skeleton;
 pub mod timestamping;
 
@@ -24,6 +28,7 @@ use crate::capture::clock::Clock;
 use crate::capture::cost::RunTimeStats;
 use crate::capture::maps::Maps;
 use crate::capture::plan::{ClockSource, Plan};
+use crate::capture::refusal::{Obstacle, Refusal};
 use crate::capture::skeleton::Loaded;
 use crate::capture::timestamping::StampingSocket;
 use crate::model::hooks::HookSet;
@@ -57,9 +62,9 @@ impl Capture {
             Err(_) if plan.clock == ClockSource::UpdateVsyscall && plan.use_tai() => {
                 // Where the clock comes from is fixed at load.
                 loaded = Loaded::load(&mut plan)?;
-                Clock::start(&mut loaded, &plan)?
+                Clock::start(&mut loaded, &plan).map_err(no_clock)?
             }
-            other => other?,
+            other => other.map_err(no_clock)?,
         };
         loaded.attach_hooks(&mut plan)?;
         let maps = Maps::map(&loaded, &plan)?;
@@ -141,4 +146,10 @@ impl Capture {
         }
         Ok(snapshot)
     }
+}
+
+fn no_clock(error: anyhow::Error) -> Refusal {
+    let cause = "the program that follows the kernel's clock does not work here";
+    let remedy = "another kernel; please report this one";
+    Refusal::new(Obstacle::Clock, format!("{error:#}"), cause, remedy)
 }

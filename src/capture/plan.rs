@@ -3,15 +3,12 @@
 //! that each decision can be tested without a kernel.
 
 use crate::capture::maps::Layout;
+use crate::capture::obstacles::obstacles;
 use crate::capture::preflight::{BtfFacts, Facts};
-use crate::capture::skeleton::names;
+use crate::capture::refusal::{Obstacle, Refusal};
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet, Program, Role, programs};
 
-/// The oldest kernel that this is built and tested for.
-const OLDEST: (u32, u32) = (5, 10);
-/// BPF maps count as memory of the cgroup, not as locked, from here on.
-const MEMCG_SINCE: (u32, u32) = (5, 11);
 /// Transmit times in `skb->tstamp` came with this kernel.
 const TX_STAMPS_SINCE: (u32, u32) = (5, 18);
 /// BPF trampolines pass on no more arguments (x86-64 before 6.6).
@@ -59,8 +56,22 @@ impl Verdict {
         } else if self.functions.is_empty() {
             Some(self.missing.join("; "))
         } else {
-            Some(format!("only in part: {}", self.missing.join("; ")))
+            let how = match self.stand_in() {
+                Some(function) => format!("measured at {function} instead"),
+                None => "only in part".into(),
+            };
+            Some(format!("{how}: {}", self.missing.join("; ")))
         }
+    }
+
+    /// The function that the hook is measured at where its regular one cannot
+    /// be had.
+    pub fn stand_in(&self) -> Option<&'static str> {
+        let mut programs = self.hook.programs();
+        let stand_in = programs.find(|program| {
+            program.role == Role::StandsIn && self.functions.contains(&program.function)
+        });
+        stand_in.map(|program| program.function)
     }
 }
 
@@ -145,75 +156,29 @@ impl Plan {
     }
 }
 
-/// Why this host cannot measure at all, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal(pub String);
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
 /// Decides what to load for the hooks that the user wants.
 ///
 /// # Errors
 ///
 /// A [`Refusal`] when nothing can be measured here.
 pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
-    let refuse = |text: String| Err(Refusal(text));
-    if facts.version().is_some_and(|version| version < OLDEST) {
-        return refuse(format!(
-            "kernel {} is too old: netstacklat needs Linux {}.{} or newer",
-            facts.kernel, OLDEST.0, OLDEST.1
-        ));
+    match (obstacles(facts).into_iter().next(), &facts.btf) {
+        (None, Ok(btf)) => plan(facts, btf, wanted),
+        (Some(obstacle), _) => Err(obstacle),
+        (None, Err(why)) => unreachable!("no BTF is an obstacle: {why}"),
     }
-    if !facts.privileged() {
-        let missing: Vec<_> = ["CAP_BPF", "CAP_PERFMON"]
-            .into_iter()
-            .filter(|capability| !facts.has(capability))
-            .collect();
-        return refuse(format!(
-            "missing {}: run as root (sudo netstacklat ...), or once: \
-             sudo setcap cap_bpf,cap_perfmon=ep /path/to/netstacklat",
-            missing.join(" and ")
-        ));
-    }
-    if facts.version().is_some_and(|version| version < MEMCG_SINCE)
-        && !facts.has("CAP_SYS_RESOURCE")
-        && !facts.memlock_unlimited
-    {
-        return refuse(format!(
-            "kernel {} counts BPF maps as locked memory, and the limit for that is too low: run \
-             as root, or with ulimit -l unlimited (systemd: LimitMEMLOCK=infinity), or add \
-             cap_sys_resource: sudo setcap cap_bpf,cap_perfmon,cap_sys_resource=ep \
-             /path/to/netstacklat",
-            facts.kernel
-        ));
-    }
-    let btf = match &facts.btf {
-        Ok(btf) => btf,
-        Err(why) => {
-            return refuse(format!(
-                "no type information (BTF) of the running kernel: {why}. \
-                 It needs a kernel built with CONFIG_DEBUG_INFO_BTF=y (the distributions' are), \
-                 and /sys mounted"
-            ));
-        }
-    };
-    let clock = if btf.functions.contains_key(names::CLOCK_FUNCTION) {
+}
+
+/// What this kernel can measure, whatever else is in the way.
+///
+/// # Errors
+///
+/// A [`Refusal`] when it has none of the functions.
+pub fn plan(facts: &Facts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, Refusal> {
+    let clock = if btf.has_clock() {
         ClockSource::UpdateVsyscall
-    } else if btf.tai_helper {
-        ClockSource::TaiOffset
     } else {
-        return refuse(format!(
-            "kernel {} has neither {} to attach to nor bpf_ktime_get_tai_ns (Linux 6.1): \
-             packet stamps cannot be compared with a clock",
-            facts.kernel,
-            names::CLOCK_FUNCTION
-        ));
+        ClockSource::TaiOffset
     };
     let verdicts: Vec<Verdict> = Hook::all()
         .map(|hook| verdict(btf, hook, wanted.contains(hook)))
@@ -238,7 +203,7 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
     let mut plan = Plan {
         clock,
         resolution: Resolution::FINE,
-        layout: Layout::new(facts.possible_cpus),
+        layout: Layout::new(facts.cpus()),
         programs: loaded,
         stand_ins: spare.into_iter().filter(stands_by).collect(),
         tai_helper: btf.tai_helper,
@@ -248,7 +213,12 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
     if plan.enabled().is_empty() {
         let wanted = plan.verdicts.iter().filter(|verdict| verdict.wanted);
         let reasons: Vec<_> = wanted.flat_map(|v| v.missing.clone()).collect();
-        return refuse(format!("nothing left to measure: {}", reasons.join("; ")));
+        return Err(Refusal::new(
+            Obstacle::NothingLeft,
+            reasons.join("; "),
+            "this kernel has none of the functions that the selected hooks attach to",
+            "select other hooks (netstacklat -l lists them), or boot another kernel",
+        ));
     }
     Ok(plan)
 }
@@ -291,27 +261,7 @@ fn verdict(btf: &BtfFacts, hook: Hook, wanted: bool) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn facts() -> Facts {
-        let mut btf = BtfFacts {
-            tai_helper: true,
-            ..BtfFacts::default()
-        };
-        for program in programs() {
-            btf.functions.insert(program.function.into(), 2);
-        }
-        btf.functions.insert("tcp_recvmsg_locked".into(), 6);
-        btf.functions.insert("update_vsyscall".into(), 1);
-        Facts {
-            kernel: "6.12.1-test".into(),
-            arch: "x86_64".into(),
-            host: "test".into(),
-            possible_cpus: 2,
-            capabilities: ["CAP_BPF", "CAP_PERFMON"].into(),
-            memlock_unlimited: false,
-            btf: Ok(btf),
-        }
-    }
+    use crate::capture::preflight::testing::facts;
 
     fn without(function: &str) -> Facts {
         let mut facts = facts();
@@ -350,6 +300,17 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_program_is_replaced_and_the_reason_told() {
+        let mut plan = decide(&facts(), HookSet::ALL).unwrap();
+        plan.refuse("nsl_tcp_recvmsg_locked", "no");
+        let hook = Hook::find("tcp-socket-read").unwrap();
+        let verdict = &plan.verdicts[hook.index()];
+        assert_eq!(verdict.functions, ["tcp_recv_timestamp"]);
+        let reason = "measured at tcp_recv_timestamp instead: tcp_recvmsg_locked: no";
+        assert_eq!(verdict.reason().as_deref(), Some(reason));
+    }
+
+    #[test]
     fn a_missing_function_turns_its_hook_off_and_no_other() {
         let plan = decide(&without("tcp_data_queue"), HookSet::ALL).unwrap();
         let hook = Hook::find("tcp-data-queue").unwrap();
@@ -364,7 +325,7 @@ mod tests {
     fn no_hook_left_is_a_refusal() {
         let only: HookSet = Hook::find("udp-socket-read").into_iter().collect();
         let refusal = decide(&without("skb_consume_udp"), only).unwrap_err();
-        assert!(refusal.0.contains("skb_consume_udp"));
+        assert!(refusal.detail.contains("skb_consume_udp"));
     }
 
     #[test]
@@ -391,7 +352,7 @@ mod tests {
         let refusal = decide(&facts, only).unwrap_err();
         assert!(
             refusal
-                .0
+                .detail
                 .contains("udp_queue_rcv_one_skb is not in this kernel")
         );
     }
@@ -404,21 +365,7 @@ mod tests {
             ClockSource::TaiOffset
         );
         facts.btf.as_mut().unwrap().tai_helper = false;
-        assert!(decide(&facts, HookSet::ALL).unwrap_err().0.contains("6.1"));
-    }
-
-    #[test]
-    fn refusals_name_the_remedy() {
-        let mut unprivileged = facts();
-        unprivileged.capabilities.remove("CAP_PERFMON");
-        let text = decide(&unprivileged, HookSet::ALL).unwrap_err().0;
-        assert!(text.contains("missing CAP_PERFMON:") && text.contains("setcap"));
-        let mut old = facts();
-        old.kernel = "5.4.0".into();
-        assert!(decide(&old, HookSet::ALL).unwrap_err().0.contains("5.10"));
-        let mut blind = facts();
-        blind.btf = Err("gone".into());
-        let text = decide(&blind, HookSet::ALL).unwrap_err().0;
-        assert!(text.contains("CONFIG_DEBUG_INFO_BTF"));
+        let refusal = decide(&facts, HookSet::ALL).unwrap_err();
+        assert_eq!(refusal.obstacle, Obstacle::Clock);
     }
 }

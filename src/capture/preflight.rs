@@ -9,6 +9,7 @@ use caps::{CapSet, Capability};
 use libbpf_rs::btf::{Btf, ReferencesType as _, types};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
+use crate::capture::settings::Settings;
 use crate::capture::skeleton::names;
 use crate::model::hooks::programs;
 
@@ -25,12 +26,17 @@ pub struct Facts {
     pub arch: String,
     /// `uname -n`.
     pub host: String,
-    /// CPUs that may ever be online: one more than the highest number.
-    pub possible_cpus: usize,
+    /// CPUs that may ever be online: one more than the highest number. Or why
+    /// that cannot be told.
+    pub possible_cpus: Result<usize, String>,
     /// Effective capabilities of this process.
     pub capabilities: BTreeSet<&'static str>,
     /// Whether RLIMIT_MEMLOCK is no limit.
     pub memlock_unlimited: bool,
+    /// RLIMIT_NOFILE as it is now.
+    pub open_files: u64,
+    /// Settings of the kernel, and what confines this process.
+    pub settings: Settings,
     /// The kernel's functions and features, or why they cannot be told.
     pub btf: Result<BtfFacts, String>,
 }
@@ -57,7 +63,7 @@ impl Facts {
     ///
     /// # Errors
     ///
-    /// Only if uname(2) or the list of CPUs cannot be had.
+    /// Only if uname(2) fails.
     pub fn probe() -> Result<Facts> {
         let uname = nix::sys::utsname::uname().context("uname")?;
         let effective = caps::read(None, CapSet::Effective).unwrap_or_default();
@@ -72,12 +78,19 @@ impl Facts {
             kernel: uname.release().to_string_lossy().into_owned(),
             arch: uname.machine().to_string_lossy().into_owned(),
             host: uname.nodename().to_string_lossy().into_owned(),
-            possible_cpus: possible_cpus()?,
+            possible_cpus: possible_cpus().map_err(|error| format!("{error:#}")),
             capabilities: held.map(|(name, _)| *name).collect(),
             memlock_unlimited: getrlimit(Resource::RLIMIT_MEMLOCK)
                 .is_ok_and(|(soft, _)| soft == RLIM_INFINITY),
+            open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft),
+            settings: Settings::probe(),
             btf,
         })
+    }
+
+    /// Slices in each map; 0 where the CPUs cannot be told.
+    pub fn cpus(&self) -> usize {
+        self.possible_cpus.as_ref().map_or(0, |&cpus| cpus)
     }
 
     pub(super) fn has(&self, capability: &str) -> bool {
@@ -102,7 +115,7 @@ const POSSIBLE_CPUS: &str = "/sys/devices/system/cpu/possible";
 /// number, and a list such as `0-3,8-11` has holes.
 fn possible_cpus() -> Result<usize> {
     let list = std::fs::read_to_string(POSSIBLE_CPUS)
-        .with_context(|| format!("reading {POSSIBLE_CPUS}: is /sys mounted?"))?;
+        .with_context(|| format!("reading {POSSIBLE_CPUS}"))?;
     highest_number(&list)
         .map(|highest| highest + 1)
         .with_context(|| format!("{POSSIBLE_CPUS} is no list of CPUs: {list:?}"))
@@ -113,6 +126,11 @@ fn highest_number(list: &str) -> Option<usize> {
 }
 
 impl BtfFacts {
+    /// Whether the clock program has a function to attach to.
+    pub fn has_clock(&self) -> bool {
+        self.functions.contains_key(names::CLOCK_FUNCTION)
+    }
+
     fn probe() -> Result<BtfFacts, String> {
         if !Path::new(VMLINUX_BTF).exists() {
             return Err(format!("{VMLINUX_BTF} does not exist"));
@@ -143,6 +161,35 @@ impl BtfFacts {
             })
         });
         Ok(facts)
+    }
+}
+
+/// A host on which nothing is missing, for the tests of decisions.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    pub(crate) fn facts() -> Facts {
+        let mut btf = BtfFacts {
+            tai_helper: true,
+            ..BtfFacts::default()
+        };
+        for program in programs() {
+            btf.functions.insert(program.function.into(), 2);
+        }
+        btf.functions.insert("tcp_recvmsg_locked".into(), 6);
+        btf.functions.insert("update_vsyscall".into(), 1);
+        Facts {
+            kernel: "6.12.1-test".into(),
+            arch: "x86_64".into(),
+            host: "test".into(),
+            possible_cpus: Ok(2),
+            capabilities: ["CAP_BPF", "CAP_PERFMON"].into(),
+            memlock_unlimited: false,
+            open_files: 1024,
+            settings: Settings::default(),
+            btf: Ok(btf),
+        }
     }
 }
 

@@ -8,12 +8,14 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::sync::Mutex;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{ErrorKind, Link, MapCore as _, MapType, PrintLevel, libbpf_sys};
 
 use crate::capture::clock::SharedClock;
 use crate::capture::plan::{ClockSource, Plan};
+use crate::capture::refusal::{Obstacle, Refusal};
+use crate::capture::settings::Settings;
 use crate::model::hooks::{Hook, Program};
 use crate::model::snapshot::Cost;
 use crate::model::wire;
@@ -153,11 +155,15 @@ impl Loaded {
             }
         }
         if plan.enabled().is_empty() {
-            let reasons = plan.verdicts.iter().filter_map(|verdict| verdict.reason());
-            bail!(
-                "no hook could be attached: {}",
-                reasons.collect::<Vec<_>>().join("; ")
-            );
+            let wanted = plan.verdicts.iter().filter(|verdict| verdict.wanted);
+            let reasons: Vec<_> = wanted.filter_map(|verdict| verdict.reason()).collect();
+            bail!(Refusal::new(
+                Obstacle::NotAttached,
+                reasons.join("; "),
+                "the kernel took the programs and refused to attach each of them; on arm64 it \
+                 attaches such programs from Linux 6.4 on",
+                "a newer kernel; where several tools trace the same functions, end the others",
+            ));
         }
         Ok(())
     }
@@ -167,15 +173,9 @@ impl Loaded {
         let program = programs
             .find(|program| program.name() == name)
             .with_context(|| format!("the BPF object has no program {name}"))?;
-        program.attach_trace().with_context(|| {
-            let arm64 = " (on arm64 the kernel attaches such programs from Linux 6.4 on)";
-            let hint = if cfg!(target_arch = "aarch64") {
-                arm64
-            } else {
-                ""
-            };
-            format!("attaching program {name}{hint}")
-        })
+        program
+            .attach_trace()
+            .with_context(|| format!("attaching program {name}"))
     }
 
     /// The clock state that the programs use.
@@ -316,24 +316,17 @@ fn is_policy(error: &libbpf_rs::Error, log: &[String]) -> bool {
 /// What a failed load means for the user.
 fn explain_load(error: &libbpf_rs::Error, log: &[String]) -> anyhow::Error {
     if is_policy(error, log) {
-        return anyhow!(
-            "the kernel refuses tracing programs ({error}) although this process has the \
-             capabilities.\n  \
-             Cause: a policy of this host: lockdown=confidentiality, an LSM, a container's or \
-             sandbox's seccomp filter, or the kernel of a managed host.\n  \
-             Remedy: run netstacklat on the host instead of in the container, or on a host whose \
-             policy allows BPF tracing"
-        );
+        return Refusal::policy(error, &Settings::probe()).into();
     }
-    let mut text = format!(
-        "the kernel did not take the BPF programs ({error}); please report this with the lines below"
-    );
+    let mut text = error.to_string();
     let tail = log.len().saturating_sub(12);
     for line in log[tail..].iter().flat_map(|message| message.lines()) {
         text.push_str("\n  ");
         text.push_str(line.trim_end());
     }
-    anyhow!(text)
+    let cause = "this kernel differs from those that netstacklat is tested with";
+    let remedy = "please report this with the lines above";
+    Refusal::new(Obstacle::Rejected, text, cause, remedy).into()
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 
 use std::os::fd::OwnedFd;
 
-use anyhow::{Context as _, Result};
 use nix::sys::socket::sockopt::Timestamping;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, TimestampingFlag, setsockopt, socket};
+
+use crate::capture::refusal::{Obstacle, Refusal};
 
 /// Holds stamping on until dropped. Needs no privilege; sends and receives
 /// nothing.
@@ -19,14 +20,20 @@ impl StampingSocket {
     /// # Errors
     ///
     /// If no IP socket can be had, or the option is refused.
-    pub fn open() -> Result<StampingSocket> {
+    pub fn open() -> Result<StampingSocket, Refusal> {
         let open = |family| socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None);
-        let fd = open(AddressFamily::Inet)
-            .or_else(|_| open(AddressFamily::Inet6))
-            .context("opening a UDP socket that holds RX timestamping on")?;
         let wanted = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE;
-        setsockopt(&fd, Timestamping, &wanted)
-            .context("asking for software RX timestamps (SO_TIMESTAMPING)")?;
-        Ok(StampingSocket(fd))
+        let asked = open(AddressFamily::Inet)
+            .or_else(|_| open(AddressFamily::Inet6))
+            .and_then(|fd| setsockopt(&fd, Timestamping, &wanted).map(|()| fd));
+        asked.map(StampingSocket).map_err(|error| {
+            Refusal::new(
+                Obstacle::Stamping,
+                error.desc(),
+                "a UDP socket that asks for stamps (SO_TIMESTAMPING) cannot be had: a sandbox \
+                 forbids it, or the kernel has no IP",
+                "allow the process AF_INET sockets (systemd: RestrictAddressFamilies=AF_INET)",
+            )
+        })
     }
 }

@@ -250,7 +250,7 @@ fn run_info(facts: &Facts, capture: &Capture, args: &LiveArgs) -> RunInfo {
         host: facts.host.clone(),
         kernel: facts.kernel.clone(),
         arch: facts.arch.clone(),
-        possible_cpus: facts.possible_cpus,
+        possible_cpus: facts.cpus(),
         interval: args.interval(),
         resolution: capture.plan().resolution,
         clock: ClockInfo {

@@ -29,7 +29,7 @@ fn without_privileges() {
         "--bounding-set=-all",
         "netstacklat",
     ]));
-    assert!(said.contains("missing CAP_BPF and CAP_PERFMON"));
+    assert!(said.contains("missing privileges: CAP_BPF and CAP_PERFMON"));
     assert!(said.contains("sudo"));
 }
 
