@@ -24,6 +24,7 @@ Examples:
   netstacklat -e tcp-start,udp_rcv  two hooks only: by name or kernel function
   netstacklat --summary -r 1        one line per hook
   netstacklat --json -r 1 | jq .    for programs: docs/json.md
+  netstacklat check                 what this host offers, and what is missing
 
 Figures are from the packet's entry into the network stack (its software RX
 timestamp) to the hook; the wire, the NIC, its interrupt and GRO are before
@@ -33,7 +34,7 @@ that and not included. Counts are of skbs: GRO may have merged packets.";
 #[derive(Debug, Parser)]
 #[command(
     name = "netstacklat",
-    version = concat!(env!("CARGO_PKG_VERSION"), env!("NETSTACKLAT_COMMIT")),
+    version = crate::VERSION,
     about,
     after_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
@@ -53,6 +54,28 @@ pub enum Command {
     /// Show latency histograms and percentiles at intervals (the default)
     #[command(after_help = EXAMPLES)]
     Live(LiveArgs),
+    /// Tell what this host offers and what is in the way, and how to mend it
+    #[command(after_help = CHECK_EXIT)]
+    Check(CheckArgs),
+}
+
+const CHECK_EXIT: &str = "\
+Works without root, and then says what it could not see. As root it loads and
+attaches all programs for a moment, and sends itself datagrams over loopback,
+which must be measured.
+
+Exit code: 0 usable, 3 usable with hooks missing, 1 not usable.";
+
+/// Options of `check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// One JSON object (docs/json.md)
+    #[arg(long)]
+    pub json: bool,
+
+    /// When to use colour; NO_COLOR in the environment turns auto off
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
 }
 
 /// Options of the live view.
@@ -146,8 +169,7 @@ impl Cli {
         match Cli::try_parse() {
             Ok(cli) => {
                 let command = cli.command.unwrap_or(Command::Live(cli.live));
-                let Command::Live(live) = &command;
-                if live.hooks().is_empty() {
+                if matches!(&command, Command::Live(live) if live.hooks().is_empty()) {
                     let text = "-d turns every hook off; leave at least one";
                     Cli::command()
                         .error(ErrorKind::ValueValidation, text)

@@ -1,22 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Exit codes, and nothing else: 0 fine, 1 could not run, 2 bad usage (clap's
-//! own), 128 + n ended by a second signal n.
+//! own), 3 `check` found hooks missing, 128 + n ended by a second signal n.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use netstacklat::cli::{Cli, Command};
 use netstacklat::commands;
+use netstacklat::model::finding::Outcome;
+
+const SUCCESS: u8 = 0;
 
 fn main() -> ExitCode {
-    let Command::Live(args) = Cli::read();
-    let done = if args.list_probes {
-        commands::list::run(&mut std::io::stdout()).or_else(ignore_broken_pipe)
-    } else {
-        commands::live::run(&args)
+    let done = match Cli::read() {
+        Command::Live(args) if args.list_probes => commands::list::run(&mut std::io::stdout())
+            .or_else(ignore_broken_pipe)
+            .map(|()| SUCCESS),
+        Command::Live(args) => commands::live::run(&args).map(|()| SUCCESS),
+        Command::Check(args) => commands::check::run(&args).map(|outcome| match outcome {
+            Outcome::Usable => SUCCESS,
+            Outcome::HooksMissing => 3,
+            Outcome::NotUsable => 1,
+        }),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             // Nobody may be reading; that is no reason to panic.
             let _ = writeln!(std::io::stderr(), "netstacklat: {error:#}");

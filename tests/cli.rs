@@ -101,6 +101,89 @@ fn help_teaches_by_example() {
     }
 }
 
+/// The tool without a privilege, whoever runs the tests.
+fn unprivileged(args: &[&str]) -> Output {
+    let mut command = if nix::unistd::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-all", env!("CARGO_BIN_EXE_netstacklat")]);
+        command
+    } else {
+        Command::new(env!("CARGO_BIN_EXE_netstacklat"))
+    };
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary runs")
+}
+
+#[test]
+fn check_needs_no_privilege_to_name_the_one_that_is_missing() {
+    let output = unprivileged(&["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stderr.is_empty());
+    let page = String::from_utf8(output.stdout).expect("UTF-8");
+    for words in [
+        "\nproblem  privileges           missing privileges: CAP_BPF and CAP_PERFMON\n",
+        "\n         Remedy: run as root (sudo netstacklat ...)",
+        "\nunknown  tracing              not tried\n",
+        "\nNot usable here, or not by this user, ",
+    ] {
+        assert!(page.contains(words), "no {words:?} in:\n{page}");
+    }
+    assert!(page.lines().all(|line| line.len() <= 80), "{page}");
+}
+
+#[test]
+fn check_tells_programs_the_same() {
+    let output = unprivileged(&["check", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let line = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(line.matches('\n').count(), 1);
+    let check: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(check["kind"], "check");
+    assert_eq!(check["outcome"], "not-usable");
+    let release = nix::sys::utsname::uname().expect("uname");
+    assert_eq!(check["kernel"].as_str(), release.release().to_str());
+    let findings = check["findings"].as_array().expect("an array");
+    let states = |subject: &str| {
+        let of_it = findings.iter().filter(|f| f["subject"] == subject);
+        of_it.map(|f| f["state"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(states("privileges"), ["problem"]);
+    assert_eq!(states("tracing"), ["unknown"]);
+    // Asked for without a privilege, and there on every host with loopback.
+    assert_eq!(states("stamps"), ["ok"]);
+    let documented = include_str!("../docs/json.md");
+    for finding in findings {
+        let subject = finding["subject"].as_str().expect("a string");
+        let cell = format!("| `{subject}` |");
+        assert!(documented.contains(&cell), "docs/json.md lacks {subject}");
+    }
+}
+
+/// The first words of a refusal head a section of the documentation.
+#[test]
+fn a_refusal_names_cause_and_remedy_and_is_documented() {
+    let output = unprivileged(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(
+        lines[0],
+        "netstacklat: missing privileges: CAP_BPF and CAP_PERFMON"
+    );
+    assert!(lines[1].starts_with("  Cause: "), "{said}");
+    assert!(lines[2].starts_with("  Remedy: "), "{said}");
+    assert_eq!(
+        lines[3],
+        "  More: netstacklat check, docs/troubleshooting.md"
+    );
+    let documented = include_str!("../docs/troubleshooting.md");
+    assert!(documented.contains("\n### missing privileges\n"));
+}
+
 #[test]
 fn the_version_is_that_of_the_package() {
     let version = stdout(&["--version"]);

@@ -133,8 +133,6 @@ struct Reading {
 impl Reading {
     fn take() -> Result<Reading> {
         let read = |clock| clock_gettime(clock).map(|time| nanoseconds(&time));
-        // SAFETY: timex is plain data; all zeros asks for nothing to change.
-        let mut timex: libc::timex = unsafe { std::mem::zeroed() };
         // The narrowest of a few sandwiches: an interrupt widens one.
         let mut best = (i64::MAX, 0);
         for _ in 0..8 {
@@ -145,9 +143,7 @@ impl Reading {
                 best = (last - first, tai - (first + (last - first) / 2));
             }
         }
-        // SAFETY: timex points to a valid, writable struct.
-        let state = unsafe { libc::adjtimex(&mut timex) };
-        nix::errno::Errno::result(state).context("adjtimex: reading the TAI offset")?;
+        let timex = timex()?;
         Ok(Reading {
             real_ns: read(ClockId::CLOCK_REALTIME)?,
             offs_tai: best.1,
@@ -161,6 +157,25 @@ impl Reading {
     fn mono_ns(&self) -> i64 {
         self.real_ns + self.tai_offset_ns - self.offs_tai
     }
+}
+
+/// CLOCK_TAI - CLOCK_REALTIME as the kernel has it, in seconds; 0 where nobody
+/// told it.
+///
+/// # Errors
+///
+/// If adjtimex(2) fails.
+pub fn tai_offset_now_s() -> Result<i64> {
+    Ok(timex()?.tai.into())
+}
+
+fn timex() -> Result<libc::timex> {
+    // SAFETY: timex is plain data; all zeros asks for nothing to change.
+    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: timex points to a valid, writable struct.
+    let state = unsafe { libc::adjtimex(&mut timex) };
+    nix::errno::Errno::result(state).context("adjtimex: reading the TAI offset")?;
+    Ok(timex)
 }
 
 fn nanoseconds(time: &TimeSpec) -> i64 {

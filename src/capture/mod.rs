@@ -3,13 +3,15 @@
 //!
 //! [`preflight`] and [`settings`] read facts about this host, [`plan`] decides
 //! what to do with them and [`obstacles`] what is in the way ([`refusal`]);
-//! [`skeleton`] opens, configures, loads and attaches the BPF object;
+//! [`survey`] tells all of it; [`skeleton`] opens, configures, loads and attaches the BPF object;
 //! [`maps`] turns its maps into snapshots; [`clock`] and [`timestamping`] are
 //! the two things that the loader keeps in order while it runs; [`cost`] has the
 //! kernel measure the programs, on request.
 
 pub mod clock;
 pub mod cost;
+mod judge;
+mod loopback;
 pub mod maps;
 pub mod obstacles;
 pub mod plan;
@@ -17,6 +19,7 @@ pub mod preflight;
 pub mod refusal;
 pub mod settings;
 pub mod skeleton;
+pub mod survey;
 pub mod timestamping;
 
 use std::time::{Duration, SystemTime};

@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::capture::Capture;
 use crate::capture::plan::{Plan, decide};
@@ -23,11 +23,18 @@ use crate::render::{
 /// If nothing can be measured here, or the output cannot be written.
 pub fn run(args: &LiveArgs) -> Result<()> {
     let facts = Facts::probe()?;
-    let plan = decide(&facts, args.hooks())?;
-    let mut capture = Capture::start(plan)?;
-    if args.bpf_stats {
-        capture.measure_cost()?;
-    }
+    let capture = decide(&facts, args.hooks())
+        .map_err(anyhow::Error::from)
+        .and_then(Capture::start)
+        .and_then(|mut capture| {
+            if args.bpf_stats {
+                capture.measure_cost()?;
+            }
+            Ok(capture)
+        })
+        .map_err(|error| {
+            anyhow!("{error:#}\n  More: netstacklat check, docs/troubleshooting.md")
+        })?;
     let info = run_info(&facts, &capture, args);
     // What comes after the greeting is in the first report.
     let first = capture.snapshot()?;
@@ -214,7 +221,7 @@ fn renderer(args: &LiveArgs) -> Box<dyn Renderer> {
 }
 
 /// The convention of <https://no-color.org>, and a terminal that can.
-fn colour(when: When) -> bool {
+pub(super) fn colour(when: When) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     match when {
@@ -225,7 +232,7 @@ fn colour(when: When) -> bool {
 }
 
 /// Columns and rows of the terminal.
-fn terminal_size() -> (usize, Option<usize>) {
+pub(super) fn terminal_size() -> (usize, Option<usize>) {
     if !io::stdout().is_terminal() {
         return (Screen::DEFAULT_WIDTH, None);
     }
@@ -246,7 +253,7 @@ fn run_info(facts: &Facts, capture: &Capture, args: &LiveArgs) -> RunInfo {
         reason: verdict.reason(),
     });
     RunInfo {
-        version: concat!(env!("CARGO_PKG_VERSION"), env!("NETSTACKLAT_COMMIT")).into(),
+        version: crate::VERSION.into(),
         host: facts.host.clone(),
         kernel: facts.kernel.clone(),
         arch: facts.arch.clone(),

@@ -2,5 +2,6 @@
 //! What a user can do, a file each. They tie the wings together and hold no
 //! logic of their own.
 
+pub mod check;
 pub mod list;
 pub mod live;

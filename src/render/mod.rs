@@ -12,6 +12,7 @@ use crate::model::histogram::Resolution;
 use crate::model::hooks::Hook;
 use crate::model::snapshot::Interval;
 
+pub mod check;
 pub mod json;
 mod notes;
 pub mod screen;

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Facts judged one by one, for `netstacklat check`: how each stands with
+//! measuring, what it means and what to do. Nothing is asked here.
+
+use crate::capture::obstacles::obstacles;
+use crate::capture::plan::{Plan, Verdict};
+use crate::capture::preflight::Facts;
+use crate::capture::refusal::Obstacle;
+use crate::capture::settings::Settings;
+use crate::model::finding::{Finding, State};
+
+const NO_ANSWER: &str = "could not be read: /proc/sys may be hidden, or this is a container";
+
+/// What is known without asking the kernel to take a program.
+pub(super) fn standing(facts: &Facts) -> Vec<Finding> {
+    let mut findings: Vec<_> = obstacles(facts).iter().map(|r| r.finding()).collect();
+    let settings = &facts.settings;
+    for good in [
+        good(facts),
+        vec![
+            confinement(settings),
+            lockdown(settings),
+            jit(settings),
+            statistics(settings),
+            prequeue(settings),
+            queueing(settings),
+        ],
+    ]
+    .concat()
+    {
+        // An obstacle has said it already.
+        if findings.iter().all(|f| f.subject != good.subject) {
+            findings.push(good);
+        }
+    }
+    findings
+}
+
+/// How the things look that would be an obstacle if they were bad.
+fn good(facts: &Facts) -> Vec<Finding> {
+    let held: Vec<_> = facts.capabilities.iter().copied().collect();
+    let ftrace = match facts.settings.ftrace_enabled {
+        Some(value) => Finding::ok("ftrace", format!("kernel.ftrace_enabled = {value}")),
+        None => unread("ftrace", "kernel.ftrace_enabled"),
+    };
+    vec![
+        Finding::ok("kernel", format!("Linux {} {}", facts.kernel, facts.arch)),
+        Finding::ok(
+            Obstacle::OpenFiles.subject(),
+            format!("{} allowed", facts.open_files),
+        ),
+        Finding::ok(Obstacle::Privileges.subject(), held.join(", ")),
+        Finding::ok(Obstacle::Btf.subject(), "of the running kernel"),
+        ftrace,
+    ]
+}
+
+fn unread(subject: &'static str, name: &str) -> Finding {
+    Finding::new(State::Unknown, subject, name, NO_ANSWER)
+}
+
+fn confinement(settings: &Settings) -> Finding {
+    let subject = "confinement";
+    match (settings.user_namespace, settings.seccomp_filter) {
+        (Some(true), _) => Finding::new(
+            State::Warning,
+            subject,
+            "in a user namespace",
+            "capabilities of a user namespace do not count for BPF",
+        )
+        .remedy("run netstacklat on the host itself: it sees the containers' packets too"),
+        (_, Some(true)) => Finding::new(
+            State::Ok,
+            subject,
+            "a seccomp filter",
+            "where it forbids bpf(2), tracing is refused",
+        ),
+        (Some(false), Some(false)) => Finding::ok(subject, "no user namespace, no seccomp filter"),
+        _ => Finding::new(
+            State::Unknown,
+            subject,
+            "user namespace, seccomp",
+            "/proc is not mounted",
+        ),
+    }
+}
+
+/// It takes bpf_probe_read_kernel from the programs (`LOCKDOWN_BPF_READ_KERNEL`),
+/// not the tracing: only `tcp-socket-read` of 5.19 to 6.1 uses that.
+fn lockdown(settings: &Settings) -> Finding {
+    match settings.lockdown.as_deref() {
+        None => Finding::new(
+            State::Unknown,
+            "lockdown",
+            "/sys/kernel/security/lockdown",
+            "could not be read: the kernel has no lockdown, or securityfs is not mounted",
+        ),
+        Some("confidentiality") => Finding::new(
+            State::Warning,
+            "lockdown",
+            "confidentiality",
+            "programs may not read just any kernel memory: on Linux 5.19 to 6.1 tcp-socket-read \
+             is measured at tcp_recv_timestamp, which takes a MSG_PEEK for a read; all else measures \
+             as ever",
+        )
+        .remedy("boot with lockdown=integrity or none, if those reads matter"),
+        Some(mode) => Finding::ok("lockdown", mode),
+    }
+}
+
+fn jit(settings: &Settings) -> Finding {
+    match settings.bpf_jit_enable {
+        None => unread("jit", "net.core.bpf_jit_enable"),
+        Some(0) => Finding::new(
+            State::Warning,
+            "jit",
+            "net.core.bpf_jit_enable = 0",
+            "programs are interpreted: each packet costs several times as much, and the \
+             latencies grow by it. From Linux 6.2 on tcp-socket-read is measured at \
+             tcp_recv_timestamp, which takes a MSG_PEEK for a read",
+        )
+        .remedy("sysctl -w net.core.bpf_jit_enable=1"),
+        Some(value) => Finding::ok("jit", format!("net.core.bpf_jit_enable = {value}")),
+    }
+}
+
+fn statistics(settings: &Settings) -> Finding {
+    match settings.bpf_stats_enabled {
+        None => unread("bpf-stats", "kernel.bpf_stats_enabled"),
+        Some(0) => Finding::ok("bpf-stats", "kernel.bpf_stats_enabled = 0"),
+        Some(value) => Finding::new(
+            State::Warning,
+            "bpf-stats",
+            format!("kernel.bpf_stats_enabled = {value}"),
+            "the kernel times every run of every BPF program of the host, which costs about 20 ns \
+             each",
+        )
+        .remedy("sysctl -w kernel.bpf_stats_enabled=0, unless somebody reads those figures"),
+    }
+}
+
+fn prequeue(settings: &Settings) -> Finding {
+    let subject = "stamp-place";
+    match settings.tstamp_prequeue {
+        None => unread(subject, "net.core.netdev_tstamp_prequeue"),
+        Some(0) => Finding::new(
+            State::Warning,
+            subject,
+            "net.core.netdev_tstamp_prequeue = 0",
+            "packets are stamped behind RPS, on the CPU that they are sent to: their way there \
+             and their wait in its backlog are not in the figures",
+        )
+        .remedy("sysctl -w net.core.netdev_tstamp_prequeue=1"),
+        Some(value) => Finding::ok(
+            subject,
+            format!("net.core.netdev_tstamp_prequeue = {value}"),
+        ),
+    }
+}
+
+fn queueing(settings: &Settings) -> Finding {
+    let subject = "queueing";
+    match settings.default_qdisc.as_deref() {
+        None => unread(subject, "net.core.default_qdisc"),
+        Some("fq") => Finding::new(
+            State::Warning,
+            subject,
+            "net.core.default_qdisc = fq",
+            "fq sends by the time that packets carry. On some hosts of containers, packets that \
+             were stamped on receipt and then forwarded were reported to be dropped there, for \
+             as long as anything has packets stamped",
+        )
+        .remedy(
+            "where containers lose packets while netstacklat runs: fq_codel on the devices that \
+             packets are forwarded to (tc qdisc replace dev DEVICE root fq_codel)",
+        ),
+        Some(qdisc) => Finding::ok(subject, format!("net.core.default_qdisc = {qdisc}")),
+    }
+}
+
+/// The hooks as they would be measured, or as they are (`tried`).
+pub(super) fn hooks(plan: &Plan, tried: bool) -> Vec<Finding> {
+    plan.verdicts.iter().map(|v| hook(v, tried)).collect()
+}
+
+fn hook(verdict: &Verdict, tried: bool) -> Finding {
+    let subject = verdict.hook.name();
+    let functions = verdict.functions.join(", ");
+    match verdict.reason() {
+        Some(reason) if verdict.functions.is_empty() => {
+            Finding::new(State::Problem, subject, "off", reason).remedy(
+                "none on this kernel; Debian's kernels from 5.10 on measure all hooks. The other \
+                 hooks are not affected",
+            )
+        }
+        Some(reason) => Finding::new(
+            State::Warning,
+            subject,
+            functions,
+            match verdict.stand_in() {
+                Some(_) => format!("{reason}. {PEEKS}"),
+                None => reason,
+            },
+        ),
+        None => Finding {
+            state: if tried { State::Ok } else { State::Unknown },
+            meaning: verdict.stand_in().map(|_| PEEKS.into()),
+            ..Finding::ok(subject, functions)
+        },
+    }
+}
+
+/// What comes of the only stand-in, tcp_recv_timestamp.
+const PEEKS: &str = "A MSG_PEEK is taken for a read there";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::preflight::testing::facts;
+
+    fn healthy() -> Facts {
+        Facts {
+            settings: Settings {
+                ftrace_enabled: Some(1),
+                bpf_jit_enable: Some(1),
+                bpf_stats_enabled: Some(0),
+                tstamp_prequeue: Some(1),
+                default_qdisc: Some("fq_codel".into()),
+                lockdown: Some("integrity".into()),
+                user_namespace: Some(false),
+                seccomp_filter: Some(false),
+            },
+            ..facts()
+        }
+    }
+
+    fn with(change: impl FnOnce(&mut Settings)) -> Vec<Finding> {
+        let mut facts = healthy();
+        change(&mut facts.settings);
+        let unwell = standing(&facts);
+        unwell
+            .into_iter()
+            .filter(|f| f.state != State::Ok)
+            .collect()
+    }
+
+    #[test]
+    fn a_healthy_host_needs_no_explanation() {
+        assert_eq!(with(|_| ()), []);
+    }
+
+    #[test]
+    fn each_setting_that_distorts_is_found() {
+        type Change = fn(&mut Settings);
+        let changes: [(&str, Change); 6] = [
+            ("confinement", |s| s.user_namespace = Some(true)),
+            ("lockdown", |s| s.lockdown = Some("confidentiality".into())),
+            ("jit", |s| s.bpf_jit_enable = Some(0)),
+            ("bpf-stats", |s| s.bpf_stats_enabled = Some(1)),
+            ("stamp-place", |s| s.tstamp_prequeue = Some(0)),
+            ("queueing", |s| s.default_qdisc = Some("fq".into())),
+        ];
+        for (subject, change) in changes {
+            let found = with(change);
+            assert_eq!(found.len(), 1, "{subject}: {found:?}");
+            assert_eq!(found[0].subject, subject);
+            assert_eq!(found[0].state, State::Warning);
+            assert!(found[0].meaning.is_some() && found[0].remedy.is_some());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_unknown_not_ok() {
+        let blind = with(|settings| *settings = Settings::default());
+        assert_eq!(blind.len(), 7, "{blind:?}");
+        assert!(blind.iter().all(|f| f.state == State::Unknown));
+    }
+
+    #[test]
+    fn an_obstacle_takes_the_place_of_its_subject() {
+        let found = with(|settings| settings.ftrace_enabled = Some(0));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].state, State::Problem);
+    }
+}
