@@ -1,62 +1,145 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Hosts on which it cannot measure, or not all: it says what is missing.
+//! Hosts on which it cannot measure: the live view and `check` name the cause
+//! and the remedy. Each is the real thing.
 
-use std::process::{Command, Output};
+use crate::lab::check::Situation;
+use crate::lab::{Undo, linux_from};
 
-use crate::lab::tool::Tool;
-use crate::lab::{Family, udp};
-
-fn refused(command: &mut Command) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("it is in the guest");
-    let stderr = String::from_utf8(stderr).expect("UTF-8");
-    println!("{stderr}");
-    assert_eq!(status.code(), Some(1), "{stderr}");
-    assert!(stdout.is_empty(), "data on standard output");
-    assert!(stderr.starts_with("netstacklat: "), "{stderr}");
-    stderr
-}
+const NOBODY: [&str; 4] = [
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+];
 
 #[test]
 fn without_privileges() {
-    let said = refused(Command::new("setpriv").args([
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        "--bounding-set=-all",
-        "netstacklat",
-    ]));
-    assert!(said.contains("missing privileges: CAP_BPF and CAP_PERFMON"));
-    assert!(said.contains("sudo"));
+    let before = [&NOBODY[..], &["--bounding-set=-all"]].concat();
+    let found = Situation::behind(&before).refused("privileges", "missing privileges");
+    assert_eq!(found.found, "missing privileges: CAP_BPF and CAP_PERFMON");
+    let remedy = found.remedy.expect("a remedy");
+    assert!(remedy.contains("sudo netstacklat"), "{remedy}");
+    assert_eq!(
+        remedy.contains("cap_bpf,cap_perfmon,cap_sys_resource=ep"),
+        !linux_from(5, 11)
+    );
+}
+
+#[test]
+fn with_one_capability_of_two() {
+    for (held, missing) in [("bpf", "CAP_PERFMON"), ("perfmon", "CAP_BPF")] {
+        let inherited = format!("--inh-caps=-all,+{held}");
+        let ambient = format!("--ambient-caps=-all,+{held}");
+        let before = [&NOBODY[..], &[&inherited, &ambient]].concat();
+        let found = Situation::behind(&before).refused("privileges", "missing privileges");
+        assert_eq!(found.found, format!("missing privileges: {missing}"));
+    }
+    // From the other side: root with one taken away.
+    let found = Situation::behind(&["setpriv", "--bounding-set=-perfmon,-sys_admin"])
+        .refused("privileges", "missing privileges");
+    assert_eq!(found.found, "missing privileges: CAP_PERFMON");
+}
+
+/// Root there has all capabilities, and none counts: as in rootless containers.
+#[test]
+fn in_a_user_namespace() {
+    let container = Situation::behind(&["unshare", "-Ur"]);
+    let found = container.refused("tracing", "the kernel refuses tracing programs");
+    let cause = found.meaning.expect("a cause");
+    assert!(cause.contains("user namespace"), "{cause}");
+    let check = container.check(1);
+    assert_eq!(check.finding("privileges").state, "ok");
+    assert_eq!(check.finding("confinement").state, "warning");
+}
+
+#[test]
+fn under_a_seccomp_filter() {
+    let sandbox = Situation::without_bpf();
+    let found = sandbox.refused("tracing", "the kernel refuses tracing programs");
+    let cause = found.meaning.expect("a cause");
+    assert!(cause.contains("seccomp"), "{cause}");
 }
 
 #[test]
 fn without_type_information() {
-    let script = "mount -t tmpfs none /sys/kernel/btf && exec netstacklat";
-    let said = refused(Command::new("unshare").args(["-m", "bash", "-c", script]));
-    assert!(said.contains("BTF") && said.contains("/sys/kernel/btf/vmlinux"));
+    let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$@\"";
+    let found = Situation::behind(&["unshare", "-m", "bash", "-c", script, "bash"])
+        .refused("btf", "no type information (BTF) of the running kernel");
+    assert!(found.found.contains("/sys/kernel/btf/vmlinux"));
 }
 
 #[test]
-fn without_one_function() {
-    let tool = Tool::start_hiding("tcp_data_queue", &["-r", "1"]);
-    for hook in tool.started().hooks {
-        let off = hook.hook == "tcp-data-queue";
-        assert_eq!(hook.attached, !off, "{hook:?}");
-        let reason = hook.reason.unwrap_or_default();
-        assert_eq!(reason.contains("tcp_data_queue"), off, "{reason}");
+fn without_sysfs() {
+    let script = "mount -t tmpfs none /sys && exec \"$@\"";
+    let found = Situation::behind(&["unshare", "-m", "bash", "-c", script, "bash"])
+        .refused("sysfs", "no /sys here");
+    assert!(found.found.contains("/sys/devices/system/cpu/possible"));
+}
+
+#[test]
+fn with_few_open_files() {
+    let limit = |n| ["prlimit", n];
+    let found = Situation::behind(&limit("--nofile=8"))
+        .refused("open-files", "the limit of open files is too low");
+    assert!(found.found.ends_with(": 8 allowed"));
+    // The least that it accepts is enough.
+    Situation::behind(&limit("--nofile=72")).measures();
+    // Too few for the dynamic linker: its message is documented, too.
+    let output = Situation::behind(&limit("--nofile=3")).run(&["check"]);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    println!("{said}");
+    let (_, message) = said.trim().split_once(": ").expect("a message");
+    assert!(include_str!("../../../docs/troubleshooting.md").contains(message));
+}
+
+/// 5.10 counts maps as locked memory, of which Debian allows 64 KiB to those
+/// who cannot raise the limit.
+#[test]
+fn with_little_locked_memory() {
+    let caps = [
+        "--inh-caps=-all,+bpf,+perfmon",
+        "--ambient-caps=-all,+bpf,+perfmon",
+    ];
+    let little = ["prlimit", "--memlock=65536"];
+    let before = [&little[..], &NOBODY, &caps].concat();
+    let poor = Situation::behind(&before);
+    if linux_from(5, 11) {
+        return poor.measures();
     }
-    let warm = tool.warm_up();
-    udp::exchange(&udp::Flow::several(Family::V6, 7800..7801), 100);
-    let run = tool.finish();
-    assert_eq!(run.hook("udp-socket-read").count, 100 + warm.with);
-    assert!(
-        run.total
-            .hooks
-            .iter()
-            .all(|line| line.hook != "tcp-data-queue")
+    let found = poor.refused("locked-memory", "the limit of locked memory is too low");
+    let remedy = found.remedy.expect("a remedy");
+    assert!(remedy.contains("ulimit -l unlimited"), "{remedy}");
+    let unlimited = ["prlimit", "--memlock=unlimited"];
+    Situation::behind(&[&unlimited[..], &NOBODY, &caps].concat()).measures();
+}
+
+/// 6.1 and 6.12 would attach all programs and run none.
+#[test]
+fn with_ftrace_switched_off() {
+    if linux_from(7, 0) {
+        // There it cannot be.
+        let written = std::fs::write("/proc/sys/kernel/ftrace_enabled", "0");
+        let refused = written.expect_err("it was switched off");
+        assert_eq!(refused.raw_os_error(), Some(nix::libc::EOPNOTSUPP));
+        return;
+    }
+    let _off = Undo::after(
+        "sysctl -qw kernel.ftrace_enabled=0",
+        "sysctl -qw kernel.ftrace_enabled=1",
     );
+    let found = Situation::plain().refused("ftrace", "ftrace is switched off");
+    assert_eq!(
+        found.found,
+        "ftrace is switched off: kernel.ftrace_enabled = 0"
+    );
+}
+
+#[test]
+fn without_a_function_of_the_only_hook() {
+    let hiding = Situation::hiding("skb_consume_udp");
+    let output = hiding.run(&["-e", "udp-socket-read"]);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    assert!(said.starts_with("netstacklat: nothing left to measure: skb_consume_udp"));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The guest as a laboratory: two namespaces on one wire, and commands in it.
 
+pub mod check;
 pub mod clock;
 pub mod counters;
 pub mod lines;

@@ -27,10 +27,14 @@ pub struct Tool {
 /// The tool as it is installed, with `--json`.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new("netstacklat");
+    piped(&mut command, args);
+    command
+}
+
+fn piped(command: &mut Command, args: &[&str]) {
     command.arg("--json").args(args);
     command.stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
 }
 
 impl Tool {
@@ -42,6 +46,12 @@ impl Tool {
     /// The same without the kernel functions in `hidden`.
     pub fn start_hiding(hidden: &str, args: &[&str]) -> Tool {
         Tool::spawn(command(args).env("NETSTACKLAT_TEST_HIDE", hidden))
+    }
+
+    /// The same behind another command, which runs it.
+    pub fn start_behind(before: &mut Command, args: &[&str]) -> Tool {
+        piped(before, args);
+        Tool::spawn(before)
     }
 
     fn spawn(command: &mut Command) -> Tool {

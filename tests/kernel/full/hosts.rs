@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Hosts on which it measures, though not everything is as usual: what
+//! `check` says of them, and what the live view does.
+
+use std::process::Command;
+
+use crate::lab::check::{Check, Situation};
+use crate::lab::lines::Run;
+use crate::lab::tool::Tool;
+use crate::lab::{Family, Undo, linux_from, sh, udp};
+
+const UNPRIVILEGED: [&str; 2] = ["setpriv", "--bounding-set=-all"];
+
+/// What the lab changes for its own sake, set back.
+fn usual() -> Undo {
+    Undo::after(
+        "sysctl -qw kernel.bpf_stats_enabled=0",
+        "sysctl -qw kernel.bpf_stats_enabled=1",
+    )
+}
+
+#[test]
+fn with_nothing_missing() {
+    let _usual = usual();
+    let check = Situation::plain().check(0);
+    assert_eq!(check.unwell(), []);
+    assert_eq!(check.hooks.len(), 10);
+    let release = sh("uname -r");
+    assert!(check.finding("kernel").found.contains(release.trim()));
+    assert!(check.finding("clock").found.contains("update_vsyscall"));
+    let reads = check.hook("tcp-socket-read");
+    let function = match linux_from(5, 19) {
+        true => "tcp_recvmsg_locked",
+        false => "tcp_recv_timestamp",
+    };
+    assert_eq!(reads.found, function);
+    // Only where a peek counts as a read is there something to explain.
+    assert_eq!(reads.meaning.is_some(), !linux_from(5, 19));
+}
+
+#[test]
+fn with_settings_that_distort() {
+    let _set = Undo::after(
+        "sysctl -qw kernel.bpf_stats_enabled=1 net.core.bpf_jit_enable=0 \
+         net.core.netdev_tstamp_prequeue=0
+         modprobe sch_fq
+         sysctl -n net.core.default_qdisc >/tmp/qdisc
+         sysctl -qw net.core.default_qdisc=fq",
+        "sysctl -qw net.core.bpf_jit_enable=1 net.core.netdev_tstamp_prequeue=1 \
+         net.core.default_qdisc=$(</tmp/qdisc)",
+    );
+    let check = Situation::plain().check(0);
+    let mut expected = vec![
+        ("jit", "warning"),
+        ("bpf-stats", "warning"),
+        ("stamp-place", "warning"),
+        ("queueing", "warning"),
+    ];
+    // Its program calls a kernel function from 6.2 on, which takes the JIT.
+    if linux_from(6, 2) {
+        expected.push(("tcp-socket-read", "warning"));
+        let reads = check.hook("tcp-socket-read");
+        assert_eq!(reads.found, "tcp_recv_timestamp");
+    }
+    assert_eq!(check.unwell(), expected);
+}
+
+/// The answer comes from packets, so no privilege is needed.
+#[test]
+fn with_packets_stamped_for_somebody_else() {
+    let others = |check: &Check| check.finding("other-stamping").found.clone();
+    let unprivileged = Situation::behind(&UNPRIVILEGED);
+    udp::until_stamped(false);
+    let before = others(&unprivileged.check(1));
+    assert!(before.starts_with("none"), "{before}");
+    let _held = udp::Flow::open(Family::V4, 7850).with_stamps();
+    udp::until_stamped(true);
+    let check = unprivileged.check(1);
+    assert_eq!(others(&check), "packets are stamped already");
+    assert_eq!(check.finding("stamps").state, "ok");
+}
+
+/// A namespace of its own, as containers have: lo is down, and settings of the
+/// host are not to be seen.
+#[test]
+fn in_a_network_namespace_without_lo() {
+    let _usual = usual();
+    let check = Situation::behind(&["unshare", "-n"]).check(0);
+    let unseen = [
+        "jit",
+        "stamp-place",
+        "queueing",
+        "other-stamping",
+        "stamps",
+        "self-test",
+    ];
+    assert_eq!(check.unwell(), unseen.map(|subject| (subject, "unknown")));
+}
+
+#[test]
+fn with_sysfs_read_only() {
+    let script = "mount -o remount,bind,ro /sys && exec \"$@\"";
+    Situation::behind(&["unshare", "-m", "bash", "-c", script, "bash"]).measures();
+}
+
+#[test]
+fn without_one_function() {
+    let check = Situation::hiding("tcp_data_queue").check(3);
+    let off = check.hook("tcp-data-queue");
+    assert_eq!((off.state.as_str(), off.found.as_str()), ("problem", "off"));
+    assert_eq!(check.finding("self-test").state, "ok");
+
+    let tool = Tool::start_hiding("tcp_data_queue", &["-r", "1"]);
+    for hook in tool.started().hooks {
+        let off = hook.hook == "tcp-data-queue";
+        assert_eq!(hook.attached, !off, "{hook:?}");
+        let reason = hook.reason.unwrap_or_default();
+        assert_eq!(reason.contains("tcp_data_queue"), off, "{reason}");
+    }
+    let run = datagrams_are_counted(tool);
+    let measured = |hook: &str| run.total.hooks.iter().any(|line| line.hook == hook);
+    assert!(!measured("tcp-data-queue"));
+}
+
+/// Exactly 100 more than while it waited for stamps.
+fn datagrams_are_counted(tool: Tool) -> Run {
+    let warm = tool.warm_up();
+    udp::exchange(&udp::Flow::several(Family::V6, 7800..7801), 100);
+    let run = tool.finish();
+    assert_eq!(run.hook("udp-socket-read").count, 100 + warm.with);
+    run
+}
+
+/// CAP_BPF and CAP_PERFMON; on 5.10 CAP_SYS_RESOURCE for the maps' memory.
+fn needed(plus: &str) -> String {
+    let names = match linux_from(5, 11) {
+        true => &["bpf", "perfmon"][..],
+        false => &["bpf", "perfmon", "sys_resource"],
+    };
+    let names: Vec<_> = names.iter().map(|name| format!("{plus}{name}")).collect();
+    names.join(",")
+}
+
+/// As a systemd unit does it (AmbientCapabilities=).
+#[test]
+fn as_nobody_with_ambient_capabilities() {
+    let _usual = usual();
+    let inherited = format!("--inh-caps=-all,{}", needed("+"));
+    let ambient = format!("--ambient-caps=-all,{}", needed("+"));
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        &inherited,
+        &ambient,
+    ];
+    assert_eq!(Situation::behind(&nobody).check(0).unwell(), []);
+    let mut command = Command::new(nobody[0]);
+    command.args(&nobody[1..]).arg("netstacklat");
+    let tool = Tool::start_behind(&mut command, &["-r", "1"]);
+    let status = sh(&format!("cat /proc/{}/status", tool.pid()));
+    assert!(
+        status.contains("\nUid:\t65534\t65534\t65534\t65534\n"),
+        "{status}"
+    );
+    datagrams_are_counted(tool);
+}
+
+/// As the README says it.
+#[test]
+fn as_nobody_with_capabilities_of_the_file() {
+    const COPY: &str = "/usr/local/bin/netstacklat-of-nobody";
+    let script = format!("cp /usr/local/bin/netstacklat {COPY}; chmod 755 {COPY}");
+    let _copy = Undo::after(&script, "rm /usr/local/bin/netstacklat-of-nobody");
+    let caps = format!("{}=ep", needed("cap_"));
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains("sudo setcap cap_bpf,cap_perfmon=ep /usr/local/bin/netstacklat"));
+    sh(&format!("setcap {caps} {COPY}"));
+    let mut as_nobody = Command::new("setpriv");
+    as_nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", COPY]);
+    let tool = Tool::start_behind(&mut as_nobody, &["-r", "1"]);
+    let run = datagrams_are_counted(tool);
+    // The count of missed runs was read, too: it is part of every report.
+    assert_eq!(run.total.hooks.len(), 10);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! A kernel in lockdown=confidentiality. There is no way back from it:
+//! `tools/vm/test` gives this file a guest of its own.
+
+use crate::lab::check::Situation;
+use crate::lab::tool::Tool;
+use crate::lab::{Family, linux_from, sh, tcp, udp};
+
+/// It takes bpf_probe_read_kernel away, not tracing: all hooks measure, and
+/// where the regular program at `tcp_recvmsg_locked` needs that helper, the
+/// stand-in does it.
+#[test]
+fn confidentiality_refuses_next_to_nothing() {
+    let mode = "/sys/kernel/security/lockdown";
+    let modes = sh(&format!("echo confidentiality >{mode}; cat {mode}"));
+    assert_eq!(modes, "none integrity [confidentiality]\n");
+
+    let check = Situation::plain().check(0);
+    assert_eq!(check.finding("lockdown").state, "warning");
+    assert_eq!(check.finding("tracing").state, "ok");
+    assert_eq!(check.finding("self-test").state, "ok");
+    let reads = check.hook("tcp-socket-read");
+    let helper_needed = linux_from(5, 19) && !linux_from(6, 2);
+    assert_eq!(reads.state, if helper_needed { "warning" } else { "ok" });
+    let regular = linux_from(5, 19) && !helper_needed;
+    let function = match regular {
+        true => "tcp_recvmsg_locked",
+        false => "tcp_recv_timestamp",
+    };
+    assert_eq!(reads.found, function);
+
+    let tool = Tool::start(&["-r", "1"]);
+    let warm = tool.warm_up();
+    udp::exchange(&udp::Flow::several(Family::V4, 7860..7861), 100);
+    let load = tcp::Load {
+        writes: 50,
+        size: 1000,
+        at_once: 4096,
+        urgent_every: 10,
+    };
+    tcp::Connection::open(Family::V4, 7861).transfer(load);
+    let run = tool.finish();
+    assert_eq!(run.hook("udp-socket-read").count, 100 + warm.with);
+    for line in &run.total.hooks {
+        assert!(line.count > 0, "{} measured nothing", line.hook);
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! `netstacklat check`, and refusals of the live view, in all their forms.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Output, Stdio};
+
+use serde::Deserialize;
+
+const DOCUMENTED: &str = include_str!("../../../docs/troubleshooting.md");
+
+/// What `check --json` says.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Check {
+    pub outcome: String,
+    pub findings: Vec<Finding>,
+    pub hooks: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Finding {
+    #[serde(alias = "hook")]
+    pub subject: String,
+    pub state: String,
+    pub found: String,
+    pub meaning: Option<String>,
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    /// The only finding of that subject.
+    pub fn finding(&self, subject: &str) -> &Finding {
+        only(&self.findings, subject)
+    }
+
+    /// The finding of that hook.
+    pub fn hook(&self, name: &str) -> &Finding {
+        only(&self.hooks, name)
+    }
+
+    /// Subjects that are not `ok`, with their state.
+    pub fn unwell(&self) -> Vec<(&str, &str)> {
+        let all = self.findings.iter().chain(&self.hooks);
+        all.filter(|finding| finding.state != "ok")
+            .map(|finding| (finding.subject.as_str(), finding.state.as_str()))
+            .collect()
+    }
+}
+
+fn only<'a>(findings: &'a [Finding], subject: &str) -> &'a Finding {
+    let mut of_it = findings.iter().filter(|f| f.subject == subject);
+    match (of_it.next(), of_it.next()) {
+        (Some(finding), None) => finding,
+        _ => panic!("not one {subject} in {findings:#?}"),
+    }
+}
+
+/// A way to run the tool: what stands before it on the command line, and a
+/// filter of system calls.
+#[derive(Clone, Copy, Default)]
+pub struct Situation<'a> {
+    before: &'a [&'a str],
+    no_bpf: bool,
+    hidden: &'a str,
+}
+
+impl<'a> Situation<'a> {
+    /// Root, as the guest is.
+    pub fn plain() -> Situation<'a> {
+        Situation::default()
+    }
+
+    /// Behind another program, which runs it.
+    pub fn behind(before: &'a [&'a str]) -> Situation<'a> {
+        Situation {
+            before,
+            ..Situation::default()
+        }
+    }
+
+    /// Under a seccomp filter that answers bpf(2) with EPERM.
+    pub fn without_bpf() -> Situation<'a> {
+        Situation {
+            no_bpf: true,
+            ..Situation::default()
+        }
+    }
+
+    /// Without these kernel functions, as far as the tool knows.
+    pub fn hiding(hidden: &'a str) -> Situation<'a> {
+        Situation {
+            hidden,
+            ..Situation::default()
+        }
+    }
+
+    /// The tool with these arguments; what it ended with.
+    pub fn run(&self, args: &[&str]) -> Output {
+        let words: Vec<_> = self
+            .before
+            .iter()
+            .chain(&["netstacklat"])
+            .chain(args)
+            .collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).stdin(Stdio::null());
+        command.env("NETSTACKLAT_TEST_HIDE", self.hidden);
+        if self.no_bpf {
+            // SAFETY: it makes one system call, and allocates nothing.
+            unsafe { command.pre_exec(forbid_bpf) };
+        }
+        command.output().expect("it is in the guest")
+    }
+
+    /// What `check` says, which must be the same in both its forms.
+    pub fn check(&self, code: i32) -> Check {
+        let told = |args: &[&str]| {
+            let output = self.run(args);
+            let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
+            assert_eq!(stderr, "", "{args:?}");
+            stdout
+        };
+        let page = told(&["check"]);
+        println!("{page}");
+        let check: Check = serde_json::from_str(&told(&["check", "--json"])).expect("JSON");
+        let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        for finding in check.findings.iter().chain(&check.hooks) {
+            let line = format!("{} {} {}", finding.state, finding.subject, finding.found);
+            let parts = [
+                Some(&line),
+                finding.meaning.as_ref(),
+                finding.remedy.as_ref(),
+            ];
+            for part in parts.into_iter().flatten() {
+                let part = part.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(words.contains(&part), "no {part:?} in:\n{page}");
+            }
+        }
+        let outcome = match code {
+            0 => "usable",
+            3 => "hooks-missing",
+            _ => "not-usable",
+        };
+        assert_eq!(check.outcome, outcome);
+        check
+    }
+
+    /// It cannot measure: the live view and `check` say the same about it, and
+    /// so does the documentation. The finding about it.
+    pub fn refused(&self, subject: &str, title: &str) -> Finding {
+        let output = self.run(&["-r", "1"]);
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        println!("{said}");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty(), "data on standard output");
+        let found = self.check(1).finding(subject).clone();
+        assert_eq!(found.state, "problem");
+        let expected = format!(
+            "netstacklat: {}\n  Cause: {}\n  Remedy: {}\n  \
+             More: netstacklat check, docs/troubleshooting.md\n",
+            found.found,
+            found.meaning.as_deref().expect("a cause"),
+            found.remedy.as_deref().expect("a remedy")
+        );
+        assert_eq!(said, expected);
+        assert!(found.found.starts_with(&format!("{title}: ")), "{said}");
+        assert!(DOCUMENTED.contains(&format!("\n### {title}\n")), "{title}");
+        found
+    }
+
+    /// It measures: the live view makes its report.
+    pub fn measures(&self) {
+        let output = self.run(&["--duration", "10ms", "--json"]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(stdout.contains("\"kind\":\"total\""), "{stdout}");
+    }
+}
+
+fn forbid_bpf() -> std::io::Result<()> {
+    use nix::libc;
+    let code = |class, size, mode| (class | size | mode) as u16;
+    let forbidden = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut filter = [
+        // The number of the system call.
+        step(code(libc::BPF_LD, libc::BPF_W, libc::BPF_ABS), 0, 0, 0),
+        step(
+            code(libc::BPF_JMP, libc::BPF_JEQ, libc::BPF_K),
+            0,
+            1,
+            libc::SYS_bpf as u32,
+        ),
+        step(code(libc::BPF_RET, libc::BPF_K, 0), 0, 0, forbidden),
+        step(
+            code(libc::BPF_RET, libc::BPF_K, 0),
+            0,
+            0,
+            libc::SECCOMP_RET_ALLOW,
+        ),
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: the kernel copies the program, which is complete.
+    let status = unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        )
+    };
+    nix::errno::Errno::result(status)?;
+    Ok(())
+}
