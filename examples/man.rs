@@ -33,12 +33,11 @@ fn main() -> Result<()> {
 
 fn write(directory: &Path, name: &str, command: &Command, sections: &[Roff]) -> Result<()> {
     let help = command.get_after_help().map(ToString::to_string);
-    let (examples, remarks) = match help.as_deref().and_then(|help| help.split_once("\n\n")) {
-        Some((examples, remarks)) => (Some(examples), Some(remarks)),
-        None => (help.as_deref(), None),
-    };
+    let paragraphs = help.as_deref().unwrap_or_default().split("\n\n");
+    let (examples, remarks): (Vec<_>, Vec<_>) =
+        paragraphs.partition(|paragraph| paragraph.starts_with("Examples:\n"));
     let has_subcommands = command.get_subcommands().any(|c| !c.is_hide_set());
-    let command = command.clone().bin_name(name.to_owned());
+    let command = command.clone().bin_name(name.replacen('-', " ", 1));
     let man = Man::new(command.display_name(name))
         .title(name.to_uppercase())
         .section("1")
@@ -53,7 +52,7 @@ fn write(directory: &Path, name: &str, command: &Command, sections: &[Roff]) -> 
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;
-    if let Some(remarks) = remarks {
+    for remarks in remarks {
         let mut roff = Roff::new();
         roff.control("PP", []);
         roff.text([roman(remarks.replace('\n', " "))]);
@@ -66,7 +65,7 @@ fn write(directory: &Path, name: &str, command: &Command, sections: &[Roff]) -> 
     for section in sections {
         section.to_writer(&mut text)?;
     }
-    if let Some(examples) = examples {
+    for examples in examples {
         verbatim(examples).to_writer(&mut text)?;
     }
     let path = directory.join(format!("{name}.1"));

@@ -3,8 +3,9 @@
 
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
-use anyhow::{Context as _, Result};
 use libbpf_rs::libbpf_sys;
+
+use crate::capture::refusal::{Obstacle, Refusal};
 
 /// Keeps the kernel's run-time statistics on until dropped, or until the
 /// process dies: Linux 5.8 ties them to a descriptor, and the sysctl
@@ -19,16 +20,19 @@ impl RunTimeStats {
     /// # Errors
     ///
     /// If the kernel refuses: it wants CAP_SYS_ADMIN.
-    pub fn enable() -> Result<RunTimeStats> {
+    pub fn enable() -> Result<RunTimeStats, Refusal> {
         // SAFETY: takes a constant; a result that is not negative is a
         // descriptor that is ours.
         let fd = unsafe { libbpf_sys::bpf_enable_stats(libbpf_sys::BPF_STATS_RUN_TIME) };
         if fd < 0 {
             let error = std::io::Error::from_raw_os_error(-fd);
-            return Err(error).context(
-                "turning on BPF run-time statistics (--bpf-stats): needs CAP_SYS_ADMIN: \
-                 run as root, or without --bpf-stats",
-            );
+            return Err(Refusal::new(
+                Obstacle::Statistics,
+                error.to_string(),
+                "--bpf-stats has the kernel time every BPF program of the host, for which it \
+                 wants CAP_SYS_ADMIN",
+                "run as root, or without --bpf-stats",
+            ));
         }
         // SAFETY: see above.
         Ok(RunTimeStats(unsafe { OwnedFd::from_raw_fd(fd) }))

@@ -36,11 +36,13 @@ pub enum Obstacle {
     NotAttached,
     /// The kernel does not stamp packets.
     Stamping,
+    /// The kernel does not measure programs (`--bpf-stats`).
+    Statistics,
 }
 
 impl Obstacle {
     /// All of them.
-    pub const ALL: [Obstacle; 13] = [
+    pub const ALL: [Obstacle; 14] = [
         Obstacle::OldKernel,
         Obstacle::OpenFiles,
         Obstacle::Privileges,
@@ -54,6 +56,7 @@ impl Obstacle {
         Obstacle::Rejected,
         Obstacle::NotAttached,
         Obstacle::Stamping,
+        Obstacle::Statistics,
     ];
 
     /// What `netstacklat check` files it under.
@@ -68,6 +71,7 @@ impl Obstacle {
             Obstacle::Ftrace => "ftrace",
             Obstacle::Clock => "clock",
             Obstacle::Stamping => "stamps",
+            Obstacle::Statistics => "bpf-stats",
             Obstacle::NothingLeft
             | Obstacle::Policy
             | Obstacle::Rejected
@@ -91,6 +95,7 @@ impl Obstacle {
             Obstacle::Rejected => "the kernel did not take the BPF programs",
             Obstacle::NotAttached => "no hook could be attached",
             Obstacle::Stamping => "no software RX timestamps",
+            Obstacle::Statistics => "no BPF run-time statistics",
         }
     }
 }
