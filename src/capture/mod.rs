@@ -136,6 +136,7 @@ impl Capture {
     pub fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = self.empty_snapshot()?;
         snapshot.clock_steps = self.clock.steps(&self.loaded);
+        snapshot.clock_updates = self.loaded.clock_updates();
         self.maps.read(&mut snapshot);
         for (hook, runs) in self.loaded.runs()? {
             let stats = snapshot.hook_mut(hook);

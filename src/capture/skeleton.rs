@@ -7,6 +7,7 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
@@ -74,6 +75,7 @@ pub struct Loaded {
     links: Vec<(Program, Link)>,
     clock_link: Option<Link>,
     clock: &'static UnsafeCell<ClockState>,
+    clock_updates: &'static AtomicU64,
     skel: NetstacklatSkel<'static>,
 }
 
@@ -115,9 +117,19 @@ impl Loaded {
             .data_data
             .take()
             .context("the BPF object has no .data")?;
+        let counters = skel
+            .maps
+            .bss_data
+            .take()
+            .context("the BPF object has no .bss")?;
+        // SAFETY: aligned, in memory shared with the kernel, which adds to it;
+        // taken from the skeleton, so that nobody else has a reference to it.
+        let clock_updates =
+            unsafe { AtomicU64::from_ptr(&raw mut counters.netstacklat_clock_updates) };
         Ok(Loaded {
             links: Vec::new(),
             clock_link: None,
+            clock_updates,
             clock: UnsafeCell::from_mut(&mut data.netstacklat_clock),
             skel,
         })
@@ -181,6 +193,12 @@ impl Loaded {
     /// The clock state that the programs use.
     pub fn clock(&self) -> SharedClock<'_> {
         SharedClock(self.clock)
+    }
+
+    /// How often the clock program has run; `None`: there is none.
+    pub fn clock_updates(&self) -> Option<u64> {
+        let attached = self.clock_link.as_ref();
+        attached.map(|_| self.clock_updates.load(Ordering::Relaxed))
     }
 
     /// The descriptor of a map; libbpf owns it.

@@ -86,6 +86,8 @@ pub struct Snapshot {
     pub wall: SystemTime,
     /// How often the wall clock has been stepped.
     pub clock_steps: u64,
+    /// Runs of the clock's program; `None`: there is none.
+    pub clock_updates: Option<u64>,
     /// What the clock's program cost; `None`: costs are not measured.
     pub clock_cost: Option<Cost>,
     /// The hooks that are on.
@@ -104,6 +106,8 @@ pub struct Interval {
     pub duration_ns: u64,
     /// Steps of the wall clock in between.
     pub clock_steps: u64,
+    /// Runs of the clock's program; `None`: there is none.
+    pub clock_updates: Option<u64>,
     /// What the clock's program cost; `None`: costs were not measured.
     pub clock_cost: Option<Cost>,
     /// The hooks that are on.
@@ -123,6 +127,7 @@ impl Snapshot {
             mono_ns,
             wall,
             clock_steps: 0,
+            clock_updates: None,
             clock_cost: None,
             enabled,
             hooks: vec![HookStats::new(resolution); HOOK_COUNT],
@@ -147,6 +152,10 @@ impl Snapshot {
             end: self.wall,
             duration_ns: self.mono_ns.saturating_sub(earlier.mono_ns),
             clock_steps: self.clock_steps.saturating_sub(earlier.clock_steps),
+            clock_updates: match (self.clock_updates, earlier.clock_updates) {
+                (Some(now), Some(then)) => Some(now.saturating_sub(then)),
+                _ => None,
+            },
             clock_cost: match (self.clock_cost, earlier.clock_cost) {
                 (Some(now), Some(then)) => Some(now.since(then)),
                 _ => None,
@@ -166,6 +175,13 @@ impl Interval {
     /// The enabled hooks with what they counted, in path order.
     pub fn hooks(&self) -> impl Iterator<Item = (Hook, &HookStats)> {
         self.enabled.iter().map(|hook| (hook, self.hook(hook)))
+    }
+
+    /// Whether the kernel has called no program at all: it updates its clock
+    /// with every tick, and at the latest when the report is due.
+    pub fn stalled(&self) -> bool {
+        const SOME_TICKS_NS: u64 = 100_000_000;
+        self.clock_updates == Some(0) && self.duration_ns >= SOME_TICKS_NS
     }
 
     /// Hooks whose programs cost something, with that: also one that is off

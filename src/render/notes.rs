@@ -9,11 +9,20 @@ impl Screen {
     /// Adds what a reader must know to trust the numbers: one note per thing
     /// that happened, nothing when nothing did.
     pub(super) fn notes(&self, page: &mut String, report: &Report) {
+        self.stalled(page, report);
         self.not_measured(page, report);
         self.missed(page, report);
         self.clock_steps(page, report);
         self.transmit_stamps(page, report);
         self.program_cost(page, report);
+    }
+
+    fn stalled(&self, page: &mut String, report: &Report) {
+        if report.interval.stalled() {
+            let text = "the kernel called no BPF program in this interval: is \
+                        kernel.ftrace_enabled 0?";
+            self.note(page, "stalled:", text);
+        }
     }
 
     /// Hooks that should have measured packets and did not, largest reason
@@ -181,6 +190,19 @@ clock: the wall clock was stepped 2 times in this interval
         let expected = "\
 BPF time a run: ip-start 40ns tcp-start 250ns clock 100ns - 2002500 runs,
   2.90% of one CPU
+";
+        assert_eq!(notes(&report(&run.interval())), expected);
+    }
+
+    #[test]
+    fn programs_that_do_not_run_are_told_apart_from_silence() {
+        let mut run = Run::new(&["tcp-start"]);
+        (run.start.clock_updates, run.end.clock_updates) = (Some(7), Some(8));
+        assert_eq!(notes(&report(&run.interval())), "");
+        run.end.clock_updates = Some(7);
+        let expected = "\
+stalled: the kernel called no BPF program in this interval: is
+  kernel.ftrace_enabled 0?
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
     }

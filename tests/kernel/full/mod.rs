@@ -18,6 +18,7 @@ mod out_of_order;
 mod reads;
 mod refusals;
 mod sleepers;
+mod stalled;
 mod stamps;
 mod virtual_links;
 mod ways_to_read;

@@ -41,6 +41,7 @@ pub struct Report {
     pub duration_ns: u64,
     pub missed_intervals: u64,
     pub clock_steps: u64,
+    pub clock_updates: Option<u64>,
     pub cost: Option<Cost>,
     pub tx_stamped: u64,
     pub hooks: Vec<HookLine>,
@@ -209,6 +210,9 @@ impl Run {
         assert_eq!(self.start.schema, 1);
         let sub_buckets = self.start.sub_buckets;
         for report in self.intervals.iter().chain([&self.total]) {
+            // The kernel updates its clock all the time, idle or not.
+            let stalled = report.clock_updates == Some(0) && report.duration_ns >= 100_000_000;
+            assert!(!stalled, "no program was called: {report:?}");
             for line in &report.hooks {
                 check_hook(line, sub_buckets);
             }

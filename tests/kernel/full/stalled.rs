@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The kernel stops calling the programs while they are attached: silence that
+//! is none is told. (That it is never told of an idle host, each run checks.)
+
+use nix::errno::Errno;
+
+use crate::lab::text::TextTool;
+use crate::lab::{PATIENCE, Undo, linux_from, wait_until};
+
+const SWITCH: &str = "/proc/sys/kernel/ftrace_enabled";
+const NOTE: &str = "stalled: the kernel called no BPF program";
+
+fn reports(text: &str) -> usize {
+    text.matches(" UTC  ").count()
+}
+
+#[test]
+fn ftrace_is_switched_off_while_it_runs() {
+    let tool = TextTool::start(&["-r", "300ms"]);
+    if !linux_from(6, 1) || linux_from(7, 0) {
+        // The kernel does not let it happen.
+        let refused = std::fs::write(SWITCH, "0").expect_err("it was switched off");
+        let expected = if linux_from(7, 0) {
+            Errno::EOPNOTSUPP
+        } else {
+            Errno::EBUSY
+        };
+        assert_eq!(refused.raw_os_error(), Some(expected as i32));
+        let (text, _) = tool.finish();
+        assert!(!text.contains(NOTE), "{text}");
+        return;
+    }
+    wait_until(PATIENCE, "a report", || reports(&tool.stdout()) > 0);
+    let off = Undo::after(
+        "sysctl -qw kernel.ftrace_enabled=0",
+        "sysctl -qw kernel.ftrace_enabled=1",
+    );
+    assert!(!tool.stdout().contains(NOTE));
+    wait_until(PATIENCE, "it is told", || tool.stdout().contains(NOTE));
+    drop(off);
+    let told = tool.stdout().matches(NOTE).count();
+    let then = reports(&tool.stdout());
+    // One may have begun before it was switched on, another was just due.
+    let later = || reports(&tool.stdout()) >= then + 5;
+    wait_until(PATIENCE, "it goes on", later);
+    let (text, _) = tool.finish();
+    println!("{text}");
+    assert!(text.matches(NOTE).count() <= told + 2, "{text}");
+}
