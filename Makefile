@@ -6,6 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 bindir = $(DESTDIR)$(PREFIX)/bin
+docdir = $(DESTDIR)$(PREFIX)/share/doc/netstacklat
 mandir = $(DESTDIR)$(PREFIX)/share/man/man1
 sharedir = $(DESTDIR)$(PREFIX)/share/netstacklat
 
@@ -60,11 +61,13 @@ bpf: ## the object for ebpf_exporter, netstacklat.bpf.o
 	tools/drop-in netstacklat.bpf.o
 
 .PHONY: install
-install: ## install the binary, its man pages, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=)
+install: ## install the binary, its documentation, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=)
 	@[ -x $(binary) ] || { echo '$(binary) is not there: run `make build` first, as the user you build as' >&2; exit 1; }
 	install -D -m 0755 $(binary) $(bindir)/netstacklat
 	install -d $(mandir)
 	install -m 0644 docs/man/*.1 $(mandir)
+	install -d $(docdir)
+	install -m 0644 README.md CHANGELOG.md LICENSE docs/*.md $(docdir)
 	@for file in $(wildcard netstacklat.bpf.o exporter/netstacklat.yaml); do \
 		echo "install -D -m 0644 $$file $(sharedir)/$${file##*/}"; \
 		install -D -m 0644 "$$file" "$(sharedir)/$${file##*/}" || exit; \

@@ -178,7 +178,7 @@ fn a_refusal_names_cause_and_remedy_and_is_documented() {
     assert!(lines[2].starts_with("  Remedy: "), "{said}");
     assert_eq!(
         lines[3],
-        "  More: netstacklat check, docs/troubleshooting.md"
+        "  More: netstacklat check, and troubleshooting.md in its documentation"
     );
     let documented = include_str!("../docs/troubleshooting.md");
     assert!(documented.contains("\n### missing privileges\n"));

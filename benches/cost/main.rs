@@ -68,7 +68,7 @@ fn hooks() -> Result<()> {
     println!("stamp and clock read {:.0}", of("clock_read")?);
 
     let facts = Facts::probe()?;
-    let capture = Capture::start(decide(&facts, HookSet::ALL)?)?;
+    let capture = Capture::start(decide(&facts, HookSet::ALL)?, None)?;
     let costs = traffic.cheapest("nsl_")?;
     for program in programs() {
         // The kernel keeps 15 characters of a program's name.
@@ -92,7 +92,7 @@ fn hooks() -> Result<()> {
 /// Prints the instructions of one snapshot: all maps of all possible CPUs.
 fn snapshot() -> Result<()> {
     let facts = Facts::probe()?;
-    let capture = Capture::start(decide(&facts, HookSet::ALL)?)?;
+    let capture = Capture::start(decide(&facts, HookSet::ALL)?, None)?;
     let once = || -> Result<u128> {
         let start = Instant::now();
         capture.snapshot()?;

@@ -51,7 +51,7 @@ pub(crate) fn traffic() -> Result<()> {
             // Stamping is on only while the tool runs: it is part of its cost.
             let capture = match hooks.is_empty() {
                 true => None,
-                false => Some(Capture::start(decide(&facts, *hooks)?)?),
+                false => Some(Capture::start(decide(&facts, *hooks)?, None)?),
             };
             datagram(&traffic, &idle)?;
             for _ in 0..ROUNDS {

@@ -41,8 +41,11 @@ static __always_inline bool skb_has_tx_stamp(struct sk_buff *skb)
 {
 	struct sk_buff___v518 *v518 = (void *)skb;
 
+	/* A byte on all kernels known; if it ever is more, slower and right. */
 	if (bpf_core_field_exists(skb->tstamp_type))
-		return BITS_OF_BYTE(skb, tstamp_type);
+		return bpf_core_field_size(skb->tstamp_type) == 1
+			       ? BITS_OF_BYTE(skb, tstamp_type)
+			       : BPF_CORE_READ_BITFIELD(skb, tstamp_type);
 	if (bpf_core_field_exists(v518->mono_delivery_time))
 		return BITS_OF_BYTE(v518, mono_delivery_time);
 	return false;

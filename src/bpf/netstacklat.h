@@ -111,7 +111,7 @@
 /* Room for the out-of-order history of so many connections. */
 #define NETSTACKLAT_MAX_HOL_SOCKETS 8192
 
-/* Places for the datagram that a CPU is about to enqueue; a power of two. */
+/* CPUs that have a place for the datagram that they are about to enqueue. */
 #define NETSTACKLAT_ARRIVALS 1024
 
 #define NETSTACKLAT_CLOCK_VSYSCALL 0

@@ -143,25 +143,24 @@ struct udp_arrival {
 	__u64 tstamp;
 } __attribute__((aligned(64)));
 
-/*
- * By CPU. CPUs beyond share a place with others, and may find it taken
- * (entry-missed).
- */
+/* By CPU; for those beyond, datagrams are not recorded there (entry-missed). */
 volatile struct udp_arrival udp_arrivals[NETSTACKLAT_ARRIVALS];
 
 static __always_inline volatile struct udp_arrival *udp_arrival(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 
-	return &udp_arrivals[cpu & (NETSTACKLAT_ARRIVALS - 1)];
+	return cpu < NETSTACKLAT_ARRIVALS ? &udp_arrivals[cpu] : NULL;
 }
 
 static __always_inline int note_udp_arrival(struct sk_buff *skb, __u64 tstamp)
 {
 	volatile struct udp_arrival *arrival = udp_arrival();
 
-	arrival->skb = skb;
-	arrival->tstamp = tstamp;
+	if (arrival) {
+		arrival->skb = skb;
+		arrival->tstamp = tstamp;
+	}
 	return 0;
 }
 
@@ -184,7 +183,7 @@ static __always_inline int record_udp_enqueued(struct sk_buff *skb, int error)
 
 	if (error)
 		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_DROPPED);
-	if (arrival->skb != skb)
+	if (!arrival || arrival->skb != skb)
 		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_ENTRY_MISSED);
 	arrival->skb = NULL;
 	return record_since(HOOK_UDP_SOCKET_ENQUEUED, arrival->tstamp);

@@ -19,7 +19,7 @@ pub(super) fn standing(facts: &Facts) -> Vec<Finding> {
         good(facts),
         vec![
             confinement(settings),
-            lockdown(settings),
+            lockdown(facts),
             jit(settings),
             statistics(settings),
             prequeue(settings),
@@ -87,23 +87,24 @@ fn confinement(settings: &Settings) -> Finding {
 
 /// It takes bpf_probe_read_kernel from the programs (`LOCKDOWN_BPF_READ_KERNEL`),
 /// not the tracing: only `tcp-socket-read` of 5.19 to 6.1 uses that.
-fn lockdown(settings: &Settings) -> Finding {
-    match settings.lockdown.as_deref() {
+fn lockdown(facts: &Facts) -> Finding {
+    let version = facts.version();
+    let uses_it = version.is_some_and(|version| ((5, 19)..(6, 2)).contains(&version));
+    match facts.settings.lockdown.as_deref() {
         None => Finding::new(
             State::Unknown,
             "lockdown",
             "/sys/kernel/security/lockdown",
             "could not be read: the kernel has no lockdown, or securityfs is not mounted",
         ),
-        Some("confidentiality") => Finding::new(
+        Some("confidentiality") if uses_it => Finding::new(
             State::Warning,
             "lockdown",
             "confidentiality",
-            "programs may not read just any kernel memory: on Linux 5.19 to 6.1 tcp-socket-read \
-             is measured at tcp_recv_timestamp, which takes a MSG_PEEK for a read; all else measures \
-             as ever",
+            "programs may not read just any kernel memory: tcp-socket-read is measured at \
+             tcp_recv_timestamp, which takes a MSG_PEEK for a read; all else measures as ever",
         )
-        .remedy("boot with lockdown=integrity or none, if those reads matter"),
+        .remedy("Linux 6.2 or newer, which needs no such memory, if those peeks matter"),
         Some(mode) => Finding::ok("lockdown", mode),
     }
 }
@@ -116,8 +117,7 @@ fn jit(settings: &Settings) -> Finding {
             "jit",
             "net.core.bpf_jit_enable = 0",
             "programs are interpreted: each packet costs several times as much, and the \
-             latencies grow by it. From Linux 6.2 on tcp-socket-read is measured at \
-             tcp_recv_timestamp, which takes a MSG_PEEK for a read",
+             latencies grow by it",
         )
         .remedy("sysctl -w net.core.bpf_jit_enable=1"),
         Some(value) => Finding::ok("jit", format!("net.core.bpf_jit_enable = {value}")),
@@ -237,7 +237,11 @@ mod tests {
     fn with(change: impl FnOnce(&mut Settings)) -> Vec<Finding> {
         let mut facts = healthy();
         change(&mut facts.settings);
-        let unwell = standing(&facts);
+        warned(&facts)
+    }
+
+    fn warned(facts: &Facts) -> Vec<Finding> {
+        let unwell = standing(facts);
         unwell
             .into_iter()
             .filter(|f| f.state != State::Ok)
@@ -252,9 +256,8 @@ mod tests {
     #[test]
     fn each_setting_that_distorts_is_found() {
         type Change = fn(&mut Settings);
-        let changes: [(&str, Change); 6] = [
+        let changes: [(&str, Change); 5] = [
             ("confinement", |s| s.user_namespace = Some(true)),
-            ("lockdown", |s| s.lockdown = Some("confidentiality".into())),
             ("jit", |s| s.bpf_jit_enable = Some(0)),
             ("bpf-stats", |s| s.bpf_stats_enabled = Some(1)),
             ("stamp-place", |s| s.tstamp_prequeue = Some(0)),
@@ -266,6 +269,16 @@ mod tests {
             assert_eq!(found[0].subject, subject);
             assert_eq!(found[0].state, State::Warning);
             assert!(found[0].meaning.is_some() && found[0].remedy.is_some());
+        }
+    }
+
+    #[test]
+    fn lockdown_matters_where_a_program_reads_just_any_memory() {
+        let mut facts = healthy();
+        facts.settings.lockdown = Some("confidentiality".into());
+        for (kernel, warnings) in [("5.18.0", 0), ("5.19.0", 1), ("6.1.0-50", 1), ("6.2.0", 0)] {
+            facts.kernel = kernel.into();
+            assert_eq!(warned(&facts).len(), warnings, "{kernel}");
         }
     }
 

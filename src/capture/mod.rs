@@ -25,6 +25,7 @@ pub mod timestamping;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::capture::clock::Clock;
@@ -52,22 +53,26 @@ pub struct Capture {
 
 impl Capture {
     /// Loads and attaches what `plan` says, and turns on RX timestamping for
-    /// the whole host.
+    /// the whole host. With `statistics`, snapshots tell what programs cost.
     ///
     /// # Errors
     ///
     /// What was attempted, what the kernel said, and what to do about it.
-    pub fn start(mut plan: Plan) -> Result<Capture> {
+    pub fn start(mut plan: Plan, statistics: Option<RunTimeStats>) -> Result<Capture> {
+        raise_open_files();
         let mut loaded = Loaded::load(&mut plan)?;
         // Before attaching, so that most packets are stamped from the start.
         let stamping = StampingSocket::open()?;
         let clock = match Clock::start(&mut loaded, &plan) {
-            Err(_) if plan.clock == ClockSource::UpdateVsyscall && plan.use_tai() => {
+            Err(error)
+                if plan.clock == ClockSource::UpdateVsyscall
+                    && plan.use_tai(&format!("{error:#}")) =>
+            {
                 // Where the clock comes from is fixed at load.
                 loaded = Loaded::load(&mut plan)?;
-                Clock::start(&mut loaded, &plan).map_err(no_clock)?
+                Clock::start(&mut loaded, &plan).map_err(|error| no_clock(&plan, error))?
             }
-            other => other.map_err(no_clock)?,
+            other => other.map_err(|error| no_clock(&plan, error))?,
         };
         loaded.attach_hooks(&mut plan)?;
         let maps = Maps::map(&loaded, &plan)?;
@@ -76,21 +81,10 @@ impl Capture {
             maps,
             clock,
             _stamping: stamping,
-            statistics: None,
+            statistics,
             enabled: plan.enabled(),
             plan,
         })
-    }
-
-    /// Has the kernel measure what the programs cost, from here on; see
-    /// [`RunTimeStats`] for what that itself costs.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel refuses.
-    pub fn measure_cost(&mut self) -> Result<()> {
-        self.statistics = Some(RunTimeStats::enable()?);
-        Ok(())
     }
 
     /// What is attached, and what is not and why.
@@ -152,8 +146,21 @@ impl Capture {
     }
 }
 
-fn no_clock(error: anyhow::Error) -> Refusal {
-    let cause = "the program that follows the kernel's clock does not work here";
+fn no_clock(plan: &Plan, error: anyhow::Error) -> Refusal {
+    let cause = match &plan.clock_reason {
+        None => "the program that follows the kernel's clock does not work here".into(),
+        Some(why) => format!("the kernel's own offset is not to be had ({why}), nor CLOCK_TAI's"),
+    };
     let remedy = "another kernel; please report this one";
     Refusal::new(Obstacle::Clock, format!("{error:#}"), cause, remedy)
+}
+
+/// Up to what this process may have: each program, link and map takes one.
+fn raise_open_files() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // If it fails, the first descriptor too many says so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }

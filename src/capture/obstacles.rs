@@ -64,13 +64,21 @@ fn privileges(facts: &Facts) -> Option<Refusal> {
     } else {
         ""
     };
+    let container = match facts.settings.seccomp_filter {
+        // Inside, neither sudo nor setcap can add what the container lacks.
+        Some(true) => {
+            "; in a container: run it on the host itself, which sees the containers' packets too, \
+             or start it with --cap-add BPF --cap-add PERFMON -v /sys:/sys:ro"
+        }
+        _ => "",
+    };
     Some(Refusal::new(
         Obstacle::Privileges,
         missing.join(" and "),
         "loading and attaching BPF programs of tracing type needs CAP_BPF and CAP_PERFMON",
         format!(
             "run as root (sudo netstacklat ...), or once: \
-             sudo setcap cap_bpf,cap_perfmon{more}=ep /path/to/netstacklat"
+             sudo setcap cap_bpf,cap_perfmon{more}=ep /path/to/netstacklat{container}"
         ),
     ))
 }
@@ -170,6 +178,10 @@ mod tests {
             assert_eq!(refusal.detail, missing);
             assert!(refusal.remedy.contains("setcap cap_bpf,cap_perfmon=ep "));
         }
+        let mut container = facts();
+        container.capabilities.clear();
+        container.settings.seccomp_filter = Some(true);
+        assert!(only(&container).remedy.contains("--cap-add BPF"));
         let mut admin = facts();
         admin.capabilities = ["CAP_SYS_ADMIN"].into();
         assert_eq!(obstacles(&admin), []);

@@ -6,6 +6,7 @@ use crate::capture::maps::Layout;
 use crate::capture::obstacles::obstacles;
 use crate::capture::preflight::{BtfFacts, Facts};
 use crate::capture::refusal::{Obstacle, Refusal};
+use crate::capture::skeleton::names;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet, Program, Role, programs};
 
@@ -80,6 +81,8 @@ impl Verdict {
 pub struct Plan {
     /// Where the clock offset comes from.
     pub clock: ClockSource,
+    /// Why it is not the kernel's own offset.
+    pub clock_reason: Option<String>,
     /// How fine the histograms are.
     pub resolution: Resolution,
     /// Where things are in the maps.
@@ -131,9 +134,12 @@ impl Plan {
         Some(program)
     }
 
-    /// Goes on without the clock program, if that can be.
-    pub fn use_tai(&mut self) -> bool {
-        self.clock = ClockSource::TaiOffset;
+    /// Goes on without the clock program, if that can be; `why` it must.
+    pub fn use_tai(&mut self, why: &str) -> bool {
+        if self.tai_helper {
+            self.clock = ClockSource::TaiOffset;
+            self.clock_reason = Some(why.to_owned());
+        }
         self.tai_helper
     }
 
@@ -175,10 +181,11 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
 ///
 /// A [`Refusal`] when it has none of the functions.
 pub fn plan(facts: &Facts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, Refusal> {
-    let clock = if btf.has_clock() {
-        ClockSource::UpdateVsyscall
+    let (clock, clock_reason) = if btf.has_clock() {
+        (ClockSource::UpdateVsyscall, None)
     } else {
-        ClockSource::TaiOffset
+        let why = format!("{} is not in this kernel's BTF", names::CLOCK_FUNCTION);
+        (ClockSource::TaiOffset, Some(why))
     };
     let verdicts: Vec<Verdict> = Hook::all()
         .map(|hook| verdict(btf, hook, wanted.contains(hook)))
@@ -202,6 +209,7 @@ pub fn plan(facts: &Facts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, Refu
     let stands_by = |p: &Program| p.role == Role::StandsIn && btf.fits(p);
     let mut plan = Plan {
         clock,
+        clock_reason,
         resolution: Resolution::FINE,
         layout: Layout::new(facts.cpus()),
         programs: loaded,

@@ -33,7 +33,7 @@ pub struct Facts {
     pub capabilities: BTreeSet<&'static str>,
     /// Whether RLIMIT_MEMLOCK is no limit.
     pub memlock_unlimited: bool,
-    /// RLIMIT_NOFILE as it is now.
+    /// RLIMIT_NOFILE, up to which this process may go.
     pub open_files: u64,
     /// Settings of the kernel, and what confines this process.
     pub settings: Settings,
@@ -82,7 +82,7 @@ impl Facts {
             capabilities: held.map(|(name, _)| *name).collect(),
             memlock_unlimited: getrlimit(Resource::RLIMIT_MEMLOCK)
                 .is_ok_and(|(soft, _)| soft == RLIM_INFINITY),
-            open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft),
+            open_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(_, hard)| hard),
             settings: Settings::probe(),
             btf,
         })

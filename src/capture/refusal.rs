@@ -7,97 +7,64 @@ use std::fmt;
 use crate::capture::settings::Settings;
 use crate::model::finding::{Finding, State};
 
-/// What keeps a host from measuring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// Older than what this is built for.
-    OldKernel,
-    /// RLIMIT_NOFILE.
-    OpenFiles,
-    /// Capabilities.
-    Privileges,
-    /// RLIMIT_MEMLOCK, on kernels that count maps as locked memory.
-    LockedMemory,
-    /// The kernel's description of the machine.
-    Sysfs,
-    /// The kernel's type information.
-    Btf,
-    /// `kernel.ftrace_enabled`.
-    Ftrace,
-    /// Neither way to compare stamps with a clock.
-    Clock,
-    /// None of the functions exists.
-    NothingLeft,
-    /// EPERM from the kernel, capabilities or not.
-    Policy,
-    /// The kernel does not take the programs.
-    Rejected,
-    /// The kernel attaches none of the programs.
-    NotAttached,
-    /// The kernel does not stamp packets.
-    Stamping,
-    /// The kernel does not measure programs (`--bpf-stats`).
-    Statistics,
+/// One row for each: what `netstacklat check` files it under, and how its
+/// message begins, which is what users search for.
+macro_rules! obstacles {
+    ($($(#[$meaning:meta])* $name:ident, $subject:literal, $title:literal;)+) => {
+        /// What keeps a host from measuring.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Obstacle {
+            $($(#[$meaning])* $name,)+
+        }
+
+        impl Obstacle {
+            /// All of them.
+            pub const ALL: &[Obstacle] = &[$(Obstacle::$name,)+];
+
+            /// What `netstacklat check` files it under.
+            pub fn subject(self) -> &'static str {
+                match self { $(Obstacle::$name => $subject,)+ }
+            }
+
+            /// How its message begins.
+            pub fn title(self) -> &'static str {
+                match self { $(Obstacle::$name => $title,)+ }
+            }
+        }
+    };
 }
 
-impl Obstacle {
-    /// All of them.
-    pub const ALL: [Obstacle; 14] = [
-        Obstacle::OldKernel,
-        Obstacle::OpenFiles,
-        Obstacle::Privileges,
-        Obstacle::LockedMemory,
-        Obstacle::Sysfs,
-        Obstacle::Btf,
-        Obstacle::Ftrace,
-        Obstacle::Clock,
-        Obstacle::NothingLeft,
-        Obstacle::Policy,
-        Obstacle::Rejected,
-        Obstacle::NotAttached,
-        Obstacle::Stamping,
-        Obstacle::Statistics,
-    ];
-
-    /// What `netstacklat check` files it under.
-    pub fn subject(self) -> &'static str {
-        match self {
-            Obstacle::OldKernel => "kernel",
-            Obstacle::OpenFiles => "open-files",
-            Obstacle::Privileges => "privileges",
-            Obstacle::LockedMemory => "locked-memory",
-            Obstacle::Sysfs => "sysfs",
-            Obstacle::Btf => "btf",
-            Obstacle::Ftrace => "ftrace",
-            Obstacle::Clock => "clock",
-            Obstacle::Stamping => "stamps",
-            Obstacle::Statistics => "bpf-stats",
-            Obstacle::NothingLeft
-            | Obstacle::Policy
-            | Obstacle::Rejected
-            | Obstacle::NotAttached => "tracing",
-        }
-    }
-
-    /// How its message begins: what users search for.
-    pub fn title(self) -> &'static str {
-        match self {
-            Obstacle::OldKernel => "the kernel is too old",
-            Obstacle::OpenFiles => "the limit of open files is too low",
-            Obstacle::Privileges => "missing privileges",
-            Obstacle::LockedMemory => "the limit of locked memory is too low",
-            Obstacle::Sysfs => "no /sys here",
-            Obstacle::Btf => "no type information (BTF) of the running kernel",
-            Obstacle::Ftrace => "ftrace is switched off",
-            Obstacle::Clock => "no clock to compare packet stamps with",
-            Obstacle::NothingLeft => "nothing left to measure",
-            Obstacle::Policy => "the kernel refuses tracing programs",
-            Obstacle::Rejected => "the kernel did not take the BPF programs",
-            Obstacle::NotAttached => "no hook could be attached",
-            Obstacle::Stamping => "no software RX timestamps",
-            Obstacle::Statistics => "no BPF run-time statistics",
-        }
-    }
+obstacles! {
+    /// Older than what this is built for.
+    OldKernel, "kernel", "the kernel is too old";
+    /// RLIMIT_NOFILE.
+    OpenFiles, "open-files", "the limit of open files is too low";
+    /// Capabilities.
+    Privileges, "privileges", "missing privileges";
+    /// RLIMIT_MEMLOCK, on kernels that count maps as locked memory.
+    LockedMemory, "locked-memory", "the limit of locked memory is too low";
+    /// The kernel's description of the machine.
+    Sysfs, "sysfs", "no /sys here";
+    /// The kernel's type information.
+    Btf, "btf", "no type information (BTF) of the running kernel";
+    /// `kernel.ftrace_enabled`.
+    Ftrace, "ftrace", "ftrace is switched off";
+    /// Neither way to compare stamps with a clock.
+    Clock, "clock", "no clock to compare packet stamps with";
+    /// None of the functions exists.
+    NothingLeft, "tracing", "nothing left to measure";
+    /// EPERM or EACCES from the kernel, capabilities or not.
+    Policy, "tracing", "the kernel refuses tracing programs";
+    /// ENOMEM.
+    Memory, "tracing", "no memory for the BPF programs";
+    /// The kernel does not take the programs.
+    Rejected, "tracing", "the kernel did not take the BPF programs";
+    /// The kernel attaches none of the programs.
+    NotAttached, "tracing", "no hook could be attached";
+    /// The kernel does not stamp packets.
+    Stamping, "stamps", "no software RX timestamps";
+    /// The kernel does not measure programs (`--bpf-stats`).
+    Statistics, "bpf-stats", "no BPF run-time statistics";
 }
 
 /// Why this host cannot measure, and what to do about it.
@@ -140,7 +107,7 @@ impl Refusal {
         .remedy(&self.remedy)
     }
 
-    /// EPERM for a process that has the capabilities.
+    /// EPERM or EACCES for a process that has the capabilities.
     pub fn policy(error: &dyn fmt::Display, settings: &Settings) -> Refusal {
         let (cause, remedy) = if settings.user_namespace == Some(true) {
             (
@@ -149,10 +116,11 @@ impl Refusal {
             )
         } else if settings.seccomp_filter == Some(true) {
             (
-                "a seccomp filter is on this process, as in containers, and probably forbids bpf(2)",
+                "a seccomp filter is on this process, as in containers, and probably forbids \
+                 bpf(2), though the process has the capabilities",
                 "run netstacklat on the host itself: it sees the containers' packets too; or \
-                 give the container the capabilities, which makes Docker's filter let bpf(2) \
-                 pass: --cap-add BPF --cap-add PERFMON",
+                 under a filter that lets bpf(2) pass (Docker: --security-opt seccomp=PROFILE; \
+                 systemd: SystemCallFilter=)",
             )
         } else {
             (

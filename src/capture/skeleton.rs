@@ -95,14 +95,14 @@ impl Loaded {
                 Err(error) => error,
             };
             let log = take_libbpf_log();
-            if is_policy(&error, &log) {
+            if is_policy(error.kind(), &log) {
                 return Err(explain_load(&error, &log));
             }
             // One failed program fails the object: leave it out, try again.
             let culprit = log.iter().find_map(|line| refused_program(line));
             let why = format!("the kernel refused the program ({error})");
             match culprit {
-                Some(names::CLOCK_PROGRAM) if plan.use_tai() => {}
+                Some(names::CLOCK_PROGRAM) if plan.use_tai(&why) => {}
                 Some(name) if plan.programs.iter().any(|p| p.name == name) => {
                     plan.refuse(name, &why);
                 }
@@ -324,17 +324,24 @@ fn refused_program(line: &str) -> Option<&str> {
     failed.then_some(name)
 }
 
-/// Whether a policy stands behind a refusal: EPERM, and not the verifier's
-/// EACCES, which libbpf-rs calls by the same name.
-fn is_policy(error: &libbpf_rs::Error, log: &[String]) -> bool {
-    let verifier = log.iter().any(|line| line.contains("-EACCES"));
-    error.kind() == ErrorKind::PermissionDenied && !verifier
+/// Whether a policy stands behind a refusal: EPERM, or EACCES (SELinux), which
+/// are one to libbpf-rs; and not the verifier, whose answers can be the same,
+/// but which gives its reasons.
+fn is_policy(kind: ErrorKind, log: &[String]) -> bool {
+    let reasons = |line: &String| line.contains("BEGIN PROG LOAD LOG");
+    kind == ErrorKind::PermissionDenied && !log.iter().any(reasons)
 }
 
 /// What a failed load means for the user.
 fn explain_load(error: &libbpf_rs::Error, log: &[String]) -> anyhow::Error {
-    if is_policy(error, log) {
+    if is_policy(error.kind(), log) {
         return Refusal::policy(error, &Settings::probe()).into();
+    }
+    if error.kind() == ErrorKind::OutOfMemory {
+        let cause = "maps and programs count as memory of this cgroup, whose limit is reached, or \
+                     the host has none left";
+        let remedy = "raise the cgroup's memory limit (systemd: MemoryMax=)";
+        return Refusal::new(Obstacle::Memory, error.to_string(), cause, remedy).into();
     }
     let mut text = error.to_string();
     let tail = log.len().saturating_sub(12);
@@ -349,7 +356,28 @@ fn explain_load(error: &libbpf_rs::Error, log: &[String]) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::refused_program;
+    use libbpf_rs::ErrorKind;
+
+    use super::{is_policy, refused_program};
+
+    #[test]
+    fn a_policy_gives_no_reasons_and_the_verifier_does() {
+        let policy = |lines: &[&str]| {
+            let log: Vec<_> = lines.iter().map(|line| line.to_string()).collect();
+            is_policy(ErrorKind::PermissionDenied, &log)
+        };
+        let probing = "libbpf: Error in bpf_object__probe_loading(): ";
+        assert!(policy(&[&format!(
+            "{probing}-EPERM. Couldn't load trivial BPF program."
+        )]));
+        assert!(policy(&[&format!(
+            "{probing}-EACCES. Couldn't load trivial BPF program."
+        )]));
+        assert!(!policy(&[
+            "libbpf: prog 'nsl_udp_rcv': BPF program load failed: -EACCES\n",
+            "libbpf: prog 'nsl_udp_rcv': -- BEGIN PROG LOAD LOG --\n0: R1=ctx() R10=fp0\n",
+        ]));
+    }
 
     #[test]
     fn the_refused_program_is_read_from_libbpfs_log() {

@@ -11,12 +11,14 @@ use crate::capture::Capture;
 use crate::capture::clock;
 use crate::capture::judge;
 use crate::capture::loopback::Loopback;
-use crate::capture::plan::{ClockSource, Plan, decide, plan};
+use crate::capture::plan::{Plan, decide, plan};
 use crate::capture::preflight::Facts;
 use crate::capture::refusal::{Obstacle, Refusal};
 use crate::capture::timestamping::StampingSocket;
 use crate::model::finding::{Finding, Outcome, State};
 use crate::model::hooks::{Hook, HookSet};
+use crate::model::skips::SkipReason;
+use crate::model::snapshot::Interval;
 
 /// How long the kernel may take to switch stamping on.
 const SWITCHED_ON: Duration = Duration::from_secs(2);
@@ -44,43 +46,57 @@ impl Survey {
     ///
     /// # Errors
     ///
-    /// If the kernel does not even tell its name, or tells nothing of the
-    /// programs that it has taken.
+    /// If the kernel does not even tell its name.
     pub fn take() -> Result<Survey> {
         let facts = Facts::probe()?;
-        let mut findings = judge::standing(&facts);
+        let mut found = Findings(judge::standing(&facts));
         // Before our own socket has packets stamped.
         let loopback = Loopback::open();
         let others = stamping_by_others(&loopback);
         let capture = decide(&facts, HookSet::ALL)
             .map_err(anyhow::Error::from)
-            .and_then(Capture::start);
+            .and_then(|plan| Capture::start(plan, None));
         let (capture, hooks) = match capture {
             Ok(capture) => {
                 let hooks = judge::hooks(capture.plan(), true);
-                findings.extend(attached(&capture));
-                findings.extend([others, stamps(&loopback)]);
-                findings.push(self_test(&capture, &loopback)?);
+                let programs = capture.plan().programs.len();
+                let attached = format!("{programs} programs loaded and attached");
+                found.add(Finding::ok("tracing", attached));
+                found.add(clock_offset(capture.plan()));
+                found.add(others);
+                found.add(stamps(&loopback));
+                found.add(self_test(&capture, &loopback));
                 (Some(capture), hooks)
             }
             Err(error) => {
-                findings.extend(not_attached(&findings, &error));
+                let refusal = refusal(&error);
+                let tried = match refusal.obstacle {
+                    Obstacle::Stamping => "not tried to the end",
+                    _ => "not tried",
+                };
+                found.add(refusal.finding());
+                found.add(Finding::new(
+                    State::Unknown,
+                    "tracing",
+                    tried,
+                    "whether this host allows it shows when nothing else is in the way",
+                ));
                 let planned = facts.btf.as_ref().ok();
                 let planned = planned.and_then(|btf| plan(&facts, btf, HookSet::ALL).ok());
-                let clock = planned.as_ref().map(|plan| clock_offset(plan.clock));
-                // An obstacle may have said it already.
-                let clock = clock.filter(|c| findings.iter().all(|f| f.subject != c.subject));
-                findings.extend(clock);
-                findings.push(others);
+                if let Some(plan) = &planned {
+                    found.add(clock_offset(plan));
+                }
+                found.add(others);
                 // Needs no privilege: tried also where nothing else can be.
-                findings.push(match StampingSocket::open() {
+                found.add(match StampingSocket::open() {
                     Ok(_held) => stamps(&loopback),
                     Err(refusal) => refusal.finding(),
                 });
-                let hooks = planned.map(|plan: Plan| judge::hooks(&plan, false));
+                let hooks = planned.map(|plan| judge::hooks(&plan, false));
                 (None, hooks.unwrap_or_default())
             }
         };
+        let Findings(findings) = found;
         Ok(Survey {
             outcome: outcome(&findings, &hooks, capture.is_some()),
             facts,
@@ -88,6 +104,17 @@ impl Survey {
             hooks,
             _capture: capture,
         })
+    }
+}
+
+/// One finding to a subject: the first, which is the nearest to the cause.
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, finding: Finding) {
+        if self.0.iter().all(|told| told.subject != finding.subject) {
+            self.0.push(finding);
+        }
     }
 }
 
@@ -115,60 +142,24 @@ fn refusal(error: &anyhow::Error) -> Refusal {
     })
 }
 
-/// A refusal that no finding tells yet, or that nothing was tried.
-fn not_attached(findings: &[Finding], error: &anyhow::Error) -> Vec<Finding> {
-    let refusal = refusal(error);
-    let mut added = Vec::new();
-    if findings.iter().all(|finding| *finding != refusal.finding()) {
-        added.push(refusal.finding());
-    }
-    if added.iter().all(|finding| finding.subject != "tracing") {
-        added.push(Finding::new(
-            State::Unknown,
-            "tracing",
-            "not tried",
-            "whether this host allows it shows when nothing else is in the way",
-        ));
-    }
-    added
-}
-
-fn attached(capture: &Capture) -> Vec<Finding> {
-    let plan = capture.plan();
-    let programs = plan.programs.len();
-    let mut findings = vec![Finding::ok(
-        "tracing",
-        format!("{programs} programs loaded and attached"),
-    )];
-    let clock = capture.clock().source();
-    findings.push(match clock {
-        ClockSource::UpdateVsyscall => Finding::ok(
-            "clock",
-            format!(
-                "from update_vsyscall, TAI offset {} s",
-                capture.tai_offset_s()
-            ),
-        ),
-        ClockSource::TaiOffset => clock_offset(clock),
-    });
-    findings
-}
-
 /// The offset as user space sees it, which is what the TAI path works with.
-fn clock_offset(source: ClockSource) -> Finding {
+fn clock_offset(plan: &Plan) -> Finding {
     let offset = match clock::tai_offset_now_s() {
         Ok(offset) => format!("TAI offset {offset} s"),
         Err(error) => format!("TAI offset unknown: {error:#}"),
     };
-    let found = format!("from {}, {offset}", source.name());
-    match source {
-        ClockSource::UpdateVsyscall => Finding::ok("clock", found),
-        ClockSource::TaiOffset => Finding::new(
+    let found = format!("from {}, {offset}", plan.clock.name());
+    match &plan.clock_reason {
+        None => Finding::ok("clock", found),
+        Some(why) => Finding::new(
             State::Warning,
             "clock",
             found,
-            "no program runs at the kernel's clock updates here: after a change of the clock, \
-             packets count as clock-step until netstacklat has seen it, up to a second",
+            format!(
+                "no program runs at the kernel's clock updates here ({why}): after a change of \
+                 the clock, packets count as clock-step until netstacklat has seen it, up to a \
+                 second"
+            ),
         ),
     }
 }
@@ -233,43 +224,52 @@ fn stamps(loopback: &Result<Loopback>) -> Finding {
 }
 
 /// Datagrams to oneself pass all hooks of UDP, and IP: they must be measured.
-fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> Result<Finding> {
-    let first = capture.snapshot()?;
-    if let Err(error) = exchange_all(loopback) {
-        return Ok(unseen(SELF_TEST, format!("{error:#}")));
-    }
-    let passed = capture.snapshot()?.since(&first);
-    let silent: Vec<_> = passed
+fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> Finding {
+    let passed = match pass(capture, loopback) {
+        Ok(passed) => passed,
+        Err(error) => return unseen(SELF_TEST, format!("{error:#}")),
+    };
+    let silent = passed
         .hooks()
-        .filter(|(hook, stats)| on_the_way(capture.plan(), *hook) && stats.histogram.count() == 0)
-        .map(|(hook, _)| hook.name())
-        .collect();
-    Ok(if silent.is_empty() {
-        Finding::ok(
-            SELF_TEST,
-            format!("{DATAGRAMS} datagrams over loopback were measured"),
-        )
+        .filter(|(hook, stats)| on_the_way(capture.plan(), *hook) && stats.histogram.count() == 0);
+    let mut stepped = true;
+    let mut named = Vec::new();
+    for (hook, stats) in silent {
+        stepped &= stats.skips.get(SkipReason::CLOCK_STEP) > 0;
+        let reasons = stats.skips.iter();
+        let reasons: Vec<_> = reasons.map(|(r, n)| format!("{} {n}", r.name())).collect();
+        named.push(match reasons.is_empty() {
+            true => hook.name().to_owned(),
+            false => format!("{hook} ({})", reasons.join(" ")),
+        });
+    }
+    let found = format!("not measured at {}", named.join(" "));
+    if named.is_empty() {
+        let found = format!("{DATAGRAMS} datagrams over loopback were measured");
+        Finding::ok(SELF_TEST, found)
+    } else if stepped {
+        let meaning = "the wall clock was set back: packets are not measured until it is again \
+                       what it was, 17.2 s at most";
+        Finding::new(State::Warning, SELF_TEST, found, meaning).remedy("wait, and check again")
     } else {
-        Finding::new(
-            State::Problem,
-            SELF_TEST,
-            format!("not measured at {}", silent.join(" ")),
-            format!("{DATAGRAMS} datagrams over loopback passed there"),
-        )
-        .remedy("please report this with the output of netstacklat check --json")
-    })
+        let meaning = format!("{DATAGRAMS} datagrams over loopback passed there");
+        Finding::new(State::Problem, SELF_TEST, found, meaning)
+            .remedy("please report this with the output of netstacklat check --json")
+    }
+}
+
+/// What is counted of datagrams to oneself.
+fn pass(capture: &Capture, loopback: &Result<Loopback>) -> Result<Interval> {
+    let first = capture.snapshot()?;
+    let loopback = loopback.as_ref().map_err(|e| anyhow::anyhow!("{e:#}"))?;
+    for _ in 0..DATAGRAMS {
+        loopback.exchange()?;
+    }
+    Ok(capture.snapshot()?.since(&first))
 }
 
 /// Whether a datagram over loopback is measured there, IPv4 or IPv6.
 fn on_the_way(plan: &Plan, hook: Hook) -> bool {
     let whole = plan.verdicts[hook.index()].missing.is_empty();
     whole && (hook == Hook::IP_START || hook.name().starts_with("udp-"))
-}
-
-fn exchange_all(loopback: &Result<Loopback>) -> Result<()> {
-    let loopback = loopback.as_ref().map_err(|e| anyhow::anyhow!("{e:#}"))?;
-    for _ in 0..DATAGRAMS {
-        loopback.exchange()?;
-    }
-    Ok(())
 }

@@ -7,10 +7,9 @@ use anyhow::{Context as _, Result};
 
 use crate::capture::survey::Survey;
 use crate::cli::CheckArgs;
-use crate::commands::live;
 use crate::model::finding::Outcome;
-use crate::render::Screen;
 use crate::render::check::Check;
+use crate::terminal;
 
 /// Looks, tries, and tells; what it comes to is up to the caller.
 ///
@@ -32,8 +31,7 @@ pub fn run(args: &CheckArgs) -> Result<Outcome> {
     let written = if args.json {
         check.json(&mut out)
     } else {
-        let screen = Screen::new(live::terminal_size().0, live::colour(args.color));
-        check.text(&mut out, &screen)
+        check.text(&mut out, &terminal::screen(args.color))
     };
     match written.and_then(|()| out.flush()) {
         // Whoever asked has gone: `netstacklat check | head`.

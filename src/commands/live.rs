@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The live view: a report per interval, the total at the end.
 
-use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::capture::Capture;
+use crate::capture::cost::RunTimeStats;
 use crate::capture::plan::{Plan, decide};
 use crate::capture::preflight::Facts;
-use crate::cli::{LiveArgs, When};
+use crate::capture::refusal::Refusal;
+use crate::cli::LiveArgs;
 use crate::event_loop::EventLoop;
 use crate::model::snapshot::{Interval, Snapshot};
-use crate::render::{
-    ClockInfo, HookVerdict, Json, Kind, Renderer, Report, RunInfo, Screen, Summary, Text,
-};
+use crate::render::{ClockInfo, HookVerdict, Json, Kind, Renderer, Report, RunInfo, Summary, Text};
+use crate::terminal;
 
 /// Measures until it is told to stop, or until nobody reads the output.
 ///
@@ -23,31 +24,42 @@ use crate::render::{
 /// If nothing can be measured here, or the output cannot be written.
 pub fn run(args: &LiveArgs) -> Result<()> {
     let facts = Facts::probe()?;
-    let capture = decide(&facts, args.hooks())
-        .map_err(anyhow::Error::from)
-        .and_then(Capture::start)
-        .and_then(|mut capture| {
-            if args.bpf_stats {
-                capture.measure_cost()?;
-            }
-            Ok(capture)
-        })
-        .map_err(|error| {
-            anyhow!("{error:#}\n  More: netstacklat check, docs/troubleshooting.md")
-        })?;
+    let capture = start(&facts, args).map_err(with_hint)?;
     let info = run_info(&facts, &capture, args);
-    // What comes after the greeting is in the first report.
+    // What comes after the greeting is in the first report, and a signal
+    // after it ends with one.
     let first = capture.snapshot()?;
+    let interval = args.interval();
+    let end = End::new(interval, args);
+    let events = EventLoop::new(interval, end.after, capture.clock().timers())?;
     let mut reports = Reports::new(renderer(args), args.cumulative);
     if !args.json {
         // Nobody may be reading; that is no reason to stop.
         let _ = io::stderr().write_all(greeting(&info, capture.plan(), args).as_bytes());
     }
+    reports.write(|renderer, out| renderer.start(out, &info))?;
     // Printed in full before `capture` is dropped: some kernels take seconds
     // to detach.
-    match reports.until_the_end(&info, capture, first, args) {
+    match reports.until_the_end(capture, first, events, end, args) {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         other => other,
+    }
+}
+
+fn start(facts: &Facts, args: &LiveArgs) -> Result<Capture> {
+    let plan = decide(facts, args.hooks())?;
+    // Before all else: what has been attached takes seconds to detach.
+    let statistics = args.bpf_stats.then(RunTimeStats::enable).transpose()?;
+    Capture::start(plan, statistics)
+}
+
+/// Where to read more, if it is a refusal and no accident.
+fn with_hint(error: anyhow::Error) -> anyhow::Error {
+    match error.is::<Refusal>() {
+        true => anyhow!(
+            "{error:#}\n  More: netstacklat check, and troubleshooting.md in its documentation"
+        ),
+        false => error,
     }
 }
 
@@ -77,15 +89,13 @@ impl Reports {
 
     fn until_the_end(
         &mut self,
-        info: &RunInfo,
         mut capture: Capture,
         first: Snapshot,
+        mut events: EventLoop,
+        end: End,
         args: &LiveArgs,
     ) -> Result<()> {
         let interval = args.interval();
-        let end = End::new(interval, args);
-        let mut events = EventLoop::new(interval, end.after, capture.clock().timers())?;
-        self.write(|renderer, out| renderer.start(out, info))?;
         let mut last = first.clone();
         loop {
             let event = events.wait()?;
@@ -210,35 +220,13 @@ impl End {
 }
 
 fn renderer(args: &LiveArgs) -> Box<dyn Renderer> {
-    let screen = Screen::new(terminal_size().0, colour(args.color));
+    let screen = terminal::screen(args.color);
     if args.json {
         Box::new(Json)
     } else if args.summary {
         Box::new(Summary::new(screen))
     } else {
         Box::new(Text::new(screen))
-    }
-}
-
-/// The convention of <https://no-color.org>, and a terminal that can.
-pub(super) fn colour(when: When) -> bool {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    match when {
-        When::Always => true,
-        When::Never => false,
-        When::Auto => io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
-    }
-}
-
-/// Columns and rows of the terminal.
-pub(super) fn terminal_size() -> (usize, Option<usize>) {
-    if !io::stdout().is_terminal() {
-        return (Screen::DEFAULT_WIDTH, None);
-    }
-    match terminal_size::terminal_size() {
-        Some((columns, rows)) => (columns.0.into(), Some(rows.0.into())),
-        None => (Screen::DEFAULT_WIDTH, None),
     }
 }
 
@@ -284,6 +272,9 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
         info.clock.source,
         info.clock.tai_offset_s
     );
+    if let Some(why) = &plan.clock_reason {
+        text += &format!("netstacklat: the clock is not the kernel's own: {why}.\n");
+    }
     for verdict in plan.verdicts.iter().filter(|verdict| verdict.wanted) {
         if let Some(reason) = verdict.reason() {
             let what = if verdict.functions.is_empty() {
@@ -299,8 +290,7 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
                  program on this host takes some 20 ns longer.\n";
     }
     // A histogram takes a good ten rows.
-    let rows = terminal_size().1;
-    if !args.summary && rows.is_some_and(|rows| on * 10 > rows) {
+    if !args.summary && terminal::rows().is_some_and(|rows| on * 10 > rows) {
         text += "netstacklat: more hooks than fit a screen: --summary shows one line each, \
                  -e selects.\n";
     }

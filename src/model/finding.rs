@@ -84,7 +84,7 @@ pub enum Outcome {
     Usable,
     /// It measures, but some hooks are off.
     HooksMissing,
-    /// Nothing is measured.
+    /// Nothing is measured, or not what should be.
     NotUsable,
 }
 

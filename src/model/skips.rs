@@ -19,6 +19,8 @@ impl SkipReason {
     pub const TX_TIMESTAMP: SkipReason = SkipReason(wire::SkipId::TX_TIMESTAMP as u8);
     /// The skb had no stamp.
     pub const NO_TIMESTAMP: SkipReason = SkipReason(wire::SkipId::NO_TIMESTAMP as u8);
+    /// The wall clock was stepped, or may have been, since the stamp.
+    pub const CLOCK_STEP: SkipReason = SkipReason(wire::SkipId::CLOCK_STEP as u8);
 
     /// All reasons.
     pub fn all() -> impl ExactSizeIterator<Item = SkipReason> {

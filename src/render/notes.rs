@@ -107,9 +107,10 @@ impl Screen {
                 items.push(format!("{name} {}", units::duration(mean)));
             }
         }
-        let share = units::percentage(total.time_ns, interval.duration_ns);
+        // Of one CPU: on many, more than all of one.
+        let share = 100.0 * total.time_ns as f64 / interval.duration_ns.max(1) as f64;
         items.push(format!("- {} runs,", total.runs));
-        items.push(format!("{share} of one CPU"));
+        items.push(format!("{share:.2}% of one CPU"));
         self.flow(page, " ", items);
     }
 
@@ -192,6 +193,8 @@ BPF time a run: ip-start 40ns tcp-start 250ns clock 100ns - 2002500 runs,
   2.90% of one CPU
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
+        run.cost("udp-start", 1_000_000, 90_000_000_000);
+        assert!(notes(&report(&run.interval())).contains(" 902.90% of one CPU"));
     }
 
     #[test]

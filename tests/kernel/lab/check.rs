@@ -159,7 +159,7 @@ impl<'a> Situation<'a> {
         assert_eq!(found.state, "problem");
         let expected = format!(
             "netstacklat: {}\n  Cause: {}\n  Remedy: {}\n  \
-             More: netstacklat check, docs/troubleshooting.md\n",
+             More: netstacklat check, and troubleshooting.md in its documentation\n",
             found.found,
             found.meaning.as_deref().expect("a cause"),
             found.remedy.as_deref().expect("a remedy")

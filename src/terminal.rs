@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The terminal that standard output may be.
+
+use std::io::{self, IsTerminal as _};
+
+use crate::cli::When;
+use crate::render::Screen;
+
+/// How to write to standard output.
+pub fn screen(colour: When) -> Screen {
+    Screen::new(size().0, wants(colour))
+}
+
+/// Rows, where it is a terminal.
+pub fn rows() -> Option<usize> {
+    size().1
+}
+
+/// The convention of <https://no-color.org>, and a terminal that can.
+fn wants(colour: When) -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match colour {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
+    }
+}
+
+/// Columns and rows.
+fn size() -> (usize, Option<usize>) {
+    if !io::stdout().is_terminal() {
+        return (Screen::DEFAULT_WIDTH, None);
+    }
+    match terminal_size::terminal_size() {
+        Some((columns, rows)) => (columns.0.into(), Some(rows.0.into())),
+        None => (Screen::DEFAULT_WIDTH, None),
+    }
+}
