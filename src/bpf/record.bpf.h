@@ -148,9 +148,14 @@ volatile struct udp_arrival udp_arrivals[NETSTACKLAT_ARRIVALS];
 
 static __always_inline volatile struct udp_arrival *udp_arrival(void)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
+	/* 64 bits: 5.10 does not conclude from a 32-bit test on an index. */
+	__u64 cpu = bpf_get_smp_processor_id();
 
-	return cpu < NETSTACKLAT_ARRIVALS ? &udp_arrivals[cpu] : NULL;
+	if (cpu >= NETSTACKLAT_ARRIVALS)
+		return NULL;
+	/* Lest clang computes the address before the test. */
+	barrier_var(cpu);
+	return &udp_arrivals[cpu];
 }
 
 static __always_inline int note_udp_arrival(struct sk_buff *skb, __u64 tstamp)
