@@ -98,32 +98,36 @@ fn reordering() {
     let _netem = Undo::after(
         "modprobe sch_netem
          ip netns exec left sysctl -qw net.ipv4.tcp_sack=0 net.ipv4.tcp_reordering=300
-         ip netns exec right ethtool -K eth0 gro off
-         tc -n left qdisc replace dev eth0 root netem delay 10ms reorder 25% 50% limit 10000",
+         ip netns exec right ethtool -K eth0 gro off",
         "ip netns exec right ethtool -K eth0 gro on
          tc -n left qdisc replace dev eth0 root pfifo limit 100000
          ip netns exec left sysctl -qw net.ipv4.tcp_sack=1 net.ipv4.tcp_reordering=3",
     );
-    assert_eq!(segments_add_up(), 0, "segments came twice");
+    let old = segments_add_up("delay 10ms reorder 25% 50%");
+    assert_eq!(old, 0, "segments came twice");
 }
 
 #[test]
 fn loss() {
     let _netem = Undo::after(
         "modprobe sch_netem
-         ip netns exec right ethtool -K eth0 gro off
-         tc -n left qdisc replace dev eth0 root netem delay 10ms loss 3% limit 10000",
+         ip netns exec right ethtool -K eth0 gro off",
         "ip netns exec right ethtool -K eth0 gro on
          tc -n left qdisc replace dev eth0 root pfifo limit 100000",
     );
-    segments_add_up();
+    segments_add_up("delay 10ms loss 3%");
 }
 
-/// What is sent over two connections; how many segments may have come twice.
-fn segments_add_up() -> u64 {
+/// What is sent over two connections while netem does this; how many segments
+/// may have come twice.
+fn segments_add_up(netem: &str) -> u64 {
     let before = Snmp::read();
     let tool = Tool::start(&["-r", "1"]);
+    // Before: it takes a lost datagram for a failure.
     tool.warm_up();
+    sh(&format!(
+        "tc -n left qdisc replace dev eth0 root netem {netem} limit 10000"
+    ));
     let mut reads = 0;
     for (family, port) in Family::BOTH.into_iter().zip([8210, 8211]) {
         reads += Connection::open(family, port).transfer(Load {
