@@ -35,7 +35,7 @@ fn followed_by_the_clock_program() {
 #[test]
 fn followed_by_the_tai_offset() {
     if !linux_from(6, 1) {
-        let mut tool = command(&[]);
+        let mut tool = command(&["--duration", "10ms"]);
         tool.env("NETSTACKLAT_TEST_HIDE", "update_vsyscall");
         let done = tool.output().expect("netstacklat is in the guest");
         let said = String::from_utf8(done.stderr).expect("UTF-8");

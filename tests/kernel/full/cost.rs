@@ -72,7 +72,10 @@ fn the_user_is_told() {
 fn without_the_privilege() {
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]);
-    let done = command.args(["netstacklat", "--bpf-stats"]).output();
+    // Not refused, it would measure for a moment, and not for ever.
+    let done = command
+        .args(["netstacklat", "--bpf-stats", "--duration", "10ms"])
+        .output();
     let done = done.expect("setpriv is in the guest");
     let stderr = String::from_utf8(done.stderr).expect("UTF-8");
     println!("{stderr}");

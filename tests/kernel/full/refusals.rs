@@ -137,7 +137,7 @@ fn with_ftrace_switched_off() {
 #[test]
 fn without_a_function_of_the_only_hook() {
     let hiding = Situation::hiding("skb_consume_udp");
-    let output = hiding.run(&["-e", "udp-socket-read"]);
+    let output = hiding.run(&["-e", "udp-socket-read", "--duration", "10ms"]);
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
