@@ -2,6 +2,7 @@
 //! The tool's JSON lines as data, and what must hold of each of them.
 
 use std::collections::BTreeMap;
+use std::iter::Sum;
 
 use serde::Deserialize;
 
@@ -61,10 +62,19 @@ pub struct HookLine {
 }
 
 /// What programs cost (`--bpf-stats`).
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Cost {
     pub runs: u64,
     pub time_ns: u64,
+}
+
+impl Sum for Cost {
+    fn sum<I: Iterator<Item = Cost>>(costs: I) -> Cost {
+        costs.fold(Cost::default(), |a, b| Cost {
+            runs: a.runs + b.runs,
+            time_ns: a.time_ns + b.time_ns,
+        })
+    }
 }
 
 /// What one hook has counted, over one or more lines.
@@ -229,6 +239,18 @@ impl Run {
         assert_eq!(add(|r| r.missed_intervals), total.missed_intervals);
         assert_eq!(add(|r| r.clock_steps), total.clock_steps);
         assert_eq!(add(|r| r.tx_stamped), total.tx_stamped);
+        // There in every line, or in none.
+        let updates: Option<u64> = intervals.iter().map(|r| r.clock_updates).sum();
+        assert_eq!(updates, total.clock_updates);
+        let cost: Option<Cost> = intervals.iter().map(|r| r.cost).sum();
+        assert_eq!(cost, total.cost);
+        for hook in &total.hooks {
+            let name = &hook.hook;
+            let lines = intervals.iter().flat_map(|report| &report.hooks);
+            let of_it = lines.filter(|line| line.hook == *name);
+            let cost: Option<Cost> = of_it.map(|line| line.cost).sum();
+            assert_eq!(cost, hook.cost, "what {name} costs does not add up");
+        }
         for (report, seq) in intervals.iter().zip(1..) {
             assert_eq!(report.seq, seq, "interval numbers");
             assert!(!report.partial || seq == intervals.len() as u64);
