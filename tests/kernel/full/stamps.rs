@@ -25,10 +25,9 @@ struct Ages {
 impl Ages {
     fn receive(&mut self, flow: &Flow) {
         let before = real_ns();
-        let (_, stamp) = flow.receive_stamped().expect("a datagram was lost");
+        let stamp = flow.receive_stamp();
         let after = real_ns();
         let stamp = stamp.expect("stamping is on");
-        let stamp = stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec();
         self.before.push(before - stamp);
         self.after.push(after - stamp);
     }

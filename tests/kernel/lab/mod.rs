@@ -7,6 +7,7 @@ pub mod counters;
 pub mod lines;
 pub mod links;
 pub mod load;
+pub mod receive;
 pub mod tcp;
 pub mod tcp_reads;
 pub mod text;

@@ -2,7 +2,7 @@
 //! TCP reads that bring a stamp, sockets that are MPTCP's, and data that never
 //! comes to user space.
 
-use std::io::{IoSliceMut, Read as _};
+use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::time::Duration;
@@ -10,14 +10,12 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{
-    Backlog, ControlMessageOwned, MsgFlags, SockaddrStorage, bind, connect, listen, recvmsg,
-};
-use nix::sys::time::TimeSpec;
+use nix::sys::socket::{Backlog, MsgFlags, SockaddrStorage, bind, connect, listen};
 
 use super::PATIENCE;
 use super::clock::real_ns;
 use super::links::Way;
+use super::receive::receive;
 use super::tcp::Connection;
 
 /// A read, as the reader itself knows it: what it has found is at least so
@@ -34,24 +32,13 @@ pub struct Read {
 /// One read of up to `size` bytes. The socket has SO_TIMESTAMPNS.
 pub fn read_stamped(rx: &TcpStream, size: usize) -> Read {
     let mut buffer = vec![0; size];
-    let mut control = nix::cmsg_space!([TimeSpec; 3]);
-    let mut data = [IoSliceMut::new(&mut buffer)];
     let before = real_ns();
-    let fd = rx.as_raw_fd();
-    let message = recvmsg::<()>(fd, &mut data, Some(&mut control), MsgFlags::empty());
+    let received = receive(rx.as_fd(), &mut buffer, MsgFlags::empty());
     let after = real_ns();
-    let message = message.expect("a stalled connection");
-    let stamp = message
-        .cmsgs()
-        .expect("room")
-        .find_map(|control| match control {
-            ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
-            _ => None,
-        });
-    let stamp = stamp.expect("stamping is on");
-    let stamp = stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec();
+    let received = received.expect("a stalled connection");
+    let stamp = received.stamp.expect("stamping is on");
     Read {
-        bytes: message.bytes,
+        bytes: received.bytes,
         stamp,
         least_age: before - stamp,
         most_age: after - stamp,

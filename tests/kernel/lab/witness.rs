@@ -2,9 +2,8 @@
 //! Steady UDP and TCP traffic whose receiver notes for each packet the stamp
 //! that it came with, and when it was read.
 
-use std::io::{IoSliceMut, Write as _};
-use std::net::TcpStream;
-use std::os::fd::{AsRawFd, RawFd};
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, sleep};
@@ -12,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt};
-use nix::sys::time::TimeSpec;
+use nix::sys::socket::{MsgFlags, setsockopt};
 
 use super::clock::mono_ns;
+use super::receive::receive;
 use super::tcp::Connection;
 use super::timeline::Read;
 use super::udp::Flow;
@@ -88,8 +87,8 @@ impl Witness {
             }
         });
         let reader = std::thread::spawn(move || {
-            let udp = udp_rx.each_ref().map(AsRawFd::as_raw_fd);
-            reading.read_all(udp, tcp_rx.each_ref().map(TcpStream::as_raw_fd))
+            let udp = udp_rx.each_ref().map(|rx| rx.as_fd());
+            reading.read_all(udp, tcp_rx.each_ref().map(|rx| rx.as_fd()))
         });
         Witness {
             shared,
@@ -152,7 +151,7 @@ impl Drop for Witness {
 }
 
 impl Shared {
-    fn read_all(&self, udp: [RawFd; 2], tcp: [RawFd; 2]) -> Reads {
+    fn read_all(&self, udp: [BorrowedFd; 2], tcp: [BorrowedFd; 2]) -> Reads {
         let mut reads = Reads::default();
         let mut bytes = 0;
         let mut deadline = None;
@@ -188,30 +187,21 @@ impl Shared {
 }
 
 /// The next packet, or segment, if there is one now.
-fn read_stamped(fd: RawFd) -> Option<(Read, usize)> {
+fn read_stamped(fd: BorrowedFd) -> Option<(Read, usize)> {
     let mut buffer = [0; SIZE];
-    let mut control = nix::cmsg_space!([TimeSpec; 3]);
-    let mut data = [IoSliceMut::new(&mut buffer)];
     let before = mono_ns();
-    let flags = MsgFlags::MSG_DONTWAIT;
-    let message = match recvmsg::<()>(fd, &mut data, Some(&mut control), flags) {
+    let received = match receive(fd, &mut buffer, MsgFlags::MSG_DONTWAIT) {
         Err(Errno::EAGAIN) => return None,
-        message => message.expect("recvmsg"),
+        received => received.expect("recvmsg"),
     };
     let after = mono_ns();
-    if message.bytes == 0 {
+    if received.bytes == 0 {
         // The end of a connection.
         return None;
     }
-    let mut controls = message.cmsgs().expect("room for stamps");
-    let stamp = controls.find_map(|control| match control {
-        ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
-        _ => None,
-    });
-    let stamp = stamp.expect("stamping is on");
     let read = Read {
-        stamp: stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec(),
+        stamp: received.stamp.expect("stamping is on"),
         at: (before, after),
     };
-    Some((read, message.bytes))
+    Some((read, received.bytes))
 }
