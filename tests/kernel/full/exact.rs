@@ -19,12 +19,13 @@ const IP_IN: [&str; 2] = ["Ip.InReceives", "Ip6.InReceives"];
 /// Packets of different flows go up the stack on both CPUs at once.
 pub fn receive_on_both_cpus() -> Undo {
     const RPS: &str = "/sys/class/net/eth0/queues/rx-0/rps_cpus";
-    let set = format!("ip netns exec right bash -c 'echo 3 >{RPS}; cat {RPS}'");
-    assert_eq!(sh(&set).trim(), "3");
-    Undo::after(
-        "true",
+    let undo = Undo::after(
+        &format!("ip netns exec right bash -c 'echo 3 >{RPS}'"),
         "ip netns exec right bash -c 'echo 0 >/sys/class/net/eth0/queues/rx-0/rps_cpus'",
-    )
+    );
+    let set = sh(&format!("ip netns exec right cat {RPS}"));
+    assert_eq!(set.trim(), "3");
+    undo
 }
 
 fn without_gro() -> Undo {

@@ -172,7 +172,7 @@ fn as_nobody_with_ambient_capabilities() {
 fn as_nobody_with_capabilities_of_the_file() {
     const COPY: &str = "/usr/local/bin/netstacklat-of-nobody";
     let script = format!("cp /usr/local/bin/netstacklat {COPY}; chmod 755 {COPY}");
-    let _copy = Undo::after(&script, "rm /usr/local/bin/netstacklat-of-nobody");
+    let _copy = Undo::after(&script, "rm -f /usr/local/bin/netstacklat-of-nobody");
     let caps = format!("{}=ep", needed("cap_"));
     let readme = include_str!("../../../README.md");
     assert!(readme.contains("sudo setcap cap_bpf,cap_perfmon=ep /usr/local/bin/netstacklat"));

@@ -136,12 +136,14 @@ pub fn prepare() {
 pub struct Undo(&'static str);
 
 impl Undo {
-    /// Runs `script` now and `undo` on drop.
+    /// Runs `script` now and `undo` on drop, or at once when `script` fails:
+    /// each command of `undo` may find nothing to do, and the rest still run.
     pub fn after(script: &str, undo: &'static str) -> Undo {
         // Which else would come later and undo some of it.
         prepare();
+        let undo = Undo(undo);
         sh(script);
-        Undo(undo)
+        undo
     }
 }
 
