@@ -4,7 +4,7 @@
 
 use crate::lab::check::Situation;
 use crate::lab::tool::Tool;
-use crate::lab::{Family, linux_from, sh, tcp, udp};
+use crate::lab::{Family, has_recvmsg_locked, linux_from, sh, tcp, udp};
 
 /// It takes bpf_probe_read_kernel away, not tracing: all hooks measure, and
 /// where the regular program at `tcp_recvmsg_locked` needs that helper, the
@@ -15,14 +15,15 @@ fn confidentiality_refuses_next_to_nothing() {
     let modes = sh(&format!("echo confidentiality >{mode}; cat {mode}"));
     assert_eq!(modes, "none integrity [confidentiality]\n");
 
+    let helper_needed = has_recvmsg_locked() && !linux_from(6, 2);
     let check = Situation::plain().check(0);
-    assert_eq!(check.finding("lockdown").state, "warning");
+    let state_where_needed = if helper_needed { "warning" } else { "ok" };
+    assert_eq!(check.finding("lockdown").state, state_where_needed);
     assert_eq!(check.finding("tracing").state, "ok");
     assert_eq!(check.finding("self-test").state, "ok");
     let reads = check.hook("tcp-socket-read");
-    let helper_needed = linux_from(5, 19) && !linux_from(6, 2);
-    assert_eq!(reads.state, if helper_needed { "warning" } else { "ok" });
-    let regular = linux_from(5, 19) && !helper_needed;
+    assert_eq!(reads.state, state_where_needed);
+    let regular = has_recvmsg_locked() && !helper_needed;
     let function = match regular {
         true => "tcp_recvmsg_locked",
         false => "tcp_recv_timestamp",
