@@ -25,10 +25,18 @@ fn sigkill_under_load_leaves_nothing() {
     let before = load.received();
     let killed = Instant::now();
     tool.signal(Signal::SIGKILL);
+    // A look takes its time, too, while others use the CPUs.
+    let mut left_at = Duration::ZERO;
     wait_until(patience(), "programs, maps and links are gone", || {
-        count_in_the_kernel() == 0
+        let begun = killed.elapsed();
+        let gone = count_in_the_kernel() == 0;
+        if !gone {
+            left_at = begun;
+        }
+        gone
     });
     let gone = killed.elapsed();
+    // Within a limit of its own, however late this begins.
     udp::until_stamped(false);
     let unstamped = killed.elapsed();
     let during = load.received();
@@ -37,17 +45,20 @@ fn sigkill_under_load_leaves_nothing() {
     load.flows();
     load.stop();
     println!(
-        "after SIGKILL nothing is left in {gone:?}, no packet is stamped in {unstamped:?}; \
+        "after SIGKILL something was left at {left_at:?} and nothing at {gone:?}; \
+         a datagram sent only then had no stamp at {unstamped:?}; \
          meanwhile {} datagrams and {} bytes over TCP arrived",
         during.datagrams - before.datagrams,
         during.bytes - before.bytes
     );
-    assert!(unstamped < patience(), "stamped for {unstamped:?}");
 }
 
 /// 6.1 and 6.12 detach one link after the other, with a wait for all CPUs in
-/// each. Where the host of the guest is quiet, 5.10 and 7.x take well below a
-/// second; where others use its CPUs, up to three were seen.
+/// each. Seen in this test, with its traffic, in guests emulated on two CPUs
+/// that nothing else used: 0.65 to 0.91 s on 5.10 (six runs), 1.06 to 2.68 s on
+/// 7.3 (seven), 3.7 s on 6.12 (one). Where others used them: 0.62 to 1.88 s
+/// on 5.10, 1.89 to 2.76 s on 7.3, 5.6 s on 6.12 (one). The limits leave room
+/// for machines that are shared, and promise nothing.
 fn patience() -> Duration {
     let slow = linux_from(6, 1) && !linux_from(7, 0);
     Duration::from_secs(if slow { 10 } else { 5 })
