@@ -7,31 +7,25 @@ use crate::capture::plan::{Plan, Verdict};
 use crate::capture::preflight::Facts;
 use crate::capture::refusal::Obstacle;
 use crate::capture::settings::Settings;
-use crate::model::finding::{Finding, State};
+use crate::model::finding::{Finding, Findings, State};
 
 const NO_ANSWER: &str = "could not be read: /proc/sys may be hidden, or this is a container";
 
 /// What is known without asking the kernel to take a program.
-pub(super) fn standing(facts: &Facts) -> Vec<Finding> {
-    let mut findings: Vec<_> = obstacles(facts).iter().map(|r| r.finding()).collect();
+pub(super) fn standing(facts: &Facts) -> Findings {
     let settings = &facts.settings;
-    for good in [
-        good(facts),
-        vec![
-            confinement(settings),
-            lockdown(facts),
-            jit(settings),
-            statistics(settings),
-            prequeue(settings),
-            queueing(settings),
-        ],
-    ]
-    .concat()
-    {
-        // An obstacle has said it already.
-        if findings.iter().all(|f| f.subject != good.subject) {
-            findings.push(good);
-        }
+    let obstacles = obstacles(facts).into_iter().map(|r| r.finding());
+    let others = [
+        confinement(settings),
+        lockdown(facts),
+        jit(settings),
+        statistics(settings),
+        prequeue(settings),
+        queueing(settings),
+    ];
+    let mut findings = Findings::default();
+    for finding in obstacles.chain(good(facts)).chain(others) {
+        findings.add(finding);
     }
     findings
 }
@@ -241,7 +235,7 @@ mod tests {
     }
 
     fn warned(facts: &Facts) -> Vec<Finding> {
-        let unwell = standing(facts);
+        let unwell = standing(facts).into_vec();
         unwell
             .into_iter()
             .filter(|f| f.state != State::Ok)

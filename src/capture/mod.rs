@@ -4,9 +4,9 @@
 //! [`preflight`] and [`settings`] read facts about this host, [`plan`] decides
 //! what to do with them and [`obstacles`] what is in the way ([`refusal`]);
 //! [`survey`] tells all of it; [`skeleton`] opens, configures, loads and
-//! attaches the BPF object; [`maps`] turns its maps into snapshots; [`clock`] and [`timestamping`] are
-//! the two things that the loader keeps in order while it runs; [`cost`] has the
-//! kernel measure the programs, on request.
+//! attaches the BPF object; [`maps`] turns its maps into snapshots; [`clock`]
+//! and [`timestamping`] are the two things that the loader keeps in order while
+//! it runs; [`cost`] has the kernel measure the programs, on request.
 
 pub mod clock;
 pub mod cost;

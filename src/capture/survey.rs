@@ -49,7 +49,7 @@ impl Survey {
     /// If the kernel does not even tell its name.
     pub fn take() -> Result<Survey> {
         let facts = Facts::probe()?;
-        let mut found = Findings(judge::standing(&facts));
+        let mut found = judge::standing(&facts);
         // Before our own socket has packets stamped.
         let loopback = Loopback::open();
         let others = stamping_by_others(&loopback);
@@ -96,7 +96,7 @@ impl Survey {
                 (None, hooks.unwrap_or_default())
             }
         };
-        let Findings(findings) = found;
+        let findings = found.into_vec();
         Ok(Survey {
             outcome: outcome(&findings, &hooks, capture.is_some()),
             facts,
@@ -104,17 +104,6 @@ impl Survey {
             hooks,
             _capture: capture,
         })
-    }
-}
-
-/// One finding to a subject: the first, which is the nearest to the cause.
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn add(&mut self, finding: Finding) {
-        if self.0.iter().all(|told| told.subject != finding.subject) {
-            self.0.push(finding);
-        }
     }
 }
 

@@ -77,6 +77,24 @@ impl Finding {
     }
 }
 
+/// One finding to a subject: the first, which is the nearest to the cause.
+#[derive(Clone, Debug, Default)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// Adds it, unless its subject has been told already.
+    pub fn add(&mut self, finding: Finding) {
+        if self.0.iter().all(|told| told.subject != finding.subject) {
+            self.0.push(finding);
+        }
+    }
+
+    /// In the order in which they were added.
+    pub fn into_vec(self) -> Vec<Finding> {
+        self.0
+    }
+}
+
 /// What can be done on the host, by this user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -5,7 +5,7 @@
 //! histogram: <https://h2histogram.org>); below 2^g ns each bucket is 1 ns
 //! wide. A bucket is at most 2^-g of its lower bound wide, so its middle is
 //! within 2^-(g+1) of any sample in it: 3.125 % for g = 4. The BPF side
-//! (`src/bpf/histogram.bpf.h`) computes the same index.
+//! (`src/bpf/bucket.bpf.h`) computes the same index.
 
 use crate::model::wire;
 
