@@ -56,9 +56,9 @@ soak: ## ten minutes at full load in a guest: memory stays flat, nothing is lost
 	tools/soak
 
 .PHONY: bpf
-bpf: ## the object for ebpf_exporter, netstacklat.bpf.o
+bpf: ## the objects for ebpf_exporter, beside their configuration in exporter/
 	@tools/install-deps build
-	tools/drop-in netstacklat.bpf.o
+	tools/drop-in exporter
 
 .PHONY: install
 install: ## install the binary, its documentation, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=)
@@ -68,9 +68,10 @@ install: ## install the binary, its documentation, and what there is for ebpf_ex
 	install -m 0644 docs/man/*.1 $(mandir)
 	install -d $(docdir)
 	install -m 0644 README.md CHANGELOG.md LICENSE docs/*.md $(docdir)
-	@for file in $(wildcard netstacklat.bpf.o exporter/netstacklat.yaml); do \
-		echo "install -D -m 0644 $$file $(sharedir)/$${file##*/}"; \
-		install -D -m 0644 "$$file" "$(sharedir)/$${file##*/}" || exit; \
+	@for file in $(patsubst exporter/%,%,$(wildcard exporter/*.* exporter/before-5.19/*.*)); do \
+		[ -f "exporter/$$file" ] || continue; \
+		echo "install -D -m 0644 exporter/$$file $(sharedir)/$$file"; \
+		install -D -m 0644 "exporter/$$file" "$(sharedir)/$$file" || exit; \
 	done
 
 .PHONY: man
@@ -78,10 +79,15 @@ man: ## make the man pages in docs/man again, from the definition of the command
 	@tools/install-deps build
 	cargo run --release --locked --example man -- docs/man
 
+.PHONY: exporter
+exporter: ## make exporter/*.yaml again, from the table of hooks
+	@tools/install-deps build
+	cargo run --release --locked --example exporter -- exporter
+
 .PHONY: clean
 clean: ## remove what was built (guest kernels stay in their cache)
 	cargo clean
-	rm -f netstacklat.bpf.o
+	rm -rf exporter/*.bpf.o exporter/before-5.19
 
 .PHONY: deps
 deps: ## install the packages that building, testing and linting need

@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
     wire(&clang, out)?;
     skeleton(&clang, out)?;
-    drop_in(&clang, out)?;
+    drop_ins(&clang, out)?;
     if env::var_os("CARGO_FEATURE_BENCH").is_some() {
         println!("cargo:rerun-if-changed=benches/floor.bpf.c");
         object(&clang, "benches/floor.bpf.c", &[])
@@ -67,19 +67,29 @@ fn skeleton(clang: &str, out: &Path) -> Result<()> {
         .context(COMPILING)
 }
 
-/// The object for ebpf_exporter, which `make bpf` takes from here.
-/// Linking has stripped it of DWARF, not of BTF.
-fn drop_in(clang: &str, out: &Path) -> Result<()> {
-    let object_file = out.join("netstacklat.bpf.o");
-    // For the test that compares the object with the table.
-    println!(
-        "cargo:rustc-env=NETSTACKLAT_DROP_IN={}",
-        object_file.display()
-    );
-    object(clang, SOURCE, &[])
-        .obj(object_file)
-        .build()
-        .context(COMPILING)
+/// The objects for ebpf_exporter, which `make bpf` takes from here: file, and
+/// what it is compiled with.
+const DROP_INS: [(&str, &[&str]); 2] = [
+    ("netstacklat.bpf.o", &[]),
+    (
+        "before-5.19/netstacklat.bpf.o",
+        &["-DNETSTACKLAT_BEFORE_5_19"],
+    ),
+];
+
+/// Compiles them. Linking strips them of DWARF, not of BTF.
+fn drop_ins(clang: &str, out: &Path) -> Result<()> {
+    // For the tests that look into them.
+    println!("cargo:rustc-env=NETSTACKLAT_DROP_INS={}", out.display());
+    for (file, defines) in DROP_INS {
+        let file = out.join(file);
+        fs::create_dir_all(file.parent().unwrap_or(out)).context("making a directory")?;
+        object(clang, SOURCE, defines)
+            .obj(file)
+            .build()
+            .context(COMPILING)?;
+    }
+    Ok(())
 }
 
 fn object(clang: &str, source: &str, defines: &[&str]) -> SkeletonBuilder {

@@ -37,11 +37,17 @@ enum {
 
 enum {
 	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+};
+
+enum {
+	BPF_F_MMAPABLE = 1024,
 };
 
 enum bpf_map_type {
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 };
 
@@ -51,11 +57,15 @@ enum bpf_func_id {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct net_device;
+
 struct sk_buff {
 	ktime_t tstamp;
 	char cb[48];
 	__u8 tstamp_type: 2;
 	__be16 protocol;
+	int skb_iif;
+	struct net_device *dev;
 };
 
 struct tcp_skb_cb {
@@ -67,8 +77,22 @@ struct sock_common {
 	unsigned int skc_hash;
 };
 
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	int sk_rx_dst_ifindex;
+	struct sock_cgroup_data sk_cgrp_data;
 };
 
 struct inet_sock {
@@ -95,6 +119,10 @@ struct tcp_sock {
 	u32 rcv_ooopack;
 	struct rb_root out_of_order_queue;
 	struct sk_buff *ooo_last_skb;
+};
+
+struct net {
+	u64 net_cookie;
 };
 
 struct msghdr;

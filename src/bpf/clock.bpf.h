@@ -24,13 +24,6 @@ volatile struct netstacklat_clock netstacklat_clock = {
 #define clock netstacklat_clock
 
 /*
- * Runs of the program: they tell the loader that the kernel still calls any
- * (kernel.ftrace_enabled = 0 stops all in silence). Not in the cache line that
- * packets read.
- */
-volatile __u64 netstacklat_clock_updates __attribute__((aligned(64)));
-
-/*
  * A step larger than this between what the loader published and what the
  * kernel says makes the TAI path count samples as clock-step.
  */
@@ -68,7 +61,6 @@ static __always_inline void clock_publish(__s64 offs_real, __s32 tai_offset_s)
 {
 	__s64 tai_offset_ns = tai_offset_s * 1000000000LL;
 
-	netstacklat_clock_updates++;
 	if (clock.tai_offset_ns != tai_offset_ns)
 		clock.tai_offset_ns = tai_offset_ns;
 	if (clock.offs_fast == offs_real)

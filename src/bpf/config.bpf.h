@@ -10,10 +10,7 @@
  * those of the drop-in object, which nobody configures.
  */
 struct netstacklat_config {
-	/*
-	 * Entries of the skip map from one CPU to the next; 0 when it is a
-	 * per-CPU array.
-	 */
+	/* Loader: entries of the skip map from one CPU to the next. */
 	__u32 skip_stride;
 	/* NETSTACKLAT_CLOCK_* */
 	__u32 clock_source;

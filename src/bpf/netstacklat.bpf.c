@@ -3,8 +3,10 @@
  * netstacklat: where the programs attach. What they do is in record.bpf.h.
  *
  * Compiled as it stands this is the object for ebpf_exporter, which attaches
- * every program it finds; the loader's copy adds, under NETSTACKLAT_LOADER, the
- * programs of which only some are wanted (STANDS_IN and SERVES in the table).
+ * every program it finds, for kernels that have them all; with
+ * NETSTACKLAT_BEFORE_5_19 the one for older kernels. The loader's copy, with
+ * NETSTACKLAT_LOADER, has the programs for all, of which it loads some
+ * (STANDS_IN and SERVES in the table).
  */
 #include "vmlinux.h"
 
@@ -21,6 +23,7 @@ SEC("fentry/update_vsyscall")
 int BPF_PROG(nsl_update_vsyscall, struct timekeeper *tk)
 {
 	clock_publish(tk->offs_real, tk->tai_offset);
+	clock_show();
 	return 0;
 }
 
@@ -72,6 +75,7 @@ int BPF_PROG(nsl_tcp_queue_rcv, struct sock *sk, struct sk_buff *skb)
 	return record_skb(HOOK_TCP_SOCKET_ENQUEUED, skb);
 }
 
+#ifndef NETSTACKLAT_BEFORE_5_19
 SEC("fexit/tcp_recvmsg_locked")
 int BPF_PROG(nsl_tcp_recvmsg_locked, struct sock *sk, struct msghdr *msg,
 	     size_t len, int flags, struct scm_timestamping_internal *tss,
@@ -79,6 +83,16 @@ int BPF_PROG(nsl_tcp_recvmsg_locked, struct sock *sk, struct msghdr *msg,
 {
 	return record_tcp_recvmsg(sk, flags, tss, cmsg_flags, copied);
 }
+#endif
+
+#if defined(NETSTACKLAT_LOADER) || defined(NETSTACKLAT_BEFORE_5_19)
+SEC("fentry/tcp_recv_timestamp")
+int BPF_PROG(nsl_tcp_recv_timestamp, struct msghdr *msg, struct sock *sk,
+	     struct scm_timestamping_internal *tss)
+{
+	return record_tcp_recv_timestamp(sk, tss);
+}
+#endif
 
 SEC("fentry/udp_rcv")
 int BPF_PROG(nsl_udp_rcv, struct sk_buff *skb)
@@ -118,13 +132,6 @@ int BPF_PROG(nsl_skb_consume_udp, struct sock *sk, struct sk_buff *skb, int len)
 }
 
 #ifdef NETSTACKLAT_LOADER
-SEC("fentry/tcp_recv_timestamp")
-int BPF_PROG(nsl_tcp_recv_timestamp, struct msghdr *msg, struct sock *sk,
-	     struct scm_timestamping_internal *tss)
-{
-	return record_tcp_recv_timestamp(sk, tss);
-}
-
 SEC("fentry/ip_rcv_core")
 int BPF_PROG(nsl_for_ip_rcv_core, struct sk_buff *skb)
 {

@@ -88,12 +88,23 @@
 	SKIP(MPTCP, "mptcp", 1, "the stamp belongs to an MPTCP read")          \
 	SKIP(ENTRY_MISSED, "entry-missed", 1,                                  \
 	     "the kernel left out the program that notes the stamp")           \
+	SKIP(MAP_FULL, "map-full", 1, "no room left for the group")            \
 	SKIP(V4_MAPPED, "v4-mapped", 0,                                        \
 	     "IPv4 passing tcp_v6_do_rcv, recorded by tcp_v4_do_rcv")          \
 	SKIP(PEEK, "peek", 0, "MSG_PEEK: the data stays in the queue")         \
 	SKIP(NO_DATA, "no-data", 0,                                            \
 	     "a read without data, or a segment without")                      \
 	SKIP(DROPPED, "dropped", 0, "the kernel refused to enqueue the skb")
+
+/*
+ * STATE(ID, name, meaning): what ebpf_exporter shows of the clock, 1 for the
+ * one that it is in. Neither before the first update, some ms from the start.
+ */
+#define NETSTACKLAT_CLOCK_STATES(STATE)                                        \
+	STATE(SETTLED, "settled", "no step that matters any more")             \
+	STATE(SETTLING, "settling",                                            \
+	      "within 2^35 ns (34.4 s) of a step: stamps from before it are "  \
+	      "refused as clock-step")
 
 /* Limits. Buckets are right-inclusive, (lo, hi], and cover (0, 2^34] ns. */
 #define NETSTACKLAT_MAX_BITS 34
@@ -106,8 +117,6 @@
  * stamp that is this far ahead (with room to spare) counts as now.
  */
 #define NETSTACKLAT_CLOCK_LAG_NS 10000
-/* In the drop-in a skip counter is found by hook << 8 | reason. */
-#define NETSTACKLAT_SKIP_STRIDE 256
 /* Room for the out-of-order history of so many connections. */
 #define NETSTACKLAT_MAX_HOL_SOCKETS 8192
 

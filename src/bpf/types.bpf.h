@@ -7,16 +7,18 @@
 
 #define HOOK_ENUM(id, ...) HOOK_##id,
 #define SKIP_ENUM(id, ...) SKIP_##id,
+#define STATE_ENUM(id, ...) CLOCK_STATE_##id,
 
 enum netstacklat_hook { NETSTACKLAT_HOOKS(HOOK_ENUM) N_HOOKS };
 enum netstacklat_skip { NETSTACKLAT_SKIPS(SKIP_ENUM) N_SKIPS };
+enum { NETSTACKLAT_CLOCK_STATES(STATE_ENUM) N_CLOCK_STATES };
 
 /* Largest sample, and the number of buckets with 2^bits of them per octave. */
 #define MAX_NS (1ULL << NETSTACKLAT_MAX_BITS)
 #define N_BUCKETS(bits) ((NETSTACKLAT_MAX_BITS - (bits) + 1) << (bits))
 
 _Static_assert(N_BUCKETS(0) == 35, "ebpf_exporter reads exp2 buckets 0 to 34");
-_Static_assert(N_SKIPS <= NETSTACKLAT_SKIP_STRIDE, "a reason is one byte");
+_Static_assert(N_SKIPS <= 256, "ebpf_exporter reads a reason from one byte");
 
 /*
  * The loader's copy and the drop-in differ in how their counters lie: the

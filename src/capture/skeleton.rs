@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
-use libbpf_rs::{ErrorKind, Link, MapCore as _, MapType, PrintLevel, libbpf_sys};
+use libbpf_rs::{ErrorKind, Link, MapCore as _, PrintLevel, libbpf_sys};
 
 use crate::capture::clock::SharedClock;
 use crate::capture::plan::{ClockSource, Plan};
@@ -24,7 +24,7 @@ use crate::model::wire;
 /// Names in the BPF object and the kernel that are not a hook's.
 pub mod names {
     /// The map of skip counters.
-    pub const SKIPPED: &str = "netstack_skipped_total";
+    pub const SKIPPED: &str = "netstack_skipped";
     /// The program that publishes the clock offset.
     pub const CLOCK_PROGRAM: &str = "nsl_update_vsyscall";
     /// The kernel function that it attaches to.
@@ -289,22 +289,14 @@ fn open(plan: &Plan) -> Result<OpenNetstacklatSkel<'static>> {
     let enabled = plan.enabled();
     for mut map in skel.open_object_mut().maps_mut() {
         let hook = Hook::all().find(|hook| map.name() == hook.map_name());
-        // A disabled hook's map stays, as small as it can be.
-        let (entries, value_size) = match hook {
-            Some(hook) if enabled.contains(hook) => (
-                plan.layout.cpus,
-                plan.layout.histogram_stride * size_of::<u64>(),
-            ),
-            Some(_) => (1, plan.layout.histogram_stride * size_of::<u64>()),
-            None if map.name() == names::SKIPPED => (plan.layout.skip_entries(), size_of::<u64>()),
-            None => continue,
+        let entries = match hook {
+            Some(hook) if enabled.contains(hook) => plan.layout.cpus,
+            None if map.name() == names::SKIPPED => plan.layout.skip_entries(),
+            // A disabled hook's map stays, as small as it can be.
+            _ => continue,
         };
-        let name = map.name().to_string_lossy().into_owned();
-        map.set_type(MapType::Array)
-            .and_then(|()| map.set_map_flags(libbpf_sys::BPF_F_MMAPABLE))
-            .and_then(|()| map.set_max_entries(entries as u32))
-            .and_then(|()| map.set_value_size(value_size as u32))
-            .with_context(|| format!("setting the size of BPF map {name}"))?;
+        map.set_max_entries(entries as u32)
+            .with_context(|| format!("setting the size of BPF map {}", map.name().display()))?;
     }
     for mut program in skel.open_object_mut().progs_mut() {
         let name = program.name();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What was measured, as plain data: no kernel, no I/O, no formatting.
 
+pub mod exported;
 pub mod finding;
 pub mod histogram;
 pub mod hooks;

@@ -12,7 +12,7 @@ use crate::lab::counters::program_runs;
 use crate::lab::udp::{self, Flow};
 use crate::lab::{Family, has_recvmsg_locked, prepare};
 
-const OBJECT: &[u8] = include_bytes!(env!("NETSTACKLAT_DROP_IN"));
+const OBJECT: &[u8] = include_bytes!(concat!(env!("NETSTACKLAT_DROP_INS"), "/netstacklat.bpf.o"));
 const UDP_HOOKS: [&str; 4] = [
     "udp-start",
     "udp-queue-rcv",

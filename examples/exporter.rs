@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Writes the configuration of ebpf_exporter for the objects of `make bpf`,
+//! from the tables in `src/bpf/netstacklat.h`, into the directory given:
+//! `make exporter`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use netstacklat::model::exported::{BUCKET_MAX, CLOCK_STATES, skips_map_name};
+use netstacklat::model::hooks::Hook;
+use netstacklat::model::skips::SkipReason;
+
+fn main() -> Result<()> {
+    let directory = std::env::args_os().nth(1).map(PathBuf::from);
+    let path = directory.context("usage: exporter DIRECTORY")?;
+    let path = path.join("netstacklat.yaml");
+    std::fs::write(&path, netstacklat()?).with_context(|| format!("writing {}", path.display()))
+}
+
+fn netstacklat() -> Result<String> {
+    let mut yaml = String::from(
+        "\
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# netstacklat for ebpf_exporter, beside netstacklat.bpf.o: see README.md here.
+# Made by `make exporter` from src/bpf/netstacklat.h; the names of the metrics
+# are those of the object's maps.
+metrics:
+  histograms:
+",
+    );
+    for hook in Hook::all() {
+        histogram(&mut yaml, hook)?;
+    }
+    yaml += "  counters:\n";
+    for hook in Hook::all() {
+        skips(&mut yaml, hook)?;
+    }
+    clock(&mut yaml)?;
+    Ok(yaml)
+}
+
+/// Buckets are `(2^(b-1), 2^b]` ns, and ebpf_exporter makes 2^b times the
+/// multiplier their `le`; it finds the sum after the last.
+fn histogram(yaml: &mut String, hook: Hook) -> Result<()> {
+    write!(
+        yaml,
+        "    - name: {}
+      help: 'Time from entry into the network stack to {}: {}'
+      bucket_type: exp2
+      bucket_min: 0
+      bucket_max: {BUCKET_MAX}
+      bucket_multiplier: 0.000000001
+      labels:
+        - name: bucket
+          size: 4
+          decoders:
+            - name: uint
+",
+        hook.map_name(),
+        hook.name(),
+        hook.meaning(),
+    )?;
+    Ok(())
+}
+
+fn skips(yaml: &mut String, hook: Hook) -> Result<()> {
+    write!(
+        yaml,
+        "    - name: {}
+      help: 'Packets and calls that were not measured at {}, by reason'
+      labels:
+",
+        skips_map_name(hook),
+        hook.name(),
+    )?;
+    let reasons = SkipReason::all().map(SkipReason::name);
+    label(yaml, "reason", 3, &reasons.collect::<Vec<_>>())
+}
+
+fn clock(yaml: &mut String) -> Result<()> {
+    *yaml += "    - name: netstack_clock_info
+      help: 'The state of the clock that latencies are taken from: 1 for the present one'
+      labels:
+";
+    label(yaml, "state", 0, CLOCK_STATES)?;
+    label(yaml, "source", 2, &["update_vsyscall"])?;
+    for (name, help) in [
+        (
+            "netstack_clock_steps_total",
+            "Steps of the wall clock since the start, leap seconds included",
+        ),
+        (
+            "netstack_clock_tai_offset_seconds",
+            "CLOCK_TAI minus CLOCK_REALTIME; 0: nobody has set it",
+        ),
+        (
+            "netstack_clock_updates_total",
+            "Runs of the program that follows the clock; standing still: the kernel runs no tracing programs",
+        ),
+    ] {
+        write!(yaml, "    - name: {name}\n      help: '{help}'\n")?;
+    }
+    Ok(())
+}
+
+/// A label out of one byte of the key: its value counts through `names`.
+fn label(yaml: &mut String, label: &str, padding: usize, names: &[&str]) -> Result<()> {
+    write!(yaml, "        - name: {label}\n          size: 1\n")?;
+    if padding > 0 {
+        writeln!(yaml, "          padding: {padding}")?;
+    }
+    *yaml += "          decoders:
+            - name: uint
+            - name: static_map
+              static_map:
+";
+    for (value, name) in names.iter().enumerate() {
+        writeln!(yaml, "                {value}: {name}")?;
+    }
+    Ok(())
+}
