@@ -67,13 +67,19 @@ fn skeleton(clang: &str, out: &Path) -> Result<()> {
         .context(COMPILING)
 }
 
-/// The objects for ebpf_exporter, which `make bpf` takes from here: file, and
-/// what it is compiled with.
-const DROP_INS: [(&str, &[&str]); 2] = [
-    ("netstacklat.bpf.o", &[]),
+/// The objects for ebpf_exporter, which `make bpf` takes from here: file, its
+/// source, and what it is compiled with.
+const DROP_INS: [(&str, &str, &[&str]); 3] = [
+    ("netstacklat.bpf.o", SOURCE, &[]),
     (
         "before-5.19/netstacklat.bpf.o",
+        SOURCE,
         &["-DNETSTACKLAT_BEFORE_5_19"],
+    ),
+    (
+        "netstacklat-groups.bpf.o",
+        "src/bpf/netstacklat-groups.bpf.c",
+        &[],
     ),
 ];
 
@@ -81,13 +87,13 @@ const DROP_INS: [(&str, &[&str]); 2] = [
 fn drop_ins(clang: &str, out: &Path) -> Result<()> {
     // For the tests that look into them.
     println!("cargo:rustc-env=NETSTACKLAT_DROP_INS={}", out.display());
-    for (file, defines) in DROP_INS {
+    for (file, source, defines) in DROP_INS {
         let file = out.join(file);
         fs::create_dir_all(file.parent().unwrap_or(out)).context("making a directory")?;
-        object(clang, SOURCE, defines)
+        object(clang, source, defines)
             .obj(file)
             .build()
-            .context(COMPILING)?;
+            .with_context(|| format!("compiling {source} (clang 14 or newer is needed)"))?;
     }
     Ok(())
 }

@@ -7,42 +7,49 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use netstacklat::model::exported::{BUCKET_MAX, CLOCK_STATES, skips_map_name};
+use netstacklat::model::exported::{
+    BUCKET_MAX, CLOCK_STATES, GROUP_OTHER, GROUP_OTHER_NETNS, Object,
+};
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::skips::SkipReason;
 
 fn main() -> Result<()> {
     let directory = std::env::args_os().nth(1).map(PathBuf::from);
-    let path = directory.context("usage: exporter DIRECTORY")?;
-    let path = path.join("netstacklat.yaml");
-    std::fs::write(&path, netstacklat()?).with_context(|| format!("writing {}", path.display()))
+    let directory = directory.context("usage: exporter DIRECTORY")?;
+    for object in [Object::Hooks, Object::Groups] {
+        let path = directory.join(format!("{}.yaml", object.name()));
+        let text = describe(object)?;
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
 }
 
-fn netstacklat() -> Result<String> {
-    let mut yaml = String::from(
+fn describe(object: Object) -> Result<String> {
+    let mut yaml = format!(
         "\
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# netstacklat for ebpf_exporter, beside netstacklat.bpf.o: see README.md here.
+# netstacklat for ebpf_exporter, beside {}.bpf.o: see README.md here.
 # Made by `make exporter` from src/bpf/netstacklat.h; the names of the metrics
 # are those of the object's maps.
 metrics:
   histograms:
 ",
+        object.name()
     );
-    for hook in Hook::all() {
-        histogram(&mut yaml, hook)?;
+    for hook in object.hooks() {
+        histogram(object, &mut yaml, hook)?;
     }
     yaml += "  counters:\n";
-    for hook in Hook::all() {
-        skips(&mut yaml, hook)?;
+    for hook in object.hooks() {
+        skips(object, &mut yaml, hook)?;
     }
-    clock(&mut yaml)?;
+    clock(object, &mut yaml)?;
     Ok(yaml)
 }
 
 /// Buckets are `(2^(b-1), 2^b]` ns, and ebpf_exporter makes 2^b times the
 /// multiplier their `le`; it finds the sum after the last.
-fn histogram(yaml: &mut String, hook: Hook) -> Result<()> {
+fn histogram(object: Object, yaml: &mut String, hook: Hook) -> Result<()> {
     write!(
         yaml,
         "    - name: {}
@@ -52,56 +59,91 @@ fn histogram(yaml: &mut String, hook: Hook) -> Result<()> {
       bucket_max: {BUCKET_MAX}
       bucket_multiplier: 0.000000001
       labels:
-        - name: bucket
+{}        - name: bucket
           size: 4
           decoders:
             - name: uint
 ",
-        hook.map_name(),
+        object.latency_map(hook),
         hook.name(),
         hook.meaning(),
+        match object {
+            Object::Hooks => String::new(),
+            Object::Groups => group_labels(),
+        }
     )?;
     Ok(())
 }
 
-fn skips(yaml: &mut String, hook: Hook) -> Result<()> {
+fn skips(object: Object, yaml: &mut String, hook: Hook) -> Result<()> {
     write!(
         yaml,
         "    - name: {}
       help: 'Packets and calls that were not measured at {}, by reason'
       labels:
 ",
-        skips_map_name(hook),
+        object.skips_map(hook),
         hook.name(),
     )?;
     let reasons = SkipReason::all().map(SkipReason::name);
     label(yaml, "reason", 3, &reasons.collect::<Vec<_>>())
 }
 
-fn clock(yaml: &mut String) -> Result<()> {
-    *yaml += "    - name: netstack_clock_info
+fn clock(object: Object, yaml: &mut String) -> Result<()> {
+    let prefix = object.map("");
+    write!(
+        yaml,
+        "    - name: {prefix}clock_info
       help: 'The state of the clock that latencies are taken from: 1 for the present one'
       labels:
-";
+"
+    )?;
     label(yaml, "state", 0, CLOCK_STATES)?;
     label(yaml, "source", 2, &["update_vsyscall"])?;
     for (name, help) in [
         (
-            "netstack_clock_steps_total",
+            "clock_steps_total",
             "Steps of the wall clock since the start, leap seconds included",
         ),
         (
-            "netstack_clock_tai_offset_seconds",
+            "clock_tai_offset_seconds",
             "CLOCK_TAI minus CLOCK_REALTIME; 0: nobody has set it",
         ),
         (
-            "netstack_clock_updates_total",
+            "clock_updates_total",
             "Runs of the program that follows the clock; standing still: the kernel runs no tracing programs",
         ),
     ] {
-        write!(yaml, "    - name: {name}\n      help: '{help}'\n")?;
+        write!(yaml, "    - name: {prefix}{name}\n      help: '{help}'\n")?;
     }
     Ok(())
+}
+
+/// Interface and cgroup, by the names that they have when first seen.
+fn group_labels() -> String {
+    format!(
+        "        - name: cgroup
+          size: 8
+          decoders:
+            - name: uint
+            - name: cgroup
+            - name: static_map
+              allow_unknown: true
+              static_map:
+                'unknown_cgroup_id:0': ''
+                'unknown_cgroup_id:{GROUP_OTHER}': other
+        - name: interface
+          size: 4
+          decoders:
+            - name: ifname
+            - name: static_map
+              allow_unknown: true
+              static_map:
+                'unknown:0': ''
+                'unknown:{GROUP_OTHER}': other
+                'unknown:{GROUP_OTHER_NETNS}': other-netns
+"
+    )
 }
 
 /// A label out of one byte of the key: its value counts through `names`.

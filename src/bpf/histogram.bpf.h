@@ -12,6 +12,7 @@
 
 #include "bucket.bpf.h"
 #include "config.bpf.h"
+#include "whose.bpf.h"
 
 /*
  * Atomic, because a task can be interrupted by a softirq that records at the
@@ -37,9 +38,10 @@ static __always_inline void array_add(void *map, __u32 index, __u64 amount)
  * (apart, because a latency of 0 is counted in bucket 0 with sum 0).
  */
 static __always_inline void histogram_add(enum netstacklat_hook hook,
-					  __u64 below, __u64 latency)
+					  __u64 below, __u64 latency,
+					  struct whose *whose)
 {
-	histogram_count(hook, bucket_index(below), latency);
+	histogram_count(hook, bucket_index(below), latency, whose);
 }
 
 #endif /* NETSTACKLAT_HISTOGRAM_BPF_H */

@@ -9,72 +9,33 @@
 
 #include "clock.bpf.h"
 
-/*
- * Bucket index to count, per CPU, and after the last bucket the sum.
- *
- * A map of skips for each hook: ebpf_exporter cuts labels out of a key by
- * bytes, so in one map for all, with a byte for the hook and one for the
- * reason, nine entries of ten would be holes that each scrape reads.
- */
-#define PERCPU_COUNTERS(name, entries)                                         \
+#define COUNTERS(kind, name, entries)                                          \
 	struct {                                                               \
-		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                       \
+		__uint(type, kind);                                            \
 		__uint(max_entries, entries);                                  \
 		__type(key, __u32);                                            \
 		__type(value, __u64);                                          \
 	} name SEC(".maps");
-#define HOOK_MAPS(id, ident, ...)                                              \
-	PERCPU_COUNTERS(netstack_##ident##_latency_seconds, N_BUCKETS(0) + 1)  \
-	PERCPU_COUNTERS(netstack_##ident##_skipped_total, N_SKIPS)
-NETSTACKLAT_HOOKS(HOOK_MAPS)
+#define PERCPU_COUNTERS(name, entries)                                         \
+	COUNTERS(BPF_MAP_TYPE_PERCPU_ARRAY, name, entries)
+
+#ifdef NETSTACKLAT_GROUPS
+#define NAME(name) netstack_group_##name
+#include "maps_groups.bpf.h"
+#else
+#define NAME(name) netstack_##name
+#include "maps_hooks.bpf.h"
+#endif
 
 /* Written by the clock program alone, which never runs twice at once. */
-#define CLOCK_VALUE(name, entries)                                             \
-	struct {                                                               \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                              \
-		__uint(max_entries, entries);                                  \
-		__type(key, __u32);                                            \
-		__type(value, __u64);                                          \
-	} name SEC(".maps");
+#define CLOCK_VALUES(name, entries)                                            \
+	COUNTERS(BPF_MAP_TYPE_ARRAY, NAME(name), entries)
 /* 1 for the state that the clock is in, CLOCK_STATE_* */
-CLOCK_VALUE(netstack_clock_info, N_CLOCK_STATES)
-CLOCK_VALUE(netstack_clock_steps_total, 1)
-CLOCK_VALUE(netstack_clock_tai_offset_seconds, 1)
+CLOCK_VALUES(clock_info, N_CLOCK_STATES)
+CLOCK_VALUES(clock_steps_total, 1)
+CLOCK_VALUES(clock_tai_offset_seconds, 1)
 /* Stands still when the kernel calls no program: kernel.ftrace_enabled = 0 */
-CLOCK_VALUE(netstack_clock_updates_total, 1)
-
-#define HISTOGRAM_CASE(id, ident, ...)                                         \
-	case HOOK_##id:                                                        \
-		return &netstack_##ident##_latency_seconds;
-#define SKIPS_CASE(id, ident, ...)                                             \
-	case HOOK_##id:                                                        \
-		return &netstack_##ident##_skipped_total;
-
-/* hook is a constant wherever these are inlined, so the switch folds away. */
-static __always_inline void *histogram_of(enum netstacklat_hook hook)
-{
-	switch (hook) {
-		NETSTACKLAT_HOOKS(HISTOGRAM_CASE)
-	default:
-		return NULL;
-	}
-}
-
-static __always_inline void *skips_of(enum netstacklat_hook hook)
-{
-	switch (hook) {
-		NETSTACKLAT_HOOKS(SKIPS_CASE)
-	default:
-		return NULL;
-	}
-}
-
-static __always_inline void histogram_count(enum netstacklat_hook hook,
-					    __u64 index, __u64 latency)
-{
-	array_add(histogram_of(hook), index, 1);
-	array_add(histogram_of(hook), SUM_INDEX, latency);
-}
+CLOCK_VALUES(clock_updates_total, 1)
 
 /* Not inlined: it is rare, and each program has several calls. */
 static __noinline int skip_in(void *skips, enum netstacklat_skip reason)
@@ -104,12 +65,12 @@ static __always_inline void clock_show(void)
 	bool settled = clock.offs_fast == clock.offs_real;
 	__s64 tai_offset_ns = clock.tai_offset_ns;
 
-	array_add(&netstack_clock_updates_total, 0, 1);
-	clock_set(&netstack_clock_steps_total, 0, clock.steps);
-	clock_set(&netstack_clock_info, CLOCK_STATE_SETTLED, settled);
-	clock_set(&netstack_clock_info, CLOCK_STATE_SETTLING, !settled);
+	array_add(&NAME(clock_updates_total), 0, 1);
+	clock_set(&NAME(clock_steps_total), 0, clock.steps);
+	clock_set(&NAME(clock_info), CLOCK_STATE_SETTLED, settled);
+	clock_set(&NAME(clock_info), CLOCK_STATE_SETTLING, !settled);
 	/* Never negative in practice; a counter could not show it. */
-	clock_set(&netstack_clock_tai_offset_seconds, 0,
+	clock_set(&NAME(clock_tai_offset_seconds), 0,
 		  tai_offset_ns < 0 ? 0 : tai_offset_ns / 1000000000ULL);
 }
 

@@ -54,7 +54,8 @@ static __always_inline void *histogram_of(enum netstacklat_hook hook)
  * possible CPU.
  */
 static __always_inline void histogram_count(enum netstacklat_hook hook,
-					    __u64 index, __u64 latency)
+					    __u64 index, __u64 latency,
+					    struct whose *whose)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	__u64 *slice = bpf_map_lookup_elem(histogram_of(hook), &cpu);

@@ -54,25 +54,25 @@ int BPF_PROG(nsl_tcp_v6_rcv, struct sk_buff *skb)
 SEC("fentry/tcp_v4_do_rcv")
 int BPF_PROG(nsl_tcp_v4_do_rcv, struct sock *sk, struct sk_buff *skb)
 {
-	return record_skb(HOOK_TCP_DO_RCV, skb);
+	return record_socket_skb(HOOK_TCP_DO_RCV, sk, skb);
 }
 
 SEC("fentry/tcp_v6_do_rcv")
 int BPF_PROG(nsl_tcp_v6_do_rcv, struct sock *sk, struct sk_buff *skb)
 {
-	return record_tcp_v6_do_rcv(skb);
+	return record_tcp_v6_do_rcv(sk, skb);
 }
 
 SEC("fentry/tcp_data_queue")
 int BPF_PROG(nsl_tcp_data_queue, struct sock *sk, struct sk_buff *skb)
 {
-	return record_tcp_data_queue(skb);
+	return record_tcp_data_queue(sk, skb);
 }
 
 SEC("fexit/tcp_queue_rcv")
 int BPF_PROG(nsl_tcp_queue_rcv, struct sock *sk, struct sk_buff *skb)
 {
-	return record_skb(HOOK_TCP_SOCKET_ENQUEUED, skb);
+	return record_socket_skb(HOOK_TCP_SOCKET_ENQUEUED, sk, skb);
 }
 
 #ifndef NETSTACKLAT_BEFORE_5_19
@@ -109,26 +109,26 @@ int BPF_PROG(nsl_udpv6_rcv, struct sk_buff *skb)
 SEC("fentry/udp_queue_rcv_one_skb")
 int BPF_PROG(nsl_udp_queue_rcv_one_skb, struct sock *sk, struct sk_buff *skb)
 {
-	return record_udp_queue_rcv(skb);
+	return record_udp_queue_rcv(sk, skb);
 }
 
 SEC("fentry/udpv6_queue_rcv_one_skb")
 int BPF_PROG(nsl_udpv6_queue_rcv_one_skb, struct sock *sk, struct sk_buff *skb)
 {
-	return record_udp_queue_rcv(skb);
+	return record_udp_queue_rcv(sk, skb);
 }
 
 SEC("fexit/__udp_enqueue_schedule_skb")
 int BPF_PROG(nsl___udp_enqueue_schedule_skb, struct sock *sk,
 	     struct sk_buff *skb, int error)
 {
-	return record_udp_enqueued(skb, error);
+	return record_udp_enqueued(sk, skb, error);
 }
 
 SEC("fentry/skb_consume_udp")
 int BPF_PROG(nsl_skb_consume_udp, struct sock *sk, struct sk_buff *skb, int len)
 {
-	return record_udp_read(skb, len);
+	return record_udp_read(sk, skb, len);
 }
 
 #ifdef NETSTACKLAT_LOADER

@@ -97,6 +97,18 @@
 	SKIP(DROPPED, "dropped", 0, "the kernel refused to enqueue the skb")
 
 /*
+ * HOOK(ID, ident): those that the grouped object has. At the first of each
+ * protocol the socket is not known yet, hence no cgroup.
+ */
+#define NETSTACKLAT_GROUPED_HOOKS(HOOK)                                        \
+	HOOK(TCP_START, tcp_start)                                             \
+	HOOK(TCP_SOCKET_ENQUEUED, tcp_socket_enqueued)                         \
+	HOOK(TCP_SOCKET_READ, tcp_socket_read)                                 \
+	HOOK(UDP_START, udp_start)                                             \
+	HOOK(UDP_SOCKET_ENQUEUED, udp_socket_enqueued)                         \
+	HOOK(UDP_SOCKET_READ, udp_socket_read)
+
+/*
  * STATE(ID, name, meaning): what ebpf_exporter shows of the clock, 1 for the
  * one that it is in. Neither before the first update, some ms from the start.
  */
@@ -122,6 +134,15 @@
 
 /* CPUs that have a place for the datagram that they are about to enqueue. */
 #define NETSTACKLAT_ARRIVALS 1024
+
+/*
+ * Pairs of interface and cgroup that the grouped object tells apart; what comes
+ * after them is in the group "other".
+ */
+#define NETSTACKLAT_MAX_GROUPS 128
+/* Numbers that no cgroup and no interface has: 2^31 - 1, 2^31 - 2. */
+#define NETSTACKLAT_GROUP_OTHER 2147483647
+#define NETSTACKLAT_GROUP_OTHER_NETNS 2147483646
 
 #define NETSTACKLAT_CLOCK_VSYSCALL 0
 #define NETSTACKLAT_CLOCK_TAI 1

@@ -12,6 +12,7 @@
 #include "compat.bpf.h"
 #include "histogram.bpf.h"
 #include "holblock.bpf.h"
+#include "whose.bpf.h"
 
 /* From the kernel's headers, which are not in BTF. */
 #define MSG_PEEK 2
@@ -23,7 +24,7 @@
  * clock that needs a second look makes every latency unusual.
  */
 static __always_inline int record_since(enum netstacklat_hook hook,
-					__u64 tstamp)
+					__u64 tstamp, struct whose whose)
 {
 	__u64 mono = bpf_ktime_get_ns();
 	__u64 below = mono + clock.offs_fast - tstamp - 1;
@@ -37,7 +38,7 @@ static __always_inline int record_since(enum netstacklat_hook hook,
 		latency = slow;
 		below = slow ? slow - 1 : 0;
 	}
-	histogram_add(hook, below, latency);
+	histogram_add(hook, below, latency, &whose);
 	return 0;
 }
 
@@ -50,7 +51,7 @@ static __always_inline int record_ip(struct sk_buff *skb)
 {
 	if (skb_has_tx_stamp(skb))
 		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
-	return record_since(HOOK_IP_START, skb->tstamp);
+	return record_since(HOOK_IP_START, skb->tstamp, whose_skb(skb));
 }
 
 static __always_inline int watch_ip(struct sk_buff *skb)
@@ -63,38 +64,51 @@ static __always_inline int watch_ip(struct sk_buff *skb)
 static __always_inline int record_skb(enum netstacklat_hook hook,
 				      struct sk_buff *skb)
 {
-	return record_since(hook, skb->tstamp);
+	return record_since(hook, skb->tstamp, whose_skb(skb));
+}
+
+/* Where the socket is known. */
+static __always_inline int record_socket_skb(enum netstacklat_hook hook,
+					     struct sock *sk,
+					     struct sk_buff *skb)
+{
+	return record_since(hook, skb->tstamp,
+			    whose_sock(sk, SKB_INTERFACE(skb)));
 }
 
 /*
  * tcp_v6_do_rcv() hands IPv4 segments of dual-stack listeners on to
  * tcp_v4_do_rcv(), whose program records them.
  */
-static __always_inline int record_tcp_v6_do_rcv(struct sk_buff *skb)
+static __always_inline int record_tcp_v6_do_rcv(struct sock *sk,
+						struct sk_buff *skb)
 {
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		return skip(HOOK_TCP_DO_RCV, SKIP_V4_MAPPED);
-	return record_since(HOOK_TCP_DO_RCV, skb->tstamp);
+	return record_socket_skb(HOOK_TCP_DO_RCV, sk, skb);
 }
 
 /*
  * tcp_data_queue() is called for segments with neither data nor FIN too, and
  * frees them first thing.
  */
-static __always_inline int record_tcp_data_queue(struct sk_buff *skb)
+static __always_inline int record_tcp_data_queue(struct sock *sk,
+						 struct sk_buff *skb)
 {
 	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
 
 	if (cb->seq == cb->end_seq)
 		return skip(HOOK_TCP_DATA_QUEUE, SKIP_NO_DATA);
-	return record_since(HOOK_TCP_DATA_QUEUE, skb->tstamp);
+	return record_socket_skb(HOOK_TCP_DATA_QUEUE, sk, skb);
 }
 
-static __always_inline int record_tcp_read(struct tcp_sock *tp, __u64 tstamp)
+static __always_inline int record_tcp_read(struct sock *sk, struct tcp_sock *tp,
+					   __u64 tstamp)
 {
 	if (tp->rcv_ooopack && read_hol_blocked(tp))
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_HOL_BLOCKED);
-	return record_since(HOOK_TCP_SOCKET_READ, tstamp);
+	return record_since(HOOK_TCP_SOCKET_READ, tstamp,
+			    whose_sock(sk, SOCK_INTERFACE(sk)));
 }
 
 /*
@@ -117,7 +131,7 @@ record_tcp_recvmsg(struct sock *sk, int flags,
 	tp = known_tcp_sock(sk);
 	if (!tp)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
-	return record_tcp_read(tp, software_stamp(tss));
+	return record_tcp_read(sk, tp, software_stamp(tss));
 }
 
 /* Where that function cannot be attached to: stamped reads, MPTCP's too. */
@@ -129,7 +143,7 @@ record_tcp_recv_timestamp(struct sock *sk,
 
 	if (!tp)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
-	return record_tcp_read(tp, software_stamp(tss));
+	return record_tcp_read(sk, tp, software_stamp(tss));
 }
 
 /*
@@ -141,6 +155,7 @@ record_tcp_recv_timestamp(struct sock *sk,
 struct udp_arrival {
 	struct sk_buff *skb;
 	__u64 tstamp;
+	__u32 interface;
 } __attribute__((aligned(64)));
 
 /* By CPU; for those beyond, datagrams are not recorded there (entry-missed). */
@@ -158,6 +173,12 @@ static __always_inline volatile struct udp_arrival *udp_arrival(void)
 	return &udp_arrivals[cpu];
 }
 
+#ifdef NETSTACKLAT_GROUPS
+#define note_interface(arrival, skb) ((arrival)->interface = (skb)->skb_iif)
+#else
+#define note_interface(arrival, skb)
+#endif
+
 static __always_inline int note_udp_arrival(struct sk_buff *skb, __u64 tstamp)
 {
 	volatile struct udp_arrival *arrival = udp_arrival();
@@ -165,16 +186,19 @@ static __always_inline int note_udp_arrival(struct sk_buff *skb, __u64 tstamp)
 	if (arrival) {
 		arrival->skb = skb;
 		arrival->tstamp = tstamp;
+		note_interface(arrival, skb);
 	}
 	return 0;
 }
 
-static __always_inline int record_udp_queue_rcv(struct sk_buff *skb)
+static __always_inline int record_udp_queue_rcv(struct sock *sk,
+						struct sk_buff *skb)
 {
 	__u64 tstamp = skb->tstamp;
 
 	note_udp_arrival(skb, tstamp);
-	return record_since(HOOK_UDP_QUEUE_RCV, tstamp);
+	return record_since(HOOK_UDP_QUEUE_RCV, tstamp,
+			    whose_sock(sk, SKB_INTERFACE(skb)));
 }
 
 /*
@@ -182,7 +206,8 @@ static __always_inline int record_udp_queue_rcv(struct sk_buff *skb)
  * the socket's producer queues: 0 then means "handed to the socket", and it may
  * still be dropped there when the memory for UDP (net.ipv4.udp_mem) is used up.
  */
-static __always_inline int record_udp_enqueued(struct sk_buff *skb, int error)
+static __always_inline int record_udp_enqueued(struct sock *sk,
+					       struct sk_buff *skb, int error)
 {
 	volatile struct udp_arrival *arrival = udp_arrival();
 
@@ -191,15 +216,17 @@ static __always_inline int record_udp_enqueued(struct sk_buff *skb, int error)
 	if (!arrival || arrival->skb != skb)
 		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_ENTRY_MISSED);
 	arrival->skb = NULL;
-	return record_since(HOOK_UDP_SOCKET_ENQUEUED, arrival->tstamp);
+	return record_since(HOOK_UDP_SOCKET_ENQUEUED, arrival->tstamp,
+			    whose_sock(sk, arrival->interface));
 }
 
 /* The kernel passes the negated length when the data stays in the queue. */
-static __always_inline int record_udp_read(struct sk_buff *skb, int len)
+static __always_inline int record_udp_read(struct sock *sk, struct sk_buff *skb,
+					   int len)
 {
 	if (len < 0)
 		return skip(HOOK_UDP_SOCKET_READ, SKIP_PEEK);
-	return record_since(HOOK_UDP_SOCKET_READ, skb->tstamp);
+	return record_socket_skb(HOOK_UDP_SOCKET_READ, sk, skb);
 }
 
 #endif /* NETSTACKLAT_RECORD_BPF_H */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whose packet: the group that a sample belongs to. Only the object that counts
+ * by group (NETSTACKLAT_GROUPS) asks; in the others nothing is left of this.
+ */
+#ifndef NETSTACKLAT_WHOSE_BPF_H
+#define NETSTACKLAT_WHOSE_BPF_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include "types.bpf.h"
+
+#ifdef NETSTACKLAT_GROUPS
+/* All bytes are a key of a map: no holes. */
+struct whose {
+	/* id of the socket's cgroup (v2); 0: not known at this hook */
+	__u64 cgroup;
+	/* index of the interface that the packet came in by; 0: not known */
+	__u32 interface;
+	__u32 bucket;
+};
+
+/* possible_net_t is an unnamed struct, which vmlinux/generate cannot pick. */
+struct net_device___whose {
+	struct {
+		struct net *net;
+	} nd_net;
+} __attribute__((preserve_access_index));
+
+struct sock_common___whose {
+	struct {
+		struct net *net;
+	} skc_net;
+} __attribute__((preserve_access_index));
+
+/*
+ * An index means something in its own network namespace only, and who reads it
+ * sits in the first one. Its cookie is the first that is given out (5.12,
+ * 3d368ab87cf6); containers' interfaces are one group to us.
+ */
+static __always_inline __u32 named_interface(struct net *net, __u32 interface)
+{
+	return net->net_cookie == 1 ? interface : NETSTACKLAT_GROUP_OTHER_NETNS;
+}
+
+/* Where there is no socket yet. */
+static __always_inline struct whose whose_skb(struct sk_buff *skb)
+{
+	struct net_device___whose *device = (void *)skb->dev;
+
+	return (struct whose){
+		.interface = named_interface(device->nd_net.net, skb->skb_iif),
+	};
+}
+
+static __always_inline struct whose whose_sock(struct sock *sk, __u32 interface)
+{
+	struct sock_common___whose *common = (void *)&sk->__sk_common;
+
+	return (struct whose){
+		.cgroup = sk->sk_cgrp_data.cgroup->kn->id,
+		.interface = named_interface(common->skc_net.net, interface),
+	};
+}
+
+#define SKB_INTERFACE(skb) ((skb)->skb_iif)
+#define SOCK_INTERFACE(sk) ((sk)->sk_rx_dst_ifindex)
+#else
+struct whose {};
+#define whose_skb(skb) ((struct whose){})
+#define whose_sock(sk, interface) ((struct whose){})
+#define SKB_INTERFACE(skb) 0
+#define SOCK_INTERFACE(sk) 0
+#endif
+
+#endif /* NETSTACKLAT_WHOSE_BPF_H */
