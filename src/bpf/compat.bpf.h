@@ -100,4 +100,20 @@ static __always_inline struct tcp_sock *known_tcp_sock(struct sock *sk)
 	return bpf_skc_to_tcp_sock(sk);
 }
 
+/*
+ * The cookie of the first network namespace. Cookies were counted from 1 on
+ * (seen up to 6.12); where namespaces have ids, those of the first ones are
+ * fixed, and the cookie is the id (seen in 7.3).
+ */
+enum init_ns_id___v7x { NET_NS_INIT_ID___v7x = 7 };
+
+static __always_inline __u64 init_net_cookie(void)
+{
+	if (bpf_core_enum_value_exists(enum init_ns_id___v7x,
+				       NET_NS_INIT_ID___v7x))
+		return bpf_core_enum_value(enum init_ns_id___v7x,
+					   NET_NS_INIT_ID___v7x);
+	return 1;
+}
+
 #endif /* NETSTACKLAT_COMPAT_BPF_H */

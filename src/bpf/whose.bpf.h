@@ -10,6 +10,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "compat.bpf.h"
 #include "types.bpf.h"
 
 #ifdef NETSTACKLAT_GROUPS
@@ -37,12 +38,13 @@ struct sock_common___whose {
 
 /*
  * An index means something in its own network namespace only, and who reads it
- * sits in the first one. Its cookie is the first that is given out (5.12,
- * 3d368ab87cf6); containers' interfaces are one group to us.
+ * sits in the first one; containers' interfaces are one group to us.
  */
 static __always_inline __u32 named_interface(struct net *net, __u32 interface)
 {
-	return net->net_cookie == 1 ? interface : NETSTACKLAT_GROUP_OTHER_NETNS;
+	if (net->net_cookie == init_net_cookie())
+		return interface;
+	return NETSTACKLAT_GROUP_OTHER_NETNS;
 }
 
 /* Where there is no socket yet. */
