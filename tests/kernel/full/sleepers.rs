@@ -3,13 +3,12 @@
 //! read hook must show, and no hook before it.
 
 use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
-
-use nix::libc;
 
 use crate::lab::Family;
 use crate::lab::lines::{Counts, MAX_NS, Run};
+use crate::lab::receive::sleep_once_readable;
 use crate::lab::tcp::Connection;
 use crate::lab::tool::Tool;
 use crate::lab::udp::Flow;
@@ -97,7 +96,7 @@ fn udp_reader(ms: u64) -> Truth {
     let flow = Flow::open(Family::V4, 7000 + ms as u16 / 10);
     let sent = Instant::now();
     flow.send(ms);
-    let slept = sleep_once_readable(flow.rx.as_fd(), ms);
+    let slept = sleep_once_readable(flow.rx.as_fd(), Duration::from_millis(ms));
     assert_eq!(flow.receive(), ms);
     truth(slept, sent.elapsed())
 }
@@ -106,20 +105,7 @@ fn tcp_reader(ms: u64) -> Truth {
     let Connection { mut tx, mut rx } = Connection::open(Family::V6, 7000 + ms as u16 / 10);
     let sent = Instant::now();
     tx.write_all(b"data").expect("write");
-    let slept = sleep_once_readable(rx.as_fd(), ms);
+    let slept = sleep_once_readable(rx.as_fd(), Duration::from_millis(ms));
     assert_eq!(rx.read(&mut [0; 64]).expect("read"), 4);
     truth(slept, sent.elapsed())
-}
-
-fn sleep_once_readable(fd: BorrowedFd<'_>, ms: u64) -> Duration {
-    let mut wanted = libc::pollfd {
-        fd: fd.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: one valid, writable pollfd.
-    assert_eq!(unsafe { libc::poll(&mut wanted, 1, 10_000) }, 1);
-    let readable = Instant::now();
-    std::thread::sleep(Duration::from_millis(ms));
-    readable.elapsed()
 }

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! recvmsg(2) with the stamp that the kernel hands over with the data.
+//! recvmsg(2) with the stamp that the kernel hands over with the data, and
+//! readers that are late.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::time::TimeSpec;
+
+use super::PATIENCE;
 
 /// What one call brought.
 #[derive(Clone, Copy, Debug)]
@@ -30,4 +36,15 @@ pub fn receive(fd: BorrowedFd, buffer: &mut [u8], flags: MsgFlags) -> nix::Resul
         bytes: message.bytes,
         stamp: stamp.map(|stamp| stamp.tv_sec() * 1_000_000_000 + stamp.tv_nsec()),
     })
+}
+
+/// Waits until there is something to read, and sleeps then: for how long in
+/// truth.
+pub fn sleep_once_readable(fd: BorrowedFd, time: Duration) -> Duration {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    let patience = PollTimeout::try_from(PATIENCE).expect("a short time");
+    assert_eq!(poll(&mut fds, patience).expect("poll"), 1);
+    let readable = Instant::now();
+    sleep(time);
+    readable.elapsed()
 }
