@@ -36,7 +36,7 @@ build: ## the release binary, target/release/netstacklat
 
 .PHONY: test
 test: ## all tests: on this host, and in guests on each supported kernel (KERNELS="6.1 6.12" for some)
-	@tools/install-deps build guest
+	@tools/install-deps build guest exporter
 	cargo test --release --locked
 	tools/vm/test
 

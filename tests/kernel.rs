@@ -8,6 +8,8 @@
 #![cfg(feature = "kernel-tests")]
 #![allow(unreachable_pub, reason = "the modules of one program")]
 
+#[path = "kernel/exporter/mod.rs"]
+mod exporter;
 #[path = "kernel/full/mod.rs"]
 mod full;
 #[path = "kernel/lab/mod.rs"]

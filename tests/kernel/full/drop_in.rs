@@ -10,6 +10,7 @@ use netstacklat::model::hooks::Hook;
 
 use crate::lab::counters::program_runs;
 use crate::lab::receive::sleep_once_readable;
+use crate::lab::scrape::bucket_of;
 use crate::lab::udp::{self, Flow};
 use crate::lab::{Family, PATIENCE, has_recvmsg_locked, prepare, wait_until};
 
@@ -84,11 +85,6 @@ fn until_recorded(drop_in: &DropIn) {
         flow.receive();
         recorded() > before
     });
-}
-
-/// The bucket (2^(b-1), 2^b] that holds it.
-fn bucket_of(ns: u64) -> usize {
-    ns.next_power_of_two().ilog2() as usize
 }
 
 /// Counts are those of the sender, and a late read is in a bucket that its

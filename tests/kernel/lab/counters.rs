@@ -125,7 +125,13 @@ pub fn program_runs() -> BTreeMap<String, Runs> {
     ours.collect()
 }
 
-/// The same by hook, without the clock's program.
+/// How often the kernel left out the program of that number.
+pub fn missed_by(id: u32) -> u64 {
+    let program = ProgInfoIter::default().find(|program| program.id == id);
+    program.expect("the program").recursion_misses
+}
+
+/// [`program_runs`] by hook, without the clock's program.
 pub fn hook_runs() -> BTreeMap<String, Runs> {
     let by_program = program_runs();
     let mut by_hook: BTreeMap<String, Runs> = BTreeMap::new();

@@ -4,10 +4,12 @@
 pub mod check;
 pub mod clock;
 pub mod counters;
+pub mod exporter;
 pub mod lines;
 pub mod links;
 pub mod load;
 pub mod receive;
+pub mod scrape;
 pub mod tcp;
 pub mod tcp_reads;
 pub mod text;
