@@ -3,7 +3,8 @@
 //! under `-icount`, where one instruction takes one nanosecond of guest time,
 //! so that the kernel's own `run_time_ns / run_cnt` counts instructions.
 //!
-//! `cost hooks` prints the cost of each program, `cost snapshot` that of one
+//! `cost hooks` prints the cost of each program, `cost objects` the same of the
+//! objects for ebpf_exporter, `cost snapshot` that of one
 //! snapshot, `cost traffic` that of packets with and without the tool, `cost
 //! start` what its start takes.
 
@@ -22,6 +23,7 @@ use netstacklat::capture::plan::decide;
 use netstacklat::capture::preflight::Facts;
 use netstacklat::model::hooks::{HookSet, programs};
 
+mod objects;
 mod system;
 
 mod floor {
@@ -39,33 +41,22 @@ fn main() -> Result<()> {
     let word = std::env::args().nth(1).unwrap_or_default();
     match word.as_str() {
         "hooks" => hooks(),
+        "objects" => objects::objects(),
         "snapshot" => snapshot(),
         "traffic" => system::traffic(),
         "start" => system::start(),
-        _ => bail!("usage: cost hooks|snapshot|traffic|start, in a guest: see tools/bench"),
+        _ => bail!("usage: cost hooks|objects|snapshot|traffic|start, in a guest: see tools/bench"),
     }
 }
 
 /// Prints `program cost above-the-floor` for floors and hooks.
 fn hooks() -> Result<()> {
     let traffic = Traffic::new()?;
-    let mut storage = MaybeUninit::uninit();
-    let mut skel = floor::FloorSkelBuilder::default()
-        .open(&mut storage)?
-        .load()?;
-    skel.attach()?;
-    let floors = traffic.cheapest("")?;
-    drop(skel);
-    let of = |name: &str| {
-        floors
-            .get(name)
-            .copied()
-            .with_context(|| format!("{name} did not run"))
-    };
-    let floor = of("empty_fentry")?;
+    let floors = floors(&traffic)?;
+    let floor = floors.empty;
     println!("empty program (fentry) {floor:.0}");
-    println!("empty program (fexit) {:.0}", of("empty_fexit")?);
-    println!("stamp and clock read {:.0}", of("clock_read")?);
+    println!("empty program (fexit) {:.0}", floors.empty_fexit);
+    println!("stamp and clock read {:.0}", floors.clock_read);
 
     let facts = Facts::probe()?;
     let capture = Capture::start(decide(&facts, HookSet::ALL)?, None)?;
@@ -87,6 +78,33 @@ fn hooks() -> Result<()> {
     }
     drop(capture);
     Ok(())
+}
+
+/// What programs cost that do next to nothing.
+struct Floors {
+    empty: f64,
+    empty_fexit: f64,
+    clock_read: f64,
+}
+
+fn floors(traffic: &Traffic) -> Result<Floors> {
+    let mut storage = MaybeUninit::uninit();
+    let mut skel = floor::FloorSkelBuilder::default()
+        .open(&mut storage)?
+        .load()?;
+    skel.attach()?;
+    let floors = traffic.cheapest("")?;
+    let of = |name: &str| {
+        floors
+            .get(name)
+            .copied()
+            .with_context(|| format!("{name} did not run"))
+    };
+    Ok(Floors {
+        empty: of("empty_fentry")?,
+        empty_fexit: of("empty_fexit")?,
+        clock_read: of("clock_read")?,
+    })
 }
 
 /// Prints the instructions of one snapshot: all maps of all possible CPUs.
