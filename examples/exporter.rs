@@ -123,7 +123,7 @@ fn clock(object: Object, yaml: &mut String) -> Result<()> {
 fn group_labels() -> String {
     format!(
         "        - name: cgroup
-          size: 8
+          size: 4
           decoders:
             - name: uint
             - name: cgroup

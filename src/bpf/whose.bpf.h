@@ -17,7 +17,7 @@
 /* All bytes are a key of a map: no holes. */
 struct whose {
 	/* id of the socket's cgroup (v2); 0: not known at this hook */
-	__u64 cgroup;
+	__u32 cgroup;
 	/* index of the interface that the packet came in by; 0: not known */
 	__u32 interface;
 	__u32 bucket;
@@ -47,6 +47,12 @@ static __always_inline __u32 named_interface(struct net *net, __u32 interface)
 	return NETSTACKLAT_GROUP_OTHER_NETNS;
 }
 
+/* They count up from 1; a key of 12 bytes is cheaper to look up than 16. */
+static __always_inline __u32 cgroup_number(__u64 id)
+{
+	return id < NETSTACKLAT_GROUP_OTHER ? id : NETSTACKLAT_GROUP_OTHER;
+}
+
 /* Where there is no socket yet. */
 static __always_inline struct whose whose_skb(struct sk_buff *skb)
 {
@@ -62,7 +68,7 @@ static __always_inline struct whose whose_sock(struct sock *sk, __u32 interface)
 	struct sock_common___whose *common = (void *)&sk->__sk_common;
 
 	return (struct whose){
-		.cgroup = sk->sk_cgrp_data.cgroup->kn->id,
+		.cgroup = cgroup_number(sk->sk_cgrp_data.cgroup->kn->id),
 		.interface = named_interface(common->skc_net.net, interface),
 	};
 }
