@@ -38,6 +38,15 @@ fn main() -> Result<()> {
                 .build()
                 .with_context(|| format!("compiling {source}"))?;
         }
+        let source = "tests/kernel/inject.bpf.c";
+        println!("cargo:rerun-if-changed={source}");
+        for (name, defines) in DROP_INS {
+            let name = name.replace("netstacklat", "inject");
+            object(&clang, source, &[&["-I", BPF_DIR], defines].concat())
+                .obj(out.join(name))
+                .build()
+                .with_context(|| format!("compiling {source}"))?;
+        }
     }
     commit();
     Ok(())

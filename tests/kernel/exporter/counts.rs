@@ -4,6 +4,7 @@
 
 use crate::lab::Family;
 use crate::lab::exporter::{Exporter, Listen, config};
+use crate::lab::scrape::Histogram;
 use crate::lab::udp::{Flow, exchange};
 
 pub const UDP_HOOKS: [&str; 4] = [
@@ -25,10 +26,23 @@ fn each_datagram_once_at_each_hook() {
 fn by_two_exporters_at_once() {
     let exporters =
         [9435, 9436].map(|port| Exporter::start_with(&config(), "netstacklat", Listen::Port(port)));
-    counted_by(&exporters);
+    let [first, second] = counted_by(&exporters).try_into().expect("two");
+    for (hook, (first, second)) in UDP_HOOKS.iter().zip(first.into_iter().zip(second)) {
+        // The kernel runs the program that was attached last first: by its
+        // clock no packet is later than by the other's.
+        if first.count() == second.count() {
+            let (sum, least) = (first.sum_ns, second.sum_ns);
+            assert!(sum >= least, "{hook}: {sum} ns, and {least} before");
+            assert!(
+                first.nowhere_before(&second),
+                "{hook}: {first:?} {second:?}"
+            );
+        }
+    }
 }
 
-fn counted_by(exporters: &[Exporter]) {
+/// Of each exporter, each hook's new samples.
+fn counted_by(exporters: &[Exporter]) -> Vec<Vec<Histogram>> {
     const N: u64 = 2000;
     let _stamping = Flow::open(Family::V4, 6200).with_stamps();
     exporters.iter().for_each(Exporter::measures);
@@ -39,9 +53,10 @@ fn counted_by(exporters: &[Exporter]) {
     for family in Family::BOTH {
         exchange(&Flow::several(family, 6201..6205), N);
     }
-    for (exporter, (before, missed_before)) in exporters.iter().zip(before) {
+    let counted = exporters.iter().zip(before);
+    let counted = counted.map(|(exporter, (before, missed_before))| {
         let after = exporter.scrape();
-        for hook in UDP_HOOKS {
+        let hooks = UDP_HOOKS.map(|hook| {
             let new = after.histogram(hook).since(&before.histogram(hook));
             println!("{hook}: {:?}, sum {} ns", new.filled(), new.sum_ns);
             // Only reads run in tasks.
@@ -54,6 +69,9 @@ fn counted_by(exporters: &[Exporter]) {
             // What is in a bucket is at most its bound and above the one before.
             let most: u64 = new.filled().into_iter().map(|(b, n)| n << b).sum();
             assert!((most / 2..=most).contains(&new.sum_ns), "{hook}");
-        }
-    }
+            new
+        });
+        hooks.into()
+    });
+    counted.collect()
 }

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Our object in the real ebpf_exporter: are the numbers that it serves true?
 
+mod bounds;
 mod counts;
+mod kill;
+mod stamps;

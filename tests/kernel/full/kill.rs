@@ -25,6 +25,24 @@ fn sigkill_under_load_leaves_nothing() {
     let before = load.received();
     let killed = Instant::now();
     tool.signal(Signal::SIGKILL);
+    nothing_is_left_after(killed);
+    // Within a limit of its own, however late this begins.
+    udp::until_stamped(false);
+    let unstamped = killed.elapsed();
+    let during = load.received();
+    drop(tool);
+    load.flows();
+    load.stop();
+    println!(
+        "a datagram sent only then had no stamp at {unstamped:?}; \
+         meanwhile {} datagrams and {} bytes over TCP arrived",
+        during.datagrams - before.datagrams,
+        during.bytes - before.bytes
+    );
+}
+
+/// Waits until the kernel has taken back programs, maps and links.
+pub fn nothing_is_left_after(killed: Instant) {
     // A look takes its time, too, while others use the CPUs.
     let mut left_at = Duration::ZERO;
     wait_until(patience(), "programs, maps and links are gone", || {
@@ -36,21 +54,8 @@ fn sigkill_under_load_leaves_nothing() {
         gone
     });
     let gone = killed.elapsed();
-    // Within a limit of its own, however late this begins.
-    udp::until_stamped(false);
-    let unstamped = killed.elapsed();
-    let during = load.received();
     assert_eq!(left_in_the_kernel(), Vec::<String>::new());
-    drop(tool);
-    load.flows();
-    load.stop();
-    println!(
-        "after SIGKILL something was left at {left_at:?} and nothing at {gone:?}; \
-         a datagram sent only then had no stamp at {unstamped:?}; \
-         meanwhile {} datagrams and {} bytes over TCP arrived",
-        during.datagrams - before.datagrams,
-        during.bytes - before.bytes
-    );
+    println!("after SIGKILL something was left at {left_at:?} and nothing at {gone:?}");
 }
 
 /// 6.1 and 6.12 detach one link after the other, with a wait for all CPUs in

@@ -11,7 +11,7 @@ mod firewall;
 mod hosts;
 mod hotplug;
 mod idle;
-mod kill;
+pub mod kill;
 mod lockdown;
 mod missing;
 mod out_of_order;

@@ -162,6 +162,15 @@ impl Histogram {
         grown
     }
 
+    /// Whether at no bound more samples are at or below than in the other.
+    pub fn nowhere_before(&self, other: &Histogram) -> bool {
+        let (mut ours, mut theirs) = (0, 0);
+        self.buckets.iter().zip(other.buckets).all(|(our, their)| {
+            (ours, theirs) = (ours + our, theirs + their);
+            ours <= theirs
+        })
+    }
+
     /// The buckets that hold any, by the exponent of their bound.
     pub fn filled(&self) -> Vec<(usize, u64)> {
         let all = self.buckets.iter().copied().enumerate();
