@@ -40,9 +40,10 @@ fn main() -> Result<()> {
         }
         let source = "tests/kernel/inject.bpf.c";
         println!("cargo:rerun-if-changed={source}");
-        for (name, defines) in DROP_INS {
+        // It includes the source of the object by hook.
+        for (name, _, defines) in DROP_INS.iter().filter(|drop_in| drop_in.1 == SOURCE) {
             let name = name.replace("netstacklat", "inject");
-            object(&clang, source, &[&["-I", BPF_DIR], defines].concat())
+            object(&clang, source, &[&["-I", BPF_DIR], *defines].concat())
                 .obj(out.join(name))
                 .build()
                 .with_context(|| format!("compiling {source}"))?;

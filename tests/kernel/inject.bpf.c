@@ -16,11 +16,14 @@
 static __always_inline int inject(enum netstacklat_hook hook, bool age,
 				  __u64 ns)
 {
+	struct whose nobody = {};
+
 	if (age)
-		return record_since(hook, bpf_ktime_get_ns() + clock.offs_real -
-						  ns);
+		return record_since(hook,
+				    bpf_ktime_get_ns() + clock.offs_real - ns,
+				    nobody);
 	if (ns - 1 < MAX_NS)
-		histogram_add(hook, ns - 1, ns);
+		histogram_add(hook, ns - 1, ns, &nobody);
 	return 0;
 }
 

@@ -3,5 +3,6 @@
 
 mod bounds;
 mod counts;
+mod groups;
 mod kill;
 mod stamps;

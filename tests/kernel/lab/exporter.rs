@@ -98,6 +98,16 @@ impl Exporter {
         exporter
     }
 
+    /// What it says of an object that this kernel does not take.
+    pub fn refused(directory: &Path, names: &str) -> String {
+        let mut command = Command::new("ebpf_exporter");
+        command.args(["--config.check", "--config.names", names]);
+        command.arg(format!("--config.dir={}", directory.display()));
+        let output = command.output().expect("ebpf_exporter is in the guest");
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    }
+
     fn wait_until_it_serves(&mut self) {
         wait_until(PATIENCE, "ebpf_exporter serves", || {
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -146,7 +156,12 @@ impl Exporter {
     /// How many datagrams' reads the kernel has left out: their reader ran while
     /// another, preempted, was inside the program on that CPU.
     pub fn missed_reads(&self) -> u64 {
-        missed_by(self.scrape().program_id("nsl_skb_consume_udp"))
+        self.missed_reads_of("netstacklat")
+    }
+
+    /// The same of one of several configs.
+    pub fn missed_reads_of(&self, config: &str) -> u64 {
+        missed_by(self.scrape().program_id(config, "nsl_skb_consume_udp"))
     }
 
     /// Waits until the clock is known and packets are stamped, which something

@@ -32,6 +32,13 @@ pub struct Histogram {
     pub sum_ns: u64,
 }
 
+impl Sample {
+    fn label(&self, wanted: &str) -> Option<&str> {
+        let mut labels = self.labels.iter();
+        labels.find_map(|(key, value)| (key == wanted).then_some(value.as_str()))
+    }
+}
+
 impl Scrape {
     pub fn parse(text: String) -> Scrape {
         let mut samples: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
@@ -59,14 +66,11 @@ impl Scrape {
     }
 
     /// The number under which the kernel knows a program of this exporter.
-    pub fn program_id(&self, name: &str) -> u32 {
+    pub fn program_id(&self, config: &str, name: &str) -> u32 {
         let mut programs = self.all("ebpf_exporter_ebpf_program_info").iter();
         let found = programs.find_map(|sample| {
-            let label = |wanted: &str| {
-                let mut labels = sample.labels.iter();
-                labels.find_map(|(key, value)| (key == wanted).then_some(value))
-            };
-            (label("program")? == name).then(|| label("id"))?
+            let ours = sample.label("program")? == name && sample.label("config")? == config;
+            ours.then(|| sample.label("id"))?
         });
         found.and_then(|id| id.parse().ok()).expect("a program")
     }
@@ -102,6 +106,20 @@ impl Scrape {
         let mut skipped = self.by_label(&format!("{}_skipped_total", ident(hook)), "reason");
         skipped.retain(|_, count| *count > 0);
         skipped
+    }
+
+    /// The grouped object's samples of a hook, by cgroup and interface.
+    pub fn groups(&self, hook: &str) -> BTreeMap<(String, String), u64> {
+        let name = format!("{PREFIX}group_{}_latency_seconds_count", ident(hook));
+        // There are no series before there is a group.
+        let samples = self.samples.get(&name).into_iter().flatten();
+        let label = |sample: &Sample, name| sample.label(name).expect("a label").to_owned();
+        samples
+            .map(|sample| {
+                let group = (label(sample, "cgroup"), label(sample, "interface"));
+                (group, whole(&sample.value))
+            })
+            .collect()
     }
 
     /// Bounds as they are written, with the number of samples at or below.

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The grouped object: each datagram is counted for the interface that it came
+//! in by and for the cgroup of its socket. The test makes both.
+//!
+//! It is for kernels from 6.1 on: older ones lack `tcp_recvmsg_locked`, or the
+//! fields that it reads.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::lab::exporter::{Exporter, config};
+use crate::lab::links::Way;
+use crate::lab::udp::{Flow, exchange};
+use crate::lab::{Family, Ns, Undo, has_recvmsg_locked};
+
+/// Cgroup and interface to the number of samples.
+type Groups = BTreeMap<(String, String), u64>;
+
+const CONFIG: &str = "netstacklat-groups";
+
+/// Pairs that have a group of their own (`src/bpf/netstacklat.h`).
+const ROOM: usize = 128;
+
+/// Two ends in the root namespace: loopback, and a cable from the left one.
+fn links() -> Undo {
+    Undo::after(
+        "ip link set lo up
+        ip link add cable type veth peer name cable netns left
+        ip addr add 10.9.0.1/24 dev cable
+        ip link set cable up
+        ip -n left addr add 10.9.0.2/24 dev cable
+        ip -n left link set cable up",
+        "ip link del cable; ip link set lo down",
+    )
+}
+
+fn flow(from: Ns, at: &str) -> Flow {
+    let at: SocketAddr = at.parse().expect("an address");
+    Flow::over(Way {
+        from,
+        to: Ns::Root,
+        at,
+    })
+}
+
+/// A cgroup that this process is in until dropped.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn enter(name: &str) -> Cgroup {
+        let path = PathBuf::from("/sys/fs/cgroup").join(name);
+        std::fs::create_dir(&path).expect("a cgroup");
+        std::fs::write(path.join("cgroup.procs"), "0").expect("moved");
+        Cgroup(path)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = std::fs::write("/sys/fs/cgroup/cgroup.procs", "0");
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+fn start() -> Exporter {
+    let handed = Exporter::handed("groups");
+    Exporter::start_with(&config(), &format!("netstacklat,{CONFIG}"), handed)
+}
+
+/// `now` without what had been counted before.
+fn new(now: Groups, before: &Groups) -> Groups {
+    let grown = now.into_iter().map(|(group, count)| {
+        let earlier = before.get(&group).copied().unwrap_or_default();
+        (group, count - earlier)
+    });
+    grown.filter(|(_, count)| *count > 0).collect()
+}
+
+fn groups<const N: usize>(expected: [(&str, &str, u64); N]) -> Groups {
+    let groups = expected.into_iter();
+    groups
+        .map(|(cgroup, interface, count)| ((cgroup.into(), interface.into()), count))
+        .collect()
+}
+
+/// With the other object beside it, as a host that wants both has it.
+#[test]
+fn by_interface_and_cgroup() {
+    if !has_recvmsg_locked() {
+        return not_for_this_kernel();
+    }
+    let _links = links();
+    let _stamping = Flow::open(Family::V4, 6300).with_stamps();
+    let exporter = start();
+    exporter.measures();
+    let before = exporter.scrape();
+    let missed_before = exporter.missed_reads_of(CONFIG);
+
+    let web = Cgroup::enter("nsl-web");
+    let lo = flow(Ns::Root, "127.0.0.1:6301");
+    let cable = flow(Ns::Left, "10.9.0.1:6302");
+    let db = Cgroup::enter("nsl-db");
+    let other_cable = flow(Ns::Left, "10.9.0.1:6303");
+    let container = Flow::open(Family::V6, 6304);
+    for (flow, n) in [
+        (lo, 300),
+        (cable, 500),
+        (other_cable, 700),
+        (container, 900),
+    ] {
+        exchange(&[flow], n);
+    }
+    // A cgroup that is gone has no name any more.
+    let after = exporter.scrape();
+    drop((db, web));
+    let (web, db) = ("/sys/fs/cgroup/nsl-web", "/sys/fs/cgroup/nsl-db");
+    let since = |hook| new(after.groups(hook), &before.groups(hook));
+    let expected = groups([
+        (web, "lo", 300),
+        (web, "cable", 500),
+        (db, "cable", 700),
+        (db, "other-netns", 900),
+    ]);
+    assert_eq!(since("udp-socket-enqueued"), expected);
+    // Reads run in tasks; the kernel leaves re-entered programs out, of
+    // whichever group.
+    let missed = exporter.missed_reads_of(CONFIG) - missed_before;
+    let read = since("udp-socket-read");
+    println!("{read:?}, missed {missed}");
+    assert!(expected.iter().all(|(group, n)| read[group] <= *n));
+    assert_eq!(read.values().sum::<u64>() + missed, 2400);
+
+    let start = since("udp-start");
+    let expected = [
+        ("", "lo", 300),
+        ("", "cable", 1200),
+        ("", "other-netns", 900),
+    ];
+    assert_eq!(start, groups(expected));
+    // The object beside it has counted the same datagrams.
+    let all = after
+        .histogram("udp-start")
+        .since(&before.histogram("udp-start"));
+    assert_eq!(all.count(), 2400);
+    exporter.stop();
+}
+
+/// What finds no room is not lost, and not hidden.
+#[test]
+fn more_groups_than_there_is_room_for() {
+    const SENT: u64 = 3;
+    const CGROUPS: usize = ROOM + 20;
+    if !has_recvmsg_locked() {
+        return not_for_this_kernel();
+    }
+    let _links = links();
+    let _stamping = Flow::open(Family::V4, 6300).with_stamps();
+    let exporter = start();
+    exporter.measures();
+    let before = exporter.scrape().groups("udp-socket-enqueued");
+    let mut cgroups = Vec::new();
+    for n in 0..CGROUPS {
+        cgroups.push(Cgroup::enter(&format!("nsl-{n}")));
+        exchange(&[flow(Ns::Root, &format!("127.0.0.1:{}", 6400 + n))], SENT);
+    }
+    let scrape = exporter.scrape();
+    drop(cgroups);
+    let now = scrape.groups("udp-socket-enqueued");
+    let all: u64 = new(now.clone(), &before).values().sum();
+    assert_eq!(all, CGROUPS as u64 * SENT);
+
+    let other = ("other".to_owned(), "other".to_owned());
+    // All hooks share the room: the group of udp-start has a place, too.
+    let mut admitted: Vec<_> = ["udp-start", "udp-socket-enqueued", "udp-socket-read"]
+        .into_iter()
+        .flat_map(|hook| scrape.groups(hook).into_keys())
+        .filter(|group| *group != other)
+        .collect();
+    admitted.sort();
+    admitted.dedup();
+    println!(
+        "{} groups, {} samples of others",
+        admitted.len(),
+        now[&other]
+    );
+    assert_eq!(admitted.len(), ROOM);
+    let mine = now.keys().filter(|(cgroup, _)| cgroup.contains("nsl-"));
+    assert_eq!(now[&other], (CGROUPS - mine.count()) as u64 * SENT);
+    exporter.stop();
+}
+
+/// All programs or none, and it says so.
+fn not_for_this_kernel() {
+    let directory = PathBuf::from("/usr/local/share/netstacklat");
+    let log = Exporter::refused(&directory, CONFIG);
+    assert!(log.contains("error loading bpf object"), "{log}");
+}
