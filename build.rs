@@ -40,8 +40,7 @@ fn main() -> Result<()> {
         }
         let source = "tests/kernel/inject.bpf.c";
         println!("cargo:rerun-if-changed={source}");
-        // It includes the source of the object by hook.
-        for (name, _, defines) in DROP_INS.iter().filter(|drop_in| drop_in.1 == SOURCE) {
+        for (name, _, defines) in DROP_INS.iter().filter(|made| made.1 == SOURCE) {
             let name = name.replace("netstacklat", "inject");
             object(&clang, source, &[&["-I", BPF_DIR], *defines].concat())
                 .obj(out.join(name))

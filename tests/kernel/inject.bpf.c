@@ -16,14 +16,14 @@
 static __always_inline int inject(enum netstacklat_hook hook, bool age,
 				  __u64 ns)
 {
-	struct whose nobody = {};
+	/* Nobody's: only grouped objects ask. */
+	struct whose whose = {};
 
 	if (age)
-		return record_since(hook,
-				    bpf_ktime_get_ns() + clock.offs_real - ns,
-				    nobody);
+		return record_since(
+			hook, bpf_ktime_get_ns() + clock.offs_real - ns, whose);
 	if (ns - 1 < MAX_NS)
-		histogram_add(hook, ns - 1, ns, &nobody);
+		histogram_add(hook, ns - 1, ns, &whose);
 	return 0;
 }
 

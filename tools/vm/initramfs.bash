@@ -26,7 +26,7 @@ GUEST_MODULES=(
     ip6table_mangle x_tables xt_tcpudp xt_comment xt_multiport xt_conntrack xt_mark xt_limit xt_LOG xt_NOTRACK xt_CT
     xt_statistic xt_string xt_u32 xt_bpf ipt_REJECT ip6t_REJECT
     nf_tables nft_compat nft_ct nft_counter nft_limit nft_log nft_reject nft_reject_inet nft_nat nft_chain_nat
-    nf_conntrack nfnetlink
+    nf_conntrack nfnetlink nfnetlink_queue nft_queue
     tcp_bbr tcp_diag udp_diag inet_diag mptcp_diag
 )
 

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod counts;
+mod exact;
 mod groups;
 mod kill;
 mod stamps;

@@ -5,6 +5,7 @@ pub mod check;
 pub mod clock;
 pub mod counters;
 pub mod exporter;
+pub mod hold;
 pub mod lines;
 pub mod links;
 pub mod load;
