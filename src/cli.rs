@@ -25,6 +25,7 @@ Examples:
   netstacklat --summary -r 1        one line per hook
   netstacklat --json -r 1 | jq .    for programs: docs/json.md
   netstacklat check                 what this host offers, and what is missing
+  netstacklat hold-timestamps       packets stamped, for ebpf_exporter
 
 Figures are from the packet's entry into the network stack (its software RX
 timestamp) to the hook; the wire, the NIC, its interrupt and GRO are before
@@ -57,6 +58,9 @@ pub enum Command {
     /// Tell what this host offers and what is in the way, and how to mend it
     #[command(after_help = CHECK_EXIT)]
     Check(CheckArgs),
+    /// Have received packets stamped for others, while it runs
+    #[command(after_help = HOLD)]
+    HoldTimestamps,
 }
 
 const CHECK_EXIT: &str = "\
@@ -65,6 +69,20 @@ attaches all programs for a moment, and sends itself datagrams over loopback,
 which must be measured.
 
 Exit code: 0 usable, 3 usable with hooks missing, 1 not usable.";
+
+const HOLD: &str = "\
+For ebpf_exporter with our netstacklat.bpf.o, and others that need software RX
+timestamps and do not ask for them. The kernel stamps the packets of the whole
+host while at least one socket asks; this holds such a socket and does nothing
+else. It needs no privilege, loads nothing, and is not woken until SIGINT or
+SIGTERM ends it. A service manager is told when stamps arrive (Type=notify).
+
+Examples:
+  netstacklat hold-timestamps       until Ctrl-C
+  sudo systemctl enable --now netstacklat-hold-timestamps
+                                    always, as a service without privileges
+
+Exit code: 0 ended by SIGINT or SIGTERM, 1 no stamps to be had.";
 
 /// Options of `check`.
 #[derive(Args, Clone, Debug)]

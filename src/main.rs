@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             .or_else(ignore_broken_pipe)
             .map(|()| SUCCESS),
         Command::Live(args) => commands::live::run(&args).map(|()| SUCCESS),
+        Command::HoldTimestamps => commands::hold_timestamps::run().map(|()| SUCCESS),
         Command::Check(args) => commands::check::run(&args).map(|outcome| match outcome {
             Outcome::Usable => SUCCESS,
             Outcome::HooksMissing => 3,

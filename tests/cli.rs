@@ -2,10 +2,15 @@
 //! The command line, as far as it goes without a kernel that allows tracing:
 //! usage errors, help, listings. They need no privilege.
 
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use netstacklat::model::hooks::{Hook, Program, Role, programs};
 use netstacklat::model::skips::SkipReason;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn netstacklat(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_netstacklat"))
@@ -103,6 +108,12 @@ fn help_teaches_by_example() {
 
 /// The tool without a privilege, whoever runs the tests.
 fn unprivileged(args: &[&str]) -> Output {
+    unprivileged_command(args)
+        .output()
+        .expect("the binary runs")
+}
+
+fn unprivileged_command(args: &[&str]) -> Command {
     let mut command = if nix::unistd::geteuid().is_root() {
         let mut command = Command::new("setpriv");
         command.args(["--bounding-set=-all", env!("CARGO_BIN_EXE_netstacklat")]);
@@ -110,11 +121,8 @@ fn unprivileged(args: &[&str]) -> Output {
     } else {
         Command::new(env!("CARGO_BIN_EXE_netstacklat"))
     };
+    command.args(args).stdin(Stdio::null());
     command
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the binary runs")
 }
 
 #[test]
@@ -183,6 +191,57 @@ fn a_refusal_names_cause_and_remedy_and_is_documented() {
     );
     let documented = include_str!("../docs/troubleshooting.md");
     assert!(documented.contains("\n### missing privileges\n"));
+}
+
+/// It says that packets are stamped when it has seen one, tells a service
+/// manager so, and a signal to end is no failure.
+#[test]
+fn stamps_are_held_without_a_privilege_until_a_signal() {
+    let directory = std::env::temp_dir().join(format!("netstacklat-{}", std::process::id()));
+    std::fs::create_dir(&directory).expect("a directory");
+    let path = directory.join("notify");
+    let abstract_name = format!("netstacklat-{}", std::process::id());
+    let by_path = UnixDatagram::bind(&path).expect("a socket");
+    let by_name = SocketAddr::from_abstract_name(&abstract_name);
+    let by_name = UnixDatagram::bind_addr(&by_name.expect("a name")).expect("a socket");
+    let path = path.to_str().expect("UTF-8").to_owned();
+    for (manager, address, signal) in [
+        (by_path, path, Signal::SIGTERM),
+        (by_name, format!("@{abstract_name}"), Signal::SIGINT),
+    ] {
+        let patience = Some(Duration::from_secs(30));
+        manager.set_read_timeout(patience).expect("a timeout");
+        let mut command = unprivileged_command(&["hold-timestamps"]);
+        command.env("NOTIFY_SOCKET", address);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().expect("the binary runs");
+        let mut said = [0; 64];
+        let told = manager.recv(&mut said).map(|length| &said[..length]);
+        let still_running = child.try_wait().expect("our child").is_none();
+        kill(Pid::from_raw(child.id() as i32), signal).expect("it runs");
+        let output = child.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(told.expect("it tells"), b"READY=1", "{stderr}");
+        assert!(still_running);
+        assert_eq!(output.status.code(), Some(0), "{signal}: {stderr}");
+        assert!(output.stdout.is_empty());
+        let first = "netstacklat: RX timestamping is on for the whole host while this runs; \
+                     packets arrive with stamps.\n";
+        assert!(stderr.starts_with(first), "{stderr}");
+        assert_eq!(stderr.lines().count(), 2, "{stderr}");
+    }
+    std::fs::remove_dir_all(&directory).expect("it is there");
+}
+
+#[test]
+fn a_service_manager_that_is_not_there_is_named() {
+    let mut command = unprivileged_command(&["hold-timestamps"]);
+    let output = command.env("NOTIFY_SOCKET", "/nowhere/notify").output();
+    let output = output.expect("the binary runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("netstacklat: telling the service manager"));
+    assert!(stderr.contains("/nowhere/notify"), "{stderr}");
 }
 
 #[test]

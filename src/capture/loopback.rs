@@ -4,7 +4,7 @@
 use std::io::IoSliceMut;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nix::sys::socket::sockopt::Timestamping;
@@ -16,6 +16,8 @@ pub(super) struct Loopback(UdpSocket);
 
 /// Far longer than loopback takes.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the kernel may take to switch stamping on.
+pub(super) const SWITCHED_ON: Duration = Duration::from_secs(2);
 
 impl Loopback {
     /// Opens it on IPv4 or, where there is none, on IPv6.
@@ -55,5 +57,19 @@ impl Loopback {
                 _ => false,
             });
         Ok(stamped)
+    }
+
+    /// Sends datagrams until one comes with a stamp, as they do a moment after
+    /// a socket has asked; false if none does in good time.
+    pub(super) fn until_stamped(&self) -> Result<bool> {
+        let asked = Instant::now();
+        loop {
+            if self.exchange()? {
+                return Ok(true);
+            } else if asked.elapsed() >= SWITCHED_ON {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

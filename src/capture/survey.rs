@@ -3,8 +3,6 @@
 //! is in the way, all programs are loaded and attached, as for a measurement,
 //! and datagrams to oneself must appear in the histograms.
 
-use std::time::{Duration, Instant};
-
 use anyhow::Result;
 
 use crate::capture::Capture;
@@ -14,14 +12,12 @@ use crate::capture::loopback::Loopback;
 use crate::capture::plan::{Plan, decide, plan};
 use crate::capture::preflight::Facts;
 use crate::capture::refusal::{Obstacle, Refusal};
-use crate::capture::timestamping::StampingSocket;
+use crate::capture::timestamping::{self, StampingSocket};
 use crate::model::finding::{Finding, Outcome, State};
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
 
-/// How long the kernel may take to switch stamping on.
-const SWITCHED_ON: Duration = Duration::from_secs(2);
 /// Datagrams of the self-test.
 const DATAGRAMS: u64 = 10;
 const OTHERS: &str = "other-stamping";
@@ -187,28 +183,14 @@ fn unseen(subject: &'static str, why: String) -> Finding {
 /// Whether datagrams come with a stamp, now that a socket of ours asks.
 fn stamps(loopback: &Result<Loopback>) -> Finding {
     let subject = Obstacle::Stamping.subject();
-    let loopback = match loopback {
-        Ok(loopback) => loopback,
+    let seen = match loopback {
+        Ok(loopback) => loopback.until_stamped(),
         Err(error) => return unseen(subject, format!("{error:#}")),
     };
-    let asked = Instant::now();
-    loop {
-        match loopback.exchange() {
-            Ok(true) => return Finding::ok(subject, "arrive once a socket asks for them"),
-            Err(error) => return unseen(subject, format!("{error:#}")),
-            Ok(false) if asked.elapsed() < SWITCHED_ON => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Ok(false) => {
-                return Refusal::new(
-                    Obstacle::Stamping,
-                    format!("none within {SWITCHED_ON:?} of asking"),
-                    "the kernel does not stamp packets although a socket asks for it",
-                    "please report this with the output of netstacklat check --json",
-                )
-                .finding();
-            }
-        }
+    match seen {
+        Ok(true) => Finding::ok(subject, "arrive once a socket asks for them"),
+        Ok(false) => timestamping::none_arrives().finding(),
+        Err(error) => unseen(subject, format!("{error:#}")),
     }
 }
 

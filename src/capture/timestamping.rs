@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use nix::sys::socket::sockopt::Timestamping;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, TimestampingFlag, setsockopt, socket};
 
+use crate::capture::loopback::{Loopback, SWITCHED_ON};
 use crate::capture::refusal::{Obstacle, Refusal};
 
 /// Holds stamping on until dropped. Needs no privilege; sends and receives
@@ -36,4 +37,36 @@ impl StampingSocket {
             )
         })
     }
+
+    /// Sends datagrams to itself over loopback until one arrives with a stamp.
+    ///
+    /// # Errors
+    ///
+    /// [`Unconfirmed`]: none comes with one, or none comes.
+    pub fn confirm(&self) -> Result<(), Unconfirmed> {
+        match Loopback::open().and_then(|loopback| loopback.until_stamped()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Unconfirmed::NoStamp(none_arrives())),
+            Err(error) => Err(Unconfirmed::NoDatagram(error)),
+        }
+    }
+}
+
+/// Why packets were not seen to be stamped.
+#[derive(Debug)]
+pub enum Unconfirmed {
+    /// The kernel does not do what it was asked for.
+    NoStamp(Refusal),
+    /// Datagrams to oneself do not arrive: that says nothing of stamps.
+    NoDatagram(anyhow::Error),
+}
+
+/// A socket has asked for stamps, and none has come.
+pub(super) fn none_arrives() -> Refusal {
+    Refusal::new(
+        Obstacle::Stamping,
+        format!("none within {SWITCHED_ON:?} of asking"),
+        "the kernel does not stamp packets although a socket asks for it",
+        "please report this with the output of netstacklat check --json",
+    )
 }

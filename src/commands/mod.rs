@@ -3,5 +3,6 @@
 //! logic of their own.
 
 pub mod check;
+pub mod hold_timestamps;
 pub mod list;
 pub mod live;

@@ -8,6 +8,7 @@ mod cost;
 mod drop_in;
 pub mod exact;
 mod firewall;
+mod hold;
 mod hosts;
 mod hotplug;
 mod idle;

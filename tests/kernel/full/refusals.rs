@@ -54,7 +54,7 @@ fn in_a_user_namespace() {
 
 #[test]
 fn under_a_seccomp_filter() {
-    let sandbox = Situation::without_bpf();
+    let sandbox = Situation::without(nix::libc::SYS_bpf);
     let found = sandbox.refused("tracing", "the kernel refuses tracing programs");
     let cause = found.meaning.expect("a cause");
     assert!(cause.contains("seccomp"), "{cause}");

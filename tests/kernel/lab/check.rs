@@ -4,6 +4,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output, Stdio};
 
+use nix::libc;
 use serde::Deserialize;
 
 const DOCUMENTED: &str = include_str!("../../../docs/troubleshooting.md");
@@ -55,11 +56,11 @@ fn only<'a>(findings: &'a [Finding], subject: &str) -> &'a Finding {
 }
 
 /// A way to run the tool: what stands before it on the command line, and a
-/// filter of system calls.
+/// system call that it may not make.
 #[derive(Clone, Copy, Default)]
 pub struct Situation<'a> {
     before: &'a [&'a str],
-    no_bpf: bool,
+    forbidden: Option<libc::c_long>,
     hidden: &'a str,
 }
 
@@ -77,10 +78,10 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// Under a seccomp filter that answers bpf(2) with EPERM.
-    pub fn without_bpf() -> Situation<'a> {
+    /// Under a seccomp filter that answers this system call with EPERM.
+    pub fn without(call: libc::c_long) -> Situation<'a> {
         Situation {
-            no_bpf: true,
+            forbidden: Some(call),
             ..Situation::default()
         }
     }
@@ -104,9 +105,9 @@ impl<'a> Situation<'a> {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).stdin(Stdio::null());
         command.env("NETSTACKLAT_TEST_HIDE", self.hidden);
-        if self.no_bpf {
+        if let Some(call) = self.forbidden {
             // SAFETY: it makes one system call, and allocates nothing.
-            unsafe { command.pre_exec(forbid_bpf) };
+            unsafe { command.pre_exec(move || forbid(call)) };
         }
         command.output().expect("it is in the guest")
     }
@@ -180,8 +181,7 @@ impl<'a> Situation<'a> {
     }
 }
 
-fn forbid_bpf() -> std::io::Result<()> {
-    use nix::libc;
+fn forbid(call: libc::c_long) -> std::io::Result<()> {
     let code = |class, size, mode| (class | size | mode) as u16;
     let forbidden = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
@@ -192,7 +192,7 @@ fn forbid_bpf() -> std::io::Result<()> {
             code(libc::BPF_JMP, libc::BPF_JEQ, libc::BPF_K),
             0,
             1,
-            libc::SYS_bpf as u32,
+            call as u32,
         ),
         step(code(libc::BPF_RET, libc::BPF_K, 0), 0, 0, forbidden),
         step(

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! `netstacklat hold-timestamps`: has packets stamped for others, and sleeps.
+
+use std::ffi::OsStr;
+use std::io::{self, Write as _};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::capture::timestamping::{StampingSocket, Unconfirmed};
+
+/// Holds stamping on until SIGINT or SIGTERM, which are its normal end. As in
+/// the live view, SIGHUP keeps its default: nohup(1) works.
+///
+/// # Errors
+///
+/// If the socket is not to be had, or packets are not stamped though it asks.
+pub fn run() -> Result<()> {
+    // Blocked before all else, so that none is lost: they stay pending until
+    // waited for.
+    let mut ending = SigSet::empty();
+    ending.add(Signal::SIGINT);
+    ending.add(Signal::SIGTERM);
+    ending.thread_block().context("blocking signals")?;
+    let stamping = StampingSocket::open()?;
+    let seen = match stamping.confirm() {
+        Ok(()) => "packets arrive with stamps".into(),
+        // What keeps datagrams to oneself back does so to no others.
+        Err(Unconfirmed::NoDatagram(error)) => {
+            format!("whether they arrive was not seen: {error:#}")
+        }
+        Err(Unconfirmed::NoStamp(refusal)) => return Err(refusal.into()),
+    };
+    // Nobody may be reading; that is no reason to stop.
+    let _ = write!(
+        io::stderr(),
+        "netstacklat: RX timestamping is on for the whole host while this runs; {seen}.\n\
+         netstacklat: Ctrl-C or SIGTERM (process {}) ends it.\n",
+        std::process::id()
+    );
+    tell_service_manager()?;
+    ending.wait().context("waiting for a signal")?;
+    Ok(())
+}
+
+/// sd_notify(3), where NOTIFY_SOCKET names a path or, after `@`, an abstract
+/// name.
+fn tell_service_manager() -> Result<()> {
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
+        return Ok(());
+    };
+    let address = match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname::<&OsStr>(&name),
+    };
+    address
+        .and_then(|address| UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address))
+        .with_context(|| format!("telling the service manager at {}", name.display()))?;
+    Ok(())
+}
