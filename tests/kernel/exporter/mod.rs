@@ -3,7 +3,10 @@
 
 mod bounds;
 mod counts;
+mod dashboard;
 mod exact;
 mod groups;
 mod kill;
+mod promql;
+mod snippet;
 mod stamps;

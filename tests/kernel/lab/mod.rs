@@ -9,6 +9,7 @@ pub mod hold;
 pub mod lines;
 pub mod links;
 pub mod load;
+pub mod prometheus;
 pub mod receive;
 pub mod scrape;
 pub mod tcp;

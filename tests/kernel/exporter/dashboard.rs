@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What Grafana asks Prometheus for, to fill `exporter/grafana-netstacklat.json`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::lab::prometheus::Prometheus;
+
+const DASHBOARD: &str = include_str!("../../../exporter/grafana-netstacklat.json");
+
+pub struct Dashboard {
+    json: Value,
+    /// What its variables stand for.
+    variables: BTreeMap<String, Vec<String>>,
+}
+
+impl Dashboard {
+    /// With all that its variables offer, as "All" is.
+    pub fn open(prometheus: &Prometheus) -> Dashboard {
+        let json = serde_json::from_str(DASHBOARD).expect("JSON");
+        let mut dashboard = Dashboard {
+            json,
+            variables: BTreeMap::new(),
+        };
+        let variables = dashboard.json["templating"]["list"].clone();
+        // Each may use those before it.
+        for variable in variables.as_array().expect("variables") {
+            let name = variable["name"].as_str().expect("a name");
+            let values = match variable["type"].as_str().expect("a type") {
+                "query" => {
+                    let query = variable["query"]["query"].as_str().expect("a query");
+                    dashboard.look_up(prometheus, query)
+                }
+                "custom" => {
+                    let current = &variable["current"]["value"];
+                    vec![current.as_str().expect("one value").to_owned()]
+                }
+                "datasource" => continue,
+                other => panic!("{name} is of the unknown type {other}"),
+            };
+            assert!(!values.is_empty(), "{name} offers nothing");
+            dashboard.variables.insert(name.to_owned(), values);
+        }
+        dashboard
+    }
+
+    /// `label_values(SELECTOR, LABEL)`
+    fn look_up(&self, prometheus: &Prometheus, query: &str) -> Vec<String> {
+        let query = self.filled(query);
+        let inner = query.strip_prefix("label_values(");
+        let inner = inner.and_then(|inner| inner.strip_suffix(')'));
+        let (selector, label) = inner.and_then(|i| i.rsplit_once(", ")).expect("two");
+        prometheus.label_values(label, selector)
+    }
+
+    pub fn hooks(&self) -> &[String] {
+        &self.variables["hook"]
+    }
+
+    /// Each expression with what it belongs to, variables replaced; those of a
+    /// panel that is repeated for each hook once for each.
+    pub fn expressions(&self) -> Vec<(String, String)> {
+        let mut expressions = Vec::new();
+        for panel in self.json["panels"].as_array().expect("panels") {
+            let title = panel["title"].as_str().expect("a title");
+            let targets = panel["targets"].as_array().into_iter().flatten();
+            expressions.extend(targets.map(|target| (title, &target["expr"])));
+        }
+        for annotation in self.json["annotations"]["list"].as_array().expect("a list") {
+            if annotation["builtIn"] != 1 {
+                let name = annotation["name"].as_str().expect("a name");
+                expressions.push((name, &annotation["expr"]));
+            }
+        }
+        let mut filled = Vec::new();
+        for (title, expression) in expressions {
+            let expression = expression.as_str().expect("an expression");
+            if !expression.contains("$hook") {
+                filled.push((title.to_owned(), self.filled(expression)));
+                continue;
+            }
+            for hook in self.hooks() {
+                let one = expression.replace("$hook", hook);
+                filled.push((title.replace("$hook", hook), self.filled(&one)));
+            }
+        }
+        filled
+    }
+
+    /// Grafana's own variables for a data source that scrapes every 15 s, and an
+    /// hour shown; several values of ours are alternatives.
+    fn filled(&self, expression: &str) -> String {
+        let mut filled = expression
+            .replace("$__rate_interval", "1m0s")
+            .replace("$__range", "3600s");
+        for (name, values) in &self.variables {
+            let values = match &values[..] {
+                [one] => one.clone(),
+                several => format!("({})", several.join("|")),
+            };
+            filled = filled.replace(&format!("${name}"), &values);
+        }
+        assert!(!filled.contains('$'), "unknown variable: {filled}");
+        filled
+    }
+}

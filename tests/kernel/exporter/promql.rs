@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What people look at, on real data: our object in the real ebpf_exporter,
+//! scraped by the real Prometheus with `exporter/prometheus.yml` and
+//! `exporter/alerts.yml`. Every expression of the rules and of the dashboard must
+//! give something. All of it runs on any kernel alike: `tools/vm/test` runs this
+//! file on one, in a guest of its own.
+
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use netstacklat::model::hooks::Hook;
+
+use super::dashboard::Dashboard;
+use super::snippet;
+use crate::lab::clock::Settings;
+use crate::lab::exporter::{Exporter, Listen, config};
+use crate::lab::links::Link;
+use crate::lab::load::{Background, Rate};
+use crate::lab::prometheus::{Prometheus, Rule, Sample};
+use crate::lab::tcp::{Connection, Load};
+use crate::lab::udp::{Flow, until_stamped};
+use crate::lab::{Family, Undo};
+
+const README: &str = include_str!("../../../exporter/README.md");
+const SECOND_NS: i64 = 1_000_000_000;
+/// 2^34 ns, and some.
+const OVER_RANGE: Duration = Duration::from_millis(17_500);
+
+#[test]
+fn every_expression_gives_something() {
+    let exporter = Exporter::start_with(&config(), "netstacklat", Listen::Port(snippet::PORT));
+    let prometheus = Prometheus::start();
+    let alerts = Alerts::of(&prometheus);
+    let traffic = Background::start(Rate::Moderate, 8800);
+
+    // Nobody has asked for stamps yet.
+    alerts.fires("NetstacklatNotStamped");
+    let _stamping = Flow::open(Family::V4, 8790).with_stamps();
+    until_stamped(true);
+    let late = Flow::open(Family::V4, 8791);
+    late.send(0);
+    let sent = Instant::now();
+    alerts.fires("NetstacklatSamplesLost");
+    let provoked_below = [
+        "NetstacklatOverRange",
+        "NetstacklatClockStepped",
+        "NetstacklatStalled",
+        "NetstacklatTargetDown",
+    ];
+    for name in provoked_below {
+        assert!(alerts.query(name).is_empty(), "{name} for no reason");
+    }
+    over_loopback();
+    alerts.fires("NetstacklatTxTimestamps");
+    sleep(OVER_RANGE.saturating_sub(sent.elapsed()));
+    late.receive();
+    alerts.fires("NetstacklatOverRange");
+    assert!(alerts.query("NetstacklatNotStamped").is_empty());
+    // Forward, and back only when Prometheus is gone: it goes by this clock.
+    let clock = Settings::keep();
+    clock.step(SECOND_NS);
+    alerts.fires("NetstacklatClockStepped");
+    alerts.fires("NetstacklatStackSlow");
+    alerts.fires("NetstacklatProgramNotAttached");
+    alerts.fires("NetstacklatDecoderErrors");
+    look_without_reading();
+    records(&prometheus);
+    dashboard(&prometheus);
+    readme(&prometheus);
+    traffic.stop();
+    snippet::holds(&exporter, &prometheus);
+
+    let off = Undo::after(
+        "sysctl -qw kernel.ftrace_enabled=0",
+        "sysctl -qw kernel.ftrace_enabled=1",
+    );
+    alerts.fires("NetstacklatStalled");
+    drop(off);
+    exporter.stop();
+    alerts.fires("NetstacklatTargetDown");
+    assert_eq!(alerts.fired(), alerts.names(), "not all were looked at");
+    drop(prometheus);
+    drop(clock);
+}
+
+/// TCP whose segments carry a transmit time, as those of scrapes do.
+fn over_loopback() {
+    let load = Load {
+        writes: 3000,
+        size: 1000,
+        at_once: 1000,
+        urgent_every: 0,
+    };
+    Connection::over(Link::Loopback.way(Family::V4, 8792)).transfer(load);
+}
+
+/// "Nothing to measure", of which there must be some.
+fn look_without_reading() {
+    let flow = Flow::open(Family::V4, 8793);
+    flow.send(0);
+    assert_eq!(flow.rx.peek(&mut [0; 8]).expect("a datagram"), 8);
+    flow.receive();
+}
+
+/// The alerts of `exporter/alerts.yml`, and which were seen to fire.
+struct Alerts<'a> {
+    prometheus: &'a Prometheus,
+    rules: Vec<Rule>,
+    fired: std::cell::RefCell<BTreeSet<String>>,
+}
+
+impl Alerts<'_> {
+    fn of(prometheus: &Prometheus) -> Alerts<'_> {
+        let mut rules = prometheus.rules();
+        rules.retain(|rule| rule.kind == "alerting");
+        Alerts {
+            prometheus,
+            rules,
+            fired: Default::default(),
+        }
+    }
+
+    /// Their conditions are met for real, but for those that would take
+    /// minutes, or a kernel that refuses a program.
+    fn expression(&self, name: &str) -> String {
+        let (from, to) = match name {
+            "NetstacklatProgramNotAttached" => ("== 0", "== 1"),
+            "NetstacklatDecoderErrors" => ("> 0", ">= 0"),
+            "NetstacklatStackSlow" => ("> 0.008388608", "> 0"),
+            "NetstacklatStalled" => ("[5m]", "[5s]"),
+            _ => ("", ""),
+        };
+        let rule = self.rules.iter().find(|rule| rule.name == name);
+        let query = &rule.expect("an alert").query;
+        assert!(query.contains(from), "{name}: {query}");
+        query.replacen(from, to, 1)
+    }
+
+    fn query(&self, name: &str) -> Vec<Sample> {
+        self.prometheus.query(&self.expression(name))
+    }
+
+    /// Waits until it has a reason to; how long it must last is for `promtool
+    /// test rules`.
+    fn fires(&self, name: &str) {
+        let samples = self.prometheus.wait_for(&self.expression(name));
+        println!("{name}: {}", line(&samples[0]));
+        self.fired.borrow_mut().insert(name.to_owned());
+    }
+
+    fn fired(&self) -> BTreeSet<String> {
+        self.fired.borrow().clone()
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        self.rules.iter().map(|rule| rule.name.clone()).collect()
+    }
+}
+
+/// What is recorded, and the expressions themselves.
+fn records(prometheus: &Prometheus) {
+    let rules = prometheus.rules();
+    for rule in &rules {
+        assert_eq!(rule.health, "ok", "{}", rule.name);
+        if rule.kind == "recording" {
+            gives(prometheus, &rule.name, &rule.name);
+            gives(prometheus, &rule.name, &rule.query);
+        }
+    }
+}
+
+fn dashboard(prometheus: &Prometheus) {
+    let dashboard = Dashboard::open(prometheus);
+    assert_eq!(dashboard.hooks().len(), Hook::all().len());
+    let expressions = dashboard.expressions();
+    println!("{} expressions of the dashboard", expressions.len());
+    for (title, expression) in expressions {
+        gives(prometheus, &title, &expression);
+    }
+}
+
+/// What `exporter/README.md` calls right.
+fn readme(prometheus: &Prometheus) {
+    let blocks = README.split("```promql\n").skip(1);
+    let blocks = blocks.map(|rest| rest.split_once("```").expect("an end").0);
+    let expressions: Vec<_> = blocks.flat_map(str::lines).collect();
+    assert!(expressions.len() >= 7, "{expressions:?}");
+    for expression in expressions {
+        gives(prometheus, "README.md", expression);
+    }
+}
+
+/// Series with a number each; a quantile is one of latencies.
+fn gives(prometheus: &Prometheus, title: &str, expression: &str) {
+    let samples = prometheus.query(expression);
+    assert!(!samples.is_empty(), "{title}: {expression} gives nothing");
+    println!("{title}: {} series, {}", samples.len(), line(&samples[0]));
+    for sample in &samples {
+        let value = sample.value();
+        assert!(value.is_finite(), "{expression}: {sample:?}");
+        if expression.contains("histogram_quantile") {
+            assert!(value > 0.0 && value < 1.08, "{expression}: {sample:?}");
+        }
+    }
+}
+
+fn line(sample: &Sample) -> String {
+    format!("{:?} {}", sample.metric, sample.value())
+}

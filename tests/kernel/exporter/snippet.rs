@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What `metric_relabel_configs` of `exporter/prometheus.yml` make of what
+//! ebpf_exporter serves.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use netstacklat::model::hooks::Hook;
+use netstacklat::model::skips::SkipReason;
+
+use crate::lab::exporter::Exporter;
+use crate::lab::prometheus::{Labels, Prometheus};
+use crate::lab::{PATIENCE, wait_until};
+
+/// Where the configuration looks for ebpf_exporter.
+pub const PORT: u16 = 9435;
+/// The bounds that are kept: 2^10 to 2^30 ns.
+const KEPT: RangeInclusive<usize> = 10..=30;
+
+/// Series by series, what is stored is what the exporter says, under the names
+/// that are promised. No datagrams come any more.
+pub fn holds(exporter: &Exporter, prometheus: &Prometheus) {
+    let raw = exporter.scrape();
+    let lines = raw.text.lines().filter(|line| !line.starts_with('#'));
+    let (ours, others): (Vec<_>, Vec<_>) =
+        lines.partition(|line| line.starts_with("ebpf_exporter_netstack_"));
+    let (hooks, reasons) = (Hook::all().len(), SkipReason::all().len());
+    // 35 bounds, +Inf, the sum and the count; the clock's two states and three more.
+    assert_eq!(ours.len(), hooks * (35 + 3 + reasons) + 5);
+
+    let mut expected = BTreeSet::new();
+    let mut promise = |name: &str, labels: &[(&str, &str)]| {
+        let name = ("__name__", format!("ebpf_exporter_netstack_{name}"));
+        let labels = labels
+            .iter()
+            .map(|(name, value)| (*name, value.to_string()));
+        let all = labels.chain([name]).map(|(n, value)| (n.to_owned(), value));
+        expected.insert(all.collect::<Labels>());
+    };
+    for hook in Hook::all() {
+        let hook = ("hook", hook.name());
+        for (index, (le, _)) in raw.cumulative(hook.1).into_iter().enumerate() {
+            if KEPT.contains(&index) || le == "+Inf" {
+                promise("latency_seconds_bucket", &[hook, ("le", le)]);
+            }
+        }
+        promise("latency_seconds_sum", &[hook]);
+        promise("latency_seconds_count", &[hook]);
+        for reason in SkipReason::all() {
+            promise("skipped_total", &[hook, ("reason", reason.name())]);
+        }
+    }
+    for state in ["settled", "settling"] {
+        let labels = [("source", "update_vsyscall"), ("state", state)];
+        promise("clock_info", &labels);
+    }
+    for name in ["steps_total", "tai_offset_seconds", "updates_total"] {
+        promise(&format!("clock_{name}"), &[]);
+    }
+    let stored = prometheus.series(r#"{__name__=~"ebpf_exporter_netstack.*"}"#);
+    let stored: BTreeSet<Labels> = stored.into_iter().map(without_target).collect();
+    assert_eq!(stored, expected);
+    assert_eq!(stored.len(), hooks * (21 + 3 + reasons) + 5);
+    let (scraped, kept) = (
+        prometheus.value("scrape_samples_scraped"),
+        prometheus.value("scrape_samples_post_metric_relabeling"),
+    );
+    let programs = prometheus.value("count(ebpf_exporter_ebpf_program_info)");
+    println!(
+        "series: {} of ours and {} others; {scraped} scraped, {kept} kept, {} of them ours; {programs} programs",
+        ours.len(),
+        others.len(),
+        stored.len()
+    );
+    // The values, at hooks that have no more packets.
+    let same = || {
+        for hook in Hook::all().filter(|hook| hook.name().starts_with("udp-")) {
+            let hook = hook.name();
+            let bounds = raw.cumulative(hook).into_iter().enumerate();
+            let kept = bounds.filter(|(index, (le, _))| KEPT.contains(index) || *le == "+Inf");
+            for (_, (le, count)) in kept {
+                let selector = format!(
+                    "ebpf_exporter_netstack_latency_seconds_bucket{{hook=\"{hook}\", le=\"{le}\"}}"
+                );
+                if prometheus.value(&selector) != count as f64 {
+                    return false;
+                }
+            }
+            let (sum, count) = raw.sum_and_count(hook);
+            let of = |what: &str| {
+                let name = format!("ebpf_exporter_netstack_latency_seconds_{what}");
+                prometheus.value(&format!("{name}{{hook=\"{hook}\"}}"))
+            };
+            let sum: f64 = sum.parse().expect("a sum");
+            if of("sum") != sum || of("count") != count as f64 {
+                return false;
+            }
+        }
+        true
+    };
+    // The last scrape may have been before the last datagram.
+    wait_until(PATIENCE, "what is stored is what was served", same);
+}
+
+fn without_target(mut labels: Labels) -> Labels {
+    assert_eq!(labels.remove("job").as_deref(), Some("netstacklat"));
+    assert_eq!(labels.remove("instance"), Some(format!("localhost:{PORT}")));
+    labels
+}
