@@ -217,11 +217,7 @@ impl Compared<'_> {
             assert_eq!(served.count(), ours.count, "{hook}");
             assert!(served.sum_ns >= ours.sum_ns, "{hook}");
             assert!(served.nowhere_before(&coarse), "{hook}");
-            let mut skipped = self.after.scrape.skipped(hook);
-            for (reason, before) in self.before.scrape.skipped(hook) {
-                *skipped.get_mut(&reason).expect("counts only grow") -= before;
-            }
-            skipped.retain(|_, count| *count > 0);
+            let skipped = self.after.scrape.since(&self.before.scrape, hook).skipped;
             let mut ours = ours.skipped;
             ours.retain(|_, count| *count > 0);
             assert_eq!(skipped, ours, "{hook}");

@@ -2,6 +2,7 @@
 //! Our object in the real ebpf_exporter: are the numbers that it serves true?
 
 mod bounds;
+mod clock;
 mod counts;
 mod dashboard;
 mod exact;

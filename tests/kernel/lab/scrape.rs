@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use netstacklat::model::hooks::Hook;
 
+use super::lines::Counts;
+
 /// Finite bounds of a histogram: 2^0 to 2^34 ns.
 pub const BOUNDS: usize = 35;
 const PREFIX: &str = "ebpf_exporter_netstack_";
@@ -137,6 +139,25 @@ impl Scrape {
         let name = format!("{}_latency_seconds", ident(hook));
         let sum = self.single(&format!("{name}_sum"));
         (sum, self.value(&format!("{name}_count")))
+    }
+
+    /// What a hook has counted since `earlier`, as our tool would tell it with
+    /// as few buckets.
+    pub fn since(&self, earlier: &Scrape, hook: &str) -> Counts {
+        let grown = self.histogram(hook).since(&earlier.histogram(hook));
+        let buckets = grown.filled().into_iter();
+        let mut skipped = self.skipped(hook);
+        for (reason, before) in earlier.skipped(hook) {
+            *skipped.get_mut(&reason).expect("counts only grow") -= before;
+        }
+        skipped.retain(|_, count| *count > 0);
+        Counts {
+            count: grown.count(),
+            sum_ns: grown.sum_ns,
+            buckets: buckets.map(|(b, n)| (((1 << b) / 2, 1 << b), n)).collect(),
+            skipped,
+            missed: 0,
+        }
     }
 
     /// A hook's histogram, which must be one: bounds and counts that grow, and
