@@ -73,8 +73,8 @@ install: ## install the binary, its documentation, and what there is for ebpf_ex
 		echo "install -D -m 0644 exporter/$$file $(sharedir)/$$file"; \
 		install -D -m 0644 "exporter/$$file" "$(sharedir)/$$file" || exit; \
 	done
-	# The units name programs and files by their paths.
-	sed -i 's|/usr/local/|$(PREFIX)/|g' $(sharedir)/*.service
+	@# The units name our program and its files by their paths; where ebpf_exporter is, is not for us to say.
+	sed -i -E 's:/usr/local/(bin|share)/netstacklat:$(PREFIX)/\1/netstacklat:g' $(sharedir)/*.service
 
 .PHONY: man
 man: ## make the man pages in docs/man again, from the definition of the command line

@@ -11,3 +11,4 @@ mod kill;
 mod promql;
 mod snippet;
 mod stamps;
+mod units;

@@ -142,15 +142,9 @@ impl Exporter {
         }
     }
 
-    fn get(&self, mut stream: impl Read + Write) -> Scrape {
-        let request = "GET /metrics HTTP/1.0\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("a request");
-        let mut answer = String::new();
-        let read = stream.read_to_string(&mut answer);
-        read.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()));
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        assert!(head.starts_with("HTTP/1.0 200 "), "{head}\n{body}");
-        Scrape::parse(body.to_owned())
+    fn get(&self, stream: impl Read + Write) -> Scrape {
+        let scrape = get(stream);
+        scrape.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()))
     }
 
     /// How many datagrams' reads the kernel has left out: their reader ran while
@@ -179,6 +173,16 @@ impl Exporter {
         let status = wait_for_exit(&mut self.child);
         assert_eq!(status.code(), Some(0), "{status}:\n{}", self.log());
     }
+}
+
+/// What an ebpf_exporter serves over this connection.
+pub fn get(mut stream: impl Read + Write) -> std::io::Result<Scrape> {
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.0 200 "), "{head}\n{body}");
+    Ok(Scrape::parse(body.to_owned()))
 }
 
 /// A failed test leaves no exporter to disturb the next.

@@ -12,6 +12,7 @@ pub mod load;
 pub mod prometheus;
 pub mod receive;
 pub mod scrape;
+pub mod systemd;
 pub mod tcp;
 pub mod tcp_reads;
 pub mod text;
