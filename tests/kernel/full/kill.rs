@@ -62,9 +62,11 @@ pub fn nothing_is_left_after(killed: Instant) {
 /// each. Seen in this test, with its traffic, in guests emulated on two CPUs
 /// that nothing else used: 0.65 to 0.91 s on 5.10 (six runs), 1.06 to 2.68 s on
 /// 7.3 (seven), 3.7 s on 6.12 (one). Where others used them: 0.62 to 1.88 s
-/// on 5.10, 1.89 to 2.76 s on 7.3, 5.6 s on 6.12 (one). The limits leave room
-/// for machines that are shared, and promise nothing.
+/// on 5.10, 1.89 to 2.76 s on 7.3, 5.6 s on 6.12 (one). With ebpf_exporter in
+/// place of the tool, and seven tasks waiting for two CPUs: 4.8 s on 7.3, 5.6 s
+/// on 6.1 (one each). The limits leave room for machines that are shared, and
+/// promise nothing.
 fn patience() -> Duration {
     let slow = linux_from(6, 1) && !linux_from(7, 0);
-    Duration::from_secs(if slow { 10 } else { 5 })
+    Duration::from_secs(if slow { 15 } else { 10 })
 }

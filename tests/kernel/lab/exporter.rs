@@ -113,7 +113,12 @@ impl Exporter {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("ebpf_exporter: {status}:\n{}", self.log());
             }
-            self.log().contains("Listening on ")
+            // It says so just before it does.
+            let says = self.log().contains("Listening on ");
+            says && match &self.listen {
+                Listen::Port(port) => TcpStream::connect(("127.0.0.1", *port)).is_ok(),
+                Listen::Handed(_) => true,
+            }
         });
         self.scrape();
     }
