@@ -33,6 +33,8 @@ impl Systemd {
             # What services say would go to a journal.
             printf '[Service]\\nStandardOutput=append:/run/%%N-log\\nStandardError=append:/run/%%N-log\\n' \
                 >/etc/systemd/system/service.d/log.conf
+            # As in Debian 11; later ones allow 8 MiB.
+            printf '[Manager]\\nDefaultLimitMEMLOCK=64K\\n' >/etc/systemd/system.conf
             echo 0123456789abcdef0123456789abcdef >/etc/machine-id
             echo '+memory +pids' >/sys/fs/cgroup/cgroup.subtree_control
             mkdir -p /sys/fs/cgroup/lab");
@@ -109,13 +111,15 @@ impl Systemd {
     }
 }
 
-/// As when the machine loses power, and as after a failed test.
+/// As when the machine loses power, also after a failed test. The next finds
+/// nothing enabled.
 impl Drop for Systemd {
     fn drop(&mut self) {
         // Which is its process 1's end, and so that of all the others.
         let _ = self.unshare.kill();
         let _ = self.unshare.wait();
-        let script = "for try in {1..500}; do
+        let script = "rm -rf /etc/systemd /run/*-log
+            for try in {1..500}; do
                 find /sys/fs/cgroup/lab -depth -type d -exec rmdir {} + 2>/dev/null
                 [[ -d /sys/fs/cgroup/lab ]] || break
                 sleep 0.01
