@@ -9,7 +9,7 @@ use netstacklat::model::hooks::Hook;
 use netstacklat::model::skips::SkipReason;
 
 use crate::lab::exporter::Exporter;
-use crate::lab::prometheus::{Labels, Prometheus};
+use crate::lab::prometheus::{Labels, Prometheus, Sample};
 use crate::lab::{PATIENCE, wait_until};
 
 /// Where the configuration looks for ebpf_exporter.
@@ -59,7 +59,10 @@ pub fn holds(exporter: &Exporter, prometheus: &Prometheus) {
     }
     let stored = prometheus.series(r#"{__name__=~"ebpf_exporter_netstack.*"}"#);
     let stored: BTreeSet<Labels> = stored.into_iter().map(without_target).collect();
-    assert_eq!(stored, expected);
+    let missing: Vec<_> = expected.difference(&stored).collect();
+    let left_over: Vec<_> = stored.difference(&expected).collect();
+    assert!(missing.is_empty(), "{missing:?}; left over: {left_over:?}");
+    assert!(left_over.is_empty(), "{left_over:?}");
     assert_eq!(stored.len(), hooks * (21 + 3 + reasons) + 5);
     let (scraped, kept) = (
         prometheus.value("scrape_samples_scraped"),
@@ -73,30 +76,25 @@ pub fn holds(exporter: &Exporter, prometheus: &Prometheus) {
         stored.len()
     );
     // The values, at hooks that have no more packets.
+    let stored = |what: &str, labels: &str| {
+        let name = format!("ebpf_exporter_netstack_latency_seconds_{what}");
+        let samples = prometheus.query(&format!("{name}{{{labels}}}"));
+        samples.first().map(Sample::value)
+    };
+    let same_at = |hook: &str| {
+        let bounds = raw.cumulative(hook).into_iter().enumerate();
+        let mut kept = bounds.filter(|(index, (le, _))| KEPT.contains(index) || *le == "+Inf");
+        let (sum, count) = raw.sum_and_count(hook);
+        let of_hook = format!("hook=\"{hook}\"");
+        stored("sum", &of_hook) == sum.parse().ok()
+            && stored("count", &of_hook) == Some(count as f64)
+            && kept.all(|(_, (le, count))| {
+                stored("bucket", &format!("{of_hook}, le=\"{le}\"")) == Some(count as f64)
+            })
+    };
     let same = || {
-        for hook in Hook::all().filter(|hook| hook.name().starts_with("udp-")) {
-            let hook = hook.name();
-            let bounds = raw.cumulative(hook).into_iter().enumerate();
-            let kept = bounds.filter(|(index, (le, _))| KEPT.contains(index) || *le == "+Inf");
-            for (_, (le, count)) in kept {
-                let selector = format!(
-                    "ebpf_exporter_netstack_latency_seconds_bucket{{hook=\"{hook}\", le=\"{le}\"}}"
-                );
-                if prometheus.value(&selector) != count as f64 {
-                    return false;
-                }
-            }
-            let (sum, count) = raw.sum_and_count(hook);
-            let of = |what: &str| {
-                let name = format!("ebpf_exporter_netstack_latency_seconds_{what}");
-                prometheus.value(&format!("{name}{{hook=\"{hook}\"}}"))
-            };
-            let sum: f64 = sum.parse().expect("a sum");
-            if of("sum") != sum || of("count") != count as f64 {
-                return false;
-            }
-        }
-        true
+        let mut quiet = Hook::all().filter(|hook| !hook.is_tcp() && *hook != Hook::IP_START);
+        quiet.all(|hook| same_at(hook.name()))
     };
     // The last scrape may have been before the last datagram.
     wait_until(PATIENCE, "what is stored is what was served", same);
