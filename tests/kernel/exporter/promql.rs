@@ -29,7 +29,8 @@ const OVER_RANGE: Duration = Duration::from_millis(17_500);
 
 #[test]
 fn every_expression_gives_something() {
-    let exporter = Exporter::start_with(&config(), "netstacklat", Listen::Port(snippet::PORT));
+    let both = "netstacklat,netstacklat-groups";
+    let exporter = Exporter::start_with(&config(), both, Listen::Port(snippet::PORT));
     let prometheus = Prometheus::start();
     let alerts = Alerts::of(&prometheus);
     let traffic = Background::start(Rate::Moderate, 8800);

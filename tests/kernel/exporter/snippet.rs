@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use netstacklat::model::exported::Object;
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::skips::SkipReason;
 
@@ -14,6 +15,7 @@ use crate::lab::{PATIENCE, wait_until};
 
 /// Where the configuration looks for ebpf_exporter.
 pub const PORT: u16 = 9435;
+const GROUP: &str = "ebpf_exporter_netstack_group_";
 /// The bounds that are kept: 2^10 to 2^30 ns.
 const KEPT: RangeInclusive<usize> = 10..=30;
 
@@ -24,6 +26,8 @@ pub fn holds(exporter: &Exporter, prometheus: &Prometheus) {
     let lines = raw.text.lines().filter(|line| !line.starts_with('#'));
     let (ours, others): (Vec<_>, Vec<_>) =
         lines.partition(|line| line.starts_with("ebpf_exporter_netstack_"));
+    let (by_group, ours): (Vec<_>, Vec<_>) =
+        ours.into_iter().partition(|line| line.starts_with(GROUP));
     let (hooks, reasons) = (Hook::all().len(), SkipReason::all().len());
     // 35 bounds, +Inf, the sum and the count; the clock's two states and three more.
     assert_eq!(ours.len(), hooks * (35 + 3 + reasons) + 5);
@@ -58,7 +62,10 @@ pub fn holds(exporter: &Exporter, prometheus: &Prometheus) {
         promise(&format!("clock_{name}"), &[]);
     }
     let stored = prometheus.series(r#"{__name__=~"ebpf_exporter_netstack.*"}"#);
-    let stored: BTreeSet<Labels> = stored.into_iter().map(without_target).collect();
+    let stored = stored.into_iter().map(without_target);
+    let (grouped, stored): (BTreeSet<_>, BTreeSet<Labels>) =
+        stored.partition(|labels| labels["__name__"].starts_with(GROUP));
+    groups_hold(&by_group, grouped);
     let missing: Vec<_> = expected.difference(&stored).collect();
     let left_over: Vec<_> = stored.difference(&expected).collect();
     assert!(missing.is_empty(), "{missing:?}; left over: {left_over:?}");
@@ -98,6 +105,41 @@ pub fn holds(exporter: &Exporter, prometheus: &Prometheus) {
     };
     // The last scrape may have been before the last datagram.
     wait_until(PATIENCE, "what is stored is what was served", same);
+}
+
+/// The same of the grouped object, whose groups are what traffic has made them.
+fn groups_hold(raw: &[&str], stored: BTreeSet<Labels>) {
+    let histograms = raw.iter().filter(|line| line.contains("_seconds_count{"));
+    let histograms = histograms.count();
+    assert!(histograms > 0, "{raw:?}");
+    let hooks = Object::Groups.hooks();
+    let reasons = SkipReason::all().len();
+    let expected = histograms * (21 + 3) + hooks.len() * reasons + 5;
+    assert_eq!(stored.len(), expected, "{stored:?}");
+    for labels in stored {
+        let name = labels["__name__"].strip_prefix(GROUP).expect("filtered");
+        let wanted = match name {
+            "latency_seconds_bucket" => vec!["cgroup", "hook", "interface", "le"],
+            "latency_seconds_sum" | "latency_seconds_count" => vec!["cgroup", "hook", "interface"],
+            "skipped_total" => vec!["hook", "reason"],
+            "clock_info" => vec!["source", "state"],
+            "clock_steps_total" | "clock_tai_offset_seconds" | "clock_updates_total" => vec![],
+            other => panic!("left over: {other}"),
+        };
+        // To Prometheus an empty label is none: the cgroup where there is no
+        // socket yet.
+        let is_start = labels
+            .get("hook")
+            .is_some_and(|hook| hook.ends_with("-start"));
+        let found = labels.keys().filter(|key| *key != "__name__");
+        let wanted = wanted
+            .into_iter()
+            .filter(|name| !(is_start && *name == "cgroup"));
+        assert!(found.eq(wanted), "{labels:?}");
+        if let Some(hook) = labels.get("hook") {
+            assert!(hooks.iter().any(|known| known.name() == hook), "{hook}");
+        }
+    }
 }
 
 fn without_target(mut labels: Labels) -> Labels {
