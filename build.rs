@@ -40,9 +40,9 @@ fn main() -> Result<()> {
         }
         let source = "tests/kernel/inject.bpf.c";
         println!("cargo:rerun-if-changed={source}");
-        for (name, _, defines) in DROP_INS.iter().filter(|made| made.1 == SOURCE) {
+        for (name, defines) in DROP_INS {
             let name = name.replace("netstacklat", "inject");
-            object(&clang, source, &[&["-I", BPF_DIR], *defines].concat())
+            object(&clang, source, &[&["-I", BPF_DIR], defines].concat())
                 .obj(out.join(name))
                 .build()
                 .with_context(|| format!("compiling {source}"))?;
@@ -76,33 +76,28 @@ fn skeleton(clang: &str, out: &Path) -> Result<()> {
         .context(COMPILING)
 }
 
-/// The objects for ebpf_exporter, which `make bpf` takes from here: file, its
-/// source, and what it is compiled with.
-const DROP_INS: [(&str, &str, &[&str]); 3] = [
-    ("netstacklat.bpf.o", SOURCE, &[]),
+/// The objects for ebpf_exporter, which `make bpf` takes from here: file, and
+/// what it is compiled with.
+const DROP_INS: [(&str, &[&str]); 3] = [
+    ("netstacklat.bpf.o", &[]),
     (
         "before-5.19/netstacklat.bpf.o",
-        SOURCE,
         &["-DNETSTACKLAT_BEFORE_5_19"],
     ),
-    (
-        "netstacklat-groups.bpf.o",
-        "src/bpf/netstacklat-groups.bpf.c",
-        &[],
-    ),
+    ("netstacklat-groups.bpf.o", &["-DNETSTACKLAT_GROUPS"]),
 ];
 
 /// Compiles them. Linking strips them of DWARF, not of BTF.
 fn drop_ins(clang: &str, out: &Path) -> Result<()> {
     // For the tests that look into them.
     println!("cargo:rustc-env=NETSTACKLAT_DROP_INS={}", out.display());
-    for (file, source, defines) in DROP_INS {
+    for (file, defines) in DROP_INS {
         let file = out.join(file);
         fs::create_dir_all(file.parent().unwrap_or(out)).context("making a directory")?;
-        object(clang, source, defines)
+        object(clang, SOURCE, defines)
             .obj(file)
             .build()
-            .with_context(|| format!("compiling {source} (clang 14 or newer is needed)"))?;
+            .context(COMPILING)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The maps that ebpf_exporter reads, as exporter/netstacklat.yaml describes
+ * The maps that ebpf_exporter reads, as exporter/*.yaml describe
  * them: a metric by the name of the map, a series for each key. Nobody sets
  * anything before load, so all sizes are here.
  */
@@ -21,11 +21,37 @@
 
 #ifdef NETSTACKLAT_GROUPS
 #define NAME(name) netstack_group_##name
-#include "maps_groups.bpf.h"
+#define EXPORTED_HOOKS NETSTACKLAT_GROUPED_HOOKS
+/*
+ * Group and bucket to count. There is room for each group that is admitted and
+ * for that of the others, so that only new groups can find none. Shared by the
+ * CPUs: on a host with 256 of them it would take 256 times the memory per CPU,
+ * and the scrape that time.
+ */
+#define HISTOGRAM(name)                                                        \
+	struct {                                                               \
+		__uint(type, BPF_MAP_TYPE_HASH);                               \
+		__uint(max_entries,                                            \
+		       (NETSTACKLAT_MAX_GROUPS + 1) * (N_BUCKETS(0) + 1));     \
+		__type(key, struct whose);                                     \
+		__type(value, __u64);                                          \
+	} name SEC(".maps");
 #else
 #define NAME(name) netstack_##name
-#include "maps_hooks.bpf.h"
+#define EXPORTED_HOOKS NETSTACKLAT_HOOKS
+/* Bucket to count, and after the last bucket the sum. */
+#define HISTOGRAM(name) PERCPU_COUNTERS(name, N_BUCKETS(0) + 1)
 #endif
+
+/*
+ * Skips have a map for each hook, because ebpf_exporter cuts labels out of a
+ * key by bytes: in one map for all, with a byte for the hook and one for the
+ * reason, nine entries of ten would be holes that each scrape reads.
+ */
+#define HOOK_MAPS(id, ident, ...)                                              \
+	HISTOGRAM(NAME(ident##_latency_seconds))                               \
+	PERCPU_COUNTERS(NAME(ident##_skipped_total), N_SKIPS)
+EXPORTED_HOOKS(HOOK_MAPS)
 
 /* Written by the clock program alone, which never runs twice at once. */
 #define CLOCK_VALUES(name, entries)                                            \
@@ -36,6 +62,44 @@ CLOCK_VALUES(clock_steps_total, 1)
 CLOCK_VALUES(clock_tai_offset_seconds, 1)
 /* Stands still when the kernel calls no program: kernel.ftrace_enabled = 0 */
 CLOCK_VALUES(clock_updates_total, 1)
+
+#define HISTOGRAM_CASE(id, ident, ...)                                         \
+	case HOOK_##id:                                                        \
+		return &NAME(ident##_latency_seconds);
+#define SKIPS_CASE(id, ident, ...)                                             \
+	case HOOK_##id:                                                        \
+		return &NAME(ident##_skipped_total);
+
+/* hook is a constant wherever these are inlined, so the switch folds away. */
+static __always_inline void *histogram_of(enum netstacklat_hook hook)
+{
+	switch (hook) {
+		EXPORTED_HOOKS(HISTOGRAM_CASE)
+	default:
+		return NULL;
+	}
+}
+
+static __always_inline void *skips_of(enum netstacklat_hook hook)
+{
+	switch (hook) {
+		EXPORTED_HOOKS(SKIPS_CASE)
+	default:
+		return NULL;
+	}
+}
+
+#ifdef NETSTACKLAT_GROUPS
+#include "groups.bpf.h"
+#else
+static __always_inline void histogram_count(enum netstacklat_hook hook,
+					    __u64 index, __u64 latency,
+					    struct whose *whose)
+{
+	array_add(histogram_of(hook), index, 1);
+	array_add(histogram_of(hook), SUM_INDEX, latency);
+}
+#endif
 
 /* Not inlined: it is rare, and each program has several calls. */
 static __noinline int skip_in(void *skips, enum netstacklat_skip reason)

@@ -2,11 +2,12 @@
 /*
  * netstacklat: where the programs attach. What they do is in record.bpf.h.
  *
- * Compiled as it stands this is the object for ebpf_exporter, which attaches
- * every program it finds, for kernels that have them all; with
- * NETSTACKLAT_BEFORE_5_19 the one for older kernels. The loader's copy, with
- * NETSTACKLAT_LOADER, has the programs for all, of which it loads some
- * (STANDS_IN and SERVES in the table).
+ * ebpf_exporter attaches every program that it finds in an object, so there are
+ * three objects for it: as it stands for kernels that have all functions, with
+ * NETSTACKLAT_BEFORE_5_19 for older ones, and with NETSTACKLAT_GROUPS the one
+ * that counts by interface and cgroup, at fewer hooks. The loader's copy, with
+ * NETSTACKLAT_LOADER, has the programs for all kernels and loads some (STANDS_IN
+ * and SERVES in the table).
  */
 #include "vmlinux.h"
 
@@ -27,6 +28,7 @@ int BPF_PROG(nsl_update_vsyscall, struct timekeeper *tk)
 	return 0;
 }
 
+#ifndef NETSTACKLAT_GROUPS
 SEC("fentry/ip_rcv_core")
 int BPF_PROG(nsl_ip_rcv_core, struct sk_buff *skb)
 {
@@ -38,6 +40,7 @@ int BPF_PROG(nsl_ip6_rcv_core, struct sk_buff *skb)
 {
 	return record_ip(skb);
 }
+#endif
 
 SEC("fentry/tcp_v4_rcv")
 int BPF_PROG(nsl_tcp_v4_rcv, struct sk_buff *skb)
@@ -51,6 +54,7 @@ int BPF_PROG(nsl_tcp_v6_rcv, struct sk_buff *skb)
 	return record_skb(HOOK_TCP_START, skb);
 }
 
+#ifndef NETSTACKLAT_GROUPS
 SEC("fentry/tcp_v4_do_rcv")
 int BPF_PROG(nsl_tcp_v4_do_rcv, struct sock *sk, struct sk_buff *skb)
 {
@@ -68,6 +72,7 @@ int BPF_PROG(nsl_tcp_data_queue, struct sock *sk, struct sk_buff *skb)
 {
 	return record_tcp_data_queue(sk, skb);
 }
+#endif
 
 SEC("fexit/tcp_queue_rcv")
 int BPF_PROG(nsl_tcp_queue_rcv, struct sock *sk, struct sk_buff *skb)
@@ -106,6 +111,7 @@ int BPF_PROG(nsl_udpv6_rcv, struct sk_buff *skb)
 	return record_skb(HOOK_UDP_START, skb);
 }
 
+#ifndef NETSTACKLAT_GROUPS
 SEC("fentry/udp_queue_rcv_one_skb")
 int BPF_PROG(nsl_udp_queue_rcv_one_skb, struct sock *sk, struct sk_buff *skb)
 {
@@ -117,6 +123,7 @@ int BPF_PROG(nsl_udpv6_queue_rcv_one_skb, struct sock *sk, struct sk_buff *skb)
 {
 	return record_udp_queue_rcv(sk, skb);
 }
+#endif
 
 SEC("fexit/__udp_enqueue_schedule_skb")
 int BPF_PROG(nsl___udp_enqueue_schedule_skb, struct sock *sk,
@@ -143,7 +150,9 @@ int BPF_PROG(nsl_for_ip6_rcv_core, struct sk_buff *skb)
 {
 	return watch_ip(skb);
 }
+#endif
 
+#if defined(NETSTACKLAT_LOADER) || defined(NETSTACKLAT_GROUPS)
 SEC("fentry/udp_queue_rcv_one_skb")
 int BPF_PROG(nsl_for_udp_queue_rcv_one_skb, struct sock *sk,
 	     struct sk_buff *skb)
@@ -157,4 +166,4 @@ int BPF_PROG(nsl_for_udpv6_queue_rcv_one_skb, struct sock *sk,
 {
 	return note_udp_arrival(skb, skb->tstamp);
 }
-#endif /* NETSTACKLAT_LOADER */
+#endif

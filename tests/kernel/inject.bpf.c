@@ -40,7 +40,7 @@ int BPF_PROG(nsl_inject, struct file *file, __s64 offset)
 	if (choice >> INJECT_MAGIC_SHIFT != INJECT_MAGIC)
 		return 0;
 	switch (choice >> INJECT_HOOK_SHIFT & 0xff) {
-		NETSTACKLAT_HOOKS(INJECT_CASE)
+		EXPORTED_HOOKS(INJECT_CASE)
 	}
 	return 0;
 }
