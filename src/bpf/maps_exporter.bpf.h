@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The maps that ebpf_exporter reads, as exporter/*.yaml describe
- * them: a metric by the name of the map, a series for each key. Nobody sets
- * anything before load, so all sizes are here.
+ * The maps that ebpf_exporter reads, as the YAML in exporter/ describes them: a
+ * metric by the name of the map, a series for each key. Nobody sets anything
+ * before load, so all sizes are here.
  */
 #ifndef NETSTACKLAT_MAPS_EXPORTER_BPF_H
 #define NETSTACKLAT_MAPS_EXPORTER_BPF_H

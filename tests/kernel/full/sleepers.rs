@@ -78,7 +78,8 @@ fn shows(hook: &str, read: &Counts, truths: &[Truth]) {
             "({lo}, {hi}] for {truth:?}"
         );
         // Else the truth would be too vague to test anything.
-        assert!(truth.most < truth.least + truth.least / 4 + 50_000_000);
+        // Vaguer, and it could be the next one; a starved guest takes a while.
+        assert!(truth.most < truth.least + truth.least / 4 + 150_000_000);
     }
 }
 
