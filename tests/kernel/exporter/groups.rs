@@ -162,7 +162,11 @@ fn more_groups_than_there_is_room_for() {
     let mut cgroups = Vec::new();
     for n in 0..CGROUPS {
         cgroups.push(Cgroup::enter(&format!("nsl-{n}")));
-        exchange(&[flow(Ns::Root, &format!("127.0.0.1:{}", 6400 + n))], SENT);
+        let flow = flow(Ns::Root, &format!("127.0.0.1:{}", 6400 + n));
+        for number in 0..SENT {
+            flow.send(number);
+            assert_eq!(flow.receive(), number);
+        }
     }
     let scrape = exporter.scrape();
     drop(cgroups);
