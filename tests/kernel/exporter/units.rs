@@ -64,6 +64,9 @@ fn the_socket_has_packets_stamped_and_the_service_counts_them() {
     let systemd = Systemd::boot();
     systemd.must(&["is-active", SERVICE]);
     confined(&systemd.status(SERVICE), &[CAP_BPF, CAP_PERFMON]);
+    // Which the guest has fewer of: on a host with many, its threads must fit
+    // into the unit's TasksMax=.
+    assert!(scrape().text.contains("\ngo_sched_gomaxprocs_threads 4\n"));
     udp::until_stamped(true);
     wait_until(PATIENCE, "the clock is known", || {
         scrape().value("clock_updates_total") > 0
