@@ -79,7 +79,8 @@ SIGTERM ends it. A service manager is told when stamps arrive (Type=notify).
 
 Examples:
   netstacklat hold-timestamps       until Ctrl-C
-  sudo systemctl enable --now netstacklat-hold-timestamps
+  sudo systemctl enable --now \\
+    /usr/local/share/netstacklat/netstacklat-hold-timestamps.service
                                     always, as a service without privileges
 
 Exit code: 0 ended by SIGINT or SIGTERM, 1 no stamps to be had.";
