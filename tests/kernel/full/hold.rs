@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use crate::lab::check::Situation;
 use crate::lab::counters::count_in_the_kernel;
 use crate::lab::tool::wait_for_exit;
-use crate::lab::{Family, udp};
+use crate::lab::{Family, PATIENCE, udp, wait_until};
 
 /// Nobody, without any capability and with no way to one.
 const NOBODY: [&str; 5] = [
@@ -67,11 +67,15 @@ impl Holder {
 
     /// How often it has gone to sleep or was made to wait, as the kernel counts.
     fn switches(&self) -> Vec<u64> {
-        let path = format!("/proc/{}/task/{0}/status", self.pid());
-        let status = std::fs::read_to_string(path).expect("it runs");
+        let status = self.status();
         let lines = status.lines().filter(|l| l.contains("_ctxt_switches:"));
         let numbers = lines.filter_map(|line| line.split_whitespace().last()?.parse().ok());
         numbers.collect()
+    }
+
+    fn status(&self) -> String {
+        let path = format!("/proc/{}/task/{0}/status", self.pid());
+        std::fs::read_to_string(path).expect("it runs")
     }
 }
 
@@ -109,6 +113,10 @@ fn nothing_wakes_it() {
     let holder = Holder::start();
     let flow = udp::Flow::several(Family::V4, 7672..7673);
     udp::exchange(&flow, 100);
+    // It has said its last word, but need not have come to rest.
+    wait_until(PATIENCE, "it sleeps", || {
+        holder.status().contains("\nState:\tS")
+    });
     let before = holder.switches();
     assert_eq!(before.len(), 2, "voluntary and involuntary");
     for _ in 0..4 {
