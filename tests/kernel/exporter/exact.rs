@@ -28,10 +28,10 @@ use crate::lab::{Family, Undo};
 const DATAGRAMS: usize = 10;
 const SEGMENTS: usize = 4;
 const SEGMENT: usize = 100;
-/// In the middle of (2^25, 2^26] ns, 33.6 to 67.1 ms, and of (2^27, 2^28], 134
-/// to 268 ms, in ratios.
-const HELD_FOR: Duration = Duration::from_micros(47_500);
-const READ_AT: Duration = Duration::from_millis(190);
+/// In the middle of (2^27, 2^28] ns, 134 to 268 ms, and of (2^29, 2^30], 537 to
+/// 1074 ms, in ratios.
+const HELD_FOR: Duration = Duration::from_millis(190);
+const READ_AT: Duration = Duration::from_millis(760);
 /// The clocks of two CPUs may differ by this (NETSTACKLAT_CLOCK_LAG_NS).
 const LAG_NS: i64 = 10_000;
 /// A guest that is kept waiting may be so late that a bound lies between what
