@@ -73,6 +73,7 @@ install: ## install the binary, its documentation, and what there is for ebpf_ex
 		echo "install -D -m 0644 exporter/$$file $(sharedir)/$$file"; \
 		install -D -m 0644 "exporter/$$file" "$(sharedir)/$$file" || exit; \
 	done
+	@[ -f exporter/netstacklat.bpf.o ] || echo 'install: without objects for ebpf_exporter: `make bpf` makes them' >&2
 	@# The units name our program and its files by their paths; where ebpf_exporter is, is not for us to say.
 	sed -i -E 's:/usr/local/(bin|share)/netstacklat:$(PREFIX)/\1/netstacklat:g' $(sharedir)/*.service
 
