@@ -14,34 +14,39 @@ use serde_json::Value;
 const ALERTS: &str = include_str!("../exporter/alerts.yml");
 const DASHBOARD: &str = include_str!("../exporter/grafana-netstacklat.json");
 
-fn promtool(args: &[&str]) {
+fn promtool(args: &[&str]) -> String {
     let mut command = Command::new("promtool");
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("exporter");
     let done = command.args(args).current_dir(directory).output();
     let done = done.expect("no promtool here: run tools/install-deps exporter");
     let said = [done.stdout, done.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+    let said = String::from_utf8_lossy(&said).into_owned();
     assert!(
         done.status.success(),
         "promtool {}:\n{said}",
         args.join(" ")
     );
+    said
+}
+
+/// As strictly as it can: 2.31, which Ubuntu 22.04 has, does not lint.
+fn check(what: &str, file: &str) {
+    let mut args = vec!["check", what];
+    if promtool(&["check", what, "--help"]).contains("--lint-fatal") {
+        args.extend(["--lint=all", "--lint-fatal"]);
+    }
+    args.push(file);
+    promtool(&args);
 }
 
 #[test]
 fn prometheus_takes_the_configuration() {
-    promtool(&[
-        "check",
-        "config",
-        "--lint=all",
-        "--lint-fatal",
-        "prometheus.yml",
-    ]);
+    check("config", "prometheus.yml");
 }
 
 #[test]
 fn rules_do_what_they_say() {
-    promtool(&["check", "rules", "--lint=all", "--lint-fatal", "alerts.yml"]);
+    check("rules", "alerts.yml");
     promtool(&["test", "rules", "alerts_test.yml"]);
 }
 
