@@ -63,6 +63,10 @@ bpf: ## the objects for ebpf_exporter, beside their configuration in exporter/
 .PHONY: install
 install: ## install the binary, its documentation, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=)
 	@[ -x $(binary) ] || { echo '$(binary) is not there: run `make build` first, as the user you build as' >&2; exit 1; }
+	@for object in $(wildcard exporter/*.bpf.o exporter/before-5.19/*.bpf.o); do \
+		[ ! $(binary) -nt "$$object" ] || { \
+			echo "$$object is older than $(binary): run \`make bpf\` again, or remove it" >&2; exit 1; }; \
+	done
 	install -D -m 0755 $(binary) $(bindir)/netstacklat
 	install -d $(mandir)
 	install -m 0644 docs/man/*.1 $(mandir)
@@ -74,6 +78,8 @@ install: ## install the binary, its documentation, and what there is for ebpf_ex
 		install -D -m 0644 "exporter/$$file" "$(sharedir)/$$file" || exit; \
 	done
 	@[ -f exporter/netstacklat.bpf.o ] || echo 'install: without objects for ebpf_exporter: `make bpf` makes them' >&2
+	@# Documents are somewhere else when installed.
+	sed -i -e 's:(\.\./docs/:(../doc/netstacklat/:g' -e 's:(\.\./README\.md:(../doc/netstacklat/README.md:g' $(sharedir)/README.md
 	@# The units name our program and its files by their paths; where ebpf_exporter is, is not for us to say.
 	sed -i -E 's:/usr/local/(bin|share)/netstacklat:$(PREFIX)/\1/netstacklat:g' $(sharedir)/*.service
 

@@ -16,8 +16,9 @@ pub(super) struct Loopback(UdpSocket);
 
 /// Far longer than loopback takes.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long the kernel may take to switch stamping on.
-pub(super) const SWITCHED_ON: Duration = Duration::from_secs(2);
+/// How long the kernel may take to switch stamping on: some ms, but for a host
+/// that has just booted and is busy with everything else.
+pub(super) const SWITCHED_ON: Duration = Duration::from_secs(5);
 
 impl Loopback {
     /// Opens it on IPv4 or, where there is none, on IPv6.

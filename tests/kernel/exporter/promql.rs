@@ -64,6 +64,8 @@ fn every_expression_gives_something() {
     alerts.fires("NetstacklatStackSlow");
     alerts.fires("NetstacklatProgramNotAttached");
     alerts.fires("NetstacklatDecoderErrors");
+    alerts.fires("NetstacklatReadsLeftOut");
+    alerts.fires("NetstacklatNotExported");
     look_without_reading();
     records(&prometheus);
     dashboard(&prometheus);
@@ -129,6 +131,12 @@ impl Alerts<'_> {
             "NetstacklatDecoderErrors" => ("> 0", ">= 0"),
             "NetstacklatStackSlow" => ("> 0.008388608", "> 0"),
             "NetstacklatStalled" => ("[5m]", "[10s]"),
+            "NetstacklatReadsLeftOut" => ("> 0.01", ">= 0"),
+            // As if neither object were exported.
+            "NetstacklatNotExported" => (
+                "(ebpf_exporter_netstack_clock_updates_total or ebpf_exporter_netstack_group_clock_updates_total)",
+                "nothing_of_netstacklat",
+            ),
             _ => ("", ""),
         };
         let rule = self.rules.iter().find(|rule| rule.name == name);
