@@ -24,5 +24,5 @@ fn sigkill_leaves_nothing() {
     exporter.signal(Signal::SIGKILL);
     nothing_is_left_after(killed);
     load.flows();
-    load.stop();
+    load.end();
 }

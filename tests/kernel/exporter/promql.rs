@@ -70,7 +70,7 @@ fn every_expression_gives_something() {
     records(&prometheus);
     dashboard(&prometheus);
     readme(&prometheus);
-    traffic.stop();
+    traffic.end();
     snippet::holds(&exporter, &prometheus);
 
     let off = Undo::after(

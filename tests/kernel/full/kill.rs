@@ -32,7 +32,7 @@ fn sigkill_under_load_leaves_nothing() {
     let during = load.received();
     drop(tool);
     load.flows();
-    load.stop();
+    load.end();
     println!(
         "a datagram sent only then had no stamp at {unstamped:?}; \
          meanwhile {} datagrams and {} bytes over TCP arrived",
