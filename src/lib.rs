@@ -12,6 +12,7 @@ pub mod commands;
 pub mod event_loop;
 pub mod model;
 pub mod render;
+pub mod stats;
 pub mod terminal;
 
 /// Version of netstacklat, with the commit where it was built from one.

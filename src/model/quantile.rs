@@ -10,6 +10,9 @@ pub struct Quantile(u32);
 /// What reports show.
 pub const REPORTED: [Quantile; 4] = [Quantile(500), Quantile(900), Quantile(990), Quantile(999)];
 
+/// Samples above a quantile that are wanted before it is compared.
+const ABOVE_TO_COMPARE: u64 = 30;
+
 /// Where a quantile lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Estimate {
@@ -51,6 +54,27 @@ impl Quantile {
         }
         Some(Estimate::OverRange)
     }
+
+    /// For comparisons, in ns: between the bounds of its bucket, as if its
+    /// samples lay evenly, so that a shift of less than a bucket is not lost.
+    /// `None` with fewer than 30 samples above it, or when it is over range.
+    pub fn to_compare(self, histogram: &Histogram, over_range: u64) -> Option<f64> {
+        let n = histogram.count() + over_range;
+        if n.checked_mul(u64::from(1000 - self.0))? < 1000 * ABOVE_TO_COMPARE {
+            return None;
+        }
+        let rank = n as f64 * f64::from(self.0) / 1000.0;
+        let mut seen = 0.0;
+        for bucket in histogram.buckets() {
+            let count = bucket.count as f64;
+            if seen + count >= rank {
+                let width = (bucket.hi_ns - bucket.lo_ns) as f64;
+                return Some(bucket.lo_ns as f64 + width * (rank - seen) / count);
+            }
+            seen += count;
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +107,19 @@ mod tests {
         (0..95).for_each(|_| assert!(histogram.record(5)));
         assert_eq!(REPORTED[1].of(&histogram, 5), Some(Estimate::Ns(5)));
         assert_eq!(REPORTED[2].of(&histogram, 5), Some(Estimate::OverRange));
+    }
+
+    #[test]
+    fn a_compared_quantile_needs_thirty_samples_above_it() {
+        let mut histogram = Histogram::new(Resolution::FINE);
+        let p99 = REPORTED[2];
+        (0..2999).for_each(|_| assert!(histogram.record(1000)));
+        assert_eq!(p99.to_compare(&histogram, 0), None);
+        // 1000 ns is in (992, 1024], and 2970 of 3000 lie 99 % up in it.
+        assert!(histogram.record(1000));
+        assert_eq!(p99.to_compare(&histogram, 0), Some(992.0 + 32.0 * 0.99));
+        // Of 3500 with those over range, rank 3465 is one of them.
+        assert_eq!(p99.to_compare(&histogram, 500), None);
     }
 
     proptest! {

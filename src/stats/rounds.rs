@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Rounds of four periods, two of each side, so that a drift of the host
+//! cancels: a linear one exactly, within each round.
+
+use rand::SeedableRng as _;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::IndexedRandom as _;
+
+/// A side of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arm {
+    /// Before, or without.
+    A,
+    /// After, or with.
+    B,
+}
+
+/// The sides of a round's periods, in their order.
+pub type Order = [Arm; 4];
+
+const ORDERS: [Order; 2] = {
+    use Arm::{A, B};
+    [[A, B, B, A], [B, A, A, B]]
+};
+
+/// Draws the orders of so many rounds: the same from the same seed.
+pub fn orders(rounds: usize, seed: u64) -> Vec<Order> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let draw = |_| *ORDERS.choose(&mut rng).expect("there are two");
+    (0..rounds).map(draw).collect()
+}
+
+/// A round's difference: the mean of ln q over the periods of B, minus that
+/// over those of A. `None` if a period has no such quantile.
+pub fn difference(order: Order, quantiles: [Option<f64>; 4]) -> Option<f64> {
+    let mut difference = 0.0;
+    for (arm, quantile) in order.into_iter().zip(quantiles) {
+        let ln = quantile?.ln();
+        difference += match arm {
+            Arm::A => -ln / 2.0,
+            Arm::B => ln / 2.0,
+        };
+    }
+    Some(difference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linear_drift_cancels() {
+        // ln q rises by 1 a period, and is 2 higher with B.
+        for order in ORDERS {
+            let level = |(period, arm)| f64::from(period) + if arm == Arm::B { 2.0 } else { 0.0 };
+            let periods: Vec<_> = (0..4).zip(order).map(level).collect();
+            let quantiles = [0, 1, 2, 3].map(|period: usize| Some(periods[period].exp()));
+            let found = difference(order, quantiles).unwrap();
+            assert!((found - 2.0).abs() < 1e-12, "{found}");
+        }
+    }
+
+    #[test]
+    fn a_period_without_the_quantile_takes_its_round_away() {
+        assert_eq!(
+            difference(ORDERS[0], [Some(1.0), None, Some(1.0), Some(1.0)]),
+            None
+        );
+    }
+
+    #[test]
+    fn both_orders_are_drawn_and_again_the_same() {
+        let drawn = orders(1000, 42);
+        assert_eq!(drawn, orders(1000, 42));
+        assert_ne!(drawn, orders(1000, 43));
+        let first = drawn.iter().filter(|order| **order == ORDERS[0]).count();
+        // Binomial: 500 -+ 5 standard deviations.
+        assert!((421..=579).contains(&first), "{first}");
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The shift between two sides, A and B, as a mean with an interval.
+//!
+//! Values are logarithms, so that a shift is a ratio: ln q(B) - ln q(A). What
+//! varies is the unit of repetition, a round or a run file, and never packets
+//! or seconds, which depend on each other (docs/statistics.md).
+
+use statrs::distribution::{ContinuousCDF as _, StudentsT};
+
+/// Confidence of the interval that is shown.
+const CONFIDENCE: f64 = 0.95;
+
+/// An estimate of ln(B / A) by Student's t.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// The estimate, a natural logarithm.
+    pub ln: f64,
+    /// Its standard error.
+    pub error: f64,
+    /// Degrees of freedom, 1 or more, not always whole.
+    pub freedom: f64,
+}
+
+/// Mean and the square of its standard error.
+fn mean(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, squares / (n - 1.0) / n)
+}
+
+impl Shift {
+    /// Of rounds, each with its own difference; n - 1 degrees of freedom.
+    /// `None` from fewer than two, of which none knows how rounds vary.
+    pub fn of_rounds(differences: &[f64]) -> Option<Shift> {
+        if differences.len() < 2 {
+            return None;
+        }
+        let (ln, variance) = mean(differences);
+        Some(Shift {
+            ln,
+            error: variance.sqrt(),
+            freedom: differences.len() as f64 - 1.0,
+        })
+    }
+
+    /// Of independent runs of each side, which may vary differently: Welch,
+    /// "The generalization of Student's problem", Biometrika 34 (1947), with the
+    /// degrees of freedom after Satterthwaite. `None` from fewer than two a side.
+    pub fn of_runs(a: &[f64], b: &[f64]) -> Option<Shift> {
+        if a.len() < 2 || b.len() < 2 {
+            return None;
+        }
+        let ((mean_a, a_var), (mean_b, b_var)) = (mean(a), mean(b));
+        let (a_free, b_free) = (a.len() as f64 - 1.0, b.len() as f64 - 1.0);
+        let variance = a_var + b_var;
+        let spread = a_var.powi(2) / a_free + b_var.powi(2) / b_free;
+        Some(Shift {
+            ln: mean_b - mean_a,
+            error: variance.sqrt(),
+            // Nothing varies on either side: as few as can be.
+            freedom: match spread > 0.0 {
+                true => variance.powi(2) / spread,
+                false => a_free.min(b_free),
+            },
+        })
+    }
+
+    /// Change in percent: 10.0 when B is 1.1 A.
+    pub fn percent(&self) -> f64 {
+        percent(self.ln)
+    }
+
+    /// The 95 % interval of [`Shift::percent`].
+    pub fn interval_percent(&self) -> (f64, f64) {
+        let half = self.t(0.5 + CONFIDENCE / 2.0) * self.error;
+        (percent(self.ln - half), percent(self.ln + half))
+    }
+
+    /// How likely a shift at least as large, either way, is when there is none.
+    pub fn p_value(&self) -> f64 {
+        2.0 * (1.0 - self.below(self.ln.abs()))
+    }
+
+    /// How likely an estimate at least as large is when the true shift is
+    /// `limit` (a natural logarithm): small where it is surely above.
+    pub fn p_above(&self, limit: f64) -> f64 {
+        1.0 - self.below(self.ln - limit)
+    }
+
+    /// Share of the distribution of the error that lies below `distance`.
+    fn below(&self, distance: f64) -> f64 {
+        if self.error > 0.0 {
+            self.distribution().cdf(distance / self.error)
+        } else if distance == 0.0 {
+            0.5
+        } else {
+            f64::from(u8::from(distance > 0.0))
+        }
+    }
+
+    fn t(&self, probability: f64) -> f64 {
+        self.distribution().inverse_cdf(probability)
+    }
+
+    fn distribution(&self) -> StudentsT {
+        StudentsT::new(0.0, 1.0, self.freedom).expect("one degree of freedom and more")
+    }
+}
+
+fn percent(ln: f64) -> f64 {
+    ln.exp_m1() * 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn close(value: f64, expected: f64) {
+        assert!((value - expected).abs() < 5e-4, "{value}, not {expected}");
+    }
+
+    /// Student's own example, the hours of sleep that ten patients gained by
+    /// two drugs ("The probable error of a mean", 1908): mean of the
+    /// differences 1.58, t = 4.0621, 9 degrees of freedom, p = 0.00283.
+    #[test]
+    fn students_own_example() {
+        let differences = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4];
+        let shift = Shift::of_rounds(&differences).unwrap();
+        close(shift.ln, 1.58);
+        close(shift.ln / shift.error, 4.0621);
+        assert_eq!(shift.freedom, 9.0);
+        assert!((shift.p_value() - 0.00283).abs() < 5e-6);
+        // 1.58 -+ 2.2622 * 0.38896, from the tables of t.
+        let (low, high) = shift.interval_percent();
+        close((low / 100.0).ln_1p(), 0.7001);
+        close((high / 100.0).ln_1p(), 2.4599);
+    }
+
+    /// The same two columns as if of twenty patients: t = 1.8608, 17.776
+    /// degrees of freedom, p = 0.07939, as R's documentation of t.test prints.
+    #[test]
+    fn the_same_by_welch() {
+        let a = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
+        let b = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
+        let shift = Shift::of_runs(&a, &b).unwrap();
+        close(shift.ln / shift.error, 1.8608);
+        close(shift.freedom, 17.7765);
+        close(shift.p_value(), 0.0794);
+    }
+
+    #[test]
+    fn one_says_nothing_of_how_they_vary() {
+        assert_eq!(Shift::of_rounds(&[0.1]), None);
+        assert_eq!(Shift::of_runs(&[0.1], &[0.1, 0.2]), None);
+        assert_eq!(Shift::of_runs(&[0.1, 0.2], &[]), None);
+    }
+
+    #[test]
+    fn without_variation_a_shift_is_certain_or_none() {
+        let none = Shift::of_rounds(&[0.0; 5]).unwrap();
+        assert_eq!(none.p_value(), 1.0);
+        assert_eq!(none.interval_percent(), (0.0, 0.0));
+        let some = Shift::of_rounds(&[0.25; 5]).unwrap();
+        assert_eq!(some.p_value(), 0.0);
+        assert_eq!(some.p_above(0.3), 1.0);
+        assert_eq!(some.p_above(0.2), 0.0);
+    }
+
+    proptest! {
+        /// Swapping the sides turns the sign of everything, and no more.
+        #[test]
+        fn sides_can_be_swapped(d in prop::collection::vec(-2.0..2.0, 2..20)) {
+            let there = Shift::of_rounds(&d).unwrap();
+            let back: Vec<f64> = d.iter().map(|d| -d).collect();
+            let back = Shift::of_rounds(&back).unwrap();
+            prop_assert!((there.ln + back.ln).abs() < 1e-12);
+            prop_assert!((there.p_value() - back.p_value()).abs() < 1e-9);
+        }
+
+        /// The interval leaves out 0 just when p is below 5 %.
+        #[test]
+        fn interval_and_p_value_agree(d in prop::collection::vec(-2.0..2.0, 2..20)) {
+            let shift = Shift::of_rounds(&d).unwrap();
+            let (low, high) = shift.interval_percent();
+            let p = shift.p_value();
+            prop_assume!((p - 0.05).abs() > 1e-6);
+            prop_assert_eq!(low > 0.0 || high < 0.0, p < 0.05);
+        }
+    }
+}
