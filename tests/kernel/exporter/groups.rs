@@ -63,9 +63,14 @@ impl Drop for Cgroup {
     }
 }
 
-fn start() -> Exporter {
-    let handed = Exporter::handed("groups");
-    Exporter::start_with(&config(), &format!("netstacklat,{CONFIG}"), handed)
+/// An exporter of both objects that measures, and what must outlive that.
+fn measuring() -> (Exporter, (Undo, Flow)) {
+    let links = links();
+    let stamping = Flow::open(Family::V4, 6300).with_stamps();
+    let names = format!("netstacklat,{CONFIG}");
+    let exporter = Exporter::start_with(&config(), &names, Exporter::handed("groups"));
+    exporter.measures();
+    (exporter, (links, stamping))
 }
 
 /// `now` without what had been counted before.
@@ -90,10 +95,7 @@ fn by_interface_and_cgroup() {
     if !has_recvmsg_locked() {
         return not_for_this_kernel();
     }
-    let _links = links();
-    let _stamping = Flow::open(Family::V4, 6300).with_stamps();
-    let exporter = start();
-    exporter.measures();
+    let (exporter, _held) = measuring();
     let before = exporter.scrape();
     let missed_before = exporter.missed_reads_of(CONFIG);
 
@@ -154,10 +156,7 @@ fn more_groups_than_there_is_room_for() {
     if !has_recvmsg_locked() {
         return not_for_this_kernel();
     }
-    let _links = links();
-    let _stamping = Flow::open(Family::V4, 6300).with_stamps();
-    let exporter = start();
-    exporter.measures();
+    let (exporter, _held) = measuring();
     let before = exporter.scrape().groups("udp-socket-enqueued");
     let mut cgroups = Vec::new();
     for n in 0..CGROUPS {
