@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! One thread, one epoll: signals, the report timer, the end of the run, a
-//! changed clock, and an output that nobody reads any more.
+//! changed clock, children, and an output that nobody reads any more.
 
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 /// What to do now; several things can come together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Events {
     pub deadline: bool,
     /// Look at the system clock.
     pub clock: bool,
+    /// A child process has ended or stopped: ask each how it is.
+    pub child: bool,
     /// Nobody reads standard output any more.
     pub output_closed: bool,
 }
@@ -36,6 +38,7 @@ pub struct EventLoop {
     signals: UnixStream,
     report: Option<TimerFd>,
     deadline: Option<TimerFd>,
+    children: Option<UnixStream>,
 }
 
 const SIGNALS: u64 = 0;
@@ -43,6 +46,7 @@ const REPORT: u64 = 1;
 const DEADLINE: u64 = 2;
 const CLOCK: u64 = 3;
 const OUTPUT: u64 = 4;
+const CHILD: u64 = 5;
 
 impl EventLoop {
     /// Takes over SIGINT and SIGTERM: the first is an event, a second
@@ -90,7 +94,26 @@ impl EventLoop {
             signals,
             report,
             deadline,
+            children: None,
         })
+    }
+
+    /// Tells of child processes from now on, of those too that have ended since
+    /// their start if this is called before it.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses a descriptor or a signal handler.
+    pub fn watch_children(&mut self) -> Result<()> {
+        let (read, write) = UnixStream::pair().context("creating a pipe for SIGCHLD")?;
+        read.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(SIGCHLD, write)
+            .context("installing a handler of SIGCHLD")?;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, CHILD);
+        let added = self.epoll.add(&read, event);
+        added.context("watching for child processes")?;
+        self.children = Some(read);
+        Ok(())
     }
 
     /// Sleeps until something happens.
@@ -116,6 +139,12 @@ impl EventLoop {
                 REPORT => events.reports = expirations(self.report.as_ref())?,
                 DEADLINE => events.deadline = expirations(self.deadline.as_ref())? > 0,
                 CLOCK => events.clock = true,
+                CHILD => {
+                    if let Some(mut children) = self.children.as_ref() {
+                        let _ = children.read(&mut [0; 64]);
+                    }
+                    events.child = true;
+                }
                 _ => events.output_closed = true,
             }
         }

@@ -6,14 +6,17 @@
 //! the clock right, and shows the histograms. Data flows one way: BPF maps,
 //! [`capture`], [`model`], [`render`], stdout; [`commands`] tie them together.
 
+pub mod analysis;
 pub mod capture;
 pub mod cli;
 pub mod commands;
 pub mod event_loop;
 pub mod model;
 pub mod render;
+pub mod runfile;
 pub mod stats;
 pub mod terminal;
+pub mod trial;
 
 /// Version of netstacklat, with the commit where it was built from one.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("NETSTACKLAT_COMMIT"));

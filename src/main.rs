@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use netstacklat::cli::{Cli, Command};
+use netstacklat::cli::{BadUsage, Cli, Command};
 use netstacklat::commands;
 use netstacklat::model::finding::Outcome;
 
@@ -17,6 +17,9 @@ fn main() -> ExitCode {
             .or_else(ignore_broken_pipe)
             .map(|()| SUCCESS),
         Command::Live(args) => commands::live::run(&args).map(|()| SUCCESS),
+        Command::Record(args) => commands::record::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
+        Command::Diff(args) => commands::diff::run(&args),
         Command::HoldTimestamps => commands::hold_timestamps::run().map(|()| SUCCESS),
         Command::Check(args) => commands::check::run(&args).map(|outcome| match outcome {
             Outcome::Usable => SUCCESS,
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nobody may be reading; that is no reason to panic.
             let _ = writeln!(std::io::stderr(), "netstacklat: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(if error.is::<BadUsage>() { 2 } else { 1 })
         }
     }
 }

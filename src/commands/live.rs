@@ -4,17 +4,15 @@
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 
 use crate::capture::Capture;
-use crate::capture::cost::RunTimeStats;
-use crate::capture::plan::{Plan, decide};
-use crate::capture::preflight::Facts;
-use crate::capture::refusal::Refusal;
+use crate::capture::plan::Plan;
 use crate::cli::LiveArgs;
+use crate::commands::measurement::{human, shortcomings, start};
 use crate::event_loop::EventLoop;
 use crate::model::snapshot::{Interval, Snapshot};
-use crate::render::{ClockInfo, HookVerdict, Json, Kind, Renderer, Report, RunInfo, Summary, Text};
+use crate::render::{Json, Kind, Renderer, Report, RunInfo, Summary, Text};
 use crate::terminal;
 
 /// Measures until it is told to stop, or until nobody reads the output.
@@ -23,13 +21,11 @@ use crate::terminal;
 ///
 /// If nothing can be measured here, or the output cannot be written.
 pub fn run(args: &LiveArgs) -> Result<()> {
-    let facts = Facts::probe()?;
-    let capture = start(&facts, args).map_err(with_hint)?;
-    let info = run_info(&facts, &capture, args);
+    let interval = args.interval();
+    let (capture, info) = start(&args.selection, interval, args.bpf_stats)?;
     // What comes after the greeting is in the first report, and a signal
     // after it ends with one.
     let first = capture.snapshot()?;
-    let interval = args.interval();
     let end = End::new(interval, args);
     let events = EventLoop::new(interval, end.after, capture.clock().timers())?;
     let mut reports = Reports::new(renderer(args), args.cumulative);
@@ -43,23 +39,6 @@ pub fn run(args: &LiveArgs) -> Result<()> {
     match reports.until_the_end(capture, first, events, end, args) {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         other => other,
-    }
-}
-
-fn start(facts: &Facts, args: &LiveArgs) -> Result<Capture> {
-    let plan = decide(facts, args.hooks())?;
-    // Before all else: what has been attached takes seconds to detach.
-    let statistics = args.bpf_stats.then(RunTimeStats::enable).transpose()?;
-    Capture::start(plan, statistics)
-}
-
-/// Where to read more, if it is a refusal and no accident.
-fn with_hint(error: anyhow::Error) -> anyhow::Error {
-    match error.is::<Refusal>() {
-        true => anyhow!(
-            "{error:#}\n  More: netstacklat check, and troubleshooting.md in its documentation"
-        ),
-        false => error,
     }
 }
 
@@ -164,6 +143,7 @@ impl Reports {
             partial,
             missed_intervals: missed,
             cumulative: self.cumulative,
+            place: None,
             interval,
         };
         self.write(|renderer, out| renderer.report(out, &report))
@@ -230,33 +210,6 @@ fn renderer(args: &LiveArgs) -> Box<dyn Renderer> {
     }
 }
 
-fn run_info(facts: &Facts, capture: &Capture, args: &LiveArgs) -> RunInfo {
-    let verdicts = capture.plan().verdicts.iter().map(|verdict| HookVerdict {
-        hook: verdict.hook,
-        functions: if verdict.wanted {
-            verdict.functions.clone()
-        } else {
-            Vec::new()
-        },
-        reason: verdict.reason(),
-    });
-    RunInfo {
-        version: crate::VERSION.into(),
-        host: facts.host.clone(),
-        kernel: facts.kernel.clone(),
-        arch: facts.arch.clone(),
-        possible_cpus: facts.cpus(),
-        interval: args.interval(),
-        resolution: capture.plan().resolution,
-        clock: ClockInfo {
-            source: capture.clock().source().name(),
-            tai_offset_s: capture.tai_offset_s(),
-        },
-        name: None,
-        hooks: verdicts.collect(),
-    }
-}
-
 /// Said once on standard error: what is on, what is not, and what comes next.
 fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
     let on = plan.enabled().len();
@@ -272,19 +225,7 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
         info.clock.source,
         info.clock.tai_offset_s
     );
-    if let Some(why) = &plan.clock_reason {
-        text += &format!("netstacklat: the clock is not the kernel's own: {why}.\n");
-    }
-    for verdict in plan.verdicts.iter().filter(|verdict| verdict.wanted) {
-        if let Some(reason) = verdict.reason() {
-            let what = if verdict.functions.is_empty() {
-                " is off"
-            } else {
-                ""
-            };
-            text += &format!("netstacklat: {}{what}: {reason}.\n", verdict.hook);
-        }
-    }
+    text += &shortcomings(plan);
     if args.bpf_stats {
         text += "netstacklat: BPF run-time statistics are on until it ends: every run of every BPF \
                  program on this host takes some 20 ns longer.\n";
@@ -295,11 +236,6 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
                  -e selects.\n";
     }
     text
-}
-
-/// As users write it: `10s`, `1m 30s`.
-fn human(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
 }
 
 #[cfg(test)]

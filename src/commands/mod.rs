@@ -3,6 +3,10 @@
 //! logic of their own.
 
 pub mod check;
+pub mod compare;
+pub mod diff;
 pub mod hold_timestamps;
 pub mod list;
 pub mod live;
+mod measurement;
+pub mod record;

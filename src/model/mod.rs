@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What was measured, as plain data: no kernel, no I/O, no formatting.
 
+pub mod comparison;
 pub mod exported;
 pub mod finding;
 pub mod histogram;
 pub mod hooks;
 pub mod quantile;
+pub mod run;
 pub mod skips;
 pub mod snapshot;
 pub(crate) mod wire;

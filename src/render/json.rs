@@ -3,11 +3,13 @@
 //!
 //! `docs/json.md` says what each field means and what readers may rely on.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
+use crate::model::comparison::{Comparison, Side};
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, REPORTED};
 use crate::model::snapshot::{Cost, HookStats};
@@ -36,21 +38,37 @@ struct Start<'a> {
     possible_cpus: usize,
     interval_ns: Option<u64>,
     sub_buckets: u32,
-    clock_source: &'static str,
+    clock_source: &'a str,
     tai_offset_s: i64,
     name: Option<&'a str>,
-    filters: Filters,
+    filters: &'a BTreeMap<String, String>,
+    facts: &'a BTreeMap<String, String>,
+    comparison: Option<StartComparison<'a>>,
     hooks: Vec<StartHook<'a>>,
 }
 
-/// Whose packets are measured: everybody's, so far.
 #[derive(Serialize)]
-struct Filters {}
+struct StartComparison<'a> {
+    a: StartSide<'a>,
+    b: StartSide<'a>,
+    load: Option<&'a str>,
+    rounds: u64,
+    period_ns: u64,
+    settle_ns: u64,
+    seed: u64,
+}
+
+#[derive(Serialize)]
+struct StartSide<'a> {
+    name: &'a str,
+    start: Option<&'a str>,
+    stop: Option<&'a str>,
+}
 
 #[derive(Serialize)]
 struct StartHook<'a> {
     hook: &'static str,
-    functions: &'a [&'static str],
+    functions: &'a [String],
     attached: bool,
     reason: Option<&'a str>,
 }
@@ -106,7 +124,6 @@ impl From<Cost> for LineCost {
 
 impl<'a> From<&'a RunInfo> for Start<'a> {
     fn from(run: &'a RunInfo) -> Start<'a> {
-        let interval = run.interval.map(|interval| interval.as_nanos());
         Start {
             schema: SCHEMA,
             kind: "start",
@@ -115,15 +132,45 @@ impl<'a> From<&'a RunInfo> for Start<'a> {
             kernel: &run.kernel,
             arch: &run.arch,
             possible_cpus: run.possible_cpus,
-            interval_ns: interval.map(|ns| u64::try_from(ns).unwrap_or(u64::MAX)),
+            interval_ns: run.interval.map(nanoseconds),
             sub_buckets: run.resolution.sub_buckets(),
-            clock_source: run.clock.source,
+            clock_source: &run.clock.source,
             tai_offset_s: run.clock.tai_offset_s,
             name: run.name.as_deref(),
-            filters: Filters {},
+            filters: &run.filters,
+            facts: &run.facts,
+            comparison: run.comparison.as_ref().map(StartComparison::from),
             hooks: run.hooks.iter().map(StartHook::from).collect(),
         }
     }
+}
+
+impl<'a> From<&'a Comparison> for StartComparison<'a> {
+    fn from(comparison: &'a Comparison) -> StartComparison<'a> {
+        StartComparison {
+            a: StartSide::from(&comparison.a),
+            b: StartSide::from(&comparison.b),
+            load: comparison.load.as_deref(),
+            rounds: comparison.rounds,
+            period_ns: nanoseconds(comparison.period),
+            settle_ns: nanoseconds(comparison.settle),
+            seed: comparison.seed,
+        }
+    }
+}
+
+impl<'a> From<&'a Side> for StartSide<'a> {
+    fn from(side: &'a Side) -> StartSide<'a> {
+        StartSide {
+            name: &side.name,
+            start: side.start.as_deref(),
+            stop: side.stop.as_deref(),
+        }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl<'a> From<&'a HookVerdict> for StartHook<'a> {
@@ -155,8 +202,8 @@ impl From<&Report<'_>> for Line {
             missed_intervals: report.missed_intervals,
             clock_steps: interval.clock_steps,
             clock_updates: interval.clock_updates,
-            arm: None,
-            round: None,
+            arm: report.place.map(|place| place.arm.name()),
+            round: report.place.and_then(|place| place.round),
             tx_stamped: tx_stamped(report),
             cost: interval.total_cost().map(LineCost::from),
             hooks: interval
@@ -229,8 +276,6 @@ fn as_map<K: Serialize, V: Serialize, S: Serializer>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -256,19 +301,22 @@ mod tests {
             interval: Some(Duration::from_secs(10)),
             resolution: Resolution::FINE,
             clock: ClockInfo {
-                source: "update_vsyscall",
+                source: "update_vsyscall".into(),
                 tai_offset_s: 37,
             },
             name: None,
+            filters: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            comparison: None,
             hooks: vec![
                 HookVerdict {
                     hook: hook("tcp-start"),
-                    functions: vec!["tcp_v4_rcv", "tcp_v6_rcv"],
+                    functions: vec!["tcp_v4_rcv".into(), "tcp_v6_rcv".into()],
                     reason: None,
                 },
                 HookVerdict {
                     hook: hook("udp-start"),
-                    functions: vec!["udp_rcv"],
+                    functions: vec!["udp_rcv".into()],
                     reason: Some("no udpv6_rcv in this kernel".into()),
                 },
                 HookVerdict {

@@ -6,10 +6,8 @@
 //! flushing is up to the caller.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
-use crate::model::histogram::Resolution;
-use crate::model::hooks::Hook;
+use crate::model::comparison::Place;
 use crate::model::snapshot::Interval;
 
 pub mod check;
@@ -27,57 +25,7 @@ pub use screen::Screen;
 pub use summary::Summary;
 pub use text::Text;
 
-/// What a run is: known at its start, and true until its end.
-#[derive(Clone, Debug)]
-pub struct RunInfo {
-    /// Version of netstacklat.
-    pub version: String,
-    /// The host's name.
-    pub host: String,
-    /// The kernel's release, as in `uname -r`.
-    pub kernel: String,
-    /// The machine, as in `uname -m`.
-    pub arch: String,
-    /// CPUs that the kernel may ever bring up: how many slices each map has.
-    pub possible_cpus: usize,
-    /// Time between reports; `None` when there is only the total.
-    pub interval: Option<Duration>,
-    /// How finely latencies are recorded.
-    pub resolution: Resolution,
-    /// The clock that stamps are compared with.
-    pub clock: ClockInfo,
-    /// What the user calls this run.
-    pub name: Option<String>,
-    /// All hooks of the tool in path order, attached or not.
-    pub hooks: Vec<HookVerdict>,
-}
-
-/// Where the programs get wall-clock time from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockInfo {
-    /// `update_vsyscall`, or `tai-offset` where that cannot be attached to.
-    pub source: &'static str,
-    /// TAI minus UTC as the kernel has it, seconds. 0: nobody told the kernel.
-    pub tai_offset_s: i64,
-}
-
-/// What became of one hook.
-#[derive(Clone, Debug)]
-pub struct HookVerdict {
-    /// The hook.
-    pub hook: Hook,
-    /// The kernel functions attached to; none when the hook is off.
-    pub functions: Vec<&'static str>,
-    /// Why the hook is off, wholly or for some functions.
-    pub reason: Option<String>,
-}
-
-impl HookVerdict {
-    /// Whether the hook measures at all.
-    pub fn attached(&self) -> bool {
-        !self.functions.is_empty()
-    }
-}
+pub use crate::model::run::{ClockInfo, HookVerdict, RunInfo};
 
 /// What stretch of a run a report covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +50,8 @@ pub struct Report<'a> {
     pub missed_intervals: u64,
     /// The interval begins at the start of the run, not at the last report.
     pub cumulative: bool,
+    /// Its place in a comparison.
+    pub place: Option<Place>,
     /// What was counted.
     pub interval: &'a Interval,
 }

@@ -123,6 +123,7 @@ impl Run {
             kind: self.kind,
             partial: self.partial,
             cumulative: self.cumulative,
+            place: None,
             missed_intervals: self.missed_intervals,
             ..report(interval)
         }
@@ -137,6 +138,7 @@ pub(super) fn report(interval: &Interval) -> Report<'_> {
         partial: false,
         missed_intervals: 0,
         cumulative: false,
+        place: None,
         interval,
     }
 }

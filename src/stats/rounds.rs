@@ -6,14 +6,7 @@ use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::IndexedRandom as _;
 
-/// A side of the comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arm {
-    /// Before, or without.
-    A,
-    /// After, or with.
-    B,
-}
+use crate::model::comparison::Arm;
 
 /// The sides of a round's periods, in their order.
 pub type Order = [Arm; 4];

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Options of `compare`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::analysis::limit::Limit;
+use crate::cli::When;
+use crate::cli::durations::parse_duration;
+use crate::cli::hooks::HookArgs;
+
+pub(super) const HELP: &str = "\
+A round is four periods, A B B A or B A A B, as the seed says. Each period
+begins with its side's start command and ends with its stop command, which is
+also run when the comparison is interrupted or fails. Commands are run by
+/bin/sh.
+
+Examples:
+  netstacklat compare --a-name none --b-name 25k-rules \\
+    --b-start 'iptables-restore --noflush rules' --b-stop 'iptables -F INPUT'
+  netstacklat compare --b-start 'ethtool -K eth0 gro off' \\
+    --b-stop 'ethtool -K eth0 gro on' --fail-if 'tcp-start:p99>+10%'
+  netstacklat compare --undo        after a comparison was killed
+
+docs/ab.md walks through one. Exit code: 0 compared, 1 could not, 2 bad usage,
+3 a --fail-if limit is passed, 128 + N ended by signal N.";
+
+/// Options of `compare`.
+#[derive(Args, Clone, Debug)]
+pub struct CompareArgs {
+    /// What to call side A
+    #[arg(long, value_name = "NAME", default_value = "A")]
+    pub a_name: String,
+
+    /// What to call side B
+    #[arg(long, value_name = "NAME", default_value = "B")]
+    pub b_name: String,
+
+    /// Run before each period of A
+    #[arg(long, value_name = "CMD")]
+    pub a_start: Option<String>,
+
+    /// Run after each period of A: undoes --a-start
+    #[arg(long, value_name = "CMD", requires = "a_start")]
+    pub a_stop: Option<String>,
+
+    /// Run before each period of B
+    #[arg(long, value_name = "CMD", required_unless_present = "undo")]
+    pub b_start: Option<String>,
+
+    /// Run after each period of B: undoes --b-start
+    #[arg(long, value_name = "CMD", requires = "b_start")]
+    pub b_stop: Option<String>,
+
+    /// Traffic: runs from before the first period until after the last
+    #[arg(long, value_name = "CMD")]
+    pub load: Option<String>,
+
+    /// Rounds, 6 to 1000: more of them find smaller differences
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(6..=1000)
+    )]
+    pub rounds: u32,
+
+    /// How long each period is measured
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = parse_duration, allow_negative_numbers = true)]
+    pub period: Duration,
+
+    /// How long to wait, unmeasured, after each start command
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration, allow_negative_numbers = true)]
+    pub settle: Duration,
+
+    /// Draws the orders of the rounds; default: a new one each time
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// The run file, for `diff`; default: compare-DATE-TIME.nsl
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Exit with 3 if the difference is surely beyond a limit, as
+    /// 'tcp-start:p99>+10%'; can be repeated (docs/ab.md)
+    #[arg(long, value_name = "LIMIT")]
+    pub fail_if: Vec<Limit>,
+
+    /// Also show the histograms of both sides
+    #[arg(long, conflicts_with = "json")]
+    pub histograms: bool,
+
+    /// The result as one JSON object (docs/json.md)
+    #[arg(long)]
+    pub json: bool,
+
+    /// The hooks.
+    #[command(flatten)]
+    pub selection: HookArgs,
+
+    /// Undo what a comparison that was killed has left behind, and no more
+    #[arg(long, exclusive = true)]
+    pub undo: bool,
+
+    /// When to use colour; NO_COLOR in the environment turns auto off
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+}

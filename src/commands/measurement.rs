@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What all commands that measure begin with.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+
+use crate::capture::Capture;
+use crate::capture::cost::RunTimeStats;
+use crate::capture::plan::{Plan, decide};
+use crate::capture::preflight::Facts;
+use crate::capture::refusal::Refusal;
+use crate::cli::HookArgs;
+use crate::model::run::{ClockInfo, HookVerdict, RunInfo};
+
+/// Attaches, and tells what is measured from now on.
+///
+/// # Errors
+///
+/// If nothing can be measured here.
+pub(super) fn start(
+    selection: &HookArgs,
+    interval: Option<Duration>,
+    bpf_stats: bool,
+) -> Result<(Capture, RunInfo)> {
+    let facts = Facts::probe()?;
+    let capture = attach(&facts, selection, bpf_stats).map_err(with_hint)?;
+    let info = run_info(&facts, &capture, interval);
+    Ok((capture, info))
+}
+
+fn attach(facts: &Facts, selection: &HookArgs, bpf_stats: bool) -> Result<Capture> {
+    let plan = decide(facts, selection.hooks())?;
+    // Before all else: what has been attached takes seconds to detach.
+    let statistics = bpf_stats.then(RunTimeStats::enable).transpose()?;
+    Capture::start(plan, statistics)
+}
+
+/// Where to read more, if it is a refusal and no accident.
+fn with_hint(error: anyhow::Error) -> anyhow::Error {
+    match error.is::<Refusal>() {
+        true => anyhow!(
+            "{error:#}\n  More: netstacklat check, and troubleshooting.md in its documentation"
+        ),
+        false => error,
+    }
+}
+
+fn run_info(facts: &Facts, capture: &Capture, interval: Option<Duration>) -> RunInfo {
+    let verdicts = capture.plan().verdicts.iter().map(|verdict| HookVerdict {
+        hook: verdict.hook,
+        functions: if verdict.wanted {
+            verdict.functions.iter().map(|&name| name.into()).collect()
+        } else {
+            Vec::new()
+        },
+        reason: verdict.reason(),
+    });
+    RunInfo {
+        version: crate::VERSION.into(),
+        host: facts.host.clone(),
+        kernel: facts.kernel.clone(),
+        arch: facts.arch.clone(),
+        possible_cpus: facts.cpus(),
+        interval,
+        resolution: capture.plan().resolution,
+        clock: ClockInfo {
+            source: capture.clock().source().name().into(),
+            tai_offset_s: capture.tai_offset_s(),
+        },
+        name: None,
+        filters: BTreeMap::new(),
+        facts: BTreeMap::new(),
+        comparison: None,
+        hooks: verdicts.collect(),
+    }
+}
+
+/// What the user wanted and does not get, for standard error.
+pub(super) fn shortcomings(plan: &Plan) -> String {
+    let mut text = String::new();
+    if let Some(why) = &plan.clock_reason {
+        text += &format!("netstacklat: the clock is not the kernel's own: {why}.\n");
+    }
+    for verdict in plan.verdicts.iter().filter(|verdict| verdict.wanted) {
+        if let Some(reason) = verdict.reason() {
+            let what = if verdict.functions.is_empty() {
+                " is off"
+            } else {
+                ""
+            };
+            text += &format!("netstacklat: {}{what}: {reason}.\n", verdict.hook);
+        }
+    }
+    text
+}
+
+/// As users write it: `10s`, `1m 30s`.
+pub(super) fn human(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}

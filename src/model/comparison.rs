@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! A comparison on one host: two sides, and how they take turns.
+
+use std::time::Duration;
+
+/// A side of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arm {
+    /// Before, or without.
+    A,
+    /// After, or with.
+    B,
+}
+
+impl Arm {
+    /// Both, in their order.
+    pub const BOTH: [Arm; 2] = [Arm::A, Arm::B];
+
+    /// As in run files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Arm::A => "a",
+            Arm::B => "b",
+        }
+    }
+}
+
+/// Which period of a comparison a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its side.
+    pub arm: Arm,
+    /// Its round, from 1. `None` in a total, which is of all rounds.
+    pub round: Option<u64>,
+}
+
+/// One side: what it is called and how the host is brought there and back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Side {
+    /// What the user calls it.
+    pub name: String,
+    /// The shell command before each of its periods.
+    pub start: Option<String>,
+    /// The shell command after each of its periods.
+    pub stop: Option<String>,
+}
+
+/// All of a comparison that is fixed before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// Side A.
+    pub a: Side,
+    /// Side B.
+    pub b: Side,
+    /// Shell command that makes traffic.
+    pub load: Option<String>,
+    /// Rounds that are meant to be made.
+    pub rounds: u64,
+    /// How long each period is measured.
+    pub period: Duration,
+    /// How long each waits before that.
+    pub settle: Duration,
+    /// What the orders of the rounds are drawn from.
+    pub seed: u64,
+}
+
+impl Comparison {
+    /// One side.
+    pub fn side(&self, arm: Arm) -> &Side {
+        match arm {
+            Arm::A => &self.a,
+            Arm::B => &self.b,
+        }
+    }
+}
