@@ -5,8 +5,10 @@
 pub mod check;
 pub mod compare;
 pub mod diff;
+mod ending;
 pub mod hold_timestamps;
 pub mod list;
 pub mod live;
 mod measurement;
 pub mod record;
+mod reports;

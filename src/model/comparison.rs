@@ -16,6 +16,11 @@ impl Arm {
     /// Both, in their order.
     pub const BOTH: [Arm; 2] = [Arm::A, Arm::B];
 
+    /// The side of a name in run files.
+    pub fn find(name: &str) -> Option<Arm> {
+        Arm::BOTH.into_iter().find(|arm| arm.name() == name)
+    }
+
     /// As in run files.
     pub fn name(self) -> &'static str {
         match self {

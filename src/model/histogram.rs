@@ -144,6 +144,25 @@ impl Histogram {
         self.sum_ns = self.sum_ns.wrapping_add(other.sum_ns);
     }
 
+    /// Adds `count` samples to the bucket `(lo_ns, hi_ns]`; their sum is
+    /// [`Histogram::add_sum`]'s to add. `None`: there is no such bucket, or
+    /// its count would exceed 64 bits.
+    #[must_use]
+    pub fn add_bucket(&mut self, lo_ns: u64, hi_ns: u64, count: u64) -> Option<()> {
+        let index = self.resolution.index(hi_ns)?;
+        if self.resolution.bounds(index) != (lo_ns, hi_ns) {
+            return None;
+        }
+        let bucket = &mut self.counts[index];
+        *bucket = bucket.checked_add(count)?;
+        Some(())
+    }
+
+    /// Adds to the sum, which wraps as those of slices do.
+    pub fn add_sum(&mut self, ns: u64) {
+        self.sum_ns = self.sum_ns.wrapping_add(ns);
+    }
+
     /// What was added since `earlier`, of the same resolution.
     ///
     /// # Panics
@@ -255,6 +274,20 @@ mod tests {
             }
             assert_eq!(end, MAX_NS);
         }
+    }
+
+    #[test]
+    fn only_true_buckets_can_be_added_to() {
+        let mut histogram = Histogram::new(Resolution::FINE);
+        for (lo, hi) in [(16, 18), (17, 18), (4096, 4352)] {
+            let added = histogram.add_bucket(lo, hi, 2);
+            assert_eq!(added.is_some(), lo != 16, "({lo}, {hi}]");
+        }
+        for (lo, hi) in [(0, 0), (5, 4), (4096, 4353), (MAX_NS, MAX_NS + 1)] {
+            assert_eq!(histogram.add_bucket(lo, hi, 1), None, "({lo}, {hi}]");
+        }
+        assert_eq!(histogram.add_bucket(17, 18, u64::MAX - 1), None);
+        assert_eq!(histogram.count(), 4);
     }
 
     proptest! {

@@ -27,6 +27,11 @@ impl SkipReason {
         (0..SKIP_COUNT as u8).map(SkipReason)
     }
 
+    /// The reason of a name.
+    pub fn find(name: &str) -> Option<SkipReason> {
+        SkipReason::all().find(|reason| reason.name() == name)
+    }
+
     /// The reason's number in the BPF object.
     pub fn index(self) -> usize {
         usize::from(self.0)

@@ -336,7 +336,7 @@ mod tests {
         run.samples("tcp-start", 5000, 40);
         run.samples_over_range("tcp-start", 1);
         run.skips("tcp-start", SkipReason::NO_TIMESTAMP, 12);
-        run.skips("tcp-start", SkipReason::find("peek"), 7);
+        run.skips("tcp-start", reason("peek"), 7);
         run.skips("ip-start", SkipReason::TX_TIMESTAMP, 5);
         run.missed("udp-start", 3);
         let interval = run.interval();

@@ -143,7 +143,7 @@ mod tests {
     fn nothing_wrong_needs_no_note() {
         let mut run = Run::new(&["udp-start", "udp-socket-read"]);
         run.samples("udp-start", 5000, 10);
-        run.skips("udp-socket-read", SkipReason::find("peek"), 9);
+        run.skips("udp-socket-read", reason("peek"), 9);
         assert_eq!(notes(&report(&run.interval())), "");
     }
 
@@ -152,8 +152,8 @@ mod tests {
         let mut run = Run::new(&["tcp-start", "udp-start", "udp-socket-read"]);
         run.samples("tcp-start", 5000, 788);
         run.skips("tcp-start", SkipReason::NO_TIMESTAMP, 12);
-        run.skips("tcp-start", SkipReason::find("negative"), 200);
-        run.skips("udp-socket-read", SkipReason::find("peek"), 9);
+        run.skips("tcp-start", reason("negative"), 200);
+        run.skips("udp-socket-read", reason("peek"), 9);
         run.skips("udp-start", SkipReason::NO_TIMESTAMP, 1);
         let expected = "\
 not measured: tcp-start 212 of 1000 (21.2%): negative 200 no-timestamp 12

@@ -51,12 +51,9 @@ impl fmt::Debug for Run {
     }
 }
 
-impl SkipReason {
-    pub(super) fn find(name: &str) -> SkipReason {
-        SkipReason::all()
-            .find(|reason| reason.name() == name)
-            .unwrap()
-    }
+/// The reason of a name.
+pub(super) fn reason(name: &str) -> SkipReason {
+    SkipReason::find(name).unwrap()
 }
 
 impl Run {

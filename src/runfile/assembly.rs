@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Puts the lines of a run file together: recordings are added up, the periods
+//! of a comparison are kept by round.
+
+use std::path::Path;
+
+use crate::model::comparison::{Arm, Place};
+use crate::model::histogram::Resolution;
+use crate::model::hooks::{HOOK_COUNT, Hook};
+use crate::model::quantile::REPORTED;
+use crate::model::run::RunInfo;
+use crate::model::skips::SkipReason;
+use crate::runfile::line::{Line, Report, Start};
+use crate::runfile::{Content, Period, RunFile, Tally};
+
+/// More rounds than `compare` can be asked for, and what memory has to hold.
+const MOST_ROUNDS: u64 = 10_000;
+/// Flaws that are told; more would not be read.
+const MOST_FLAWS: usize = 20;
+const TOO_MUCH: &str = "sums beyond 64 bits";
+/// Periods of a round.
+const PERIODS: usize = 4;
+
+/// What has been read so far.
+pub(super) struct Assembly {
+    info: RunInfo,
+    runs: u64,
+    flaws: Vec<String>,
+    /// Of each side; recordings have the first only.
+    sums: [Tally; 2],
+    periods: Vec<Period>,
+    round: Round,
+    run: Run,
+}
+
+/// What the present run has said so far.
+struct Run {
+    resolution: Resolution,
+    lines: u64,
+    sums: [Tally; 2],
+    totals: [Option<Tally>; 2],
+    /// The last line of a run with `--cumulative`.
+    cumulative: Option<(u64, Tally)>,
+    stalled: u64,
+}
+
+/// The round that is being read.
+#[derive(Default)]
+struct Round {
+    number: u64,
+    periods: Vec<Period>,
+    cut: bool,
+}
+
+impl Run {
+    fn new(resolution: Resolution) -> Run {
+        Run {
+            resolution,
+            lines: 0,
+            sums: [Tally::empty(), Tally::empty()],
+            totals: [None, None],
+            cumulative: None,
+            stalled: 0,
+        }
+    }
+}
+
+fn side(place: Option<Place>) -> usize {
+    usize::from(place.is_some_and(|place| place.arm == Arm::B))
+}
+
+impl Assembly {
+    pub(super) fn new(start: Start) -> Assembly {
+        let mut assembly = Assembly {
+            run: Run::new(start.info.resolution),
+            info: start.info,
+            runs: 1,
+            flaws: Vec::new(),
+            sums: [Tally::empty(), Tally::empty()],
+            periods: Vec::new(),
+            round: Round::default(),
+        };
+        assembly.unknown_hooks(&start.unknown_hooks);
+        assembly
+    }
+
+    pub(super) fn resolution(&self) -> Resolution {
+        self.run.resolution
+    }
+
+    /// Notes what is told beside the result, once.
+    pub(super) fn flaw(&mut self, text: String) {
+        if self.flaws.len() < MOST_FLAWS && !self.flaws.contains(&text) {
+            self.flaws.push(text);
+        }
+    }
+
+    fn unknown_hooks(&mut self, names: &[String]) {
+        for name in names {
+            self.flaw(format!("hook {name} is not known to this version"));
+        }
+    }
+
+    /// # Errors
+    ///
+    /// Why the line cannot be where it is.
+    pub(super) fn add(&mut self, line: Line) -> Result<(), String> {
+        match line {
+            Line::Start(start) => self.start(*start),
+            Line::Interval(report) => self.interval(report),
+            Line::Total(report) => self.total(report),
+            Line::Other(kind) => {
+                self.flaw(format!(
+                    "lines of kind {kind} are not known to this version"
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    fn start(&mut self, start: Start) -> Result<(), String> {
+        if self.info.comparison.is_some() || start.info.comparison.is_some() {
+            return Err("a file with a comparison holds one run".into());
+        }
+        if !self.end_run()? {
+            let number = self.runs;
+            self.flaw(format!("its run {number} did not come to its end"));
+        }
+        self.runs += 1;
+        if start.info.resolution != self.info.resolution {
+            return Err("the run added here has other buckets (sub_buckets)".into());
+        }
+        for text in differences(&self.info, &start.info) {
+            self.flaw(text);
+        }
+        self.unknown_hooks(&start.unknown_hooks);
+        Ok(())
+    }
+
+    fn interval(&mut self, mut report: Report) -> Result<(), String> {
+        self.note(&mut report)?;
+        if self.run.totals[side(report.place)].is_some() {
+            return Err("an interval after the total".into());
+        }
+        self.run.lines += 1;
+        self.run.stalled += u64::from(report.stalled);
+        if report.cumulative {
+            if report.place.is_some() || self.run.sums[0].intervals > 0 {
+                return Err("cumulative here, and not before".into());
+            }
+            self.run.cumulative = Some((report.seq, Tally::of(report)));
+            return Ok(());
+        }
+        if self.run.cumulative.is_some() {
+            return Err("not cumulative here, but before".into());
+        }
+        if let Some(place) = report.place {
+            self.period(place, &report)?;
+        } else if report.seq != self.run.lines {
+            let (expected, got) = (self.run.lines, report.seq);
+            self.flaw(format!(
+                "interval {got} is where {expected} should be: lines are missing"
+            ));
+            self.run.lines = got;
+        }
+        let side = side(report.place);
+        let tally = Tally::of(report);
+        self.run.sums[side].add(&tally).ok_or(TOO_MUCH.into())
+    }
+
+    fn total(&mut self, mut report: Report) -> Result<(), String> {
+        self.note(&mut report)?;
+        let total = &mut self.run.totals[side(report.place)];
+        if total.is_some() {
+            return Err("a second total".into());
+        }
+        *total = Some(Tally::of(report));
+        Ok(())
+    }
+
+    /// What holds of both.
+    fn note(&mut self, report: &mut Report) -> Result<(), String> {
+        for what in std::mem::take(&mut report.unknown) {
+            self.flaw(format!("not known to this version: {what}"));
+        }
+        match (&self.info.comparison, report.place) {
+            (None, Some(_)) => Err("an arm outside of a comparison".into()),
+            (Some(_), None) => Err("no arm in a comparison".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn period(&mut self, place: Place, report: &Report) -> Result<(), String> {
+        let number = place.round.ok_or("a period without its round")?;
+        if number > MOST_ROUNDS {
+            return Err(format!("more than {MOST_ROUNDS} rounds"));
+        }
+        if number < self.round.number.max(1) {
+            return Err("rounds out of their order".into());
+        }
+        if number > self.round.number {
+            self.end_round();
+            self.round.number = number;
+        }
+        if self.round.periods.len() == PERIODS {
+            return Err(format!("round {number} has more than {PERIODS} periods"));
+        }
+        self.round.cut |= report.partial;
+        let mut period = Period {
+            arm: place.arm,
+            round: number,
+            clock_steps: report.clock_steps,
+            quantiles: [[None; REPORTED.len()]; HOOK_COUNT],
+        };
+        for (hook, stats) in &report.hooks {
+            let over_range = stats.skips.get(SkipReason::OVER_RANGE);
+            period.quantiles[hook.index()] =
+                REPORTED.map(|quantile| quantile.to_compare(&stats.histogram, over_range));
+        }
+        self.round.periods.push(period);
+        Ok(())
+    }
+
+    fn end_round(&mut self) {
+        let round = std::mem::take(&mut self.round);
+        if round.periods.is_empty() {
+            return;
+        }
+        let of_a = round.periods.iter().filter(|period| period.arm == Arm::A);
+        if round.cut || round.periods.len() < PERIODS {
+            let number = round.number;
+            self.flaw(format!("round {number} was interrupted: left out"));
+        } else if of_a.count() * 2 != PERIODS {
+            let number = round.number;
+            self.flaw(format!(
+                "round {number} does not have two periods of each side: left out"
+            ));
+        } else {
+            self.periods.extend(round.periods);
+        }
+    }
+
+    /// Adds the present run to what is there; whether it has come to its end.
+    fn end_run(&mut self) -> Result<bool, String> {
+        self.end_round();
+        let run = std::mem::replace(&mut self.run, Run::new(self.info.resolution));
+        if run.stalled > 0 {
+            self.flaw(format!(
+                "in {} intervals the kernel called no program (kernel.ftrace_enabled = 0)",
+                run.stalled
+            ));
+        }
+        let sides = if self.info.comparison.is_some() { 2 } else { 1 };
+        let ended = run.totals[..sides].iter().all(Option::is_some);
+        for (side, (sum, total)) in run.sums.into_iter().zip(run.totals).enumerate() {
+            let tally = match (sum.intervals, total, &run.cumulative) {
+                (0, Some(total), _) => Some(total),
+                (0, None, Some((_, last))) => Some(last.clone()),
+                (0, None, None) => None,
+                (_, Some(total), _) if total.hooks != sum.hooks => {
+                    self.flaw(
+                        "its total is not the sum of its intervals: lines are missing or changed"
+                            .into(),
+                    );
+                    Some(sum)
+                }
+                _ => Some(sum),
+            };
+            if let Some(mut tally) = tally {
+                if let Some((intervals, _)) = run.cumulative {
+                    tally.intervals = intervals;
+                }
+                self.sums[side].add(&tally).ok_or(TOO_MUCH)?;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// # Errors
+    ///
+    /// What exceeds 64 bits.
+    pub(super) fn finish(mut self, path: &Path) -> Result<RunFile, String> {
+        let complete = self.end_run()?;
+        let [a, b] = self.sums;
+        if a.intervals + b.intervals == 0 {
+            self.flaws.push("nothing was recorded in it".into());
+        }
+        Ok(RunFile {
+            path: path.to_owned(),
+            runs: self.runs,
+            complete,
+            flaws: self.flaws,
+            content: match self.info.comparison {
+                None => Content::Recording(a),
+                Some(_) => Content::Comparison {
+                    periods: self.periods,
+                    a,
+                    b,
+                },
+            },
+            info: self.info,
+        })
+    }
+}
+
+/// In what a run differs from the first in its file.
+fn differences(first: &RunInfo, other: &RunInfo) -> Vec<String> {
+    let on = |info: &RunInfo| -> Vec<Hook> {
+        let on = info.hooks.iter().filter(|verdict| verdict.attached());
+        on.map(|verdict| verdict.hook).collect()
+    };
+    let mut found = Vec::new();
+    let mut tell = |what: &str, differs: bool| {
+        if differs {
+            found.push(format!("its runs differ in {what}"));
+        }
+    };
+    tell("the host", first.host != other.host);
+    tell("the kernel", first.kernel != other.kernel);
+    tell("the architecture", first.arch != other.arch);
+    tell("the name", first.name != other.name);
+    tell(
+        "the clock's source",
+        first.clock.source != other.clock.source,
+    );
+    tell("the filters", first.filters != other.filters);
+    tell("the hooks", on(first) != on(other));
+    let names = first.facts.keys().chain(other.facts.keys());
+    for name in names {
+        tell(name, first.facts.get(name) != other.facts.get(name));
+    }
+    found
+}
