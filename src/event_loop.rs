@@ -6,14 +6,15 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// What to do now; several things can come together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,12 +23,17 @@ pub struct Events {
     pub reports: u64,
     /// A signal asks for the end.
     pub stop: bool,
+    /// Which signal that was, the latest of several
+    /// ([`EventLoop::for_undoing`]).
+    pub signal: Option<i32>,
     /// The run has lasted as long as it should.
     pub deadline: bool,
     /// Look at the system clock.
     pub clock: bool,
     /// A child process has ended or stopped: ask each how it is.
     pub child: bool,
+    /// A child process has written something.
+    pub said: bool,
     /// Nobody reads standard output any more.
     pub output_closed: bool,
 }
@@ -36,8 +42,9 @@ pub struct Events {
 pub struct EventLoop {
     epoll: Epoll,
     signals: UnixStream,
+    latest: Arc<AtomicUsize>,
     report: Option<TimerFd>,
-    deadline: Option<TimerFd>,
+    deadline: TimerFd,
     children: Option<UnixStream>,
 }
 
@@ -47,6 +54,7 @@ const DEADLINE: u64 = 2;
 const CLOCK: u64 = 3;
 const OUTPUT: u64 = 4;
 const CHILD: u64 = 5;
+const SAID: u64 = 6;
 
 impl EventLoop {
     /// Takes over SIGINT and SIGTERM: the first is an event, a second
@@ -64,20 +72,48 @@ impl EventLoop {
         duration: Option<Duration>,
         clock: impl Iterator<Item = BorrowedFd<'fd>>,
     ) -> Result<EventLoop> {
+        let signals = catch_the_first().context("installing signal handlers")?;
+        let events = EventLoop::with(signals, Arc::default(), interval, clock)?;
+        if let Some(duration) = duration {
+            events.set_deadline(duration)?;
+        }
+        Ok(events)
+    }
+
+    /// For those who have something to undo: takes over SIGINT, SIGTERM,
+    /// SIGQUIT, and SIGHUP unless nohup(1) has it ignored. None of them ends
+    /// the process; each is an event. Children are watched.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses a descriptor or a signal handler.
+    pub fn for_undoing<'fd>(
+        interval: Option<Duration>,
+        clock: impl Iterator<Item = BorrowedFd<'fd>>,
+    ) -> Result<EventLoop> {
+        let latest = Arc::default();
+        let signals = catch_all(&latest).context("installing signal handlers")?;
+        let mut events = EventLoop::with(signals, latest, interval, clock)?;
+        events.watch_children()?;
+        Ok(events)
+    }
+
+    fn with<'fd>(
+        signals: UnixStream,
+        latest: Arc<AtomicUsize>,
+        interval: Option<Duration>,
+        clock: impl Iterator<Item = BorrowedFd<'fd>>,
+    ) -> Result<EventLoop> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
         let watch =
             |fd: BorrowedFd<'_>, id| epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, id));
-        let signals = catch_signals().context("installing signal handlers")?;
         watch(signals.as_fd(), SIGNALS).context("watching for signals")?;
         let report = interval
             .map(|i| timer(Expiration::Interval(i.into())))
             .transpose();
         let report = report.context("starting the report timer")?;
-        let deadline = duration
-            .map(|d| timer(Expiration::OneShot(d.into())))
-            .transpose();
-        let deadline = deadline.context("starting the timer for the end")?;
-        for (timer, id) in [(&report, REPORT), (&deadline, DEADLINE)] {
+        let deadline = unset_timer().context("making the timer for the end")?;
+        for (timer, id) in [(report.as_ref(), REPORT), (Some(&deadline), DEADLINE)] {
             if let Some(timer) = timer {
                 watch(timer.as_fd(), id).context("watching a timer")?;
             }
@@ -92,10 +128,56 @@ impl EventLoop {
         Ok(EventLoop {
             epoll,
             signals,
+            latest,
             report,
             deadline,
             children: None,
         })
+    }
+
+    /// From now on the deadline is so far away, and no other is.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not take the time.
+    pub fn set_deadline(&self, duration: Duration) -> Result<()> {
+        // A timer of zero would be none.
+        let duration = duration.max(Duration::from_nanos(1));
+        let expiration = Expiration::OneShot(duration.into());
+        let set = self.deadline.set(expiration, TimerSetTimeFlags::empty());
+        set.context("setting a timer")
+    }
+
+    /// Tells when something can be read from `fd`, until that is done.
+    ///
+    /// # Errors
+    ///
+    /// If epoll_ctl(2) fails.
+    pub fn watch_output(&self, fd: BorrowedFd<'_>) -> Result<()> {
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, SAID);
+        let added = self.epoll.add(fd, event);
+        added.context("watching the output of commands")
+    }
+
+    /// Standard output is not ours to write to: whether anybody reads it does
+    /// not matter.
+    pub fn ignore_output(&self) {
+        // What could not be watched is not.
+        let _ = self.epoll.delete(std::io::stdout());
+    }
+
+    /// From now on each signal that asks for the end ends the process at once.
+    ///
+    /// # Errors
+    ///
+    /// If a signal handler cannot be installed.
+    pub fn let_signals_kill(&self) -> Result<()> {
+        for signal in ending_signals() {
+            let at_once = Arc::new(AtomicBool::new(true));
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, at_once)
+                .context("installing signal handlers")?;
+        }
+        Ok(())
     }
 
     /// Tells of child processes from now on, of those too that have ended since
@@ -135,9 +217,11 @@ impl EventLoop {
                 SIGNALS => {
                     let _ = self.signals.read(&mut [0; 16]);
                     events.stop = true;
+                    let latest = self.latest.swap(0, Ordering::Relaxed);
+                    events.signal = i32::try_from(latest).ok().filter(|&signal| signal != 0);
                 }
                 REPORT => events.reports = expirations(self.report.as_ref())?,
-                DEADLINE => events.deadline = expirations(self.deadline.as_ref())? > 0,
+                DEADLINE => events.deadline = expirations(Some(&self.deadline))? > 0,
                 CLOCK => events.clock = true,
                 CHILD => {
                     if let Some(mut children) = self.children.as_ref() {
@@ -145,6 +229,7 @@ impl EventLoop {
                     }
                     events.child = true;
                 }
+                SAID => events.said = true,
                 _ => events.output_closed = true,
             }
         }
@@ -153,7 +238,39 @@ impl EventLoop {
 }
 
 /// The self-pipe that signals are written to.
-fn catch_signals() -> std::io::Result<UnixStream> {
+fn catch_all(latest: &Arc<AtomicUsize>) -> std::io::Result<UnixStream> {
+    let (read, write) = UnixStream::pair()?;
+    read.set_nonblocking(true)?;
+    for signal in ending_signals() {
+        // In this order: what is woken finds out which.
+        signal_hook::flag::register_usize(signal, Arc::clone(latest), signal as usize)?;
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    Ok(read)
+}
+
+/// Signals that ask for an orderly end.
+fn ending_signals() -> impl Iterator<Item = i32> {
+    let nohup = is_ignored(SIGHUP);
+    let wanted = move |&signal: &i32| signal != SIGHUP || !nohup;
+    [SIGINT, SIGTERM, SIGQUIT, SIGHUP]
+        .into_iter()
+        .filter(wanted)
+}
+
+fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: with no new action given it only writes to `action`, which is of
+    // the type that it expects; zeroed, that is valid where it fails.
+    let action = unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
+}
+
+/// The same; the second signal does not get there.
+fn catch_the_first() -> std::io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
     read.set_nonblocking(true)?;
     let stopping = Arc::new(AtomicBool::new(false));
@@ -167,9 +284,13 @@ fn catch_signals() -> std::io::Result<UnixStream> {
     Ok(read)
 }
 
-fn timer(expiration: Expiration) -> nix::Result<TimerFd> {
+fn unset_timer() -> nix::Result<TimerFd> {
     let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
-    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+    TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)
+}
+
+fn timer(expiration: Expiration) -> nix::Result<TimerFd> {
+    let timer = unset_timer()?;
     timer.set(expiration, TimerSetTimeFlags::empty())?;
     Ok(timer)
 }

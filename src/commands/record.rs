@@ -1,15 +1,196 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `record`.
+//! `record`: a report a second into a run file, for a time or while a command
+//! runs.
 
-use anyhow::{Result, bail};
+use std::io::{self, Write as _};
+use std::time::Duration;
 
+use anyhow::Result;
+
+use crate::capture::Capture;
+use crate::capture::plan::Plan;
 use crate::cli::RecordArgs;
+use crate::commands::ending::End;
+use crate::commands::measurement::{human, shortcomings, start};
+use crate::commands::reports::Reports;
+use crate::event_loop::EventLoop;
+use crate::model::run::RunInfo;
+use crate::model::snapshot::{Interval, Snapshot};
+use crate::render::Json;
+use crate::runfile::writer::Writer;
+use crate::trial::command::{Command, Running, not_run};
 
-/// Not there yet.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
+/// The same beside a command, which can end with 1 itself.
+const FAILURE_BESIDE_A_COMMAND: u8 = 125;
+
+/// Records until the time is over, the command has ended, or a signal asks for
+/// the end. The exit code.
 ///
 /// # Errors
 ///
-/// Always.
-pub fn run(_args: &RecordArgs) -> Result<u8> {
-    bail!("`record` is not there yet")
+/// If nothing can be measured here, or nothing can be written to the file. With
+/// a command that is told at once, and is exit code 125.
+pub fn run(args: &RecordArgs) -> Result<u8> {
+    let command = (!args.command.is_empty()).then(|| Command::new(&args.command));
+    match record(args, command.as_ref()) {
+        Err(error) if command.is_some() => {
+            tell(&format!("{error:#}"));
+            Ok(FAILURE_BESIDE_A_COMMAND)
+        }
+        done => done,
+    }
+}
+
+/// Nobody may be reading; that is no reason to stop.
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "netstacklat: {text}");
+}
+
+fn record(args: &RecordArgs, command: Option<&Command>) -> Result<u8> {
+    // Before all else: where nothing can be written, nothing is attached.
+    let writer = Writer::create(&args.output, args.append)?;
+    let (mut capture, mut info) = start(&args.selection, Some(INTERVAL), false)?;
+    info.name = args.name.clone();
+    let end = End::new(Some(INTERVAL), args.duration, None);
+    let timers = capture.clock().timers();
+    let mut events = match command {
+        None => EventLoop::new(Some(INTERVAL), end.after, timers)?,
+        // What a signal means is for the command to say.
+        Some(_) => EventLoop::for_undoing(Some(INTERVAL), timers)?,
+    };
+    events.ignore_output();
+    let file = args.output.display().to_string();
+    let mut reports = Reports::new(Box::new(Json), writer, &file, false);
+    tell(&greeting(&info, capture.plan(), args));
+    let first = capture.snapshot()?;
+    reports.start(&info)?;
+    let mut running = match command.map(|command| (command.start(), command)) {
+        None => None,
+        Some((Ok(running), _)) => Some(running),
+        Some((Err(error), command)) => {
+            tell(&format!("cannot run {}: {error}", command.name()));
+            reports.into_inner().discard();
+            return Ok(not_run(&error));
+        }
+    };
+    let recorded = until_the_end(
+        &mut reports,
+        &mut capture,
+        first,
+        &mut events,
+        end,
+        running.as_mut(),
+    );
+    let intervals = reports.seq();
+    let finished = recorded.and_then(|total| {
+        reports.into_inner().finish()?;
+        Ok(total)
+    });
+    // Told before what some kernels take seconds for: detaching.
+    let failed = match &finished {
+        Ok(total) => {
+            tell(&summary(&file, intervals, total));
+            None
+        }
+        Err(error) => {
+            tell(&format!(
+                "{error:#}; nothing more is recorded, and what was before is in {file}"
+            ));
+            Some(match command {
+                None => FAILURE,
+                Some(_) => FAILURE_BESIDE_A_COMMAND,
+            })
+        }
+    };
+    drop(capture);
+    // If recording failed, that is not the command's fault: it goes on.
+    let code = match &mut running {
+        None => SUCCESS,
+        Some(running) => running.until_its_end(&mut events)?,
+    };
+    Ok(failed.unwrap_or(code))
+}
+
+/// Writes an interval a second, and the total; which is also returned.
+fn until_the_end(
+    reports: &mut Reports<Writer>,
+    capture: &mut Capture,
+    first: Snapshot,
+    events: &mut EventLoop,
+    end: End,
+    mut running: Option<&mut Running>,
+) -> Result<Interval> {
+    let mut last = first.clone();
+    loop {
+        let event = events.wait()?;
+        if event.clock {
+            capture.clock_changed()?;
+        }
+        let over = match &mut running {
+            None => event.stop || event.deadline,
+            Some(running) => {
+                if let Some(signal) = event.signal {
+                    running.pass_on(signal);
+                }
+                running.code()?.is_some()
+            }
+        };
+        if event.reports == 0 && !over {
+            continue;
+        }
+        let now = capture.snapshot()?;
+        let missed = event.reports.saturating_sub(1);
+        reports.interval(&first, &last, &now, missed, event.reports == 0)?;
+        last = now;
+        if over || end.reached(reports.seq(), reports.missed_intervals()) {
+            reports.total(&first, &last)?;
+            return Ok(last.since(&first));
+        }
+    }
+}
+
+/// What is measured, into which file, and until when.
+fn greeting(info: &RunInfo, plan: &Plan, args: &RecordArgs) -> String {
+    let on = plan.enabled().len();
+    let until = match (args.command.first(), args.duration) {
+        (Some(command), _) => format!("while {} runs", command.display()),
+        (None, Some(duration)) => format!("for {}", human(duration)),
+        (None, None) => "until Ctrl-C".into(),
+    };
+    let mut text = format!(
+        "recording {on} hook{} into {} {until}; RX timestamping is on for the whole host; \
+         clock from {}, TAI offset {} s.",
+        if on == 1 { "" } else { "s" },
+        args.output.display(),
+        info.clock.source,
+        info.clock.tai_offset_s
+    );
+    let short = shortcomings(plan);
+    if !short.is_empty() {
+        text += "\n";
+        text += short.trim_end();
+    }
+    text
+}
+
+/// What the file holds now.
+fn summary(file: &str, intervals: u64, total: &Interval) -> String {
+    let intervals = match intervals {
+        1 => "1 interval".into(),
+        n => format!("{n} intervals"),
+    };
+    let counts = total
+        .hooks()
+        .map(|(hook, stats)| (stats.histogram.count(), hook));
+    // Of equals the hook that a packet meets first.
+    let most = counts.max_by_key(|&(count, hook)| (count, std::cmp::Reverse(hook)));
+    let packets = match most {
+        Some((count, hook)) if count > 0 => format!("{count} packets at {hook}"),
+        _ => "no packet at any hook".into(),
+    };
+    format!("{file}: {intervals} written, {packets}.")
 }

@@ -46,6 +46,11 @@ impl<W: Write> Reports<W> {
         self.missed_intervals
     }
 
+    /// What the reports were written to.
+    pub(super) fn into_inner(self) -> W {
+        self.out
+    }
+
     /// What comes before the first report.
     pub(super) fn start(&mut self, info: &RunInfo) -> Result<()> {
         self.write(|renderer, out| renderer.start(out, info))
