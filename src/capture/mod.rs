@@ -6,10 +6,12 @@
 //! [`survey`] tells all of it; [`skeleton`] opens, configures, loads and
 //! attaches the BPF object; [`maps`] turns its maps into snapshots; [`clock`]
 //! and [`timestamping`] are the two things that the loader keeps in order while
-//! it runs; [`cost`] has the kernel measure the programs, on request.
+//! it runs; [`cost`] has the kernel measure the programs, on request; [`facts`]
+//! are for those who compare runs.
 
 pub mod clock;
 pub mod cost;
+pub mod facts;
 mod judge;
 mod loopback;
 pub mod maps;

@@ -54,7 +54,8 @@ impl Settings {
 /// Its inode number on every kernel (PROC_USER_INIT_INO).
 const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
-fn sysctl(path: &str) -> Option<String> {
+/// A setting below `/proc/sys`, without the newline.
+pub(super) fn sysctl(path: &str) -> Option<String> {
     let value = fs::read_to_string(format!("/proc/sys/{path}")).ok()?;
     Some(value.trim().to_owned())
 }

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 
 use crate::capture::Capture;
 use crate::capture::cost::RunTimeStats;
+use crate::capture::facts;
 use crate::capture::plan::{Plan, decide};
 use crate::capture::preflight::Facts;
 use crate::capture::refusal::Refusal;
@@ -47,7 +48,7 @@ fn with_hint(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-fn run_info(facts: &Facts, capture: &Capture, interval: Option<Duration>) -> RunInfo {
+fn run_info(host: &Facts, capture: &Capture, interval: Option<Duration>) -> RunInfo {
     let verdicts = capture.plan().verdicts.iter().map(|verdict| HookVerdict {
         hook: verdict.hook,
         functions: if verdict.wanted {
@@ -59,10 +60,10 @@ fn run_info(facts: &Facts, capture: &Capture, interval: Option<Duration>) -> Run
     });
     RunInfo {
         version: crate::VERSION.into(),
-        host: facts.host.clone(),
-        kernel: facts.kernel.clone(),
-        arch: facts.arch.clone(),
-        possible_cpus: facts.cpus(),
+        host: host.host.clone(),
+        kernel: host.kernel.clone(),
+        arch: host.arch.clone(),
+        possible_cpus: host.cpus(),
         interval,
         resolution: capture.plan().resolution,
         clock: ClockInfo {
@@ -71,7 +72,7 @@ fn run_info(facts: &Facts, capture: &Capture, interval: Option<Duration>) -> Run
         },
         name: None,
         filters: BTreeMap::new(),
-        facts: BTreeMap::new(),
+        facts: facts::facts(),
         comparison: None,
         hooks: verdicts.collect(),
     }

@@ -280,6 +280,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::model::comparison::{Arm, Place};
     use crate::model::histogram::Resolution;
     use crate::model::skips::SkipReason;
     use crate::render::ClockInfo;
@@ -306,7 +307,7 @@ mod tests {
             },
             name: None,
             filters: BTreeMap::new(),
-            facts: BTreeMap::new(),
+            facts: BTreeMap::from([("governor".into(), "performance".into())]),
             comparison: None,
             hooks: vec![
                 HookVerdict {
@@ -354,6 +355,48 @@ mod tests {
             assert_eq!(line, expected);
         }
         assert_eq!(out, fixture);
+    }
+
+    #[test]
+    fn a_comparison_is_the_documented_lines() {
+        let side = |name: &str, command: Option<&str>| Side {
+            name: name.into(),
+            start: command.map(|command| command.into()),
+            stop: None,
+        };
+        let run_info = RunInfo {
+            interval: None,
+            comparison: Some(Comparison {
+                a: side("none", None),
+                b: side("rules", Some("iptables-restore rules")),
+                load: Some("./load \"fast\"".into()),
+                rounds: 10,
+                period: Duration::from_secs(3),
+                settle: Duration::from_millis(500),
+                seed: u64::MAX,
+            }),
+            hooks: Vec::new(),
+            ..run_info()
+        };
+        let mut run = Run::new(&["udp-start"]);
+        run.samples("udp-start", 3000, 2);
+        let interval = run.interval();
+        let place = |arm, round| Some(Place { arm, round });
+        let mut out = Vec::new();
+        Json.start(&mut out, &run_info).unwrap();
+        let of_b = Report {
+            place: place(Arm::B, Some(7)),
+            ..report(&interval)
+        };
+        Json.report(&mut out, &of_b).unwrap();
+        let total = Report {
+            kind: Kind::Total,
+            place: place(Arm::A, None),
+            ..report(&interval)
+        };
+        Json.report(&mut out, &total).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out, include_str!("../../tests/fixtures/comparison.jsonl"));
     }
 
     #[test]

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What latencies depend on beside the kernel's code: for the start line, so
+//! that hosts and days can be told apart. None of it is needed to measure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::capture::settings::sysctl;
+
+/// Of `net.core`: those of the network namespace we are in, or of all.
+const SETTINGS: [&str; 8] = [
+    "bpf_jit_enable",
+    "busy_poll",
+    "busy_read",
+    "default_qdisc",
+    "netdev_budget",
+    "netdev_budget_usecs",
+    "netdev_tstamp_prequeue",
+    "rps_sock_flow_entries",
+];
+
+const FILES: [(&str, &str); 5] = [
+    (
+        "clocksource",
+        "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+    ),
+    ("cpus_isolated", "/sys/devices/system/cpu/isolated"),
+    ("cpus_online", "/sys/devices/system/cpu/online"),
+    (
+        "idle_driver",
+        "/sys/devices/system/cpu/cpuidle/current_driver",
+    ),
+    ("smt", "/sys/devices/system/cpu/smt/active"),
+];
+
+/// By name, as the host says it; what cannot be read, or is empty, is left out.
+pub fn facts() -> BTreeMap<String, String> {
+    let read = |path: &str| fs::read_to_string(path).ok();
+    let settings = SETTINGS.map(|name| (name, sysctl(&format!("net/core/{name}"))));
+    let files = FILES.map(|(name, path)| (name, read(path)));
+    let others = [
+        ("boot_options", read("/proc/cmdline").map(boot_options)),
+        (
+            "cpu_model",
+            read("/proc/cpuinfo").and_then(|text| cpu_model(&text)),
+        ),
+        ("governor", governors()),
+    ];
+    let all = settings.into_iter().chain(files).chain(others);
+    let told = all.filter_map(|(name, value)| {
+        let value = value?.trim().to_owned();
+        (!value.is_empty()).then(|| (name.to_owned(), value))
+    });
+    told.collect()
+}
+
+/// The kernel's command line without what only says where the system is.
+fn boot_options(line: String) -> String {
+    let place = |word: &&str| {
+        ["BOOT_IMAGE=", "root=", "initrd=", "resume="]
+            .iter()
+            .any(|name| word.starts_with(name))
+    };
+    let words: Vec<_> = line
+        .split_whitespace()
+        .filter(|word| !place(word))
+        .collect();
+    words.join(" ")
+}
+
+/// On x86-64 its name; arm64 has numbers only.
+fn cpu_model(cpuinfo: &str) -> Option<String> {
+    let field = |name: &str| {
+        let (_, value) = cpuinfo
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(field, _)| field.trim() == name)?;
+        Some(value.trim())
+    };
+    field("model name").map(str::to_owned).or_else(|| {
+        let (implementer, part) = (field("CPU implementer")?, field("CPU part")?);
+        Some(format!("implementer {implementer}, part {part}"))
+    })
+}
+
+/// Of all CPUs, each once.
+fn governors() -> Option<String> {
+    let policies = fs::read_dir("/sys/devices/system/cpu/cpufreq").ok()?;
+    let governors: BTreeSet<String> = policies
+        .flatten()
+        .filter_map(|policy| fs::read_to_string(policy.path().join("scaling_governor")).ok())
+        .map(|governor| governor.trim().to_owned())
+        .collect();
+    Some(governors.into_iter().collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_has_a_name_or_numbers() {
+        let x86 =
+            "processor\t: 0\nmodel name\t: AMD EPYC 7763\n\nprocessor\t: 1\nmodel name\t: x\n";
+        assert_eq!(cpu_model(x86).unwrap(), "AMD EPYC 7763");
+        let arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n";
+        assert_eq!(cpu_model(arm).unwrap(), "implementer 0x41, part 0xd0c");
+        assert_eq!(cpu_model("processor\t: 0\n"), None);
+    }
+
+    #[test]
+    fn boot_options_are_those_that_do_not_say_where() {
+        let line = "BOOT_IMAGE=/vmlinuz-6.12 root=UUID=1234 ro quiet mitigations=off\n";
+        assert_eq!(boot_options(line.into()), "ro quiet mitigations=off");
+    }
+}
