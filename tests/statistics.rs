@@ -6,7 +6,7 @@
 use netstacklat::model::histogram::{Histogram, Resolution};
 use netstacklat::model::quantile::{Quantile, REPORTED};
 use netstacklat::stats::holm;
-use netstacklat::stats::rounds::{difference, orders};
+use netstacklat::stats::rounds::{levels, orders};
 use netstacklat::stats::shift::Shift;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
@@ -115,7 +115,7 @@ fn trial(host: Host, seed: u64) -> Vec<Option<Shift>> {
             }
         }
         for (found, quantiles) in differences.iter_mut().zip(quantiles) {
-            found.extend(difference(order, quantiles));
+            found.extend(levels(order, quantiles).map(|[a, b]| b.ln - a.ln));
         }
     }
     differences.iter().map(|d| Shift::of_rounds(d)).collect()

@@ -1,16 +1,286 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! `--fail-if`: limits that a difference must not surely pass.
 
+use std::fmt;
 use std::str::FromStr;
 
+use crate::model::histogram::MAX_NS;
+use crate::model::hooks::{Hook, parse_hook};
+use crate::model::quantile::REPORTED;
+
 /// A limit, as the user wrote it.
-#[derive(Clone, Debug)]
-pub struct Limit;
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// The hook; `None`: any.
+    pub hook: Option<Hook>,
+    /// Place of the quantile in [`REPORTED`].
+    pub quantile: usize,
+    /// What is not to be passed.
+    pub bound: Bound,
+}
+
+/// What a limit is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// How much slower B is than A, in percent.
+    Percent(f64),
+    /// How much slower B is than A, in ns.
+    Slower(u64),
+    /// How slow B is, ns.
+    Level(u64),
+}
+
+/// Of changes in percent: a factor of a million.
+const MAX_PERCENT: f64 = 1e8;
+/// Texts longer than this are not repeated in errors.
+const MAX_SHOWN: usize = 60;
+const FORMS: &str = "'tcp-start:p99>+10%' (slower by more than 10 %), \
+                     'tcp-start:p99>+50us' (by more than 50 us) or \
+                     'tcp-start:p99>200us' (B above 200 us)";
 
 impl FromStr for Limit {
     type Err = String;
 
-    fn from_str(_text: &str) -> Result<Limit, String> {
-        Err("limits are not there yet".into())
+    fn from_str(text: &str) -> Result<Limit, String> {
+        let (place, bound) = text
+            .split_once('>')
+            .ok_or_else(|| format!("a limit needs a '>', as in {FORMS}"))?;
+        let (hook, quantile) = place.split_once(':').ok_or_else(|| {
+            let place = shown(place.trim());
+            format!("'{place}' lacks the quantile: write '{place}:p99' before the '>'")
+        })?;
+        let (hook, quantile, bound) = (hook.trim(), quantile.trim(), bound.trim());
+        Ok(Limit {
+            hook: match hook {
+                "any" => None,
+                name => Some(parse_hook(name).map_err(|error| {
+                    format!("'{}': {error} ('any' stands for all)", shown(name))
+                })?),
+            },
+            quantile: read_quantile(quantile)?,
+            bound: read_bound(bound)?,
+        })
+    }
+}
+
+fn read_quantile(name: &str) -> Result<usize, String> {
+    let place = REPORTED.iter().position(|known| known.name() == name);
+    place.ok_or_else(|| {
+        let known = REPORTED.map(|quantile| quantile.name()).join(", ");
+        format!("'{}' is no quantile; there are {known}", shown(name))
+    })
+}
+
+fn read_bound(text: &str) -> Result<Bound, String> {
+    let slower = text.strip_prefix('+');
+    let number = slower.unwrap_or(text).trim_start();
+    if number.starts_with(['-', '+']) || !number.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(format!(
+            "'{}' is no limit: after the '>' comes a number, as in {FORMS}",
+            shown(text)
+        ));
+    }
+    let digits = number
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(number.len());
+    let (digits, unit) = number.split_at(digits);
+    let value: f64 = digits
+        .parse()
+        .map_err(|_| format!("'{}' is no number", shown(digits)))?;
+    match (unit.trim_start(), slower) {
+        ("%", Some(_)) if value <= MAX_PERCENT => Ok(Bound::Percent(value)),
+        ("%", Some(_)) => Err(format!("'{}' is beyond +{MAX_PERCENT}%", shown(text))),
+        ("%", None) => Err(format!(
+            "'{0}' is not clear: for slower by more than that, write '+{0}'",
+            shown(text)
+        )),
+        ("", _) => Err(format!(
+            "'{0}' has no unit: write '{0}%', '{0}us' or '{0}ms'",
+            shown(text)
+        )),
+        (unit, _) => {
+            let one = match unit {
+                "ns" => 1.0,
+                "us" | "µs" => 1e3,
+                "ms" => 1e6,
+                "s" => 1e9,
+                unit => {
+                    let unit = shown(unit);
+                    return Err(format!("'{unit}' is no unit; there are %, ns, us, ms, s"));
+                }
+            };
+            let ns = (value * one).round();
+            if ns > MAX_NS as f64 {
+                let text = shown(text);
+                return Err(format!(
+                    "'{text}' is more than is measured: 2^34 ns, 17.2 s"
+                ));
+            }
+            if ns < 1.0 && value > 0.0 {
+                return Err(format!("'{}' is below 1 ns", shown(text)));
+            }
+            Ok(match slower {
+                Some(_) => Bound::Slower(ns as u64),
+                None => Bound::Level(ns as u64),
+            })
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(MAX_SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hook = self.hook.map_or("any", Hook::name);
+        write!(
+            f,
+            "{hook}:{}>{}",
+            REPORTED[self.quantile].name(),
+            self.bound
+        )
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Bound::Percent(percent) => write!(f, "+{percent}%"),
+            Bound::Slower(ns) => write!(f, "+{}", Exact(ns)),
+            Bound::Level(ns) => Exact(ns).fmt(f),
+        }
+    }
+}
+
+/// A time with nothing rounded away, in the largest unit that allows it.
+struct Exact(u64);
+
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000)];
+        let whole = units
+            .iter()
+            .find(|(_, one)| self.0 > 0 && self.0.is_multiple_of(*one));
+        let (unit, one) = whole.unwrap_or(&("ns", 1));
+        write!(f, "{}{unit}", self.0 / one)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Limit {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_documented_forms() {
+        let tcp_start = Hook::find("tcp-start");
+        let limit = |hook, quantile, bound| Limit {
+            hook,
+            quantile,
+            bound,
+        };
+        for (text, expected) in [
+            (
+                "tcp-start:p99>+10%",
+                limit(tcp_start, 2, Bound::Percent(10.0)),
+            ),
+            (
+                "tcp_v4_rcv:p50>+2.5%",
+                limit(tcp_start, 0, Bound::Percent(2.5)),
+            ),
+            (
+                "tcp-start:p99.9>+50us",
+                limit(tcp_start, 3, Bound::Slower(50_000)),
+            ),
+            ("any:p90>200us", limit(None, 1, Bound::Level(200_000))),
+            (
+                " any : p90 > 1.5 ms ",
+                limit(None, 1, Bound::Level(1_500_000)),
+            ),
+            ("any:p50>+0%", limit(None, 0, Bound::Percent(0.0))),
+        ] {
+            assert_eq!(read(text), limit_ok(text), "{text}");
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    fn limit_ok(text: &str) -> Limit {
+        read(&read(text).to_string())
+    }
+
+    #[test]
+    fn errors_name_the_value_and_the_fix() {
+        for (text, told) in [
+            ("tcp-start", "'tcp-start:p99>+10%'"),
+            ("tcp-start>+10%", "'tcp-start:p99'"),
+            ("tcp-strat:p99>+10%", "'tcp-start'"),
+            (
+                "any:p98>+10%",
+                "'p98' is no quantile; there are p50, p90, p99, p99.9",
+            ),
+            ("any:p99>10%", "write '+10%'"),
+            ("any:p99>+10", "'+10%', '+10us' or '+10ms'"),
+            ("any:p99>-10%", "'-10%'"),
+            ("any:p99>+1h", "'h' is no unit"),
+            ("any:p99>1.2.3us", "'1.2.3' is no number"),
+            ("any:p99>18s", "17.2 s"),
+            ("any:p99>0.1ns", "below 1 ns"),
+            ("any:p99>+1e9%", "'e9%' is no unit"),
+            ("any:p99>+200000000%", "beyond"),
+            ("any:p99>", "'' is no limit"),
+        ] {
+            let error = text.parse::<Limit>().unwrap_err();
+            assert!(error.contains(told), "{text}: {error}");
+        }
+        let long = format!("any:p99>+1{}", "x".repeat(100_000));
+        assert!(long.parse::<Limit>().unwrap_err().len() < 300);
+    }
+
+    fn limits() -> impl Strategy<Value = Limit> {
+        let bound = prop_oneof![
+            (0.0..MAX_PERCENT).prop_map(Bound::Percent),
+            (0u32..10_000).prop_map(|tenths| Bound::Percent(f64::from(tenths) / 10.0)),
+            (0..=MAX_NS).prop_map(Bound::Slower),
+            (0..=MAX_NS).prop_map(Bound::Level),
+            (0u64..17_000).prop_map(|ms| Bound::Level(ms * 1_000_000)),
+        ];
+        (0..=Hook::all().len(), 0..REPORTED.len(), bound).prop_map(|(hook, quantile, bound)| {
+            Limit {
+                hook: Hook::all().nth(hook),
+                quantile,
+                bound,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(limit in limits()) {
+            prop_assert_eq!(read(&limit.to_string()), limit);
+        }
+
+        #[test]
+        fn nothing_panics(text in "\\PC{0,40}") {
+            let _ = text.parse::<Limit>();
+        }
+
+        #[test]
+        fn nor_does_what_is_nearly_right(
+            text in "(any|tcp-start|x)?:?(p99|p50|p)?>?[+-]?[0-9.]{0,25}(%|us|µs|s|e9)?"
+        ) {
+            if let Ok(limit) = text.parse::<Limit>() {
+                prop_assert_eq!(read(&limit.to_string()), limit);
+            }
+        }
     }
 }

@@ -1,15 +1,207 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! `diff`.
 
-use anyhow::{Result, bail};
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 
-use crate::cli::DiffArgs;
+use anyhow::{Context as _, Result};
 
-/// Not there yet.
+use crate::analysis::judge::Outcome;
+use crate::analysis::limit::Limit;
+use crate::analysis::values::MIN_FILES;
+use crate::analysis::{Input, analyse};
+use crate::cli::{BadUsage, DiffArgs, When};
+use crate::render::Diff;
+use crate::runfile::{Content, RunFile};
+use crate::terminal;
+
+/// How to show what was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Conclusion<'a> {
+    /// Limits that decide the exit code.
+    pub fail_if: &'a [Limit],
+    /// Also the histograms.
+    pub histograms: bool,
+    /// One JSON object.
+    pub json: bool,
+    /// When to use colour.
+    pub color: When,
+}
+
+/// A limit is passed.
+const PASSED: u8 = 3;
+/// A limit could not be judged.
+const NOT_JUDGED: u8 = 1;
+/// More files than anybody compares; each stays in memory, a few 100 KiB.
+const MAX_FILES: usize = 1000;
+
+/// Compares run files.
 ///
 /// # Errors
 ///
-/// Always.
-pub fn run(_args: &DiffArgs) -> Result<u8> {
-    bail!("`diff` is not there yet")
+/// If a file cannot be read, the files do not make two sides, or writing fails.
+pub fn run(args: &DiffArgs) -> Result<u8> {
+    if args.files.len() > MAX_FILES {
+        let text = format!(
+            "{} files are more than the {MAX_FILES} that can be compared",
+            args.files.len()
+        );
+        return Err(BadUsage(text).into());
+    }
+    let mut seen = BTreeSet::new();
+    let mut files = Vec::new();
+    for text in &args.files {
+        let (name, path) = name_and_path(text);
+        // The same file twice would look as if runs never varied.
+        if let Ok(real) = path.canonicalize()
+            && !seen.insert(real)
+        {
+            let text = format!("{} is named twice: give each file once", path.display());
+            return Err(BadUsage(text).into());
+        }
+        let file = RunFile::read(&path)?;
+        files.push((name, file));
+    }
+    let files = files.into_iter().map(|(name, file)| named(name, file));
+    let files = files.collect::<Result<Vec<_>>>()?;
+    conclude(
+        files,
+        &Conclusion {
+            fail_if: &args.fail_if,
+            histograms: args.histograms,
+            json: args.json,
+            color: args.color,
+        },
+    )
+}
+
+/// `NAME=FILE`, unless a file exists under the whole text.
+fn name_and_path(text: &str) -> (Option<String>, PathBuf) {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !Path::new(text).exists() => {
+            (Some(name.into()), path.into())
+        }
+        _ => (None, text.into()),
+    }
+}
+
+/// What a file's side is called: as given here, to `record`, or as the file.
+fn named(name: Option<String>, file: RunFile) -> Result<(String, RunFile)> {
+    let is_comparison = matches!(file.content, Content::Comparison { .. });
+    match name {
+        Some(name) if is_comparison => {
+            let path = file.path.display();
+            let text = format!(
+                "'{name}={path}': this comparison has both sides, which have their names: give \
+                 {path} alone, without '{name}='"
+            );
+            Err(BadUsage(text).into())
+        }
+        Some(name) => Ok((name, file)),
+        None => {
+            let name = file.info.name.clone().unwrap_or_else(|| {
+                let stem = file.path.file_stem().unwrap_or(file.path.as_os_str());
+                stem.to_string_lossy().into_owned()
+            });
+            Ok((name, file))
+        }
+    }
+}
+
+/// Compares files by the names of their sides, or the sides of one comparison,
+/// shows what was found, and returns the exit code.
+///
+/// # Errors
+///
+/// [`BadUsage`] if the files do not make two sides, or cannot be judged by
+/// limits; else those of writing.
+pub fn conclude(files: Vec<(String, RunFile)>, options: &Conclusion) -> Result<u8> {
+    if let [(_, file)] = files.as_slice()
+        && matches!(file.content, Content::Comparison { .. })
+    {
+        return show(&Input::Comparison(file), options);
+    }
+    let (names, sides) = into_sides(files)?;
+    let input = Input::Recordings {
+        names: [&names[0], &names[1]],
+        sides: [&sides[0], &sides[1]],
+    };
+    show(&input, options)
+}
+
+fn into_sides(files: Vec<(String, RunFile)>) -> Result<([String; 2], [Vec<RunFile>; 2])> {
+    let bad = |text: String| Err(BadUsage(text).into());
+    let mut sides: Vec<(String, Vec<RunFile>)> = Vec::new();
+    for (name, file) in files {
+        if matches!(file.content, Content::Comparison { .. }) {
+            let path = file.path.display();
+            return bad(format!(
+                "{path} is a comparison and has both sides: give it alone"
+            ));
+        }
+        match sides.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, side)) => side.push(file),
+            None => sides.push((name, vec![file])),
+        }
+    }
+    let names: Vec<String> = sides.iter().map(|(name, _)| format!("'{name}'")).collect();
+    match <[(String, Vec<RunFile>); 2]>::try_from(sides) {
+        Ok([(a, a_files), (b, b_files)]) => Ok(([a, b], [a_files, b_files])),
+        Err(sides) if sides.len() < 2 => bad(format!(
+            "only one side, {}: a second takes a file of another name, as in \
+             `netstacklat diff base.nsl new=FILE`",
+            names.join(", ")
+        )),
+        Err(sides) => bad(format!(
+            "{} sides, {}{}: two can be compared. Files of one side share a name, as in \
+             `netstacklat diff old=1.nsl old=2.nsl new=3.nsl`",
+            sides.len(),
+            names[..names.len().min(4)].join(", "),
+            if names.len() > 4 { ", ..." } else { "" }
+        )),
+    }
+}
+
+fn show(input: &Input, options: &Conclusion) -> Result<u8> {
+    if !options.fail_if.is_empty() && !input.knows_how_it_varies() {
+        let text = format!(
+            "--fail-if cannot be judged: from fewer than {MIN_FILES} recordings a side it is not \
+             known how much they differ by themselves. Record more of each, or use \
+             `netstacklat compare`"
+        );
+        return Err(BadUsage(text).into());
+    }
+    let analysis = analyse(input, options.fail_if);
+    let diff = Diff {
+        input,
+        analysis: &analysis,
+    };
+    let mut out = io::stdout().lock();
+    let written = match options.json {
+        true => diff.json(&mut out),
+        false => diff.text(
+            &mut out,
+            &terminal::screen(options.color),
+            options.histograms,
+        ),
+    };
+    match written.and_then(|()| out.flush()) {
+        // Whoever read it has gone; the exit code still tells.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        other => other.context("writing to standard output")?,
+    }
+    Ok(exit_code(&analysis.limits))
+}
+
+/// A limit that is passed outweighs one that could not be judged.
+fn exit_code(outcomes: &[Outcome]) -> u8 {
+    let any = |of: fn(&Outcome) -> bool| outcomes.iter().any(of);
+    if any(|outcome| outcome.result.as_ref().is_ok_and(|judged| judged.passed)) {
+        PASSED
+    } else if any(|outcome| outcome.result.is_err()) {
+        NOT_JUDGED
+    } else {
+        0
+    }
 }

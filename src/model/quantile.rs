@@ -55,6 +55,11 @@ impl Quantile {
         Some(Estimate::OverRange)
     }
 
+    /// Samples that it takes to compare it, where none is over range.
+    pub fn samples_to_compare(self) -> u64 {
+        (1000 * ABOVE_TO_COMPARE).div_ceil(u64::from(1000 - self.0))
+    }
+
     /// For comparisons, in ns: between the bounds of its bucket, as if its
     /// samples lay evenly, so that a shift of less than a bucket is not lost.
     /// `None` with fewer than 30 samples above it, or when it is over range.

@@ -255,7 +255,7 @@ impl Renderer for Json {
     }
 }
 
-fn write_line(out: &mut dyn Write, line: &impl Serialize) -> io::Result<()> {
+pub(super) fn write_line(out: &mut dyn Write, line: &impl Serialize) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
     out.write_all(&bytes)

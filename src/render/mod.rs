@@ -11,8 +11,12 @@ use crate::model::comparison::Place;
 use crate::model::snapshot::Interval;
 
 pub mod check;
+pub mod diff;
+mod diff_json;
+mod diff_words;
 pub mod json;
 mod notes;
+mod overlay;
 pub mod screen;
 pub mod summary;
 #[cfg(test)]
@@ -20,6 +24,7 @@ mod testing;
 pub mod text;
 pub mod units;
 
+pub use diff::Diff;
 pub use json::Json;
 pub use screen::Screen;
 pub use summary::Summary;

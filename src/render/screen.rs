@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use anstyle::Style;
+use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
@@ -59,6 +59,16 @@ impl Screen {
     /// Text that the eye looks for.
     pub(super) fn bold(&self, text: &str) -> String {
         self.paint(Style::new().bold(), text)
+    }
+
+    /// Text that tells of something worse.
+    pub(super) fn worse(&self, text: &str) -> String {
+        self.paint(AnsiColor::Red.on_default(), text)
+    }
+
+    /// Text that tells of something better.
+    pub(super) fn better(&self, text: &str) -> String {
+        self.paint(AnsiColor::Green.on_default(), text)
     }
 
     fn paint(&self, style: Style, text: &str) -> String {

@@ -69,6 +69,33 @@ pub fn rate(per_second: f64) -> String {
     format!("{per_second:.2e}")
 }
 
+/// A change, given in percent: `+0.04%`, `+1.20%`, `-12.3%`, `+250%`, `>9999%`.
+pub fn change(percent: f64) -> String {
+    let size = percent.abs();
+    let decimals = match size {
+        _ if size < 9.995 => 2,
+        _ if size < 99.95 => 1,
+        _ => 0,
+    };
+    if percent.is_nan() {
+        NONE.into()
+    } else if percent >= 9999.5 {
+        ">9999%".into()
+    } else if percent > -100.0 && percent <= -99.95 {
+        "<-99.9%".into()
+    } else if size < 0.005 {
+        "0.00%".into()
+    } else {
+        format!("{percent:+.decimals$}%")
+    }
+}
+
+/// A time that has been computed, ns.
+pub fn computed(ns: f64) -> String {
+    // Saturates, and takes a NaN for 0.
+    duration(ns.round() as u64)
+}
+
 /// A part of a whole: `0%`, `<0.01%`, `0.05%`, `12.3%`, `>99.9%`, `100%`.
 ///
 /// Only none is `0%` and only all is `100%`. A whole of 0 has no parts: `-`.
@@ -164,6 +191,29 @@ mod tests {
         ] {
             assert_eq!(rate(per_second), shown);
         }
+    }
+
+    #[test]
+    fn changes_have_a_sign_and_three_digits() {
+        for (percent, shown) in [
+            (0.0, "0.00%"),
+            (-0.004, "0.00%"),
+            (0.04, "+0.04%"),
+            (-1.2, "-1.20%"),
+            (9.994, "+9.99%"),
+            (9.996, "+10.0%"),
+            (-12.34, "-12.3%"),
+            (99.96, "+100%"),
+            (9999.0, "+9999%"),
+            (1e300, ">9999%"),
+            (f64::INFINITY, ">9999%"),
+            (-99.99, "<-99.9%"),
+            (-100.0, "-100%"),
+            (f64::NAN, "-"),
+        ] {
+            assert_eq!(change(percent), shown, "{percent}");
+        }
+        assert_eq!(computed(1499.6), "1.50us");
     }
 
     #[test]

@@ -23,18 +23,35 @@ pub fn orders(rounds: usize, seed: u64) -> Vec<Order> {
     (0..rounds).map(draw).collect()
 }
 
-/// A round's difference: the mean of ln q over the periods of B, minus that
-/// over those of A. `None` if a period has no such quantile.
-pub fn difference(order: Order, quantiles: [Option<f64>; 4]) -> Option<f64> {
-    let mut difference = 0.0;
-    for (arm, quantile) in order.into_iter().zip(quantiles) {
-        let ln = quantile?.ln();
-        difference += match arm {
-            Arm::A => -ln / 2.0,
-            Arm::B => ln / 2.0,
-        };
+/// What one side shows in one unit of repetition, a round or a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// Mean of ln q over the unit's periods.
+    pub ln: f64,
+    /// Mean of q, ns.
+    pub ns: f64,
+}
+
+impl Level {
+    /// Of a single period, or of a file.
+    pub fn of(quantile_ns: f64) -> Level {
+        Level {
+            ln: quantile_ns.ln(),
+            ns: quantile_ns,
+        }
     }
-    Some(difference)
+}
+
+/// A round's levels of A and B. `None` if a period has no such quantile.
+pub fn levels(order: Order, quantiles: [Option<f64>; 4]) -> Option<[Level; 2]> {
+    let mut levels = [Level { ln: 0.0, ns: 0.0 }; 2];
+    for (arm, quantile) in order.into_iter().zip(quantiles) {
+        let period = Level::of(quantile?);
+        let level = &mut levels[arm as usize];
+        level.ln += period.ln / 2.0;
+        level.ns += period.ns / 2.0;
+    }
+    Some(levels)
 }
 
 #[cfg(test)]
@@ -48,15 +65,15 @@ mod tests {
             let level = |(period, arm)| f64::from(period) + if arm == Arm::B { 2.0 } else { 0.0 };
             let periods: Vec<_> = (0..4).zip(order).map(level).collect();
             let quantiles = [0, 1, 2, 3].map(|period: usize| Some(periods[period].exp()));
-            let found = difference(order, quantiles).unwrap();
-            assert!((found - 2.0).abs() < 1e-12, "{found}");
+            let [a, b] = levels(order, quantiles).unwrap();
+            assert!((b.ln - a.ln - 2.0).abs() < 1e-12, "{a:?} {b:?}");
         }
     }
 
     #[test]
     fn a_period_without_the_quantile_takes_its_round_away() {
         assert_eq!(
-            difference(ORDERS[0], [Some(1.0), None, Some(1.0), Some(1.0)]),
+            levels(ORDERS[0], [Some(1.0), None, Some(1.0), Some(1.0)]),
             None
         );
     }

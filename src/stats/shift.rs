@@ -71,10 +71,27 @@ impl Shift {
         percent(self.ln)
     }
 
+    /// The 95 % interval of the estimate.
+    pub fn interval(&self) -> (f64, f64) {
+        let half = self.t(0.5 + CONFIDENCE / 2.0) * self.error;
+        (self.ln - half, self.ln + half)
+    }
+
+    /// What the true shift is above, with 95 % confidence.
+    pub fn lower_bound(&self) -> f64 {
+        self.ln - self.t(CONFIDENCE) * self.error
+    }
+
     /// The 95 % interval of [`Shift::percent`].
     pub fn interval_percent(&self) -> (f64, f64) {
-        let half = self.t(0.5 + CONFIDENCE / 2.0) * self.error;
-        (percent(self.ln - half), percent(self.ln + half))
+        let (low, high) = self.interval();
+        (percent(low), percent(high))
+    }
+
+    /// The least estimate, as ln, that would have had a p-value of `p_value`,
+    /// had it varied as much.
+    pub fn least(&self, p_value: f64) -> f64 {
+        self.t(1.0 - p_value / 2.0) * self.error
     }
 
     /// How likely a shift at least as large, either way, is when there is none.
@@ -108,7 +125,8 @@ impl Shift {
     }
 }
 
-fn percent(ln: f64) -> f64 {
+/// A ratio's logarithm as a change in percent.
+pub fn percent(ln: f64) -> f64 {
     ln.exp_m1() * 100.0
 }
 

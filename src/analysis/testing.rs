@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Made-up run files, for the tests of what is found in them and shown of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::comparison::{Arm, Comparison, Side};
+use crate::model::histogram::Resolution;
+use crate::model::hooks::{HOOK_COUNT, Hook};
+use crate::model::quantile::REPORTED;
+use crate::model::run::{ClockInfo, HookVerdict, RunInfo};
+use crate::model::snapshot::HookStats;
+use crate::runfile::{Content, Period, RunFile, Tally};
+
+pub(crate) fn hook(name: &str) -> Hook {
+    Hook::find(name).unwrap()
+}
+
+/// A host on which all hooks are on.
+pub(crate) fn info() -> RunInfo {
+    RunInfo {
+        version: "0.1.0".into(),
+        host: "box".into(),
+        kernel: "6.12.0".into(),
+        arch: "x86_64".into(),
+        possible_cpus: 8,
+        interval: Some(Duration::from_secs(1)),
+        resolution: Resolution::FINE,
+        clock: ClockInfo {
+            source: "update_vsyscall".into(),
+            tai_offset_s: 37,
+        },
+        name: None,
+        filters: BTreeMap::new(),
+        facts: BTreeMap::new(),
+        comparison: None,
+        hooks: Hook::all()
+            .map(|hook| HookVerdict {
+                hook,
+                functions: hook
+                    .programs()
+                    .map(|program| program.function.into())
+                    .collect(),
+                reason: None,
+            })
+            .collect(),
+    }
+}
+
+/// So many seconds in which all hooks were on and idle.
+pub(crate) fn tally(seconds: u64) -> Tally {
+    Tally {
+        intervals: seconds,
+        duration_ns: seconds * 1_000_000_000,
+        missed_intervals: 0,
+        clock_steps: 0,
+        tx_stamped: 0,
+        hooks: vec![Some(HookStats::new(Resolution::FINE)); HOOK_COUNT],
+    }
+}
+
+pub(crate) fn stats<'a>(tally: &'a mut Tally, name: &str) -> &'a mut HookStats {
+    tally.hooks[hook(name).index()].as_mut().unwrap()
+}
+
+/// A recording of 30 s, its latencies as `(hook, ns, how many)`.
+pub(crate) fn recording(path: &str, samples: &[(&str, u64, u64)]) -> RunFile {
+    let mut tally = tally(30);
+    for &(name, ns, count) in samples {
+        for _ in 0..count {
+            assert!(stats(&mut tally, name).histogram.record(ns));
+        }
+    }
+    RunFile {
+        path: path.into(),
+        info: info(),
+        runs: 1,
+        complete: true,
+        flaws: Vec::new(),
+        content: Content::Recording(tally),
+    }
+}
+
+/// What a period shows of a hook's quantile, ns: by hook, place of the
+/// quantile, side, and number of the round.
+pub(crate) trait Levels: Fn(&str, usize, Arm, u64) -> Option<f64> {}
+
+impl<F: Fn(&str, usize, Arm, u64) -> Option<f64>> Levels for F {}
+
+/// A comparison of so many rounds with periods of 3 s. Hooks with a quantile
+/// have 100,000 latencies of 3 us a side.
+pub(crate) fn comparison(rounds: u64, levels: impl Levels) -> RunFile {
+    let mut info = info();
+    let side = |name: &str| Side {
+        name: name.into(),
+        ..Side::default()
+    };
+    info.comparison = Some(Comparison {
+        a: side("none"),
+        b: side("25k-rules"),
+        load: None,
+        rounds,
+        period: Duration::from_secs(3),
+        settle: Duration::from_secs(1),
+        seed: 1,
+    });
+    let mut periods = Vec::new();
+    let mut sides = [tally(rounds * 6), tally(rounds * 6)];
+    for round in 1..=rounds {
+        use Arm::{A, B};
+        for arm in [[A, B, B, A], [B, A, A, B]][round as usize % 2] {
+            let mut quantiles = [[None; REPORTED.len()]; HOOK_COUNT];
+            for hook in Hook::all() {
+                for (place, quantile) in quantiles[hook.index()].iter_mut().enumerate() {
+                    *quantile = levels(hook.name(), place, arm, round);
+                }
+                if quantiles[hook.index()] != [None; REPORTED.len()] {
+                    let stats = stats(&mut sides[arm as usize], hook.name());
+                    if stats.histogram.count() == 0 {
+                        (0..100_000).for_each(|_| assert!(stats.histogram.record(3000)));
+                    }
+                }
+            }
+            periods.push(Period {
+                arm,
+                round,
+                clock_steps: 0,
+                quantiles,
+            });
+        }
+    }
+    let [a, b] = sides;
+    RunFile {
+        path: "compare.nsl".into(),
+        info,
+        runs: 1,
+        complete: true,
+        flaws: Vec::new(),
+        content: Content::Comparison { periods, a, b },
+    }
+}
+
+/// Between -1 and 1, the same for the same round, hook and quantile, and with
+/// no sense in it.
+pub(crate) fn noise(name: &str, quantile: usize, arm: Arm, round: u64) -> f64 {
+    let mut mixed = round * 8 + quantile as u64 * 2 + arm as u64;
+    for byte in name.bytes() {
+        mixed = (mixed ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^= mixed >> 29;
+    }
+    (mixed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+}

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What a comparison found, in words: cautions before the table, where changes
+//! begin and what became of limits after it.
+
+use crate::analysis::caution::{Caution, Kind};
+use crate::analysis::judge::{Judged, Outcome, Unjudged};
+use crate::analysis::limit::Bound;
+use crate::analysis::onset::{After, Onset, Reason};
+use crate::analysis::{Analysis, Design, JUDGED, Verdict, path};
+use crate::model::hooks::Hook;
+use crate::model::quantile::REPORTED;
+use crate::render::{Screen, units};
+use crate::stats::shift::percent;
+
+/// Characters of a name that are shown.
+const MAX_NAME: usize = 40;
+
+/// A text from a file or a user, fit for a terminal.
+pub(super) fn clean(text: &str) -> String {
+    let odd = |c: char| c.is_control() || ('\u{200b}'..='\u{202e}').contains(&c);
+    text.chars().map(|c| if odd(c) { '?' } else { c }).collect()
+}
+
+/// The same of a name.
+pub(super) fn short(text: &str) -> String {
+    let mut shown: String = clean(text).chars().take(MAX_NAME).collect();
+    if text.chars().count() > MAX_NAME {
+        shown.push_str("...");
+    }
+    shown
+}
+
+fn flow(page: &mut String, screen: &Screen, label: &str, text: &str) {
+    let label = (!label.is_empty()).then(|| label.to_owned());
+    let words = text
+        .split(' ')
+        .flat_map(|word| chunks(word, screen.width() - 2));
+    screen.flow(page, " ", label.into_iter().chain(words));
+}
+
+/// A word that no line can hold, such as a path, in parts.
+fn chunks(word: &str, columns: usize) -> Vec<String> {
+    if word.len() <= columns || word.contains('\x1b') {
+        return vec![word.into()];
+    }
+    let chars: Vec<char> = word.chars().collect();
+    let parts = chars.chunks(columns / 4);
+    parts.map(|part| part.iter().collect()).collect()
+}
+
+/// A line each; those of too few samples together.
+pub(super) fn cautions(page: &mut String, screen: &Screen, analysis: &Analysis) {
+    for caution in &analysis.cautions {
+        if !matches!(caution.kind, Kind::TooFewSamples { .. }) {
+            flow(
+                page,
+                screen,
+                &screen.dim("caution:"),
+                &clean(&text(caution)),
+            );
+        }
+    }
+    for quantile in JUDGED {
+        let few = analysis
+            .cautions
+            .iter()
+            .filter_map(|caution| match caution {
+                Caution {
+                    kind: Kind::TooFewSamples { units, of },
+                    hook: Some(hook),
+                    quantile: Some(of_quantile),
+                } if *of_quantile == quantile => Some((hook, units, of)),
+                _ => None,
+            });
+        let few: Vec<String> = few
+            .map(|(hook, units, of)| match analysis.design {
+                Design::Rounds { .. } => format!("{hook} in {} of {}", units[0], of[0]),
+                Design::Files(_) => {
+                    let [a, b] =
+                        [0, 1].map(|side: usize| format!("{} of {}", units[side], of[side]));
+                    format!("{hook} in {a} (A), {b} (B)")
+                }
+            })
+            .collect();
+        if !few.is_empty() {
+            let (unit, place) = match analysis.design {
+                Design::Rounds { .. } => ("rounds", "a period"),
+                Design::Files(_) => ("recordings", "a recording"),
+            };
+            let text = format!(
+                "too few samples for {} in some {unit} ({} in {place} are enough), enough at {}",
+                REPORTED[quantile].name(),
+                REPORTED[quantile].samples_to_compare(),
+                few.join(", ")
+            );
+            flow(page, screen, &screen.dim("caution:"), &text);
+        }
+    }
+}
+
+/// What to know, as in both forms.
+pub(super) fn text(caution: &Caution) -> String {
+    let at = match caution.hook {
+        Some(hook) => format!(" at {hook}"),
+        None => String::new(),
+    };
+    let share = |part: &[u64; 2], of: &[u64; 2]| {
+        let [a, b] = [0, 1].map(|side: usize| {
+            let percent = units::percentage(part[side], of[side]);
+            format!("{} of {} ({percent})", part[side], of[side])
+        });
+        format!("A {a}, B {b}")
+    };
+    match &caution.kind {
+        Kind::Differs { what, values } => {
+            let [a, b] = [0, 1].map(|side: usize| values[side].join(" and "));
+            format!("{what} is not the same: {a} (A), {b} (B)")
+        }
+        Kind::ClockSteps([a, b]) => format!("the wall clock was stepped: A {a} times, B {b} times"),
+        Kind::RoundsLeftOut(1) => "1 round is left out: the wall clock was stepped in it".into(),
+        Kind::RoundsLeftOut(n) => {
+            format!("{n} rounds are left out: the wall clock was stepped in them")
+        }
+        Kind::Skipped { lost, of } => format!("not measured{at}: {}", share(lost, of)),
+        Kind::Missed { missed, of } => {
+            format!("missed by the kernel{at}: {}", share(missed, of))
+        }
+        Kind::TooFewSamples { units, of } => {
+            let quantile = caution.quantile.map(|place| REPORTED[place].name());
+            let quantile = quantile.unwrap_or_default();
+            format!(
+                "too few samples for {quantile}{at}: enough in {} of {} (A), {} of {} (B)",
+                units[0], of[0], units[1], of[1]
+            )
+        }
+        Kind::FewRounds(n) => format!(
+            "no verdicts: whole rounds are {n}, and fewer than 6 do not tell well enough how they \
+             vary"
+        ),
+        Kind::FewFiles([a, b]) => format!(
+            "no intervals and no verdicts: recordings are {a} of A and {b} of B, and from fewer \
+             than 3 a side it is not known how much they differ by themselves. Record more, or \
+             use `netstacklat compare`"
+        ),
+        Kind::RoundsMissing { made, planned } => {
+            format!("{made} whole rounds of {planned} were made")
+        }
+        Kind::Incomplete(path) => format!("{path} was not brought to its end"),
+        Kind::Flaw { path, text } => format!("{path}: {text}"),
+        Kind::MissedIntervals([a, b]) => {
+            format!("reports not made in time: A {a}, B {b}; nothing is lost by that")
+        }
+        Kind::SeveralRuns { path, runs } => format!("{path} holds {runs} runs, added up"),
+    }
+}
+
+/// Where changes begin, what was not found, and how to read the table.
+pub(super) fn conclusion(page: &mut String, screen: &Screen, analysis: &Analysis) {
+    for onset in &analysis.onsets {
+        let label = screen.bold(&format!("{}:", onset.path.name()));
+        flow(page, screen, &label, &sentence(onset));
+    }
+    let rows = || {
+        let hooks = analysis.hooks.iter();
+        hooks.flat_map(|finding| JUDGED.map(|place| (finding, place, &finding.rows[place])))
+    };
+    let judged = rows().filter(|(_, _, row)| row.verdict.is_some()).count();
+    let changed = rows().any(|(_, _, row)| is_change(row.verdict));
+    if judged == 0 {
+        let text = match analysis.hooks.iter().any(|finding| finding.has_samples()) {
+            true => "Nothing could be judged: see the cautions.",
+            false => "Nothing was measured: no packet reached these hooks.",
+        };
+        flow(page, screen, "", text);
+        return;
+    }
+    if !changed {
+        flow(page, screen, "", "No difference was found.");
+    }
+    let mut unseen: Vec<(Hook, Vec<String>)> = Vec::new();
+    for (finding, place, row) in rows() {
+        let (Some(Verdict::NotFound), Some(least)) = (row.verdict, row.least_ln) else {
+            continue;
+        };
+        let least = units::change(percent(least));
+        let item = format!(
+            "{} {}",
+            REPORTED[place].name(),
+            least.trim_start_matches('+')
+        );
+        match unseen.last_mut() {
+            Some((hook, items)) if *hook == finding.hook => items.push(item),
+            _ => unseen.push((finding.hook, vec![item])),
+        }
+    }
+    if !unseen.is_empty() {
+        let lead = "none found, which is not none: to be told, a shift would have had to be about";
+        let items = unseen
+            .iter()
+            .map(|(hook, items)| format!("{hook} {}", items.join(" ")));
+        let text = format!("{lead} {}", items.collect::<Vec<_>>().join(", "));
+        flow(page, screen, &screen.dim("~:"), &text);
+    }
+    if changed {
+        let text = "p50 and p99 only; the chance that any one of them is wrong is at most 5%";
+        flow(page, screen, &screen.dim("slower, faster:"), text);
+    }
+    if rows().any(|(_, _, row)| is_change(row.verdict) && row.tempered) {
+        flow(
+            page,
+            screen,
+            &screen.dim("?:"),
+            "a caution above may be the cause",
+        );
+    }
+}
+
+fn is_change(verdict: Option<Verdict>) -> bool {
+    matches!(verdict, Some(Verdict::Slower | Verdict::Faster))
+}
+
+fn list<S: AsRef<str>>(items: &[S]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.as_ref().into(),
+        [most @ .., last] => {
+            let most: Vec<&str> = most.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", most.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// Where a change begins.
+pub(super) fn sentence(onset: &Onset) -> String {
+    let quantiles: Vec<String> = onset
+        .quantiles
+        .iter()
+        .map(|&place| REPORTED[place].name())
+        .collect();
+    let mut text = format!(
+        "{} {}, first seen at {}: ",
+        list(&quantiles),
+        onset.verdict.name(),
+        onset.first
+    );
+    let first = path::before(onset.first);
+    match onset.not_at {
+        Some(hook) if onset.unjudged.is_empty() => {
+            text += &format!("between {hook} and it lie {first}.");
+        }
+        Some(hook) => {
+            let mut between: Vec<&str> = onset
+                .unjudged
+                .iter()
+                .map(|(hook, _)| path::before(*hook))
+                .collect();
+            between.push(first);
+            text += &format!("between {hook} and it lie {}.", between.join("; "));
+        }
+        None if onset.first == Hook::IP_START => {
+            text += &format!("between the packet's stamp and it lie {first}.");
+        }
+        None => text += &format!("before it lie {first}."),
+    }
+    if let Some(hook) = onset.not_at {
+        text += &match onset.may_hide {
+            true => format!(
+                " It was not found at {hook}, where a shift as large in time would not have been \
+                 seen: it may have begun there."
+            ),
+            false => format!(" It was not found at {hook}."),
+        };
+    }
+    for (hook, why) in &onset.unjudged {
+        text += &format!(
+            " {hook} could not be judged ({}), so it may have begun there{}.",
+            reason(*why),
+            match onset.not_at {
+                Some(_) => "",
+                None => " or before",
+            }
+        );
+    }
+    let after = |wanted: &dyn Fn(&After) -> bool| {
+        let after = onset.after.iter().filter(|after| wanted(after));
+        after.map(|after| after.hook.name()).collect::<Vec<_>>()
+    };
+    let opposite = after(&|after| is_change(Some(after.verdict)) && after.verdict != onset.verdict);
+    let not_found = |after: &After| after.verdict == Verdict::NotFound;
+    let gone = after(&|after| not_found(after) && !after.may_hide);
+    let hidden = after(&|after| not_found(after) && after.may_hide);
+    if !opposite.is_empty() {
+        let other_way = match onset.verdict {
+            Verdict::Slower => Verdict::Faster,
+            _ => Verdict::Slower,
+        };
+        text += &format!(
+            " Further on, at {}, it is {}.",
+            list(&opposite),
+            other_way.name()
+        );
+    }
+    if !gone.is_empty() {
+        text += &format!(" Further on, at {}, it is gone.", list(&gone));
+    }
+    if !hidden.is_empty() {
+        text += &format!(
+            " Further on, at {}, as much time would not have been seen.",
+            list(&hidden)
+        );
+    }
+    if onset.only {
+        let other: Vec<String> = JUDGED
+            .iter()
+            .filter(|place| !onset.quantiles.contains(place))
+            .map(|&place| REPORTED[place].name())
+            .collect();
+        if !other.is_empty() {
+            text += &format!(" Of the {} no change was found.", list(&other));
+        }
+    }
+    text
+}
+
+fn reason(why: Reason) -> &'static str {
+    match why {
+        Reason::Unjudged(why) => unjudged(why),
+        Reason::Tempered => "see the cautions",
+    }
+}
+
+fn unjudged(why: Unjudged) -> &'static str {
+    match why {
+        Unjudged::Off => "it is off",
+        Unjudged::Idle => "it is idle",
+        Unjudged::TooFew(_) => "too few samples",
+        Unjudged::None => "no hook could be",
+    }
+}
+
+/// What became of each limit.
+pub(super) fn limits(page: &mut String, screen: &Screen, analysis: &Analysis) {
+    if analysis.limits.is_empty() {
+        return;
+    }
+    page.push('\n');
+    for outcome in &analysis.limits {
+        let limit = outcome.limit.to_string();
+        let at = match (outcome.limit.hook, outcome.hook) {
+            (None, Some(hook)) => format!("at {hook} "),
+            _ => String::new(),
+        };
+        let told = match &outcome.result {
+            Ok(judged) if judged.passed => screen.worse("passed"),
+            Ok(_) => "not passed".into(),
+            Err(_) => screen.bold("cannot be judged"),
+        };
+        let text = format!("{limit} {at}{told}: {}", limit_text(outcome));
+        flow(page, screen, &screen.dim("limit:"), &text);
+    }
+}
+
+fn p_shown(p_value: f64) -> String {
+    match p_value {
+        p if p < 1e-6 => "below 1e-6".into(),
+        p if p < 0.001 => format!("{p:.0e}"),
+        p => format!("{p:.3}"),
+    }
+}
+
+/// What was found, and how sure it is.
+pub(super) fn limit_text(outcome: &Outcome) -> String {
+    let judged = match &outcome.result {
+        Ok(judged) => judged,
+        Err(Unjudged::TooFew(units)) => {
+            return format!(
+                "too few rounds or recordings have samples enough (A {}, B {})",
+                units[0], units[1]
+            );
+        }
+        Err(why) => return unjudged(*why).into(),
+    };
+    let Judged {
+        found,
+        lower_bound,
+        p_value,
+        together,
+        within_bucket,
+        passed,
+    } = *judged;
+    let shown = |value: f64| match outcome.limit.bound {
+        Bound::Percent(_) => units::change(value),
+        Bound::Slower(_) if value < 0.0 => format!("-{}", units::computed(-value)),
+        Bound::Slower(_) => format!("+{}", units::computed(value)),
+        Bound::Level(_) => units::computed(value),
+    };
+    let mut text = format!(
+        "{}, with 95% confidence above {}",
+        shown(found),
+        shown(lower_bound)
+    );
+    if together > 1 {
+        text += &format!("; p {}, one of {together} (Holm)", p_shown(p_value));
+    }
+    if within_bucket && !passed {
+        text += "; nearer than the histogram's buckets can tell";
+    }
+    text
+}

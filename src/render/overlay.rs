@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The histograms of both sides of a comparison, one over the other.
+
+use crate::analysis::{Analysis, Finding, Input};
+use crate::model::comparison::Arm;
+use crate::model::histogram::{Histogram, MAX_NS, Resolution};
+use crate::render::{Screen, units};
+
+/// Each hook that has latencies, with a row per power of two.
+///
+/// Shares of each side's own latencies, since the sides seldom have as many.
+pub(super) fn all(page: &mut String, screen: &Screen, input: &Input, analysis: &Analysis) {
+    let words = "@ both sides, A only A, B only B; in percent of each side's latencies";
+    let label = screen.dim("histograms:");
+    let words = std::iter::once(label.as_str()).chain(words.split(' '));
+    screen.flow(page, " ", words);
+    for finding in analysis.hooks.iter().filter(|hook| hook.has_samples()) {
+        hook(page, screen, input, finding);
+    }
+}
+
+/// Latencies of a side in a row, and over all.
+#[derive(Clone, Copy)]
+struct Share {
+    part: u64,
+    whole: u64,
+}
+
+impl Share {
+    /// Of `columns`, where all would be a share of 1 / `largest`.
+    fn columns(self, largest: f64, columns: usize) -> usize {
+        (self.of_all() / largest * columns as f64).round() as usize
+    }
+
+    fn of_all(self) -> f64 {
+        match self.whole {
+            0 => 0.0,
+            whole => self.part as f64 / whole as f64,
+        }
+    }
+}
+
+fn hook(page: &mut String, screen: &Screen, input: &Input, finding: &Finding) {
+    const LABEL: usize = "(1.02us, 2.05us]".len();
+    const SHARE: usize = 7;
+    page.push('\n');
+    let title = screen.bold(&format!("{}:", finding.hook));
+    let words = std::iter::once(title.as_str()).chain(finding.hook.meaning().split(' '));
+    screen.flow(page, " ", words);
+    let sides = Arm::BOTH.map(|arm| input.log2(arm, finding.hook));
+    let rows = rows(&sides);
+    let shares = rows.iter().flat_map(|(_, shares)| shares);
+    let largest = shares.map(|share| share.of_all()).fold(0.0, f64::max);
+    let bar_columns = screen.width() - LABEL - 2 * SHARE - " ||".len();
+    let header = format!("{:LABEL$}{:>SHARE$}{:>SHARE$}", "", "A", "B");
+    *page += &screen.dim(&header);
+    page.push('\n');
+    for (label, shares) in &rows {
+        let label = screen.dim(&format!("{label:LABEL$}"));
+        let [a, b] = shares.map(|share| units::percentage(share.part, share.whole));
+        let bar = bar(shares, largest, bar_columns);
+        *page += &format!("{label}{a:>SHARE$}{b:>SHARE$} |{bar:bar_columns$}|\n");
+    }
+}
+
+/// As far as both reach, then the one that reaches further.
+fn bar(shares: &[Share; 2], largest: f64, columns: usize) -> String {
+    let [a, b] = shares.map(|share| share.columns(largest, columns));
+    let more = if a > b { "A" } else { "B" };
+    "@".repeat(a.min(b)) + &more.repeat(a.abs_diff(b))
+}
+
+/// From the lowest power of two that either has to the highest.
+fn rows(sides: &[(Histogram, u64); 2]) -> Vec<(String, [Share; 2])> {
+    let wholes = [0, 1].map(|side: usize| sides[side].0.count() + sides[side].1);
+    let mut counts = [[0u64; 2]; 64];
+    for (side, (histogram, _)) in sides.iter().enumerate() {
+        for bucket in histogram.buckets() {
+            if let Some(index) = Resolution::LOG2.index(bucket.hi_ns) {
+                counts[index][side] = bucket.count;
+            }
+        }
+    }
+    let filled = |counts: &[u64; 2]| *counts != [0, 0];
+    let shares = |parts: [u64; 2]| {
+        [0, 1].map(|side: usize| Share {
+            part: parts[side],
+            whole: wholes[side],
+        })
+    };
+    let mut rows = Vec::new();
+    if let (Some(first), Some(last)) = (
+        counts.iter().position(filled),
+        counts.iter().rposition(filled),
+    ) {
+        for (index, parts) in counts.iter().enumerate().take(last + 1).skip(first) {
+            let (lo_ns, hi_ns) = Resolution::LOG2.bounds(index);
+            let label = format!("({}, {}]", units::duration(lo_ns), units::duration(hi_ns));
+            rows.push((label, shares(*parts)));
+        }
+    }
+    let over_range = [sides[0].1, sides[1].1];
+    if over_range != [0, 0] {
+        let label = format!("({}, ...)", units::duration(MAX_NS));
+        rows.push((label, shares(over_range)));
+    }
+    rows
+}
