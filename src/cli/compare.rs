@@ -75,6 +75,10 @@ pub struct CompareArgs {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration, allow_negative_numbers = true)]
     pub settle: Duration,
 
+    /// How long a stop command may take before it is killed, and you are told
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration, allow_negative_numbers = true)]
+    pub stop_timeout: Duration,
+
     /// Draws the orders of the rounds; default: a new one each time
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

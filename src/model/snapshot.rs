@@ -167,6 +167,31 @@ impl Snapshot {
 }
 
 impl Interval {
+    /// Adds what was counted in a later interval, with or without a gap between
+    /// the two: the time in it does not count.
+    pub fn add(&mut self, later: &Interval) {
+        self.end = later.end;
+        self.duration_ns += later.duration_ns;
+        self.clock_steps += later.clock_steps;
+        self.clock_updates = match (self.clock_updates, later.clock_updates) {
+            (Some(mine), Some(theirs)) => Some(mine + theirs),
+            _ => None,
+        };
+        self.clock_cost = match (self.clock_cost, later.clock_cost) {
+            (Some(mut mine), Some(theirs)) => {
+                mine += theirs;
+                Some(mine)
+            }
+            _ => None,
+        };
+        for (mine, theirs) in self.hooks.iter_mut().zip(&later.hooks) {
+            mine.histogram.merge(&theirs.histogram);
+            mine.skips += &theirs.skips;
+            mine.missed += theirs.missed;
+            mine.cost += theirs.cost;
+        }
+    }
+
     /// One hook's share of the interval.
     pub fn hook(&self, hook: Hook) -> &HookStats {
         &self.hooks[hook.index()]

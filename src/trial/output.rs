@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What commands say: shown line by line, and the last of it kept, to explain
+//! a failure.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context as _, Result};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+/// Lines that are kept.
+const LINES: usize = 10;
+/// Longer lines are cut in two.
+const LENGTH: usize = 1000;
+
+/// A pipe that commands write to. We keep both ends: what a command has left
+/// running in the background can go on writing.
+#[derive(Debug)]
+pub struct Output {
+    read: OwnedFd,
+    write: OwnedFd,
+    line: Vec<u8>,
+    last: VecDeque<String>,
+}
+
+impl Output {
+    /// Opens the pipe.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses it.
+    pub fn open() -> Result<Output> {
+        let (read, write) =
+            nix::unistd::pipe2(OFlag::O_CLOEXEC).context("opening a pipe for commands")?;
+        // Ours alone: commands need not expect a pipe that does not wait.
+        fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("setting up a pipe")?;
+        Ok(Output {
+            read,
+            write,
+            line: Vec::new(),
+            last: VecDeque::new(),
+        })
+    }
+
+    /// Where commands write to.
+    pub fn writer(&self) -> &OwnedFd {
+        &self.write
+    }
+
+    /// To wait for something to read.
+    pub fn reader(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
+    }
+
+    /// Takes what has been written so far, up to a limit: the whole lines of it.
+    pub fn take(&mut self) -> String {
+        let mut buffer = [0; 4096];
+        let mut shown = String::new();
+        // A command that writes without end must not keep us here.
+        for _ in 0..16 {
+            match nix::unistd::read(&self.read, &mut buffer) {
+                Ok(length) if length > 0 => {
+                    for &byte in &buffer[..length] {
+                        self.line.push(byte);
+                        if byte == b'\n' || self.line.len() >= LENGTH {
+                            self.finish_line(&mut shown);
+                        }
+                    }
+                }
+                _ => break,
+            }
+        }
+        shown
+    }
+
+    /// The same, and also a last line without an end.
+    pub fn take_all(&mut self) -> String {
+        let mut shown = self.take();
+        if !self.line.is_empty() {
+            self.finish_line(&mut shown);
+        }
+        shown
+    }
+
+    fn finish_line(&mut self, shown: &mut String) {
+        let line = String::from_utf8_lossy(&self.line);
+        let line = line.trim_end_matches(['\n', '\r']);
+        shown.push_str(line);
+        shown.push('\n');
+        if self.last.len() == LINES {
+            self.last.pop_front();
+        }
+        self.last.push_back(line.into());
+        self.line.clear();
+    }
+
+    /// Forgets the last lines: those to come are another command's.
+    pub fn forget(&mut self) {
+        self.last.clear();
+    }
+
+    /// The last lines, to be put behind what went wrong.
+    pub fn last_words(&self) -> String {
+        let mut text = String::new();
+        for line in &self.last {
+            text += "\n  | ";
+            text += line;
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(output: &Output, text: &[u8]) {
+        assert_eq!(nix::unistd::write(output.writer(), text), Ok(text.len()));
+    }
+
+    #[test]
+    fn whole_lines_are_shown_and_the_last_ten_kept() {
+        let mut output = Output::open().unwrap();
+        write(&output, b"one\ntw");
+        assert_eq!(output.take(), "one\n");
+        write(&output, b"o\nthree");
+        assert_eq!(output.take(), "two\n");
+        assert_eq!(output.take_all(), "three\n");
+        assert_eq!(output.last_words(), "\n  | one\n  | two\n  | three");
+        output.forget();
+        for n in 0..25 {
+            write(&output, format!("{n}\n").as_bytes());
+        }
+        output.take();
+        let words = output.last_words();
+        assert_eq!(words.lines().count(), 1 + 10);
+        assert!(words.starts_with("\n  | 15\n") && words.ends_with("| 24"));
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_and_nothing_else_is_held() {
+        let mut output = Output::open().unwrap();
+        write(&output, &[b'x'; 2500]);
+        let shown = output.take();
+        assert_eq!(
+            shown.lines().map(str::len).collect::<Vec<_>>(),
+            [1000, 1000]
+        );
+        write(&output, b"\xff\xfe\n");
+        assert!(output.take().contains('\u{fffd}'));
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The user's commands, run by `/bin/sh -c`, each in a process group of its
+//! own: Ctrl-C at the terminal is for netstacklat, and what a command has
+//! started can be ended with it.
+
+use std::fmt;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::{CommandExt as _, parent_id};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+
+/// How long a command may take to end when it is asked to.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// How often a command is looked at where nothing tells of its end.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How a command has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(Signal),
+    /// Not at all: it is stopped, mostly because it wants to ask something at
+    /// the terminal, which it cannot in the background.
+    Stopped(Signal),
+}
+
+impl Exit {
+    /// Exit code 0.
+    pub fn success(self) -> bool {
+        self == Exit::Code(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Code(127) => f.write_str("exit code 127: not found"),
+            Exit::Code(126) => f.write_str("exit code 126: cannot be run"),
+            Exit::Code(code) => write!(f, "exit code {code}"),
+            Exit::Signal(signal) => write!(f, "ended by {signal}"),
+            Exit::Stopped(signal @ (Signal::SIGTTIN | Signal::SIGTTOU)) => {
+                write!(f, "stopped by {signal}: it wants to ask at the terminal")
+            }
+            Exit::Stopped(signal) => write!(f, "stopped by {signal}"),
+        }
+    }
+}
+
+/// Whether a command outlives netstacklat when that is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bond {
+    /// The shell gets SIGTERM; what it has started gets nothing.
+    DiesWithUs,
+    /// It comes to its end.
+    OutlivesUs,
+}
+
+/// A command that has been started and not yet waited for.
+#[derive(Debug)]
+pub struct Running {
+    pid: Pid,
+}
+
+impl Running {
+    /// Starts `command`. What it says goes to `output`, or where our own
+    /// errors go; it has nothing to read.
+    ///
+    /// # Errors
+    ///
+    /// If there is no shell, or no room for a process.
+    pub fn start(command: &str, output: Option<&OwnedFd>, bond: Bond) -> Result<Running> {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", command]);
+        shell.process_group(0).stdin(Stdio::null());
+        let to = |output: &OwnedFd| output.try_clone().map(Stdio::from);
+        match output {
+            Some(output) => shell.stdout(to(output)?).stderr(to(output)?),
+            None => shell.stdout(std::io::stderr().as_fd().try_clone_to_owned()?),
+        };
+        if bond == Bond::DiesWithUs {
+            let us = std::process::id();
+            let bind = move || {
+                set_pdeathsig(Signal::SIGTERM)?;
+                // If we have died before that.
+                match parent_id() == us {
+                    true => Ok(()),
+                    false => Err(Errno::ESRCH.into()),
+                }
+            };
+            // SAFETY: two system calls, no memory is allocated, no lock taken.
+            unsafe { shell.pre_exec(bind) };
+        }
+        let child = shell.spawn().context("starting /bin/sh")?;
+        let pid = Pid::from_raw(child.id() as i32);
+        Ok(Running { pid })
+    }
+
+    /// The process, and its group.
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw().unsigned_abs()
+    }
+
+    /// How it has ended, or that it is stopped; `None`: it runs. It stays a
+    /// zombie, so that its process group cannot be another's.
+    ///
+    /// # Errors
+    ///
+    /// If waitid(2) fails.
+    pub fn ended(&self) -> Result<Option<Exit>> {
+        let flags = WaitPidFlag::WEXITED
+            | WaitPidFlag::WSTOPPED
+            | WaitPidFlag::WNOHANG
+            | WaitPidFlag::WNOWAIT;
+        let status = waitid(Id::Pid(self.pid), flags).context("asking for a command's end")?;
+        Ok(match status {
+            WaitStatus::Exited(_, code) => Some(Exit::Code(code)),
+            WaitStatus::Signaled(_, signal, _) => Some(Exit::Signal(signal)),
+            WaitStatus::Stopped(_, signal) => Some(Exit::Stopped(signal)),
+            _ => None,
+        })
+    }
+
+    /// A signal to the command and all that it has started.
+    pub fn signal(&self, signal: Signal) {
+        // ESRCH: nobody is left, which is as well.
+        let _ = killpg(self.pid, signal);
+    }
+
+    /// Forgets a command that has ended. What it has left running goes on.
+    pub fn leave(self) {
+        let _ = waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED);
+    }
+
+    /// Ends a command and all that it has started, with SIGKILL.
+    pub fn kill(self) {
+        self.signal(Signal::SIGKILL);
+        self.leave();
+    }
+
+    /// Ends a command and all that it has started: asks, waits for so long,
+    /// and kills what is left.
+    pub fn end(self, grace: Duration) {
+        self.signal(Signal::SIGTERM);
+        // One that is stopped would not see it.
+        self.signal(Signal::SIGCONT);
+        let deadline = Instant::now() + grace;
+        while self.runs() && Instant::now() < deadline {
+            std::thread::sleep(LOOK);
+        }
+        self.kill();
+    }
+
+    /// Waits without an event loop: how it has ended, `None` if it had to be
+    /// killed.
+    pub fn wait(self, limit: Duration) -> Option<Exit> {
+        let deadline = Instant::now() + limit;
+        while self.runs() {
+            if Instant::now() > deadline {
+                self.kill();
+                return None;
+            }
+            std::thread::sleep(LOOK);
+        }
+        let exit = self.ended().ok().flatten();
+        self.leave();
+        exit
+    }
+
+    fn runs(&self) -> bool {
+        matches!(self.ended(), Ok(None | Some(Exit::Stopped(_))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn run(command: &str) -> Option<Exit> {
+        let running = Running::start(command, None, Bond::OutlivesUs).unwrap();
+        running.wait(PATIENCE)
+    }
+
+    #[test]
+    fn ends_are_told_apart() {
+        assert_eq!(run("true"), Some(Exit::Code(0)));
+        assert_eq!(run("exit 7"), Some(Exit::Code(7)));
+        assert_eq!(run("kill -KILL $$"), Some(Exit::Signal(Signal::SIGKILL)));
+        let missing = run("nowhere-to-be-found 2>/dev/null").unwrap();
+        assert!(missing.to_string().contains("not found"), "{missing}");
+    }
+}
