@@ -55,6 +55,11 @@ soak: ## ten minutes at full load in a guest: memory stays flat, nothing is lost
 	@tools/install-deps build guest
 	tools/soak
 
+.PHONY: fuzz
+fuzz: ## made-up run files, durations and limits, five minutes each (FUZZ_SECONDS=300); the corpus is kept
+	@tools/install-deps build fuzz
+	tools/fuzz
+
 .PHONY: bpf
 bpf: ## the objects for ebpf_exporter, beside their configuration in exporter/
 	@tools/install-deps build
