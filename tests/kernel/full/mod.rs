@@ -17,6 +17,7 @@ mod lockdown;
 mod missing;
 mod out_of_order;
 mod reads;
+mod record;
 mod refusals;
 mod sleepers;
 mod stalled;
