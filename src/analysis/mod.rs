@@ -5,12 +5,16 @@
 //! kernel, no I/O, no formatting.
 
 pub mod caution;
+#[cfg(test)]
+mod caution_tests;
 pub mod judge;
 pub mod limit;
 pub mod onset;
 pub mod path;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod values;
 
 use crate::model::comparison::Arm;

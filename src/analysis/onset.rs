@@ -18,8 +18,10 @@ pub struct Onset {
     pub path: Path,
     /// The quantiles that it is true of, by place in the reported ones.
     pub quantiles: Vec<usize>,
-    /// Of the other judged quantile no change was found on the whole path.
+    /// No change of the other quantile was found on the whole path.
     pub only: bool,
+    /// The other quantile could be judged somewhere on the path.
+    pub other_judged: bool,
     /// The first hook with a verdict.
     pub first: Hook,
     /// Which way it changes there.
@@ -97,6 +99,13 @@ pub(super) fn find(hooks: &[Finding], cautions: &[Caution]) -> Vec<Onset> {
             .sum();
         for onset in &mut onsets[before..] {
             onset.only = told < JUDGED.len();
+            let mut others = JUDGED
+                .iter()
+                .filter(|place| !onset.quantiles.contains(place));
+            onset.other_judged = others.any(|&place| {
+                let mut on_path = path.hooks();
+                on_path.any(|hook| hooks[hook.index()].rows[place].verdict.is_some())
+            });
         }
     }
     onsets
@@ -130,6 +139,7 @@ fn of_path(path: Path, quantile: usize, hooks: &[Finding], cautions: &[Caution])
         path,
         quantiles: vec![quantile],
         only: false,
+        other_judged: false,
         first: *first,
         verdict: *verdict,
         not_at: None,

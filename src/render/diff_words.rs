@@ -74,21 +74,21 @@ pub(super) fn cautions(page: &mut String, screen: &Screen, analysis: &Analysis) 
             });
         let few: Vec<String> = few
             .map(|(hook, units, of)| match analysis.design {
-                Design::Rounds { .. } => format!("{hook} in {} of {}", units[0], of[0]),
+                Design::Rounds { .. } => format!("{hook} in {} of {} rounds", units[0], of[0]),
                 Design::Files(_) => {
                     let [a, b] =
                         [0, 1].map(|side: usize| format!("{} of {}", units[side], of[side]));
-                    format!("{hook} in {a} (A), {b} (B)")
+                    format!("{hook} in {a} recordings (A), {b} (B)")
                 }
             })
             .collect();
         if !few.is_empty() {
-            let (unit, place) = match analysis.design {
-                Design::Rounds { .. } => ("rounds", "a period"),
-                Design::Files(_) => ("recordings", "a recording"),
+            let unit = match analysis.design {
+                Design::Rounds { .. } => "period",
+                Design::Files(_) => "recording",
             };
             let text = format!(
-                "too few samples for {} in some {unit} ({} in {place} are enough), enough at {}",
+                "too few samples for {}, which takes {} in each {unit}. They are there at {}",
                 REPORTED[quantile].name(),
                 REPORTED[quantile].samples_to_compare(),
                 few.join(", ")
@@ -316,7 +316,10 @@ pub(super) fn sentence(onset: &Onset) -> String {
             .map(|&place| REPORTED[place].name())
             .collect();
         if !other.is_empty() {
-            text += &format!(" Of the {} no change was found.", list(&other));
+            text += &match onset.other_judged {
+                true => format!(" Of the {} no change was found.", list(&other)),
+                false => format!(" The {} could not be judged.", list(&other)),
+            };
         }
     }
     text

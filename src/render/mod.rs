@@ -13,6 +13,8 @@ use crate::model::snapshot::Interval;
 pub mod check;
 pub mod diff;
 mod diff_json;
+#[cfg(test)]
+mod diff_tests;
 mod diff_words;
 pub mod json;
 mod notes;

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Every caution, provoked.
+
+use super::testing::*;
+use super::*;
+use crate::analysis::caution::Kind;
+use crate::model::skips::SkipReason;
+use crate::runfile::{Content, Tally};
+
+/// Three recordings a side, of which nothing is to be said.
+fn sides() -> [Vec<RunFile>; 2] {
+    let side = || {
+        (0..3)
+            .map(|_| recording("a.nsl", &[("udp-start", 3000, 3000)]))
+            .collect()
+    };
+    [side(), side()]
+}
+
+fn found(sides: &[Vec<RunFile>; 2]) -> Vec<Caution> {
+    let input = Input::Recordings {
+        names: ["a", "b"],
+        sides: sides.each_ref().map(Vec::as_slice),
+    };
+    analyse(&input, &[]).cautions
+}
+
+fn tally_of(file: &mut RunFile) -> &mut Tally {
+    match &mut file.content {
+        Content::Recording(all) => all,
+        Content::Comparison { .. } => panic!("a comparison"),
+    }
+}
+
+/// What is said when the last recording of B is changed.
+fn with(change: impl FnOnce(&mut RunFile)) -> Vec<Caution> {
+    let mut sides = sides();
+    change(&mut sides[1][2]);
+    found(&sides)
+}
+
+fn differs(found: &[Caution], what: &str, a: &[&str], b: &[&str]) {
+    let strings = |texts: &[&str]| texts.iter().map(|text| text.to_string()).collect();
+    let expected = Kind::Differs {
+        what: what.into(),
+        values: [strings(a), strings(b)],
+    };
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].kind, expected);
+    assert!(found[0].is_serious());
+}
+
+#[test]
+fn nothing_strange_needs_no_caution() {
+    assert_eq!(found(&sides()), []);
+}
+
+#[test]
+fn hosts_and_kernels_that_differ() {
+    let found = with(|file| file.info.kernel = "6.1.0".into());
+    differs(&found, "kernel", &["6.12.0"], &["6.1.0", "6.12.0"]);
+    let found = with(|file| file.info.host = "other".into());
+    differs(&found, "host", &["box"], &["box", "other"]);
+    let found = with(|file| file.info.arch = "aarch64".into());
+    differs(&found, "arch", &["x86_64"], &["aarch64", "x86_64"]);
+    let found = with(|file| file.info.possible_cpus = 4);
+    differs(&found, "possible_cpus", &["8"], &["4", "8"]);
+    let found = with(|file| file.info.clock.source = "tai-offset".into());
+    differs(
+        &found,
+        "clock_source",
+        &["update_vsyscall"],
+        &["tai-offset", "update_vsyscall"],
+    );
+    let found = with(|file| file.info.clock.tai_offset_s = 36);
+    differs(&found, "tai_offset_s", &["37"], &["36", "37"]);
+    let found = with(|file| file.info.version = "0.2.0".into());
+    differs(&found, "version", &["0.1.0"], &["0.1.0", "0.2.0"]);
+    let found = with(|file| file.info.resolution = Resolution::LOG2);
+    differs(&found, "sub_buckets", &["16"], &["1", "16"]);
+}
+
+#[test]
+fn filters_and_facts_that_differ() {
+    let found = with(|file| {
+        file.info.filters.insert("interface".into(), "eth0".into());
+    });
+    differs(
+        &found,
+        "filter interface",
+        &["unknown"],
+        &["unknown", "eth0"],
+    );
+    let mut sides = sides();
+    for (side, governor) in sides.iter_mut().zip(["powersave", "performance"]) {
+        for file in side {
+            file.info.facts.insert("governor".into(), governor.into());
+        }
+    }
+    differs(
+        &self::found(&sides),
+        "governor",
+        &["powersave"],
+        &["performance"],
+    );
+}
+
+#[test]
+fn hooks_that_are_not_on_everywhere() {
+    let index = hook("tcp-start").index();
+    let found = with(|file| file.info.hooks[index].functions.truncate(1));
+    let [both, one] = ["tcp_v4_rcv, tcp_v6_rcv", "tcp_v4_rcv"];
+    differs(&found, "tcp-start", &[both], &[one, both]);
+    assert_eq!(found[0].hook, Some(hook("tcp-start")));
+    assert!(found[0].tempers(hook("tcp-start"), 0) && !found[0].tempers(hook("udp-start"), 0));
+    let found = with(|file| file.info.hooks[index].functions.clear());
+    differs(&found, "tcp-start", &[both], &["off", both]);
+}
+
+#[test]
+fn packets_not_measured_above_one_percent() {
+    // B has 9000: 90 of 9090 are 0.99 %, 91 are 1.001 %.
+    let reason = SkipReason::NO_TIMESTAMP;
+    let skip = |count| with(|file| stats(tally_of(file), "udp-start").skips.add(reason, count));
+    assert_eq!(skip(90), []);
+    let kind = Kind::Skipped {
+        lost: [0, 91],
+        of: [9000, 9091],
+    };
+    assert_eq!(skip(91)[0].kind, kind);
+    assert_eq!(skip(91)[0].hook, Some(hook("udp-start")));
+    // There was nothing to measure.
+    let peek = SkipReason::find("peek").unwrap();
+    assert_eq!(
+        with(|file| stats(tally_of(file), "udp-start").skips.add(peek, 9000)),
+        []
+    );
+    let miss = |count| with(|file| stats(tally_of(file), "udp-start").missed = count);
+    assert_eq!(miss(90), []);
+    let kind = Kind::Missed {
+        missed: [0, 91],
+        of: [9000, 9091],
+    };
+    assert_eq!(miss(91)[0].kind, kind);
+}
+
+#[test]
+fn too_few_samples_for_a_quantile() {
+    let found = with(|file| *stats(tally_of(file), "udp-start") = new_stats(2999));
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].hook, found[0].quantile),
+        (Some(hook("udp-start")), Some(2))
+    );
+    let kind = Kind::TooFewSamples {
+        units: [3, 2],
+        of: [3, 3],
+    };
+    assert_eq!(found[0].kind, kind);
+    assert!(found[0].tempers(hook("udp-start"), 2) && !found[0].tempers(hook("udp-start"), 0));
+}
+
+fn new_stats(count: u64) -> crate::model::snapshot::HookStats {
+    let mut file = recording("x", &[("udp-start", 3000, count)]);
+    stats(tally_of(&mut file), "udp-start").clone()
+}
+
+#[test]
+fn clocks_that_were_stepped() {
+    let found = with(|file| tally_of(file).clock_steps = 2);
+    assert_eq!(found[0].kind, Kind::ClockSteps([0, 2]));
+    assert!(found[0].is_serious());
+}
+
+#[test]
+fn files_that_are_not_whole() {
+    let found = with(|file| file.complete = false);
+    assert_eq!(found[0].kind, Kind::Incomplete("a.nsl".into()));
+    let found = with(|file| file.flaws = vec!["x".repeat(500); 30]);
+    assert_eq!(found.len(), 10);
+    let Kind::Flaw { path, text } = &found[0].kind else {
+        panic!("{found:?}")
+    };
+    assert_eq!((path.as_str(), text.len()), ("a.nsl", 103));
+    let found = with(|file| file.runs = 2);
+    assert_eq!(
+        found[0].kind,
+        Kind::SeveralRuns {
+            path: "a.nsl".into(),
+            runs: 2
+        }
+    );
+    assert!(!found[0].is_serious());
+    let found = with(|file| tally_of(file).missed_intervals = 7);
+    assert_eq!(found[0].kind, Kind::MissedIntervals([0, 7]));
+}
+
+#[test]
+fn too_few_files() {
+    let mut sides = sides();
+    sides[0].pop();
+    assert_eq!(found(&sides)[0].kind, Kind::FewFiles([2, 3]));
+}

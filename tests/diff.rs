@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! `netstacklat diff` on files written here after docs/json.md: sides, exit
+//! codes and errors. What is found in them is tested where it is computed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("diff-{name}"));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+
+    fn file(&self, name: &str, text: &str) {
+        std::fs::write(self.0.join(name), text).unwrap();
+    }
+
+    fn diff(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_netstacklat"))
+            .arg("diff")
+            .args(args)
+            .current_dir(&self.0)
+            .output()
+            .unwrap()
+    }
+}
+
+fn said(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+fn start(name: &str, comparison: &str) -> String {
+    format!(
+        "{{\"schema\":1,\"kind\":\"start\",\"version\":\"0.1.0\",\"host\":\"box\",\
+         \"kernel\":\"6.12.0\",\"arch\":\"x86_64\",\"possible_cpus\":8,\
+         \"interval_ns\":1000000000,\"sub_buckets\":16,\"clock_source\":\"update_vsyscall\",\
+         \"tai_offset_s\":37,\"name\":{name},\"filters\":{{}},\"facts\":{{}},\
+         \"comparison\":{comparison},\"hooks\":[{{\"hook\":\"udp-start\",\
+         \"functions\":[\"udp_rcv\"],\"attached\":true,\"reason\":null}}]}}\n"
+    )
+}
+
+/// 3000 latencies at udp-start, all in one bucket.
+fn line(kind: &str, seq: usize, place: &str, bucket: (u64, u64)) -> String {
+    let (low, high) = bucket;
+    format!(
+        "{{\"schema\":1,\"kind\":\"{kind}\",\"seq\":{seq},\"partial\":false,\
+         \"cumulative\":{},\"start\":\"2026-11-21T10:16:53.000000000Z\",\
+         \"end\":\"2026-11-21T10:17:03.000000000Z\",\"duration_ns\":3000000000,\
+         \"missed_intervals\":0,\"clock_steps\":0,\"clock_updates\":null,{place},\
+         \"tx_stamped\":0,\"cost\":null,\"hooks\":[{{\"hook\":\"udp-start\",\"group\":null,\
+         \"count\":3000,\"sum_ns\":{},\"buckets\":[[{low},{high},3000]],\"max_le_ns\":{high},\
+         \"quantiles_ns\":{{\"p50\":null,\"p90\":null,\"p99\":null,\"p99.9\":null}},\
+         \"skipped\":{{}},\"missed\":0,\"cost\":null}}]}}\n",
+        kind == "total",
+        3000 * high
+    )
+}
+
+const NONE: &str = "\"arm\":null,\"round\":null";
+const LOW: (u64, u64) = (2944, 3072);
+const HIGH: (u64, u64) = (3968, 4096);
+
+fn recording(name: &str, bucket: (u64, u64)) -> String {
+    start(name, "null") + &line("interval", 1, NONE, bucket) + &line("total", 1, NONE, bucket)
+}
+
+/// Eight rounds, in which B's bucket is a third higher, in one round two
+/// thirds: so that they vary.
+fn comparison() -> String {
+    let sides = "{\"a\":{\"name\":\"none\",\"start\":null,\"stop\":null},\
+                 \"b\":{\"name\":\"rules\",\"start\":\"true\",\"stop\":null},\"load\":null,\
+                 \"rounds\":8,\"period_ns\":3000000000,\"settle_ns\":1000000000,\"seed\":1}";
+    let mut text = start("null", sides);
+    let mut seq = 0;
+    for round in 1..=8 {
+        for arm in ["a", "b", "b", "a"] {
+            seq += 1;
+            let bucket = match (arm, round) {
+                ("a", _) => LOW,
+                (_, 4) => (4864, 5120),
+                _ => HIGH,
+            };
+            let place = format!("\"arm\":\"{arm}\",\"round\":{round}");
+            text += &line("interval", seq, &place, bucket);
+        }
+    }
+    text
+}
+
+#[test]
+fn one_recording_a_side() {
+    let directory = Directory::new("one");
+    directory.file("base.nsl", &recording("null", LOW));
+    directory.file("named.nsl", &recording("\"new one\"", HIGH));
+    let (code, out, err) = said(&directory.diff(&["base.nsl", "named.nsl"]));
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(
+        out.starts_with("A base: 1 recording, 3.00s; box, Linux 6.12.0\nB new one: "),
+        "{out}"
+    );
+    assert!(out.contains("no intervals and no verdicts"), "{out}");
+    assert!(
+        out.contains("udp-start            p50    3.01us  4.03us   +34.0%\n"),
+        "{out}"
+    );
+
+    let args = ["base.nsl", "named.nsl", "--fail-if", "udp-start:p99>+10%"];
+    let (code, out, err) = said(&directory.diff(&args));
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(err.contains("fewer than 3 recordings a side"), "{err}");
+}
+
+#[test]
+fn sides_are_named() {
+    let directory = Directory::new("named");
+    for file in ["1", "2", "3", "a=b.nsl"] {
+        directory.file(file, &recording("\"given\"", LOW));
+    }
+    let (code, out, _) = said(&directory.diff(&["old=1", "old=2", "x=3", "--json"]));
+    assert_eq!(code, Some(0));
+    let object: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(object["a"]["name"], "old");
+    assert_eq!(object["a"]["files"], serde_json::json!(["1", "2"]));
+    assert_eq!(object["b"]["name"], "x");
+    // A file of that whole name is there: it is no name and path.
+    let (code, out, err) = said(&directory.diff(&["a=b.nsl", "x=3", "--json"]));
+    assert_eq!(code, Some(0), "{err}");
+    let object: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(object["a"]["name"], "given");
+    assert_eq!(object["a"]["files"][0], "a=b.nsl");
+}
+
+#[test]
+fn a_comparison_is_judged_and_limits_give_the_exit_code() {
+    let directory = Directory::new("judged");
+    directory.file("c.nsl", &comparison());
+    let code = |limits: &[&str]| {
+        let mut args = vec!["c.nsl"];
+        args.extend(limits.iter().flat_map(|limit| ["--fail-if", limit]));
+        said(&directory.diff(&args))
+    };
+    let (none, out, err) = code(&[]);
+    assert_eq!((none, err.as_str()), (Some(0), ""));
+    assert!(
+        out.contains("UDP: p50 and p99 slower, first seen at udp-start: "),
+        "{out}"
+    );
+    assert!(
+        out.contains("ip-start could not be judged (it is off)"),
+        "{out}"
+    );
+    assert_eq!(code(&["udp-start:p50>+10%"]).0, Some(3));
+    assert_eq!(code(&["any:p99>+1us"]).0, Some(0));
+    assert_eq!(code(&["any:p99>+1us", "any:p99>3.5us"]).0, Some(3));
+    // tcp-start is not in it: never silently 0.
+    let (unjudged, out, _) = code(&["tcp-start:p50>+10%"]);
+    assert_eq!(unjudged, Some(1));
+    assert!(
+        out.contains("tcp-start:p50>+10% cannot be judged: it is off\n"),
+        "{out}"
+    );
+    assert_eq!(
+        code(&["tcp-start:p50>+10%", "udp-start:p50>+10%"]).0,
+        Some(3)
+    );
+    let (bad, _, err) = code(&["udp-start:p50>10%"]);
+    assert_eq!(bad, Some(2));
+    assert!(err.contains("write '+10%'"), "{err}");
+}
+
+#[test]
+fn what_makes_no_two_sides_is_bad_usage() {
+    let directory = Directory::new("sides");
+    for file in ["1.nsl", "2.nsl", "3.nsl"] {
+        directory.file(file, &recording("null", LOW));
+    }
+    directory.file("c.nsl", &comparison());
+    for (args, told) in [
+        (&["1.nsl"][..], "only one side, '1'"),
+        (&["a=1.nsl", "a=2.nsl"], "only one side, 'a'"),
+        (&["1.nsl", "2.nsl", "3.nsl"], "3 sides, '1', '2', '3'"),
+        (&["1.nsl", "b=./1.nsl"], "./1.nsl is named twice"),
+        (
+            &["c.nsl", "2.nsl"],
+            "c.nsl is a comparison and has both sides",
+        ),
+        (&["x=c.nsl"], "give c.nsl alone, without 'x='"),
+    ] {
+        let (code, out, err) = said(&directory.diff(args));
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
+        assert!(err.contains(told), "{args:?}: {err}");
+    }
+    let (code, _, err) = said(&directory.diff(&["1.nsl", "x=missing.nsl"]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("missing.nsl"), "{err}");
+}
+
+#[test]
+fn whoever_reads_it_may_go() {
+    let directory = Directory::new("pipe");
+    directory.file("c.nsl", &comparison());
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg("{ \"$0\" diff c.nsl --fail-if 'any:p50>+1%'; echo $? >&2; } | true")
+        .arg(env!("CARGO_BIN_EXE_netstacklat"))
+        .current_dir(&directory.0)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "3\n");
+    // A device that is full is told.
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg("\"$0\" diff c.nsl > /dev/full")
+        .arg(env!("CARGO_BIN_EXE_netstacklat"))
+        .current_dir(&directory.0)
+        .output()
+        .unwrap();
+    let (code, _, err) = said(&output);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("writing to standard output: No space left"),
+        "{err}"
+    );
+}
