@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! `compare`: two states of this host in turns, and what differs.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,14 +9,18 @@ use anyhow::{Context as _, Result};
 
 use crate::capture::Capture;
 use crate::cli::{BadUsage, CompareArgs};
+use crate::commands::diff::{self, Conclusion};
 use crate::commands::measurement::{human, shortcomings, start};
+use crate::commands::periods::Periods;
 use crate::event_loop::EventLoop;
-use crate::model::comparison::{Arm, Comparison, Place, Side};
+use crate::model::comparison::{Comparison, Place, Side};
 use crate::model::hooks::Hook;
 use crate::model::run::RunInfo;
-use crate::model::snapshot::{Interval, Snapshot};
-use crate::render::{Json, Kind, Renderer as _, Report};
+use crate::model::snapshot::{HookStats, Interval, Snapshot};
+use crate::runfile::RunFile;
+use crate::runfile::writer::Writer;
 use crate::trial::progress::{Progress, TICK};
+use crate::trial::shell::Shell;
 use crate::trial::stage::{End, Measure, Stage};
 use crate::trial::state::{State, Store};
 use crate::trial::turns::{Ending, Trial, planned};
@@ -42,13 +45,19 @@ pub fn run(args: &CompareArgs) -> Result<u8> {
     undo::nothing_is_left(&store)?;
     // All that can be in the way is found out before the host is changed.
     let path = args.output.clone().unwrap_or_else(default_path);
-    let file = create(&path)?;
-    let ending = measure(args, &comparison, &store, &path, file);
-    if ending.is_err() {
-        // It would be in the way of the next try.
-        let _ = remove_if_empty(&path);
-    }
-    conclude(&path, ending?)
+    let state = State::here(&path)?;
+    store.write(&state)?;
+    let writer = create(&path)?;
+    let shell = Shell::new();
+    let (capture, info) = start(&args.selection, None, false)?;
+    let trial = Prepared {
+        args,
+        comparison: &comparison,
+        store: &store,
+        state: &state,
+        path: &path,
+    };
+    trial.run(capture, info, writer, shell)
 }
 
 fn comparison(args: &CompareArgs) -> Result<Comparison> {
@@ -83,16 +92,13 @@ fn default_path() -> PathBuf {
     now.strftime("compare-%Y%m%d-%H%M%S.nsl").to_string().into()
 }
 
-fn create(path: &Path) -> Result<File> {
-    let file = OpenOptions::new().append(true).create_new(true).open(path);
-    file.with_context(|| format!("making {}", path.display()))
-}
-
-fn remove_if_empty(path: &Path) -> io::Result<()> {
-    match std::fs::metadata(path)?.len() {
-        0 => std::fs::remove_file(path),
-        _ => Ok(()),
+/// A file that can be read again at the end.
+fn create(path: &Path) -> Result<Writer> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        let text = format!("{} is no file, and it is read at the end", path.display());
+        return Err(BadUsage(text).into());
     }
+    Writer::create(path, false)
 }
 
 impl Measure for Capture {
@@ -105,38 +111,48 @@ impl Measure for Capture {
     }
 }
 
-fn measure(
-    args: &CompareArgs,
-    comparison: &Comparison,
-    store: &Store,
-    path: &Path,
-    file: File,
-) -> Result<Ending> {
-    let state = State::here(path)?;
-    store.write(&state)?;
-    let (mut capture, mut info) = start(&args.selection, None, false).inspect_err(|_| {
-        let _ = store.clear();
-    })?;
-    info.comparison = Some(comparison.clone());
-    say(&greeting(&info, comparison, path));
-    say(&shortcomings(capture.plan()));
-    let progress = Progress::new(4 * args.rounds, planned(comparison));
-    let tick = progress.shown().then_some(TICK);
-    let events = EventLoop::for_undoing(tick, capture.clock().timers())?;
-    let mut lines = Lines::new(file);
-    Json.start(&mut lines.file, &info)
-        .context("writing the run file")?;
-    let stage = Stage::new(events, Some(&mut capture), progress)?;
-    let trial = Trial::new(comparison, args.stop_timeout, stage, store, state);
-    let mut ending = trial.run(&mut |place, interval| {
-        lines.write(Kind::Interval, place, interval)?;
-        lines.warn_if_silent(comparison, place, interval);
-        Ok(())
-    });
-    if let Err(error) = lines.totals() {
-        ending.cut_short.get_or_insert(End::Failed(error));
+/// All that is known before the host is changed.
+struct Prepared<'a> {
+    args: &'a CompareArgs,
+    comparison: &'a Comparison,
+    store: &'a Store,
+    state: &'a State,
+    path: &'a Path,
+}
+
+impl Prepared<'_> {
+    fn run(
+        &self,
+        mut capture: Capture,
+        mut info: RunInfo,
+        writer: Writer,
+        shell: Shell,
+    ) -> Result<u8> {
+        let comparison = self.comparison;
+        info.comparison = Some(comparison.clone());
+        say(&greeting(&info, comparison, self.path));
+        say(&shortcomings(capture.plan()));
+        let mut periods = Periods::new(writer);
+        periods.start(&info)?;
+        let progress = Progress::new(4 * self.args.rounds, planned(comparison));
+        let tick = progress.shown().then_some(TICK);
+        let events = EventLoop::for_undoing(tick, capture.clock().timers())?;
+        events.ignore_output();
+        let stage = Stage::new(events, Some(&mut capture), shell, progress)?;
+        let limit = self.args.stop_timeout;
+        let trial = Trial::new(comparison, limit, stage, self.store, self.state.clone());
+        let mut silence = Silence::default();
+        let mut ending = trial.run(&mut |place, interval| {
+            periods.period(place, interval)?;
+            let name = &comparison.side(place.arm).name;
+            Ok(silence.look_at(name, place, interval))
+        });
+        if let Err(error) = periods.finish() {
+            ending.cut_short.get_or_insert(End::Failed(error));
+        }
+        // Shown before `capture` is dropped: some kernels take seconds to detach.
+        conclude(self.args, self.path, ending)
     }
-    Ok(ending)
 }
 
 /// Nobody may be reading; that is no reason to stop.
@@ -174,95 +190,72 @@ fn greeting(info: &RunInfo, comparison: &Comparison, path: &Path) -> String {
     text
 }
 
-/// The run file, a line per period, and the sums of each side.
-struct Lines {
-    file: File,
-    seq: u64,
-    sums: [Option<Interval>; 2],
-    warned: [bool; 2],
+/// Says early where nothing will come of it, once for each side.
+#[derive(Default)]
+struct Silence {
+    told: [bool; 2],
 }
 
-impl Lines {
-    fn new(file: File) -> Lines {
-        Lines {
-            file,
-            seq: 0,
-            sums: [None, None],
-            warned: [false; 2],
-        }
-    }
-
-    fn write(&mut self, kind: Kind, place: Place, interval: &Interval) -> Result<()> {
-        if kind == Kind::Interval {
-            self.seq += 1;
-        }
-        let report = Report {
-            kind,
-            seq: self.seq,
-            partial: false,
-            missed_intervals: 0,
-            cumulative: false,
-            place: Some(place),
-            interval,
-        };
-        let written = Json.report(&mut self.file, &report);
-        written.context("writing the run file")?;
-        if kind == Kind::Interval {
-            match &mut self.sums[place.arm as usize] {
-                Some(sum) => sum.add(interval),
-                none => *none = Some(interval.clone()),
-            }
-        }
-        Ok(())
-    }
-
-    fn totals(&mut self) -> Result<()> {
-        for arm in Arm::BOTH {
-            if let Some(sum) = self.sums[arm as usize].take() {
-                self.write(Kind::Total, Place { arm, round: None }, &sum)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Early, as nothing will come of it.
-    fn warn_if_silent(&mut self, comparison: &Comparison, place: Place, interval: &Interval) {
-        let silent = |(_, stats): (Hook, &crate::model::snapshot::HookStats)| {
+impl Silence {
+    fn look_at(&mut self, name: &str, place: Place, interval: &Interval) -> Option<String> {
+        let silent = |(_, stats): (Hook, &HookStats)| {
             stats.histogram.count() == 0 && stats.skips.total() == 0
         };
-        if interval.hooks().all(silent) && !self.warned[place.arm as usize] {
-            self.warned[place.arm as usize] = true;
+        let told = &mut self.told[place.arm as usize];
+        if *told || !interval.hooks().all(silent) {
+            return None;
+        }
+        *told = true;
+        Some(format!(
+            "netstacklat: no packet passed in a period of {name}: without traffic there is nothing \
+             to compare (--load makes some).\n"
+        ))
+    }
+}
+
+/// Shows what came of it, as far as it came; the exit code.
+fn conclude(args: &CompareArgs, path: &Path, ending: Ending) -> Result<u8> {
+    let shown = match ending.rounds {
+        0 => None,
+        _ => Some(show(args, path)),
+    };
+    let rounds = format!(
+        "{} of {} rounds are in {}",
+        ending.rounds,
+        args.rounds,
+        path.display()
+    );
+    if let Some(error) = ending.left_behind {
+        return Err(error.context(rounds));
+    }
+    match ending.cut_short {
+        None => shown.unwrap_or(Ok(0)),
+        Some(End::Failed(error)) => {
+            if let Some(Err(error)) = shown {
+                say(&format!("netstacklat: {error:#}\n"));
+            }
+            Err(error.context(format!("the host is as it was; {rounds}")))
+        }
+        Some(End::Signal(signal)) => {
+            if let Some(Err(error)) = shown {
+                say(&format!("netstacklat: {error:#}\n"));
+            }
             say(&format!(
-                "netstacklat: no packet passed in a period of {}: there is nothing to compare \
-                 without traffic (--load makes some).\n",
-                comparison.side(place.arm).name
+                "netstacklat: ended by {signal}; the host is as it was; {rounds}\n"
             ));
+            Ok(128 + signal as u8)
         }
     }
 }
 
-/// What came of it, as far as it came, and the exit code.
-fn conclude(path: &Path, ending: Ending) -> Result<u8> {
-    let mut code = 0;
-    if ending.rounds > 0 {
-        say(&format!(
-            "netstacklat: {} rounds in {}\n",
-            ending.rounds,
-            path.display()
-        ));
-    }
-    if let Some(error) = ending.left_behind {
-        return Err(error);
-    }
-    match ending.cut_short {
-        None => {}
-        Some(End::Failed(error)) => return Err(error),
-        Some(End::Signal(signal)) => {
-            say(&format!(
-                "netstacklat: ended by {signal}; the host is as it was\n"
-            ));
-            code = 128 + signal as u8;
-        }
-    }
-    Ok(code)
+/// What `netstacklat diff` says of the file.
+fn show(args: &CompareArgs, path: &Path) -> Result<u8> {
+    let file = RunFile::read(path)?;
+    let options = Conclusion {
+        fail_if: &args.fail_if,
+        histograms: args.histograms,
+        json: args.json,
+        color: args.color,
+    };
+    diff::conclude(vec![(String::new(), file)], &options)
 }

@@ -10,5 +10,6 @@ pub mod hold_timestamps;
 pub mod list;
 pub mod live;
 mod measurement;
+mod periods;
 pub mod record;
 mod reports;

@@ -9,20 +9,17 @@ use std::process::Child;
 
 use anyhow::{Context as _, Result};
 use nix::libc::{SIGINT, SIGKILL, SIGQUIT};
-use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 
 use crate::event_loop::EventLoop;
-
-/// What measuring raises for itself, and commands are to find as it was.
-const LIMITS: [Resource; 2] = [Resource::RLIMIT_NOFILE, Resource::RLIMIT_MEMLOCK];
+use crate::trial::limits::Limits;
 
 /// A command, not yet run: made before limits are raised.
 #[derive(Debug)]
 pub struct Command {
     words: Vec<OsString>,
-    limits: Vec<(Resource, rlim_t, rlim_t)>,
+    limits: Limits,
 }
 
 /// A command that runs, or has ended.
@@ -39,13 +36,9 @@ impl Command {
     /// If there is no word.
     pub fn new(words: &[OsString]) -> Command {
         assert!(!words.is_empty(), "a command has a name");
-        let limits = LIMITS.iter().filter_map(|&limit| {
-            let (soft, hard) = getrlimit(limit).ok()?;
-            Some((limit, soft, hard))
-        });
         Command {
             words: words.to_vec(),
-            limits: limits.collect(),
+            limits: Limits::now(),
         }
     }
 
@@ -63,12 +56,7 @@ impl Command {
         let mut command = std::process::Command::new(&self.words[0]);
         command.args(&self.words[1..]);
         let limits = self.limits.clone();
-        let restore = move || {
-            for &(limit, soft, hard) in &limits {
-                setrlimit(limit, soft, hard)?;
-            }
-            Ok(())
-        };
+        let restore = move || limits.restore();
         // SAFETY: between fork and exec it makes system calls on values of its
         // own, and nothing else: no memory is allocated, no lock is taken.
         unsafe { command.pre_exec(restore) };

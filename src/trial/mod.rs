@@ -5,9 +5,10 @@
 //! that can happen meanwhile; [`shell`] and [`output`] run the user's commands;
 //! [`state`] keeps on disk what is owed to the host, and [`undo`] pays it when
 //! nobody else is left to; [`progress`] shows how far it is. [`command`] is the
-//! one that `record` runs.
+//! one that `record` runs; all commands find the [`limits`] as they were.
 
 pub mod command;
+pub mod limits;
 pub mod output;
 pub mod progress;
 pub mod shell;

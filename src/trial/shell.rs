@@ -16,6 +16,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
+use crate::trial::limits::Limits;
+
 /// How long a command may take to end when it is asked to.
 pub const GRACE: Duration = Duration::from_secs(5);
 
@@ -65,20 +67,30 @@ pub enum Bond {
     OutlivesUs,
 }
 
+/// Starts commands.
+#[derive(Clone, Debug)]
+pub struct Shell(Limits);
+
 /// A command that has been started and not yet waited for.
 #[derive(Debug)]
 pub struct Running {
     pid: Pid,
 }
 
-impl Running {
+impl Shell {
+    /// Commands will find the limits of now.
+    #[expect(clippy::new_without_default, reason = "when it is made matters")]
+    pub fn new() -> Shell {
+        Shell(Limits::now())
+    }
+
     /// Starts `command`. What it says goes to `output`, or where our own
     /// errors go; it has nothing to read.
     ///
     /// # Errors
     ///
     /// If there is no shell, or no room for a process.
-    pub fn start(command: &str, output: Option<&OwnedFd>, bond: Bond) -> Result<Running> {
+    pub fn start(&self, command: &str, output: Option<&OwnedFd>, bond: Bond) -> Result<Running> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", command]);
         shell.process_group(0).stdin(Stdio::null());
@@ -87,24 +99,29 @@ impl Running {
             Some(output) => shell.stdout(to(output)?).stderr(to(output)?),
             None => shell.stdout(std::io::stderr().as_fd().try_clone_to_owned()?),
         };
-        if bond == Bond::DiesWithUs {
-            let us = std::process::id();
-            let bind = move || {
+        let limits = self.0.clone();
+        let us = std::process::id();
+        let prepare = move || {
+            limits.restore()?;
+            if bond == Bond::DiesWithUs {
                 set_pdeathsig(Signal::SIGTERM)?;
                 // If we have died before that.
-                match parent_id() == us {
-                    true => Ok(()),
-                    false => Err(Errno::ESRCH.into()),
+                if parent_id() != us {
+                    return Err(Errno::ESRCH.into());
                 }
-            };
-            // SAFETY: two system calls, no memory is allocated, no lock taken.
-            unsafe { shell.pre_exec(bind) };
-        }
+            }
+            Ok(())
+        };
+        // SAFETY: between fork and exec it makes system calls on values of its
+        // own, and nothing else: no memory is allocated, no lock is taken.
+        unsafe { shell.pre_exec(prepare) };
         let child = shell.spawn().context("starting /bin/sh")?;
         let pid = Pid::from_raw(child.id() as i32);
         Ok(Running { pid })
     }
+}
 
+impl Running {
     /// The process, and its group.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
@@ -188,7 +205,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     fn run(command: &str) -> Option<Exit> {
-        let running = Running::start(command, None, Bond::OutlivesUs).unwrap();
+        let running = Shell::new().start(command, None, Bond::OutlivesUs).unwrap();
         running.wait(PATIENCE)
     }
 

@@ -12,7 +12,7 @@ use crate::event_loop::{EventLoop, Events};
 use crate::model::snapshot::Snapshot;
 use crate::trial::output::Output;
 use crate::trial::progress::Progress;
-use crate::trial::shell::{Bond, Exit, GRACE, Running};
+use crate::trial::shell::{Bond, Exit, GRACE, Running, Shell};
 
 /// How often to look where nothing wakes us.
 const LOOK: Duration = Duration::from_millis(10);
@@ -55,6 +55,8 @@ impl<E: Into<anyhow::Error>> From<E> for End {
 pub struct Stage<'m> {
     events: EventLoop,
     measure: Option<&'m mut dyn Measure>,
+    /// For commands.
+    pub shell: Shell,
     output: Output,
     load: Option<Load>,
     /// For what is to be said.
@@ -81,6 +83,7 @@ impl<'m> Stage<'m> {
     pub fn new(
         events: EventLoop,
         measure: Option<&'m mut dyn Measure>,
+        shell: Shell,
         progress: Progress,
     ) -> Result<Stage<'m>> {
         let output = Output::open()?;
@@ -88,6 +91,7 @@ impl<'m> Stage<'m> {
         Ok(Stage {
             events,
             measure,
+            shell,
             output,
             load: None,
             progress,
@@ -164,7 +168,9 @@ impl<'m> Stage<'m> {
         self.check()?;
         let time = Instant::now();
         self.output.forget();
-        let running = Running::start(command, Some(self.output.writer()), Bond::DiesWithUs)?;
+        let running = self
+            .shell
+            .start(command, Some(self.output.writer()), Bond::DiesWithUs)?;
         let ended = match begun(&running) {
             Ok(()) => self.attend(&running),
             Err(error) => Err(error.into()),
@@ -210,10 +216,11 @@ impl<'m> Stage<'m> {
     ) -> Result<()> {
         let time = Instant::now();
         self.output.forget();
+        let output = Some(self.output.writer());
+        let running = self.shell.start(command, output, Bond::OutlivesUs)?;
         self.undoing = Some(command.into());
-        let running = Running::start(command, Some(self.output.writer()), Bond::OutlivesUs)?;
-        // Whoever cannot be told: it runs all the same.
-        let told = begun(&running);
+        // If it cannot be noted, it runs all the same.
+        let _ = begun(&running);
         let ended = loop {
             let left = limit.saturating_sub(time.elapsed());
             if left.is_zero() {
@@ -247,7 +254,7 @@ impl<'m> Stage<'m> {
         self.progress.command_took(time.elapsed());
         match failed {
             Some(why) => Err(anyhow!("{why}{}", self.output.last_words())),
-            None => told,
+            None => Ok(()),
         }
     }
 
@@ -265,7 +272,9 @@ impl<'m> Stage<'m> {
         self.check()?;
         let output = Output::open()?;
         self.events.watch_output(output.reader())?;
-        let running = Running::start(command, Some(output.writer()), Bond::DiesWithUs)?;
+        let running = self
+            .shell
+            .start(command, Some(output.writer()), Bond::DiesWithUs)?;
         let told = begun(&running);
         self.load = Some(Load {
             running,

@@ -5,6 +5,7 @@
 //! behind. Its directory belongs to us alone, as what is undone is a command
 //! that we run; the living owner holds a lock on it.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -157,6 +158,17 @@ fn network() -> Result<String> {
 pub struct Store {
     path: PathBuf,
     directory: Flock<OwnedFd>,
+    /// The file holds nothing that is owed.
+    idle: Cell<bool>,
+}
+
+/// A file that says nothing goes with its owner.
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.idle.get() {
+            let _ = self.clear();
+        }
+    }
 }
 
 impl Store {
@@ -194,7 +206,11 @@ impl Store {
         ours(&opened, SFlag::S_IFDIR)
             .with_context(|| format!("{} will not be used", path.display()))?;
         match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
-            Ok(directory) => Ok(Store { path, directory }),
+            Ok(directory) => Ok(Store {
+                path,
+                directory,
+                idle: Cell::new(false),
+            }),
             Err((opened, Errno::EWOULDBLOCK)) => {
                 let owner = read(&opened).ok().flatten();
                 let owner = owner.map_or(String::new(), |state| {
@@ -250,7 +266,9 @@ impl Store {
             nix::unistd::fsync(self.directory.as_fd())?;
             Ok(())
         };
-        written().with_context(|| format!("writing {}", self.file().display()))
+        written().with_context(|| format!("writing {}", self.file().display()))?;
+        self.idle.set(state.undo.is_none());
+        Ok(())
     }
 
     /// Nothing is left to undo.

@@ -24,6 +24,9 @@ pub struct Ending {
     pub left_behind: Option<anyhow::Error>,
 }
 
+/// Takes each period, and returns what is to be said about it.
+pub type Keep<'a> = dyn FnMut(Place, &Interval) -> Result<Option<String>> + 'a;
+
 /// A comparison that is being made.
 pub struct Trial<'a, 'm> {
     comparison: &'a Comparison,
@@ -62,7 +65,7 @@ impl<'a, 'm> Trial<'a, 'm> {
     /// Makes all rounds, or as many as it can; hands each period to `keep` when
     /// it has been undone. The host is as it was when this returns, unless it
     /// says otherwise.
-    pub fn run(mut self, keep: &mut dyn FnMut(Place, &Interval) -> Result<()>) -> Ending {
+    pub fn run(mut self, keep: &mut Keep<'_>) -> Ending {
         let mut rounds = 0;
         let mut made = self.load();
         let orders = orders(self.comparison.rounds as usize, self.comparison.seed);
@@ -106,18 +109,13 @@ impl<'a, 'm> Trial<'a, 'm> {
         stage.start_load(command, |running| note(store, state, "the load", running))
     }
 
-    fn period(
-        &mut self,
-        arm: Arm,
-        round: u64,
-        keep: &mut dyn FnMut(Place, &Interval) -> Result<()>,
-    ) -> Result<(), End> {
+    fn period(&mut self, arm: Arm, round: u64, keep: &mut Keep<'_>) -> Result<(), End> {
         let side = self.comparison.side(arm);
         let rounds = self.comparison.rounds;
         let place = format!("round {round} of {rounds}: {}", side.name);
-        self.stage.progress.now_in(place);
-        let measured = self.measured(side);
-        let undone = self.undo();
+        self.stage.progress.now_in(place.clone());
+        let measured = self.measured(side, &place);
+        let undone = self.undo(&place);
         let interval = measured?;
         undone?;
         self.stage.progress.period_done();
@@ -125,46 +123,57 @@ impl<'a, 'm> Trial<'a, 'm> {
             arm,
             round: Some(round),
         };
-        keep(place, &interval)?;
+        if let Some(text) = keep(place, &interval)? {
+            self.stage.progress.say(&text);
+        }
         Ok(())
     }
 
     /// Brings the host to a side and measures it there.
-    fn measured(&mut self, side: &Side) -> Result<Interval, End> {
+    fn measured(&mut self, side: &Side, place: &str) -> Result<Interval, End> {
         self.stage.check()?;
         if let Some(start) = &side.start {
-            self.begin(side, start)?;
+            let undo = side.stop.clone();
+            self.step(format!("{place}: start command: {start}"), undo)?;
+            let Trial {
+                stage,
+                state,
+                store,
+                ..
+            } = self;
+            stage.start_command(start, |running| {
+                note(store, state, "a start command", running)
+            })?;
         }
+        self.step(format!("{place}: settling"), self.state.undo.clone())?;
         self.stage.pause(self.comparison.settle)?;
+        self.step(format!("{place}: measuring"), self.state.undo.clone())?;
         let first = self.stage.snapshot()?;
         self.stage.pause(self.comparison.period)?;
         let last = self.stage.snapshot()?;
         Ok(last.since(&first))
     }
 
-    fn begin(&mut self, side: &Side, start: &str) -> Result<(), End> {
+    /// On disk before it is so; and what is not on disk is not done.
+    fn step(&mut self, step: String, undo: Option<String>) -> Result<()> {
         let mut state = self.state.clone();
-        state.step = format!("{}: {start}", side.name);
-        state.undo = side.stop.clone();
-        // On disk before it is so; and what is not on disk is not done.
+        state.step = step;
+        state.undo = undo;
+        // The load goes on; another command has ended.
+        let load = usize::from(self.comparison.load.is_some());
+        state.running.truncate(load);
         self.store.write(&state)?;
         self.state = state;
-        let Trial {
-            stage,
-            state,
-            store,
-            ..
-        } = self;
-        stage.start_command(start, |running| {
-            note(store, state, "a start command", running)
-        })
+        Ok(())
     }
 
     /// Back to how the host was.
-    fn undo(&mut self) -> Result<(), End> {
+    fn undo(&mut self, place: &str) -> Result<(), End> {
         let Some(stop) = self.state.undo.clone() else {
             return Ok(());
         };
+        // If it cannot be written, it is done all the same.
+        let told = self.step(format!("{place}: stop command: {stop}"), Some(stop.clone()));
         let Trial {
             stage,
             state,
@@ -180,10 +189,8 @@ impl<'a, 'm> Trial<'a, 'm> {
             return Err(End::Failed(anyhow!("a stop command failed")));
         }
         self.state.undo = None;
-        self.state
-            .running
-            .truncate(usize::from(self.comparison.load.is_some()));
-        self.store.write(&self.state)?;
+        told?;
+        self.step(format!("{place}: undone"), None)?;
         Ok(())
     }
 }
@@ -218,7 +225,7 @@ impl Drop for Trial<'_, '_> {
             let _ = self.store.clear();
             return;
         };
-        let running = Running::start(stop, None, Bond::OutlivesUs);
+        let running = self.stage.shell.start(stop, None, Bond::OutlivesUs);
         let exit = running.ok().and_then(|it| it.wait(self.stop_limit));
         if exit.is_some_and(|exit| exit.success()) {
             let _ = self.store.clear();

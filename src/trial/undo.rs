@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::event_loop::EventLoop;
 use crate::trial::progress::Progress;
-use crate::trial::shell::GRACE;
+use crate::trial::shell::{GRACE, Shell};
 use crate::trial::stage::Stage;
 use crate::trial::state::{State, Store};
 
@@ -98,7 +98,7 @@ fn run_again(state: &State, command: &str, limit: Duration, store: &Store) -> Re
     })?;
     // Ctrl-C does not end this halfway.
     let events = EventLoop::for_undoing(None, std::iter::empty())?;
-    let mut stage = Stage::new(events, None, Progress::none())?;
+    let mut stage = Stage::new(events, None, Shell::new(), Progress::none())?;
     let stopped = stage.stop_command(command, limit, |_| Ok(()));
     stopped.with_context(|| {
         format!(

@@ -4,6 +4,7 @@
 mod behaviour;
 mod buckets;
 mod clock;
+mod compare;
 mod cost;
 mod drop_in;
 pub mod exact;

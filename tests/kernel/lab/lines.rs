@@ -44,6 +44,8 @@ pub struct Report {
     pub clock_steps: u64,
     pub clock_updates: Option<u64>,
     pub cost: Option<Cost>,
+    pub arm: Option<String>,
+    pub round: Option<u64>,
     pub tx_stamped: u64,
     pub hooks: Vec<HookLine>,
 }

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod clock;
+pub mod compare;
 pub mod counters;
 pub mod exporter;
 pub mod hold;

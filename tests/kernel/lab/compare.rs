@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! `netstacklat compare` as a child process, with commands that leave a log.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::lines::{Line, Report, Start};
+use super::tool::wait_for_exit;
+use super::{PATIENCE, prepare, sh, wait_until};
+
+/// Where root's comparisons say what they do.
+pub const STATE: &str = "/run/netstacklat/compare.json";
+
+/// A directory for the log and the run file of one test.
+pub struct Desk(PathBuf);
+
+impl Desk {
+    pub fn new(name: &str) -> Desk {
+        let path = PathBuf::from(format!("/tmp/compare-{name}"));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).expect("an empty directory");
+        assert!(!Path::new(STATE).exists(), "left by another test");
+        Desk(path)
+    }
+
+    /// What the commands have logged: a word each.
+    pub fn log(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.0.join("log")).unwrap_or_default();
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Waits until the last word of the log is this.
+    pub fn logs(&self, word: &str) {
+        let said = || self.log().last().is_some_and(|last| last == word);
+        wait_until(PATIENCE, word, said);
+    }
+
+    /// The run file's lines.
+    pub fn lines(&self) -> Vec<Line> {
+        let text = std::fs::read_to_string(self.0.join("run.nsl")).expect("a run file");
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().expect("whole lines")
+    }
+
+    pub fn has_run_file(&self) -> bool {
+        self.0.join("run.nsl").exists()
+    }
+
+    /// Starts a comparison in the directory, with a period of 100 ms.
+    pub fn compare(&self, args: &[&str]) -> Comparison {
+        let short = ["-o", "run.nsl", "--rounds", "6", "--settle", "20ms"];
+        self.run(&[&short[..], args].concat())
+    }
+
+    /// The same with nothing but these arguments.
+    pub fn run(&self, args: &[&str]) -> Comparison {
+        prepare();
+        let mut command = Command::new("netstacklat");
+        command.arg("compare").args(args).current_dir(&self.0);
+        command.stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Comparison(command.spawn().expect("netstacklat is in the guest"))
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running comparison.
+pub struct Comparison(Child);
+
+/// How it has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Comparison {
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0.id() as i32), signal).expect("it runs");
+    }
+
+    /// Waits until it says that it does this.
+    pub fn does(&self, step: &str) {
+        let at_it = || {
+            let state = std::fs::read_to_string(STATE).unwrap_or_default();
+            let state: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
+            state["step"].as_str().is_some_and(|now| now.contains(step))
+        };
+        wait_until(PATIENCE, step, at_it);
+    }
+
+    pub fn ended(mut self) -> Ended {
+        let status = wait_for_exit(&mut self.0);
+        let read = |pipe: Option<&mut dyn std::io::Read>| {
+            let mut text = String::new();
+            let pipe = pipe.expect("piped");
+            pipe.read_to_string(&mut text).expect("UTF-8");
+            text
+        };
+        Ended {
+            code: status.code(),
+            stdout: read(self.0.stdout.as_mut().map(|pipe| pipe as _)),
+            stderr: read(self.0.stderr.as_mut().map(|pipe| pipe as _)),
+        }
+    }
+}
+
+/// A failed test leaves no netstacklat to disturb the next, nor its state.
+impl Drop for Comparison {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        if std::thread::panicking() {
+            sh("rm -rf /run/netstacklat");
+        }
+    }
+}
+
+impl Ended {
+    /// It said all of this.
+    pub fn says(&self, words: &[&str]) {
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "no {word:?} in: {}",
+                self.stderr
+            );
+        }
+    }
+}
+
+/// A run file by its kinds of lines.
+pub fn sorted(lines: Vec<Line>) -> (Start, Vec<Report>, Vec<Report>) {
+    let (mut starts, mut periods, mut totals) = (Vec::new(), Vec::new(), Vec::new());
+    for line in lines {
+        match line {
+            Line::Start(start) => starts.push(start),
+            Line::Interval(report) => periods.push(report),
+            Line::Total(report) => totals.push(report),
+        }
+    }
+    assert_eq!(starts.len(), 1);
+    (starts.remove(0), periods, totals)
+}
