@@ -369,9 +369,7 @@ fn several_limits_take_more() {
     // p is 0.038 there: enough alone.
     let at = "tcp-start:p50>+21.5%";
     let passed = |outcomes: Vec<judge::Outcome>| {
-        let judged = outcomes
-            .iter()
-            .map(|outcome| outcome.result.clone().unwrap());
+        let judged = outcomes.iter().map(|outcome| outcome.result.unwrap());
         judged.map(|judged| judged.passed).collect::<Vec<_>>()
     };
     assert_eq!(passed(judged(&file, &[at])), [true]);
