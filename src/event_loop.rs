@@ -166,20 +166,6 @@ impl EventLoop {
         let _ = self.epoll.delete(std::io::stdout());
     }
 
-    /// From now on each signal that asks for the end ends the process at once.
-    ///
-    /// # Errors
-    ///
-    /// If a signal handler cannot be installed.
-    pub fn let_signals_kill(&self) -> Result<()> {
-        for signal in ending_signals() {
-            let at_once = Arc::new(AtomicBool::new(true));
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, at_once)
-                .context("installing signal handlers")?;
-        }
-        Ok(())
-    }
-
     /// Tells of child processes from now on, of those too that have ended since
     /// their start if this is called before it.
     ///
@@ -235,6 +221,21 @@ impl EventLoop {
         }
         Ok(events)
     }
+}
+
+/// From now on each signal that asks for the end ends the process at once, for
+/// good: there is nothing more to undo.
+///
+/// # Errors
+///
+/// If a signal handler cannot be installed.
+pub fn let_signals_kill() -> Result<()> {
+    for signal in ending_signals() {
+        let at_once = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, at_once)
+            .context("installing signal handlers")?;
+    }
+    Ok(())
 }
 
 /// The self-pipe that signals are written to.

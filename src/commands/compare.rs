@@ -12,7 +12,7 @@ use crate::cli::{BadUsage, CompareArgs};
 use crate::commands::diff::{self, Conclusion};
 use crate::commands::measurement::{human, shortcomings, start};
 use crate::commands::periods::Periods;
-use crate::event_loop::EventLoop;
+use crate::event_loop::{EventLoop, let_signals_kill};
 use crate::model::comparison::{Comparison, Place, Side};
 use crate::model::hooks::Hook;
 use crate::model::run::RunInfo;
@@ -147,6 +147,7 @@ impl Prepared<'_> {
             let name = &comparison.side(place.arm).name;
             Ok(silence.look_at(name, place, interval))
         });
+        let_signals_kill()?;
         if let Err(error) = periods.finish() {
             ending.cut_short.get_or_insert(End::Failed(error));
         }

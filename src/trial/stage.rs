@@ -351,15 +351,6 @@ impl<'m> Stage<'m> {
             load.output.take();
         }
     }
-
-    /// From now on signals end the process.
-    ///
-    /// # Errors
-    ///
-    /// If a signal handler cannot be installed.
-    pub fn let_signals_kill(&self) -> Result<()> {
-        self.events.let_signals_kill()
-    }
 }
 
 /// Whatever has gone wrong, a panic too.

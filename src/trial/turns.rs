@@ -85,10 +85,6 @@ impl<'a, 'm> Trial<'a, 'm> {
         {
             self.left_behind = Some(error.context("nothing is left to undo, but"));
         }
-        // From here on there is nothing that a signal must not skip.
-        if let Err(error) = self.stage.let_signals_kill() {
-            made = made.and(Err(error.into()));
-        }
         Ending {
             rounds,
             cut_short: made.err(),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! `netstacklat compare` as a child process, with commands that leave a log.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -50,14 +49,12 @@ impl Desk {
         self.0.join("run.nsl").exists()
     }
 
-    /// Starts a comparison in the directory, with a period of 100 ms.
-    pub fn compare(&self, args: &[&str]) -> Comparison {
-        let short = ["-o", "run.nsl", "--rounds", "6", "--settle", "20ms"];
-        self.run(&[&short[..], args].concat())
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
-    /// The same with nothing but these arguments.
-    pub fn run(&self, args: &[&str]) -> Comparison {
+    /// Starts a comparison in the directory.
+    pub fn compare(&self, args: &[&str]) -> Comparison {
         prepare();
         let mut command = Command::new("netstacklat");
         command.arg("compare").args(args).current_dir(&self.0);
