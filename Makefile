@@ -60,6 +60,11 @@ fuzz: ## made-up run files, durations and limits, five minutes each (FUZZ_SECOND
 	@tools/install-deps build fuzz
 	tools/fuzz
 
+.PHONY: scenario
+scenario: ## a comparison in a guest that must find what is known: NAME=iptables-25k (others: without NAME; KERNEL=6.1)
+	@tools/install-deps build guest
+	@tools/scenario $(if $(KERNEL),--kernel '$(KERNEL)') '$(NAME)'
+
 .PHONY: bpf
 bpf: ## the objects for ebpf_exporter, beside their configuration in exporter/
 	@tools/install-deps build

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What netstacklat found, and what it had to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Result, ensure};
+use serde::Deserialize;
+
+/// What `netstacklat diff --json` says, as far as it is looked at.
+#[derive(Deserialize)]
+pub struct Finding {
+    hooks: Vec<Hook>,
+}
+
+#[derive(Deserialize)]
+struct Hook {
+    hook: String,
+    quantiles: BTreeMap<String, Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    verdict: Option<String>,
+    change_percent: Option<f64>,
+}
+
+/// What must be found. Of quantiles the median: it takes the fewest packets,
+/// and so the shortest time.
+#[derive(Clone, Copy)]
+pub enum Expected<'a> {
+    /// `slower` at this hook.
+    Slower(&'a str),
+    /// A verdict was possible at this hook, and is `~`.
+    Same(&'a str),
+    /// The same of all these hooks, and no verdict but `~` at any hook and
+    /// quantile.
+    NothingAt(&'a [&'a str]),
+}
+
+const MEDIAN: &str = "p50";
+
+impl Finding {
+    pub fn parse(json: &[u8]) -> Result<Finding> {
+        Ok(serde_json::from_slice(json)?)
+    }
+
+    /// Says of each expectation whether it is so.
+    pub fn check(&self, expected: &[Expected]) -> Result<()> {
+        println!();
+        let mut failed = 0;
+        for expected in expected {
+            let (holds, found) = self.holds(*expected);
+            let word = if holds { "ok" } else { "NOT FOUND" };
+            println!("scenario: {expected}: {word} ({found})");
+            failed += usize::from(!holds);
+        }
+        ensure!(failed == 0, "{failed} of what was expected is not so");
+        Ok(())
+    }
+
+    fn holds(&self, expected: Expected) -> (bool, String) {
+        match expected {
+            Expected::Slower(hook) => self.is(hook, "slower"),
+            Expected::Same(hook) => self.is(hook, "not-found"),
+            Expected::NothingAt(hooks) => {
+                let silent = hooks.iter().filter(|hook| !self.is(hook, "not-found").0);
+                let silent: Vec<_> = silent.copied().collect();
+                let mut told: Vec<String> = Vec::new();
+                let mut judged = 0;
+                for hook in &self.hooks {
+                    for (quantile, row) in &hook.quantiles {
+                        judged += usize::from(row.verdict.is_some());
+                        if row.verdict.as_deref().is_some_and(|v| v != "not-found") {
+                            told.push(format!("{} {quantile} {row}", hook.hook));
+                        }
+                    }
+                }
+                let mut found = format!("{judged} quantiles judged");
+                if !told.is_empty() {
+                    found += &format!("; {}", told.join(", "));
+                }
+                if !silent.is_empty() {
+                    found += &format!("; not `~` at {}", silent.join(", "));
+                }
+                (told.is_empty() && silent.is_empty(), found)
+            }
+        }
+    }
+
+    fn is(&self, hook: &str, verdict: &str) -> (bool, String) {
+        let of_it = self.hooks.iter().find(|found| found.hook == hook);
+        match of_it.and_then(|found| found.quantiles.get(MEDIAN)) {
+            Some(row) => (row.verdict.as_deref() == Some(verdict), row.to_string()),
+            None => (false, "no such hook".into()),
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let verdict = match self.verdict.as_deref() {
+            Some("not-found") => "~",
+            Some(verdict) => verdict,
+            None => "no verdict",
+        };
+        match self.change_percent {
+            Some(percent) => write!(f, "{percent:+.1} % {verdict}"),
+            None => write!(f, "{verdict}"),
+        }
+    }
+}
+
+impl fmt::Display for Expected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Expected::Slower(hook) => write!(f, "{MEDIAN} slower at {hook}"),
+            Expected::Same(hook) => write!(f, "{MEDIAN} not changed at {hook}"),
+            Expected::NothingAt(_) => write!(f, "no verdict but `~` at any hook"),
+        }
+    }
+}

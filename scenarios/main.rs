@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What `make scenario` runs in a guest: a change of the host, a comparison of
+//! the host with and without it, and whether that found what it must.
+
+#![allow(unreachable_pub, reason = "the modules of one program")]
+
+mod finding;
+mod forward;
+mod guest;
+mod pace;
+mod rules;
+mod scenarios;
+mod traffic;
+mod trial;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A scenario, in a guest with a pair of cards
+    Run { name: scenarios::Scenario },
+    /// Traffic between the namespaces left and right, until it is killed
+    Traffic(traffic::Traffic),
+    /// A TCP forwarder in the namespace right and what it forwards, until it is
+    /// killed
+    Forward { kind: forward::Kind },
+    /// Rules that no packet matches, on standard output
+    Rules { count: u32 },
+    /// Takes a CPU, until it is killed
+    Hog,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scenario: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Run { name } => name.run(),
+        Command::Traffic(traffic) => traffic.run(),
+        Command::Forward { kind } => forward::run(kind),
+        Command::Rules { count } => rules::write(count),
+        Command::Hog => loop {
+            // Not a hint to the CPU that it waits: emulation would then do so.
+            std::hint::black_box(());
+        },
+    }
+}

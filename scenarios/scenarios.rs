@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The scenarios: what is changed, and what must be found. What must be found
+//! follows from how the kernel works, and was written down before it was
+//! measured.
+
+use anyhow::Result;
+use clap::ValueEnum;
+use nix::sys::stat::Mode;
+
+use crate::finding::Expected::{NothingAt, Same, Slower};
+use crate::forward;
+use crate::guest::sh;
+use crate::trial::Trial;
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Scenario {
+    Aa,
+    #[value(name = "iptables-25k")]
+    Iptables25k,
+    ForwarderBuffers,
+    BusyCpu,
+    Rps,
+}
+
+impl Scenario {
+    /// Ends well if all that was expected was found.
+    pub fn run(self) -> Result<()> {
+        println!("Linux {}", sh("uname -r")?.trim());
+        match self {
+            Scenario::Aa => aa(),
+            Scenario::Iptables25k => iptables_25k(),
+            Scenario::ForwarderBuffers => forwarder_buffers(),
+            Scenario::BusyCpu => busy_cpu(),
+            Scenario::Rps => rps(),
+        }
+    }
+}
+
+const PLAIN: Trial = Trial {
+    names: ["A", "B"],
+    a: [""; 2],
+    b: [""; 2],
+    load: "",
+    period: "3s",
+    settle: "1s",
+};
+
+/// Nothing is changed. A wrong verdict comes up in at most one of twenty such
+/// comparisons.
+fn aa() -> Result<()> {
+    let found = Trial {
+        names: ["nothing", "nothing-again"],
+        b: ["true", ""],
+        load: "scenario traffic --both --rate 300 --tcp 4 --exchange 2 --udp 4",
+        ..PLAIN
+    }
+    .run()?;
+    found.check(&[NothingAt(&[
+        "ip-start",
+        "tcp-start",
+        "tcp-do-rcv",
+        "tcp-socket-enqueued",
+        "tcp-socket-read",
+        "udp-start",
+        "udp-queue-rcv",
+        "udp-socket-enqueued",
+        "udp-socket-read",
+    ])])
+}
+
+/// Rules in INPUT come after IP has received the packet, and before TCP or UDP
+/// does.
+fn iptables_25k() -> Result<()> {
+    sh("scenario rules 25000 >rules")?;
+    for iptables in ["iptables-legacy", "iptables-nft"] {
+        let in_both =
+            |command| format!("for ns in left right; do ip netns exec $ns {command}; done");
+        let found = Trial {
+            names: ["none", "25k-rules"],
+            b: [
+                &in_both(format!("{iptables}-restore rules")),
+                &in_both(format!("{iptables} -F INPUT")),
+            ],
+            load: "scenario traffic --rate 10 --tcp 10 --udp 5",
+            ..PLAIN
+        }
+        .run()?;
+        found.check(&[
+            Same("ip-start"),
+            Slower("tcp-start"),
+            Slower("tcp-socket-read"),
+            Slower("udp-start"),
+            Slower("udp-socket-read"),
+        ])?;
+    }
+    Ok(())
+}
+
+/// In bulk the forwarder is what everything waits for, and its socket is full:
+/// what comes in waits until all before it has been forwarded, and small reads
+/// and writes take longer for that. Where each read brings 32 bytes no buffer
+/// is ever filled.
+fn forwarder_buffers() -> Result<()> {
+    let fifo = Mode::S_IRUSR | Mode::S_IWUSR;
+    nix::unistd::mkfifo(forward::CONTROL, fifo)?;
+    let control = |kib: usize| format!("echo {} >{}", kib << 10, forward::CONTROL);
+    for (small, name) in [(8, "8KiB"), (16, "16KiB")] {
+        let found = Trial {
+            names: ["64KiB", name],
+            a: [&control(64), ""],
+            b: [&control(small), ""],
+            load: "scenario forward bulk",
+            period: "1s",
+            settle: "500ms",
+        }
+        .run()?;
+        found.check(&[Same("tcp-socket-enqueued"), Slower("tcp-socket-read")])?;
+    }
+    let found = Trial {
+        names: ["64KiB", "8KiB"],
+        a: [&control(64), ""],
+        b: [&control(8), ""],
+        load: "scenario forward exchange",
+        ..PLAIN
+    }
+    .run()?;
+    found.check(&[NothingAt(&["tcp-socket-enqueued", "tcp-socket-read"])])
+}
+
+/// A hog does not keep a CPU from its interrupts, and packets reach their
+/// socket in those. It keeps the reader from it.
+fn busy_cpu() -> Result<()> {
+    let found = Trial {
+        names: ["idle", "hog"],
+        b: [
+            "scenario hog >/dev/null 2>&1 & echo $! >/run/hog",
+            "kill $(cat /run/hog)",
+        ],
+        load: "scenario traffic --punctual --rate 50 --tcp 4 --udp 4",
+        ..PLAIN
+    }
+    .run()?;
+    found.check(&[
+        Same("ip-start"),
+        Same("tcp-start"),
+        Same("tcp-socket-enqueued"),
+        Slower("tcp-socket-read"),
+        Same("udp-start"),
+        Same("udp-socket-enqueued"),
+        Slower("udp-socket-read"),
+    ])
+}
+
+/// Steering comes before IP. Whether its way to the other CPU is in the
+/// latency, the place of the stamp decides.
+fn rps() -> Result<()> {
+    sh(
+        "for irq in $(sed -n 's/^ *\\([0-9]*\\):.*virtio.*-input.*/\\1/p' /proc/interrupts); do
+            echo 0 >/proc/irq/$irq/smp_affinity_list
+        done",
+    )?;
+    for (prequeue, place) in [(1, "before"), (0, "behind")] {
+        println!("\nnet.core.netdev_tstamp_prequeue={prequeue}: packets are stamped {place} RPS");
+        sh(&format!(
+            "sysctl -w net.core.netdev_tstamp_prequeue={prequeue}"
+        ))?;
+        let steer = |cpus| {
+            format!(
+                "for ns in left right; do ip netns exec $ns \
+                 sh -c 'echo {cpus} >/sys/class/net/eth0/queues/rx-0/rps_cpus'; done"
+            )
+        };
+        let found = Trial {
+            names: ["no-rps", "rps-to-cpu1"],
+            b: [&steer(2), &steer(0)],
+            load: "scenario traffic --rate 100 --tcp 4 --udp 4",
+            ..PLAIN
+        }
+        .run()?;
+        match prequeue {
+            1 => found.check(&[Slower("ip-start"), Slower("tcp-start"), Slower("udp-start")])?,
+            _ => found.check(&[Same("ip-start")])?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Traffic between the namespaces, as many packets a second whatever becomes of
+//! them.
+
+use std::io::{Read as _, Write as _};
+use std::net::UdpSocket;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::guest::{self, Ns};
+use crate::pace::Pace;
+
+const FIRST_PORT: u16 = 5000;
+
+/// So many flows of each kind, from left to right.
+#[derive(Args, Clone, Debug)]
+pub struct Traffic {
+    /// TCP one way
+    #[arg(long, default_value_t = 0)]
+    tcp: u16,
+    /// TCP to and fro, 32 bytes each way
+    #[arg(long, default_value_t = 0)]
+    exchange: u16,
+    /// UDP one way
+    #[arg(long, default_value_t = 0)]
+    udp: u16,
+    /// Writes a second of each flow
+    #[arg(long, default_value_t = 50.0)]
+    rate: f64,
+    /// Bytes of a write
+    #[arg(long, default_value_t = 1000)]
+    size: usize,
+    /// Every second flow over IPv6
+    #[arg(long)]
+    both: bool,
+    /// Senders go before all that has no real-time priority
+    #[arg(long)]
+    punctual: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Tcp,
+    Exchange,
+    Udp,
+}
+
+impl Traffic {
+    /// Until one of the flows fails, or the process is killed.
+    pub fn run(&self) -> Result<()> {
+        let kinds = [
+            (Kind::Tcp, self.tcp),
+            (Kind::Exchange, self.exchange),
+            (Kind::Udp, self.udp),
+        ];
+        let mut port = FIRST_PORT;
+        let (failed, failure) = std::sync::mpsc::channel();
+        for (kind, count) in kinds {
+            for number in 0..count {
+                let v6 = self.both && number % 2 == 1;
+                self.flow(kind, v6, port, |work| {
+                    let failed = failed.clone();
+                    std::thread::spawn(move || failed.send(work()));
+                })?;
+                port += 1;
+            }
+        }
+        drop(failed);
+        failure.recv().context("no traffic asked for")?
+    }
+
+    /// Opens a flow, and has both its ends work.
+    fn flow(&self, kind: Kind, v6: bool, port: u16, start: impl Fn(Work)) -> Result<()> {
+        let (punctual, size) = (self.punctual, self.size);
+        let mut pace = Pace::new(self.rate, port.into());
+        let sender = move |mut send: Box<dyn FnMut() -> Result<()> + Send>| -> Work {
+            Box::new(move || {
+                if punctual {
+                    go_first()?;
+                }
+                loop {
+                    pace.wait();
+                    send()?;
+                }
+            })
+        };
+        let receiver = move |mut receive: Box<dyn FnMut() -> Result<usize> + Send>| -> Work {
+            Box::new(move || {
+                loop {
+                    ensure!(receive()? > 0, "a connection has ended");
+                }
+            })
+        };
+        match kind {
+            Kind::Tcp => {
+                let (mut tx, mut rx) = guest::connect(Ns::Left, Ns::Right, v6, port)?;
+                let (data, mut buffer) = (vec![7; size], vec![0; 1 << 16]);
+                start(receiver(Box::new(move || Ok(rx.read(&mut buffer)?))));
+                start(sender(Box::new(move || Ok(tx.write_all(&data)?))));
+            }
+            Kind::Exchange => {
+                let (mut tx, rx) = guest::connect(Ns::Left, Ns::Right, v6, port)?;
+                start(Box::new(move || guest::echo(rx)));
+                start(sender(Box::new(move || {
+                    let mut data = [7; 32];
+                    tx.write_all(&data)?;
+                    Ok(tx.read_exact(&mut data)?)
+                })));
+            }
+            Kind::Udp => {
+                let at = Ns::Right.at(v6, port);
+                let rx = Ns::Right.run(|| Ok(UdpSocket::bind(at)?))?;
+                let tx = Ns::Left.run(|| Ok(UdpSocket::bind(Ns::Left.at(v6, 0))?))?;
+                tx.connect(at)?;
+                let (data, mut buffer) = (vec![7; size], vec![0; 1 << 16]);
+                start(receiver(Box::new(move || Ok(rx.recv(&mut buffer)?))));
+                start(sender(Box::new(move || {
+                    tx.send(&data)?;
+                    Ok(())
+                })));
+            }
+        }
+        Ok(())
+    }
+}
+
+type Work = Box<dyn FnOnce() -> Result<()> + Send>;
+
+/// The calling thread runs as soon as it can, before all ordinary ones.
+fn go_first() -> Result<()> {
+    let param = libc::sched_param { sched_priority: 1 };
+    // SAFETY: reads a structure that lives until it returns.
+    let status = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &param) };
+    Errno::result(status).context("SCHED_FIFO")?;
+    Ok(())
+}
