@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use netstacklat::analysis::limit::Limit;
+use netstacklat::analysis::limit::{Bound, Limit};
 use netstacklat::cli::{parse_duration, parse_interval};
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::quantile::REPORTED;
@@ -81,12 +81,16 @@ pub fn duration(bytes: &[u8]) {
     }
 }
 
-/// A limit is refused with a reason.
+/// A limit is refused with a reason, or one that can be judged.
 pub fn limit(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    if let Err(reason) = text.parse::<Limit>() {
-        assert!(!reason.is_empty());
+    match text.parse::<Limit>() {
+        Err(reason) => assert!(!reason.is_empty() && reason.len() < 2000, "{reason}"),
+        Ok(limit) => {
+            assert!(limit.quantile < REPORTED.len());
+            assert!(!matches!(limit.bound, Bound::Percent(p) if !p.is_finite()));
+        }
     }
 }
