@@ -38,20 +38,15 @@ impl Recording {
         let interval = FIXTURE.lines().nth(1).unwrap();
         let hook = &interval[interval.find("{\"hook\"").unwrap()..interval.len() - 2];
         let (tcp, _) = hook.split_once("},{\"hook\"").unwrap();
-        let buckets: String = (0..100u64)
-            .map(|i| {
-                format!(
-                    "[{},{},1],",
-                    (4096 + 256 * (i % 16)) << (i / 16),
-                    (4096 + 256 * (i % 16 + 1)) << (i / 16)
-                )
-            })
-            .collect();
+        // From 4096 ns up, 16 to a power of two.
+        let bound = |i: u64| (4096 + 256 * (i % 16)) << (i / 16);
+        let buckets = (0..100).map(|i| format!("[{},{},1]", bound(i), bound(i + 1)));
+        let buckets: Vec<String> = buckets.collect();
         let names = ["ip-start", "tcp-start", "tcp-do-rcv", "udp-start"];
         let hooks = names.map(|name| {
             let full = tcp.replace("tcp-start", name).replace(
                 "[[2944,3072,60],[4864,5120,40]]",
-                &format!("[{}]", buckets.trim_end_matches(',')),
+                &format!("[{}]", buckets.join(",")),
             );
             full + "}"
         });
