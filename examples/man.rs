@@ -45,7 +45,7 @@ fn write(directory: &Path, name: &str, command: &Command, sections: &[Roff]) -> 
         // Without the commit: it would change the page each time.
         .source(concat!("netstacklat ", env!("CARGO_PKG_VERSION")));
     let mut text = br#".\" SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-.\" Made by `make man` from src/cli.rs and src/bpf/netstacklat.h.
+.\" Made by `make man` from src/cli and src/bpf/netstacklat.h.
 "#
     .to_vec();
     man.render_title(&mut text)?;
@@ -118,6 +118,14 @@ fn exit_status() -> Roff {
             "It could not run. Standard error says why, and what to do.",
         ),
         ("2", "Wrong usage."),
+        (
+            "3",
+            "check: hooks are missing. diff, compare: a --fail-if limit is passed.",
+        ),
+        (
+            "125, 126, 127",
+            "record with a command: recording failed; the command cannot be run; it was not found. Else its own exit code.",
+        ),
         (
             "128+N",
             "Ended at once by a second signal N; the first one ends it in good order, with the total.",

@@ -5,6 +5,8 @@
 //! add "now minus stamp" to a histogram per hook; this crate loads them, keeps
 //! the clock right, and shows the histograms. Data flows one way: BPF maps,
 //! [`capture`], [`model`], [`render`], stdout; [`commands`] tie them together.
+//! Run files ([`runfile`]) are compared by [`analysis`], with the arithmetic of
+//! [`stats`]; [`trial`] makes two states of a host take turns.
 
 pub mod analysis;
 pub mod capture;

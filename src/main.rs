@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Exit codes, and nothing else: 0 fine, 1 could not run, 2 bad usage (clap's
-//! own), 3 `check` found hooks missing, 128 + n ended by a second signal n.
+//! own), 3 `check` found hooks missing or a `--fail-if` limit is passed,
+//! 128 + n ended by signal n, and whatever a command of `record` ends with.
 
 use std::io::Write as _;
 use std::process::ExitCode;

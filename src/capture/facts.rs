@@ -54,17 +54,45 @@ pub fn facts() -> BTreeMap<String, String> {
     told.collect()
 }
 
-/// The kernel's command line without what only says where the system is.
+/// Options of the kernel's command line that latencies depend on
+/// (Documentation/admin-guide/kernel-parameters.txt). Not all of it: run files
+/// are handed round, and some options are secrets.
+const BOOT_OPTIONS: [&str; 23] = [
+    "clocksource",
+    "cpufreq.",
+    "cpuidle.",
+    "highres",
+    "hz",
+    "idle",
+    "intel_idle.",
+    "intel_pstate",
+    "amd_pstate",
+    "irqaffinity",
+    "isolcpus",
+    "maxcpus",
+    "mitigations",
+    "nohz",
+    "nohz_full",
+    "nosmt",
+    "nr_cpus",
+    "preempt",
+    "processor.",
+    "rcu_nocbs",
+    "spectre_v2",
+    "threadirqs",
+    "tsc",
+];
+
 fn boot_options(line: String) -> String {
-    let place = |word: &&str| {
-        ["BOOT_IMAGE=", "root=", "initrd=", "resume="]
-            .iter()
-            .any(|name| word.starts_with(name))
+    let matters = |word: &&str| {
+        let name = word.split_once('=').map_or(*word, |(name, _)| name);
+        let is = |known: &&str| match known.ends_with('.') {
+            true => name.starts_with(*known),
+            false => name == *known,
+        };
+        BOOT_OPTIONS.iter().any(|known| is(&known))
     };
-    let words: Vec<_> = line
-        .split_whitespace()
-        .filter(|word| !place(word))
-        .collect();
+    let words: Vec<_> = line.split_whitespace().filter(matters).collect();
     words.join(" ")
 }
 
@@ -109,8 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn boot_options_are_those_that_do_not_say_where() {
-        let line = "BOOT_IMAGE=/vmlinuz-6.12 root=UUID=1234 ro quiet mitigations=off\n";
-        assert_eq!(boot_options(line.into()), "ro quiet mitigations=off");
+    fn boot_options_are_those_that_matter_and_no_secrets() {
+        let line = "root=UUID=1234 quiet mitigations=off intel_idle.max_cstate=1 \
+                    rd.iscsi.password=x nosmt nohz_fuller=1\n";
+        assert_eq!(
+            boot_options(line.into()),
+            "mitigations=off intel_idle.max_cstate=1 nosmt"
+        );
     }
 }
