@@ -90,7 +90,7 @@ fn boot_options(line: String) -> String {
             true => name.starts_with(*known),
             false => name == *known,
         };
-        BOOT_OPTIONS.iter().any(|known| is(&known))
+        BOOT_OPTIONS.iter().any(is)
     };
     let words: Vec<_> = line.split_whitespace().filter(matters).collect();
     words.join(" ")
