@@ -62,6 +62,42 @@ fn an_interval_without_r_gets_the_hint() {
 }
 
 #[test]
+fn recordings_need_a_file_and_one_end() {
+    refused(&["record"], &["--output <FILE>"]);
+    refused(
+        &["record", "-o", "x.nsl", "--duration", "5", "--", "true"],
+        &["--duration", "cannot be used with", "COMMAND"],
+    );
+    refused(
+        &["record", "-o", "x.nsl", "--duration", "ten"],
+        &["ten", "write 10, 0.5, 500ms or 1m30s"],
+    );
+    refused(&["record", "-o", "-"], &["netstacklat --json -r 1"]);
+    refused(&["record", "-o", "/"], &["/ is a directory"]);
+}
+
+#[test]
+fn comparisons_need_something_to_change() {
+    refused(&["compare"], &["--b-start <CMD>"]);
+    refused(&["compare", "--b-stop", "true"], &["--b-start <CMD>"]);
+    let with = |args: &[&'static str]| [&["compare", "--b-start", "true"], args].concat();
+    refused(&with(&["--a-stop", "true"]), &["--a-start <CMD>"]);
+    refused(&with(&["--rounds", "5"]), &["'5'", "6..=1000"]);
+    refused(&with(&["--period", "0"]), &["longer than zero"]);
+    refused(&with(&["--fail-if", "tcp-start>1"]), &["'tcp-start:p99'"]);
+    refused(
+        &with(&["--a-name", "x", "--b-name", "x"]),
+        &["both sides are called 'x'"],
+    );
+    let no_hooks: Vec<_> = Hook::all().map(Hook::name).collect();
+    let no_hooks = no_hooks.join(",");
+    refused(
+        &["compare", "--b-start", "true", "-d", &no_hooks],
+        &["turns every hook off"],
+    );
+}
+
+#[test]
 fn hooks_are_checked() {
     refused(
         &["-e", "tcp-strat"],
