@@ -137,6 +137,8 @@ fn busy_cpu() -> Result<()> {
             "kill $(cat /run/hog)",
         ],
         load: "scenario traffic --punctual --rate 50 --tcp 4 --udp 4",
+        period: "1s",
+        settle: "500ms",
         ..PLAIN
     }
     .run()?;
