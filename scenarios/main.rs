@@ -4,6 +4,7 @@
 
 #![allow(unreachable_pub, reason = "the modules of one program")]
 
+mod burn;
 mod finding;
 mod forward;
 mod guest;
@@ -55,18 +56,6 @@ fn run(command: Command) -> Result<()> {
         Command::Traffic(traffic) => traffic.run(),
         Command::Forward { kind } => forward::run(kind),
         Command::Rules { count } => rules::write(count),
-        Command::Hog => hog(),
-    }
-}
-
-/// Not by a hint that it only waits, and not by a jump to itself: emulation is
-/// far slower at these than at anything that programs do.
-fn hog() -> ! {
-    let mut number = 1u64;
-    loop {
-        for _ in 0..1 << 16 {
-            number = (number ^ number << 13).rotate_left(7).wrapping_mul(5);
-        }
-        std::hint::black_box(number);
+        Command::Hog => burn::hog(),
     }
 }

@@ -4,12 +4,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::UdpSocket;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use nix::errno::Errno;
 use nix::libc;
 
+use crate::burn;
 use crate::guest::{self, Ns};
 use crate::pace::Pace;
 
@@ -36,6 +38,9 @@ pub struct Traffic {
     /// Every second flow over IPv6
     #[arg(long)]
     both: bool,
+    /// CPU time that a receiver takes for what one read brings, in microseconds
+    #[arg(long, default_value_t = 0)]
+    work: u64,
     /// Senders go before all that has no real-time priority
     #[arg(long)]
     punctual: bool,
@@ -74,56 +79,57 @@ impl Traffic {
 
     /// Opens a flow, and has both its ends work.
     fn flow(&self, kind: Kind, v6: bool, port: u16, start: impl Fn(Work)) -> Result<()> {
-        let (punctual, size) = (self.punctual, self.size);
-        let mut pace = Pace::new(self.rate, port.into());
-        let sender = move |mut send: Box<dyn FnMut() -> Result<()> + Send>| -> Work {
-            Box::new(move || {
-                if punctual {
-                    go_first()?;
-                }
-                loop {
-                    pace.wait();
-                    send()?;
-                }
-            })
-        };
-        let receiver = move |mut receive: Box<dyn FnMut() -> Result<usize> + Send>| -> Work {
-            Box::new(move || {
-                loop {
-                    ensure!(receive()? > 0, "a connection has ended");
-                }
-            })
-        };
+        let data = vec![7; self.size];
         match kind {
             Kind::Tcp => {
                 let (mut tx, mut rx) = guest::connect(Ns::Left, Ns::Right, v6, port)?;
-                let (data, mut buffer) = (vec![7; size], vec![0; 1 << 16]);
-                start(receiver(Box::new(move || Ok(rx.read(&mut buffer)?))));
-                start(sender(Box::new(move || Ok(tx.write_all(&data)?))));
+                start(self.reader(move |buffer| Ok(rx.read(buffer)?)));
+                start(self.writer(port, move || Ok(tx.write_all(&data)?)));
             }
             Kind::Exchange => {
                 let (mut tx, rx) = guest::connect(Ns::Left, Ns::Right, v6, port)?;
                 start(Box::new(move || guest::echo(rx)));
-                start(sender(Box::new(move || {
+                start(self.writer(port, move || {
                     let mut data = [7; 32];
                     tx.write_all(&data)?;
                     Ok(tx.read_exact(&mut data)?)
-                })));
+                }));
             }
             Kind::Udp => {
                 let at = Ns::Right.at(v6, port);
                 let rx = Ns::Right.run(|| Ok(UdpSocket::bind(at)?))?;
                 let tx = Ns::Left.run(|| Ok(UdpSocket::bind(Ns::Left.at(v6, 0))?))?;
                 tx.connect(at)?;
-                let (data, mut buffer) = (vec![7; size], vec![0; 1 << 16]);
-                start(receiver(Box::new(move || Ok(rx.recv(&mut buffer)?))));
-                start(sender(Box::new(move || {
-                    tx.send(&data)?;
-                    Ok(())
-                })));
+                start(self.reader(move |buffer| Ok(rx.recv(buffer)?)));
+                start(self.writer(port, move || Ok(tx.send(&data).map(drop)?)));
             }
         }
         Ok(())
+    }
+
+    fn reader(&self, mut read: impl FnMut(&mut [u8]) -> Result<usize> + Send + 'static) -> Work {
+        let work = Duration::from_micros(self.work);
+        Box::new(move || {
+            let mut buffer = vec![0; 1 << 16];
+            loop {
+                ensure!(read(&mut buffer)? > 0, "a connection has ended");
+                burn::work(work)?;
+            }
+        })
+    }
+
+    fn writer(&self, port: u16, mut write: impl FnMut() -> Result<()> + Send + 'static) -> Work {
+        let punctual = self.punctual;
+        let mut pace = Pace::new(self.rate, port.into());
+        Box::new(move || {
+            if punctual {
+                go_first()?;
+            }
+            loop {
+                pace.wait();
+                write()?;
+            }
+        })
     }
 }
 
