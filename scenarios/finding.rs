@@ -33,7 +33,9 @@ pub enum Expected<'a> {
     Slower(&'a str),
     /// A verdict was possible at this hook, and is `~`.
     Same(&'a str),
-    /// The same of all these hooks, and no verdict but `~` at any hook and
+    /// A verdict was possible at this hook, and is not `slower`.
+    NotSlower(&'a str),
+    /// [`Expected::Same`] of all these hooks, and no verdict but `~` at any hook and
     /// quantile.
     NothingAt(&'a [&'a str]),
 }
@@ -63,6 +65,10 @@ impl Finding {
         match expected {
             Expected::Slower(hook) => self.is(hook, "slower"),
             Expected::Same(hook) => self.is(hook, "not-found"),
+            Expected::NotSlower(hook) => {
+                let (faster, found) = self.is(hook, "faster");
+                (faster || self.is(hook, "not-found").0, found)
+            }
             Expected::NothingAt(hooks) => {
                 let silent = hooks.iter().filter(|hook| !self.is(hook, "not-found").0);
                 let silent: Vec<_> = silent.copied().collect();
@@ -116,6 +122,7 @@ impl fmt::Display for Expected<'_> {
         match self {
             Expected::Slower(hook) => write!(f, "{MEDIAN} slower at {hook}"),
             Expected::Same(hook) => write!(f, "{MEDIAN} not changed at {hook}"),
+            Expected::NotSlower(hook) => write!(f, "{MEDIAN} not slower at {hook}"),
             Expected::NothingAt(_) => write!(f, "no verdict but `~` at any hook"),
         }
     }

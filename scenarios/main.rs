@@ -35,7 +35,7 @@ enum Command {
     /// killed
     Forward { kind: forward::Kind },
     /// Rules that no packet matches, on standard output
-    Rules { count: u32 },
+    Rules { format: rules::Format, count: u32 },
     /// Takes a CPU, until it is killed
     Hog,
 }
@@ -55,7 +55,7 @@ fn run(command: Command) -> Result<()> {
         Command::Run { name } => name.run(),
         Command::Traffic(traffic) => traffic.run(),
         Command::Forward { kind } => forward::run(kind),
-        Command::Rules { count } => rules::write(count),
+        Command::Rules { format, count } => rules::write(format, count),
         Command::Hog => burn::hog(),
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use nix::sys::stat::Mode;
 
-use crate::finding::Expected::{NothingAt, Same, Slower};
+use crate::finding::Expected::{NotSlower, NothingAt, Same, Slower};
 use crate::forward;
 use crate::guest::sh;
 use crate::trial::Trial;
@@ -38,7 +38,6 @@ impl Scenario {
 
 const PLAIN: Trial = Trial {
     names: ["A", "B"],
-    a: [""; 2],
     b: [""; 2],
     load: "",
     period: "3s",
@@ -50,7 +49,7 @@ const PLAIN: Trial = Trial {
 fn aa() -> Result<()> {
     let found = Trial {
         names: ["nothing", "nothing-again"],
-        b: ["true", ""],
+        b: ["true", "true"],
         load: "scenario traffic --both --rate 300 --tcp 4 --exchange 2 --udp 4",
         ..PLAIN
     }
@@ -71,16 +70,24 @@ fn aa() -> Result<()> {
 /// Rules in INPUT come after IP has received the packet, and before TCP or UDP
 /// does.
 fn iptables_25k() -> Result<()> {
-    sh("scenario rules 25000 >rules")?;
-    for iptables in ["iptables-legacy", "iptables-nft"] {
-        let in_both =
-            |command| format!("for ns in left right; do ip netns exec $ns {command}; done");
+    let in_both = |command| format!("for ns in left right; do ip netns exec $ns {command}; done");
+    sh("scenario rules iptables 25000 >rules
+        scenario rules nft 25000 >nft-rules")?;
+    let legacy = [
+        in_both("iptables-legacy-restore rules"),
+        in_both("iptables-legacy -F INPUT"),
+    ];
+    // nft takes seconds for so many: they are there before, in a chain where
+    // no packet comes by.
+    sh(&in_both("nft -f nft-rules"))?;
+    let nft = [
+        in_both("nft add rule ip scenario input jump rules"),
+        in_both("nft flush chain ip scenario input"),
+    ];
+    for [start, stop] in [legacy, nft] {
         let found = Trial {
             names: ["none", "25k-rules"],
-            b: [
-                &in_both(format!("{iptables}-restore rules")),
-                &in_both(format!("{iptables} -F INPUT")),
-            ],
+            b: [&start, &stop],
             load: "scenario traffic --rate 10 --tcp 10 --udp 5",
             ..PLAIN
         }
@@ -107,8 +114,7 @@ fn forwarder_buffers() -> Result<()> {
     for (small, name) in [(8, "8KiB"), (16, "16KiB")] {
         let found = Trial {
             names: ["64KiB", name],
-            a: [&control(64), ""],
-            b: [&control(small), ""],
+            b: [&control(small), &control(64)],
             load: "scenario forward bulk",
             period: "1s",
             settle: "500ms",
@@ -118,8 +124,7 @@ fn forwarder_buffers() -> Result<()> {
     }
     let found = Trial {
         names: ["64KiB", "8KiB"],
-        a: [&control(64), ""],
-        b: [&control(8), ""],
+        b: [&control(8), &control(64)],
         load: "scenario forward exchange",
         ..PLAIN
     }
@@ -142,7 +147,6 @@ fn busy_cpu() -> Result<()> {
         load: "scenario traffic --punctual --rate 150 --tcp 1 --udp 1 --work 1500",
         period: "2s",
         settle: "500ms",
-        ..PLAIN
     }
     .run()?;
     found.check(&[
@@ -151,7 +155,8 @@ fn busy_cpu() -> Result<()> {
         Same("tcp-socket-enqueued"),
         Slower("tcp-socket-read"),
         Same("udp-start"),
-        Same("udp-socket-enqueued"),
+        // It ends with waking the reader, which is less often asleep.
+        NotSlower("udp-socket-enqueued"),
         Slower("udp-socket-read"),
     ])
 }

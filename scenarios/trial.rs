@@ -12,9 +12,7 @@ use crate::finding::Finding;
 pub struct Trial<'a> {
     /// What sides A and B are called.
     pub names: [&'a str; 2],
-    /// Before and after each period of A. Empty: nothing.
-    pub a: [&'a str; 2],
-    /// The same of B.
+    /// What turns A into B, before each period of B, and back again after it.
     pub b: [&'a str; 2],
     pub load: &'a str,
     pub period: &'a str,
@@ -34,8 +32,6 @@ impl Trial<'_> {
         for (option, value) in [
             ("--a-name", self.names[0]),
             ("--b-name", self.names[1]),
-            ("--a-start", self.a[0]),
-            ("--a-stop", self.a[1]),
             ("--b-start", self.b[0]),
             ("--b-stop", self.b[1]),
             ("--load", self.load),
@@ -44,9 +40,7 @@ impl Trial<'_> {
             ("--seed", SEED),
             ("--output", FILE),
         ] {
-            if !value.is_empty() {
-                words.extend([option, value]);
-            }
+            words.extend([option, value]);
         }
         show(&words);
         if std::fs::exists(FILE)? {

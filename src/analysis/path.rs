@@ -55,7 +55,8 @@ pub fn before(hook: Hook) -> &'static str {
         "tcp-socket-enqueued" => "putting segments in order, and the socket's memory accounting",
         "udp-queue-rcv" => "the checksum and the socket lookup",
         "udp-socket-enqueued" => {
-            "encapsulation, socket filters, and the lock and memory accounting of the queue"
+            "encapsulation, socket filters, the lock and memory accounting of the queue, and waking \
+             the reader"
         }
         "tcp-socket-read" | "udp-socket-read" => {
             "the wait in the socket until the reader asks, its wake-up and scheduling included"
