@@ -21,6 +21,8 @@ struct Hook {
 
 #[derive(Deserialize)]
 struct Row {
+    a_ns: Option<f64>,
+    b_ns: Option<f64>,
     verdict: Option<String>,
     change_percent: Option<f64>,
 }
@@ -31,6 +33,9 @@ struct Row {
 pub enum Expected<'a> {
     /// `slower` at this hook.
     Slower(&'a str),
+    /// `slower` at this hook, by more than ten times what it changed by at any
+    /// other, in time.
+    SlowerAbove(&'a str),
     /// A verdict was possible at this hook, and is `~`.
     Same(&'a str),
     /// A verdict was possible at this hook, and is not `slower`.
@@ -64,6 +69,18 @@ impl Finding {
     fn holds(&self, expected: Expected) -> (bool, String) {
         match expected {
             Expected::Slower(hook) => self.is(hook, "slower"),
+            Expected::SlowerAbove(hook) => {
+                let (slower, found) = self.is(hook, "slower");
+                let shifts = self.hooks.iter().filter_map(|other| {
+                    let row = other.quantiles.get(MEDIAN)?;
+                    Some((other.hook != hook, row.b_ns? - row.a_ns?))
+                });
+                let (others, own): (Vec<_>, Vec<_>) = shifts.partition(|(other, _)| *other);
+                let others = others.iter().map(|(_, ns)| ns.abs()).fold(0.0, f64::max);
+                let own = own.first().map_or(0.0, |(_, ns)| *ns);
+                let found = format!("{found}, {own:.0} ns; elsewhere at most {others:.0} ns");
+                (slower && own > 10.0 * others, found)
+            }
             Expected::Same(hook) => self.is(hook, "not-found"),
             Expected::NotSlower(hook) => {
                 let (faster, found) = self.is(hook, "faster");
@@ -121,6 +138,9 @@ impl fmt::Display for Expected<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Expected::Slower(hook) => write!(f, "{MEDIAN} slower at {hook}"),
+            Expected::SlowerAbove(hook) => {
+                write!(f, "{MEDIAN} slower at {hook}, and hardly elsewhere")
+            }
             Expected::Same(hook) => write!(f, "{MEDIAN} not changed at {hook}"),
             Expected::NotSlower(hook) => write!(f, "{MEDIAN} not slower at {hook}"),
             Expected::NothingAt(_) => write!(f, "no verdict but `~` at any hook"),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use nix::sys::stat::Mode;
 
-use crate::finding::Expected::{NotSlower, NothingAt, Same, Slower};
+use crate::finding::Expected::{NotSlower, NothingAt, Same, Slower, SlowerAbove};
 use crate::forward;
 use crate::guest::sh;
 use crate::trial::Trial;
@@ -105,8 +105,10 @@ fn iptables_25k() -> Result<()> {
 
 /// In bulk the forwarder is what everything waits for, and its socket is full:
 /// what comes in waits until all before it has been forwarded, and small reads
-/// and writes take longer for that. Where each read brings 32 bytes no buffer
-/// is ever filled.
+/// and writes take longer for that. (The hooks before see changes, too: with
+/// the pace of the forwarder, that of segments and acknowledgements changes,
+/// and how many of them come at once.) Where each read brings 32 bytes no
+/// buffer is ever filled.
 fn forwarder_buffers() -> Result<()> {
     let fifo = Mode::S_IRUSR | Mode::S_IWUSR;
     nix::unistd::mkfifo(forward::CONTROL, fifo)?;
@@ -120,7 +122,7 @@ fn forwarder_buffers() -> Result<()> {
             settle: "500ms",
         }
         .run()?;
-        found.check(&[Same("tcp-socket-enqueued"), Slower("tcp-socket-read")])?;
+        found.check(&[SlowerAbove("tcp-socket-read")])?;
     }
     let found = Trial {
         names: ["64KiB", "8KiB"],
