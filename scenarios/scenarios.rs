@@ -179,7 +179,7 @@ fn rps() -> Result<()> {
         let steer = |cpus| {
             format!(
                 "for ns in left right; do ip netns exec $ns \
-                 sh -c 'echo {cpus} >/sys/class/net/eth0/queues/rx-0/rps_cpus'; done"
+                 sh -c \"echo {cpus} >/sys/class/net/eth0/queues/rx-0/rps_cpus\"; done"
             )
         };
         let found = Trial {
