@@ -69,6 +69,13 @@ pub enum Kind {
     },
     /// A file's last run has not come to its end.
     Incomplete(String),
+    /// What a file lacks, because it ended before its time.
+    LeftOut {
+        /// The file.
+        path: String,
+        /// In words.
+        text: String,
+    },
     /// A file is strange.
     Flaw {
         /// The file.
@@ -93,7 +100,7 @@ const TOLERATED_PERCENT: u128 = 1;
 const MAX_TEXTS: usize = 4;
 /// And how long they may be, in characters.
 const MAX_TEXT: usize = 100;
-/// What files can be strange in, at most, and be told.
+/// What files can be strange in or lack, at most, and be told.
 const MAX_FLAWS: usize = 10;
 
 impl Caution {
@@ -125,6 +132,7 @@ impl Caution {
             Kind::FewFiles(_) => "few-files",
             Kind::RoundsMissing { .. } => "rounds-missing",
             Kind::Incomplete(_) => "incomplete",
+            Kind::LeftOut { .. } => "left-out",
             Kind::Flaw { .. } => "flaw",
             Kind::MissedIntervals(_) => "missed-intervals",
             Kind::SeveralRuns { .. } => "several-runs",
@@ -146,6 +154,7 @@ impl Caution {
             | Kind::FewFiles(_)
             | Kind::RoundsMissing { .. }
             | Kind::Incomplete(_)
+            | Kind::LeftOut { .. }
             | Kind::MissedIntervals(_)
             | Kind::SeveralRuns { .. } => false,
         }
@@ -347,11 +356,20 @@ fn files(found: &mut Vec<Caution>, input: &Input) {
     if missed != [0, 0] {
         found.push(Caution::about_all(Kind::MissedIntervals(missed)));
     }
-    let mut flaws = 0;
+    let (mut left_out, mut flaws) = (0, 0);
     for file in input.files() {
         let path = file.path.display().to_string();
         if !file.complete {
             found.push(Caution::about_all(Kind::Incomplete(path.clone())));
+        }
+        for text in &file.left_out {
+            left_out += 1;
+            if left_out <= MAX_FLAWS {
+                found.push(Caution::about_all(Kind::LeftOut {
+                    path: path.clone(),
+                    text: short(text),
+                }));
+            }
         }
         for text in &file.flaws {
             flaws += 1;

@@ -182,6 +182,9 @@ fn files_that_are_not_whole() {
         panic!("{found:?}")
     };
     assert_eq!((path.as_str(), text.len()), ("a.nsl", 103));
+    let found = with(|file| file.left_out = vec!["round 9 was interrupted".into()]);
+    assert_eq!((found.len(), found[0].code()), (1, "left-out"));
+    assert!(!found[0].is_serious());
     let found = with(|file| file.runs = 2);
     assert_eq!(
         found[0].kind,

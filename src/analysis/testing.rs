@@ -76,6 +76,7 @@ pub(crate) fn recording(path: &str, samples: &[(&str, u64, u64)]) -> RunFile {
         info: info(),
         runs: 1,
         complete: true,
+        left_out: Vec::new(),
         flaws: Vec::new(),
         content: Content::Recording(tally),
     }
@@ -135,6 +136,7 @@ pub(crate) fn comparison(rounds: u64, levels: impl Levels) -> RunFile {
         info,
         runs: 1,
         complete: true,
+        left_out: Vec::new(),
         flaws: Vec::new(),
         content: Content::Comparison { periods, a, b },
     }

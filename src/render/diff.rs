@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use crate::analysis::values::tally;
-use crate::analysis::{Analysis, Design, Finding, Input, Row, Verdict};
+use crate::analysis::{Analysis, Design, Finding, Input, JUDGED, Row, Verdict};
 use crate::model::comparison::Arm;
 use crate::model::quantile::REPORTED;
 use crate::render::diff_words::{self, short};
@@ -127,6 +127,9 @@ impl Diff<'_> {
 
     fn hook(&self, page: &mut String, screen: &Screen, finding: &Finding, columns: usize) {
         for (place, (quantile, row)) in REPORTED.iter().zip(&finding.rows).enumerate() {
+            if !JUDGED.contains(&place) && row.a_ns.or(row.b_ns).is_none() {
+                continue;
+            }
             let name = match place {
                 0 => finding.hook.name(),
                 _ => "",

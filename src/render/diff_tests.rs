@@ -60,26 +60,22 @@ fn a_comparison() {
     let expected = "\
 A none: 6 rounds, 36.0s measured; box, Linux 6.12.0
 B 25k-rules: 6 rounds, 36.0s measured; box, Linux 6.12.0
-caution: too few samples for p99, which takes 3000 in each period. They are
-  there at ip-start in 0 of 6 rounds, tcp-start in 0 of 6 rounds
+caution: too few samples for p99, which takes 3000 in each period: 0 of 6 rounds
+  have them
 
 hook                             A       B   change     95% interval     verdict
 ip-start             p50    1.00us  1.00us    0.00%   -2.27% ..  +2.33%  ~
-                     p90         -       -        -
                      p99         -       -        -
-                     p99.9       -       -        -
 tcp-start            p50    3.00us  3.85us   +28.4%   +21.2% ..  +36.0%  slower
-                     p90         -       -        -
                      p99         -       -        -
-                     p99.9       -       -        -
 idle: tcp-do-rcv tcp-data-queue tcp-socket-enqueued tcp-socket-read udp-start
   udp-queue-rcv udp-socket-enqueued udp-socket-read
 
 TCP: p50 slower, first seen at tcp-start: between ip-start and it lie netfilter
   (connection tracking included), routing and reassembly. It was not found at
   ip-start. The p99 could not be judged.
-~: none found, which is not none: to be told, a shift would have had to be about
-  ip-start p50 3.23%
+~: no change found, which does not mean that there is none: to be found, it
+  would have had to be about ip-start p50 3.23%
 slower, faster: p50 and p99 only; the chance that any one of them is wrong is at
   most 5%
 
@@ -135,17 +131,16 @@ fn one_recording_a_side_shows_differences_and_says_no_more() {
     let expected = "\
 A base: 1 recording, 30.0s; box, Linux 6.12.0
 B new: 1 recording, 30.0s; box, Linux 6.12.0
-caution: no intervals and no verdicts: recordings are 1 of A and 1 of B, and
-  from fewer than 3 a side it is not known how much they differ by themselves.
-  Record more, or use `netstacklat compare`
-caution: too few samples for p99, which takes 3000 in each recording. They are
-  there at udp-start in 0 of 1 recordings (A), 0 of 1 (B)
+caution: no intervals and no verdicts: recordings of A: 1, of B: 1. It takes 3 a
+  side to know how much recordings differ by themselves: record more, or use
+  `netstacklat compare`
+caution: too few samples for p99, which takes 3000 in each recording: 0 of 1
+  recordings of A and 0 of 1 of B have them
 
 hook                             A       B   change
 udp-start            p50    3.01us  4.03us   +34.0%
                      p90    3.06us  4.08us   +33.5%
                      p99         -       -        -
-                     p99.9       -       -        -
 idle: ip-start tcp-start tcp-do-rcv tcp-data-queue tcp-socket-enqueued
   tcp-socket-read udp-queue-rcv udp-socket-enqueued udp-socket-read
 

@@ -61,41 +61,55 @@ pub(super) fn cautions(page: &mut String, screen: &Screen, analysis: &Analysis) 
         }
     }
     for quantile in JUDGED {
-        let few = analysis
-            .cautions
-            .iter()
-            .filter_map(|caution| match caution {
-                Caution {
-                    kind: Kind::TooFewSamples { units, of },
-                    hook: Some(hook),
-                    quantile: Some(of_quantile),
-                } if *of_quantile == quantile => Some((hook, units, of)),
-                _ => None,
-            });
-        let few: Vec<String> = few
-            .map(|(hook, units, of)| match analysis.design {
-                Design::Rounds { .. } => format!("{hook} in {} of {} rounds", units[0], of[0]),
-                Design::Files(_) => {
-                    let [a, b] =
-                        [0, 1].map(|side: usize| format!("{} of {}", units[side], of[side]));
-                    format!("{hook} in {a} recordings (A), {b} (B)")
-                }
-            })
-            .collect();
-        if !few.is_empty() {
-            let unit = match analysis.design {
-                Design::Rounds { .. } => "period",
-                Design::Files(_) => "recording",
-            };
-            let text = format!(
-                "too few samples for {}, which takes {} in each {unit}. They are there at {}",
-                REPORTED[quantile].name(),
-                REPORTED[quantile].samples_to_compare(),
-                few.join(", ")
-            );
+        if let Some(text) = too_few_samples(analysis, quantile) {
             flow(page, screen, &screen.dim("caution:"), &text);
         }
     }
+}
+
+/// Hooks of which the same is true are said together.
+fn too_few_samples(analysis: &Analysis, quantile: usize) -> Option<String> {
+    let mut found: Vec<(String, Vec<Hook>)> = Vec::new();
+    for caution in &analysis.cautions {
+        let (Kind::TooFewSamples { units, of }, Some(hook)) = (&caution.kind, caution.hook) else {
+            continue;
+        };
+        if caution.quantile != Some(quantile) {
+            continue;
+        }
+        let have = match analysis.design {
+            Design::Rounds { .. } => format!("{} of {} rounds", units[0], of[0]),
+            Design::Files(_) => format!(
+                "{} of {} recordings of A and {} of {} of B",
+                units[0], of[0], units[1], of[1]
+            ),
+        };
+        match found.iter_mut().find(|(known, _)| *known == have) {
+            Some((_, hooks)) => hooks.push(hook),
+            None => found.push((have, vec![hook])),
+        }
+    }
+    let with_samples = analysis.hooks.iter().filter(|hook| hook.has_samples());
+    let all = with_samples.count();
+    let found: Vec<String> = found
+        .iter()
+        .map(|(have, hooks)| match hooks.iter().map(|hook| hook.name()) {
+            _ if hooks.len() == all => format!("{have} have them"),
+            names => format!("{have} have them at {}", list(&names.collect::<Vec<_>>())),
+        })
+        .collect();
+    let unit = match analysis.design {
+        Design::Rounds { .. } => "period",
+        Design::Files(_) => "recording",
+    };
+    (!found.is_empty()).then(|| {
+        format!(
+            "too few samples for {}, which takes {} in each {unit}: {}",
+            REPORTED[quantile].name(),
+            REPORTED[quantile].samples_to_compare(),
+            found.join("; ")
+        )
+    })
 }
 
 /// What to know, as in both forms.
@@ -134,19 +148,19 @@ pub(super) fn text(caution: &Caution) -> String {
             )
         }
         Kind::FewRounds(n) => format!(
-            "no verdicts: whole rounds are {n}, and fewer than 6 do not tell well enough how they \
-             vary"
+            "no verdicts: whole rounds: {n}. It takes 6 to know well enough how rounds differ by \
+             themselves"
         ),
         Kind::FewFiles([a, b]) => format!(
-            "no intervals and no verdicts: recordings are {a} of A and {b} of B, and from fewer \
-             than 3 a side it is not known how much they differ by themselves. Record more, or \
-             use `netstacklat compare`"
+            "no intervals and no verdicts: recordings of A: {a}, of B: {b}. It takes 3 a side to \
+             know how much recordings differ by themselves: record more, or use \
+             `netstacklat compare`"
         ),
         Kind::RoundsMissing { made, planned } => {
             format!("{made} whole rounds of {planned} were made")
         }
         Kind::Incomplete(path) => format!("{path} was not brought to its end"),
-        Kind::Flaw { path, text } => format!("{path}: {text}"),
+        Kind::LeftOut { path, text } | Kind::Flaw { path, text } => format!("{path}: {text}"),
         Kind::MissedIntervals([a, b]) => {
             format!("reports not made in time: A {a}, B {b}; nothing is lost by that")
         }
@@ -194,7 +208,8 @@ pub(super) fn conclusion(page: &mut String, screen: &Screen, analysis: &Analysis
         }
     }
     if !unseen.is_empty() {
-        let lead = "none found, which is not none: to be told, a shift would have had to be about";
+        let lead = "no change found, which does not mean that there is none: to be found, it \
+                    would have had to be about";
         let items = unseen
             .iter()
             .map(|(hook, items)| format!("{hook} {}", items.join(" ")));

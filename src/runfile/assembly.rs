@@ -15,7 +15,7 @@ use crate::runfile::{Content, Period, RunFile, Tally};
 
 /// More rounds than `compare` can be asked for, and what memory has to hold.
 const MOST_ROUNDS: u64 = 10_000;
-/// Flaws that are told; more would not be read.
+/// Flaws that are told, and what is left out; more would not be read.
 const MOST_FLAWS: usize = 20;
 const TOO_MUCH: &str = "sums beyond 64 bits";
 /// Periods of a round.
@@ -25,6 +25,7 @@ const PERIODS: usize = 4;
 pub(super) struct Assembly {
     info: RunInfo,
     runs: u64,
+    left_out: Vec<String>,
     flaws: Vec<String>,
     /// Of each side; recordings have the first only.
     sums: [Tally; 2],
@@ -65,6 +66,12 @@ impl Run {
     }
 }
 
+fn note(texts: &mut Vec<String>, text: String) {
+    if texts.len() < MOST_FLAWS && !texts.contains(&text) {
+        texts.push(text);
+    }
+}
+
 fn side(place: Option<Place>) -> usize {
     usize::from(place.is_some_and(|place| place.arm == Arm::B))
 }
@@ -75,6 +82,7 @@ impl Assembly {
             run: Run::new(start.info.resolution),
             info: start.info,
             runs: 1,
+            left_out: Vec::new(),
             flaws: Vec::new(),
             sums: [Tally::empty(), Tally::empty()],
             periods: Vec::new(),
@@ -90,9 +98,12 @@ impl Assembly {
 
     /// Notes what is told beside the result, once.
     pub(super) fn flaw(&mut self, text: String) {
-        if self.flaws.len() < MOST_FLAWS && !self.flaws.contains(&text) {
-            self.flaws.push(text);
-        }
+        note(&mut self.flaws, text);
+    }
+
+    /// Notes what an end before its time has taken away.
+    pub(super) fn left_out(&mut self, text: String) {
+        note(&mut self.left_out, text);
     }
 
     fn unknown_hooks(&mut self, names: &[String]) {
@@ -124,7 +135,7 @@ impl Assembly {
         }
         if !self.end_run()? {
             let number = self.runs;
-            self.flaw(format!("its run {number} did not come to its end"));
+            self.left_out(format!("its run {number} did not come to its end"));
         }
         self.runs += 1;
         if start.info.resolution != self.info.resolution {
@@ -229,7 +240,7 @@ impl Assembly {
         let of_a = round.periods.iter().filter(|period| period.arm == Arm::A);
         if round.cut || round.periods.len() < PERIODS {
             let number = round.number;
-            self.flaw(format!("round {number} was interrupted: left out"));
+            self.left_out(format!("round {number} was interrupted: left out"));
         } else if of_a.count() * 2 != PERIODS {
             let number = round.number;
             self.flaw(format!(
@@ -289,6 +300,7 @@ impl Assembly {
             path: path.to_owned(),
             runs: self.runs,
             complete,
+            left_out: self.left_out,
             flaws: self.flaws,
             content: match self.info.comparison {
                 None => Content::Recording(a),

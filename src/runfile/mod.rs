@@ -30,7 +30,10 @@ pub struct RunFile {
     pub runs: u64,
     /// Whether its last run has come to its end.
     pub complete: bool,
-    /// What had to be left out, or is strange, in words.
+    /// What an end before its time has taken away, in words; the rest is as
+    /// good as ever.
+    pub left_out: Vec<String>,
+    /// What is strange, in words.
     pub flaws: Vec<String>,
     /// What was measured.
     pub content: Content,

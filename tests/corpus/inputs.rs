@@ -21,7 +21,8 @@ pub fn runfile(bytes: &[u8]) {
         Err(error) => return shown(&format!("{error:#}")),
     };
     let info = &file.info;
-    file.flaws.iter().for_each(|flaw| shown(flaw));
+    let told = file.left_out.iter().chain(&file.flaws);
+    told.for_each(|text| shown(text));
     for text in [&info.version, &info.host, &info.kernel, &info.arch] {
         shown(text);
     }

@@ -32,8 +32,15 @@ fn cut_off_anywhere() {
                 let count = tcp.map_or(0, |stats| stats.histogram.count());
                 assert_eq!(count, if lines > 1 { 100 } else { 0 }, "{length}");
                 let cut = length > ends[lines - 1] + 1;
-                let told = file.flaws.iter().any(|flaw| flaw.contains("cut off"));
-                assert_eq!(told, cut, "{length}: {:?}", file.flaws);
+                let told = file.left_out.iter().any(|text| text.contains("cut off"));
+                assert_eq!(told, cut, "{length}: {:?}", file.left_out);
+                // What is there is as good as ever, if there is any.
+                assert_eq!(
+                    file.flaws.is_empty(),
+                    lines > 1,
+                    "{length}: {:?}",
+                    file.flaws
+                );
             }
         }
     }
@@ -46,8 +53,8 @@ fn a_cut_line_before_a_start_line_is_passed_over() {
     let text = format!("{first}{}\n{FIXTURE}", &rest[..500]);
     let file = read(text).unwrap();
     assert_eq!((file.runs, recording(&file).intervals), (2, 1));
-    let flaws = file.flaws.join("; ");
-    assert!(flaws.contains("line 2 was cut off") && flaws.contains("run 1 did not come"));
+    let told = file.left_out.join("; ");
+    assert!(told.contains("line 2 was cut off") && told.contains("run 1 did not come"));
 }
 
 #[test]
@@ -141,7 +148,8 @@ fn nothing_of_a_file_steers_a_terminal() {
             match read(lines.join("\n")) {
                 Err(error) => harmless(&format!("{error:#}")),
                 Ok(file) => {
-                    file.flaws.iter().for_each(|flaw| harmless(flaw));
+                    let told = file.flaws.iter().chain(&file.left_out);
+                    told.for_each(|text| harmless(text));
                     let info = &file.info;
                     let facts = info.facts.iter().flat_map(|(name, text)| [name, text]);
                     facts
@@ -172,7 +180,8 @@ proptest! {
             bytes[at] ^= 1 << bit;
         }
         if let Ok(file) = read(bytes) {
-            prop_assert!(file.flaws.iter().all(|flaw| !flaw.chars().any(char::is_control)));
+            let mut told = file.flaws.iter().chain(&file.left_out);
+            prop_assert!(told.all(|text| !text.chars().any(char::is_control)));
         }
     }
 

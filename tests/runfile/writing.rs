@@ -79,7 +79,7 @@ fn only_run_files_are_added_to() {
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
     }
     // With a whole last line, and with one that was cut off.
-    for (content, runs, flaws) in [("", 1, 0), (FIXTURE, 2, 0), (&FIXTURE[..2000], 2, 2)] {
+    for (content, runs, left_out) in [("", 1, 0), (FIXTURE, 2, 0), (&FIXTURE[..2000], 2, 2)] {
         fs::write(&path, content).unwrap();
         let mut writer = Writer::create(&path, true).unwrap();
         for line in lines() {
@@ -88,10 +88,10 @@ fn only_run_files_are_added_to() {
         writer.finish().unwrap();
         let file = RunFile::read(&path).unwrap();
         assert_eq!(
-            (file.runs, file.flaws.len()),
-            (runs, flaws),
+            (file.runs, file.left_out.len()),
+            (runs, left_out),
             "{:?}",
-            file.flaws
+            file.left_out
         );
         assert!(file.complete);
         assert!(fs::read_to_string(&path).unwrap().starts_with(content));

@@ -270,6 +270,7 @@ fn file(info: RunInfo, content: Content) -> RunFile {
         info,
         runs: 1,
         complete: true,
+        left_out: Vec::new(),
         flaws: Vec::new(),
         content,
     }
