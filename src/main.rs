@@ -32,10 +32,24 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             // Nobody may be reading; that is no reason to panic.
-            let _ = writeln!(std::io::stderr(), "netstacklat: {error:#}");
+            let text = harmless(&format!("{error:#}"));
+            let _ = writeln!(std::io::stderr(), "netstacklat: {text}");
             ExitCode::from(if error.is::<BadUsage>() { 2 } else { 1 })
         }
     }
+}
+
+/// Names of files, and what commands have said, can hold what a terminal obeys.
+fn harmless(text: &str) -> String {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let shown = |c| {
+        if obeyed(c) {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
 }
 
 fn ignore_broken_pipe(error: std::io::Error) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 //! `netstacklat diff` on files written here after docs/json.md: sides, exit
 //! codes and errors. What is found in them is tested where it is computed.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -95,6 +96,39 @@ fn comparison() -> String {
         }
     }
     text
+}
+
+/// Paths are bytes, and a terminal obeys some of them.
+#[test]
+fn paths_are_what_the_user_gives() {
+    let directory = Directory::new("paths");
+    directory.file("base.nsl", &recording("null", LOW));
+    let odd = std::ffi::OsStr::from_bytes(b"\xff\xfe.nsl");
+    std::fs::write(directory.0.join(odd), recording("null", HIGH)).unwrap();
+    let diff = |second: &[u8]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netstacklat"));
+        let second = std::ffi::OsStr::from_bytes(second);
+        let args = ["diff".as_ref(), "base.nsl".as_ref(), second];
+        said(
+            &command
+                .args(args)
+                .current_dir(&directory.0)
+                .output()
+                .unwrap(),
+        )
+    };
+    let (code, out, err) = diff(b"new=\xff\xfe.nsl");
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(out.contains("\nB new: 1 recording"), "{out}");
+    let (code, out, _) = diff(b"\xff\xfe.nsl");
+    assert_eq!(code, Some(0));
+    assert!(out.contains("\nB \u{fffd}\u{fffd}: 1 recording"), "{out}");
+    let (code, _, err) = diff(b"missing\x1b[31m.nsl");
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("missing\u{fffd}[31m.nsl") && !err.contains('\x1b'),
+        "{err}"
+    );
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(crate) mod testing;
 mod tests;
 pub mod values;
 
+use std::time::Duration;
+
 use crate::model::comparison::Arm;
 use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::Hook;
@@ -165,6 +167,14 @@ impl Input<'_> {
         match self {
             Input::Comparison(file) => std::slice::from_ref(file),
             Input::Recordings { sides, .. } => sides[arm as usize],
+        }
+    }
+
+    /// How long each period of a comparison is measured.
+    pub fn period(&self) -> Option<Duration> {
+        match self {
+            Input::Comparison(file) => Some(file.info.comparison.as_ref()?.period),
+            Input::Recordings { .. } => None,
         }
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Options of `diff`.
 
+use std::ffi::OsString;
+
 use clap::Args;
 
 use crate::analysis::limit::Limit;
@@ -25,7 +27,7 @@ pub struct DiffArgs {
     /// Run files, each with the name of its side, if it is not to be the one
     /// given to `record`, else the file's
     #[arg(value_name = "[NAME=]FILE", required = true)]
-    pub files: Vec<String>,
+    pub files: Vec<OsString>,
 
     /// Exit with 3 if the difference is surely beyond a limit, as
     /// 'tcp-start:p99>+10%'; can be repeated (docs/ab.md)

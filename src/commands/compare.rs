@@ -226,6 +226,14 @@ fn conclude(args: &CompareArgs, path: &Path, ending: Ending) -> Result<u8> {
         args.rounds,
         path.display()
     );
+    let without_stop =
+        |start: &Option<String>, stop: &Option<String>| start.is_some() && stop.is_none();
+    let host = match without_stop(&args.a_start, &args.a_stop)
+        || without_stop(&args.b_start, &args.b_stop)
+    {
+        true => "what has no stop command has not been undone",
+        false => "the host is as it was",
+    };
     if let Some(error) = ending.left_behind {
         return Err(error.context(rounds));
     }
@@ -235,14 +243,14 @@ fn conclude(args: &CompareArgs, path: &Path, ending: Ending) -> Result<u8> {
             if let Some(Err(error)) = shown {
                 say(&format!("netstacklat: {error:#}\n"));
             }
-            Err(error.context(format!("the host is as it was; {rounds}")))
+            Err(error.context(format!("{host}; {rounds}")))
         }
         Some(End::Signal(signal)) => {
             if let Some(Err(error)) = shown {
                 say(&format!("netstacklat: {error:#}\n"));
             }
             say(&format!(
-                "netstacklat: ended by {signal}; the host is as it was; {rounds}\n"
+                "netstacklat: ended by {signal}; {host}; {rounds}\n"
             ));
             Ok(128 + signal as u8)
         }

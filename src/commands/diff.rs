@@ -2,7 +2,9 @@
 //! `diff`.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -77,11 +79,13 @@ pub fn run(args: &DiffArgs) -> Result<u8> {
 }
 
 /// `NAME=FILE`, unless a file exists under the whole text.
-fn name_and_path(text: &str) -> (Option<String>, PathBuf) {
-    match text.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !Path::new(text).exists() => {
-            (Some(name.into()), path.into())
-        }
+fn name_and_path(text: &OsStr) -> (Option<String>, PathBuf) {
+    let bytes = text.as_bytes();
+    match bytes.iter().position(|&byte| byte == b'=') {
+        Some(end) if end > 0 && !Path::new(text).exists() => (
+            Some(String::from_utf8_lossy(&bytes[..end]).into_owned()),
+            OsStr::from_bytes(&bytes[end + 1..]).into(),
+        ),
         _ => (None, text.into()),
     }
 }

@@ -70,6 +70,10 @@ impl Diff<'_> {
             let amount = match (self.analysis.design, files) {
                 (Design::Rounds { used, .. }, _) => {
                     let rounds = if used == 1 { "round" } else { "rounds" };
+                    let length = self.input.period().map_or(length, |period| {
+                        let ns = period.as_nanos().saturating_mul(2 * used as u128);
+                        units::duration(u64::try_from(ns).unwrap_or(u64::MAX))
+                    });
                     format!("{used} {rounds}, {length} measured")
                 }
                 (Design::Files(_), [_]) => format!("1 recording, {length}"),
@@ -85,7 +89,10 @@ impl Diff<'_> {
                 }
                 None => String::new(),
             };
-            let title = format!("{} {name}:", screen.bold(label));
+            let title = match name == label {
+                true => format!("{}:", screen.bold(label)),
+                false => format!("{} {name}:", screen.bold(label)),
+            };
             let text = format!("{amount}; {host}");
             screen.flow(page, " ", title.split(' ').chain(text.split(' ')));
         }

@@ -10,24 +10,15 @@ use crate::analysis::{Analysis, Design, JUDGED, Verdict, path};
 use crate::model::hooks::Hook;
 use crate::model::quantile::REPORTED;
 use crate::render::{Screen, units};
+use crate::runfile::text::clean;
 use crate::stats::shift::percent;
 
 /// Characters of a name that are shown.
 const MAX_NAME: usize = 40;
 
-/// A text from a file or a user, fit for a terminal.
-pub(super) fn clean(text: &str) -> String {
-    let odd = |c: char| c.is_control() || ('\u{200b}'..='\u{202e}').contains(&c);
-    text.chars().map(|c| if odd(c) { '?' } else { c }).collect()
-}
-
-/// The same of a name.
+/// A name from a file or a user, fit for a terminal.
 pub(super) fn short(text: &str) -> String {
-    let mut shown: String = clean(text).chars().take(MAX_NAME).collect();
-    if text.chars().count() > MAX_NAME {
-        shown.push_str("...");
-    }
-    shown
+    clean(text, MAX_NAME)
 }
 
 fn flow(page: &mut String, screen: &Screen, label: &str, text: &str) {
@@ -56,7 +47,7 @@ pub(super) fn cautions(page: &mut String, screen: &Screen, analysis: &Analysis) 
                 page,
                 screen,
                 &screen.dim("caution:"),
-                &clean(&text(caution)),
+                &clean(&text(caution), usize::MAX),
             );
         }
     }
@@ -157,7 +148,7 @@ pub(super) fn text(caution: &Caution) -> String {
              `netstacklat compare`"
         ),
         Kind::RoundsMissing { made, planned } => {
-            format!("{made} whole rounds of {planned} were made")
+            format!("whole rounds that were made: {made} of {planned}")
         }
         Kind::Incomplete(path) => format!("{path} was not brought to its end"),
         Kind::LeftOut { path, text } | Kind::Flaw { path, text } => format!("{path}: {text}"),

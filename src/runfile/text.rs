@@ -8,13 +8,13 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// `text` without what would not be seen but obeyed: control characters, and
-/// those that turn the direction of writing. At most `limit` characters.
+/// `text` without what would not be seen but obeyed: control characters, those
+/// that turn the direction of writing, and those without width. At most `limit` characters.
 pub fn clean(text: &str, limit: usize) -> String {
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let unseen = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut characters = text.chars().map(|c| match c {
         '\n' | '\t' => ' ',
-        c if c.is_control() || turns(c) => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() || unseen(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     });
     let mut cleaned: String = characters.by_ref().take(limit).collect();
