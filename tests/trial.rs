@@ -14,8 +14,9 @@ use netstacklat::model::histogram::Resolution;
 use netstacklat::model::hooks::HookSet;
 use netstacklat::model::snapshot::Snapshot;
 use netstacklat::stats::rounds::orders;
+use netstacklat::trial::process::Group;
 use netstacklat::trial::progress::Progress;
-use netstacklat::trial::shell::Shell;
+use netstacklat::trial::shell::{Bond, Shell};
 use netstacklat::trial::stage::{End, Measure, Stage};
 use netstacklat::trial::state::{State, Store};
 use netstacklat::trial::turns::{Ending, Trial};
@@ -193,20 +194,83 @@ fn a_failing_start_is_told_with_its_last_words_and_stopped() {
 }
 
 #[test]
-fn what_a_start_command_leaves_running_goes_on_until_it_fails() {
+fn what_a_start_command_leaves_running_goes_on() {
     let mut desk = Desk::new("background");
-    // Its own background process is its group's, which a failure ends.
+    let pid = desk.path.join("pid").display().to_string();
+    desk.comparison.b.start = Some(format!("sleep 7777 & echo $! >{pid}"));
+    // Fails unless it runs.
+    desk.comparison.b.stop = Some(format!("kill $(cat {pid})"));
+    let ending = desk.run();
+    assert!(
+        ending.left_behind.is_none() && ending.rounds == 6,
+        "{ending:?}"
+    );
+}
+
+#[test]
+fn what_a_failing_start_command_leaves_running_is_ended() {
+    let mut desk = Desk::new("failing");
     let pid = desk.path.join("pid");
     let start = format!("sleep 7777 & echo $! >{}; exit 1", pid.display());
     desk.comparison.b.start = Some(start);
     desk.run();
-    let pid = std::fs::read_to_string(&pid).expect("it ran");
-    let pid = Pid::from_raw(pid.trim().parse().expect("a number"));
+    ends(number_in(&pid));
+}
+
+fn number_in(path: &PathBuf) -> Pid {
+    let text = std::fs::read_to_string(path).expect("it ran");
+    Pid::from_raw(text.trim().parse().expect("a number"))
+}
+
+/// It has ended, or does so soon.
+fn ends(pid: Pid) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while kill(pid, None).is_ok() && Instant::now() < deadline {
+    while runs(pid) {
+        assert!(Instant::now() < deadline, "{pid} still runs");
         std::thread::sleep(MS);
     }
-    assert!(kill(pid, None).is_err(), "it still runs");
+}
+
+/// A zombie does not: in some containers nobody waits for orphans.
+fn runs(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// The shell dies with us; what it has started does not.
+#[test]
+fn what_outlives_its_shell_is_found_and_ended() {
+    let desk = Desk::new("orphan");
+    let path = desk.path.join("pid");
+    let command = format!(
+        "trap '' TERM; sleep 7777 & echo $! >{0}.new; mv {0}.new {0}; wait",
+        path.display()
+    );
+    let shell = Shell::new().start(&command, None, Bond::OutlivesUs);
+    let shell = shell.expect("a shell");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !path.exists() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(MS);
+    }
+    let store = desk.store().expect("the state");
+    let mut state = State::here(&desk.path).expect("where we are");
+    let group = Group::of("the load", shell.pid()).expect("it runs");
+    state.running.push(group);
+    store.write(&state).expect("written");
+    let number = format!("process group {}", shell.pid());
+    kill(Pid::from_raw(shell.pid() as i32), Signal::SIGKILL).expect("it runs");
+    shell.leave();
+    let orphan = number_in(&path);
+    assert!(runs(orphan));
+
+    let refused = undo::nothing_is_left(&store).expect_err("it runs");
+    assert!(format!("{refused:#}").contains(&number), "{refused:#}");
+    // Deaf to SIGTERM, as its shell was.
+    let done = undo::undo(&store, desk.limit).expect("it can be killed");
+    assert!(done.contains(&number), "{done}");
+    assert!(!runs(orphan));
+    undo::nothing_is_left(&store).expect("undone");
 }
 
 #[test]

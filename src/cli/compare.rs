@@ -27,6 +27,28 @@ Examples:
 docs/ab.md walks through one. Exit code: 0 compared, 1 could not, 2 bad usage,
 3 a --fail-if limit is passed, 128 + N ended by signal N.";
 
+/// All options but how long the stop command may take: --undo makes no
+/// comparison.
+const OF_COMPARISONS: [&str; 17] = [
+    "a_name",
+    "a_start",
+    "a_stop",
+    "b_name",
+    "b_start",
+    "b_stop",
+    "load",
+    "rounds",
+    "period",
+    "settle",
+    "seed",
+    "output",
+    "fail_if",
+    "histograms",
+    "json",
+    "enable_probes",
+    "disable_probes",
+];
+
 /// Options of `compare`.
 #[derive(Args, Clone, Debug)]
 pub struct CompareArgs {
@@ -105,7 +127,7 @@ pub struct CompareArgs {
     pub selection: HookArgs,
 
     /// Undo what a comparison that was killed has left behind, and no more
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = OF_COMPARISONS)]
     pub undo: bool,
 
     /// When to use colour; NO_COLOR in the environment turns auto off

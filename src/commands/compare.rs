@@ -5,8 +5,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
+use crate::analysis::limit::Limit;
 use crate::capture::Capture;
 use crate::cli::{BadUsage, CompareArgs};
 use crate::commands::diff::{self, Conclusion};
@@ -14,8 +15,8 @@ use crate::commands::measurement::{human, shortcomings, start};
 use crate::commands::periods::Periods;
 use crate::event_loop::{EventLoop, let_signals_kill};
 use crate::model::comparison::{Comparison, Place, Side};
-use crate::model::hooks::Hook;
-use crate::model::run::RunInfo;
+use crate::model::hooks::{Hook, HookSet};
+use crate::model::run::{HookVerdict, RunInfo};
 use crate::model::snapshot::{HookStats, Interval, Snapshot};
 use crate::runfile::RunFile;
 use crate::runfile::writer::Writer;
@@ -41,6 +42,7 @@ pub fn run(args: &CompareArgs) -> Result<u8> {
         return Ok(0);
     }
     let comparison = comparison(args)?;
+    limits_are_of(args.selection.hooks(), &args.fail_if)?;
     let store = store()?;
     undo::nothing_is_left(&store)?;
     // All that can be in the way is found out before the host is changed.
@@ -50,6 +52,7 @@ pub fn run(args: &CompareArgs) -> Result<u8> {
     let writer = create(&path)?;
     let shell = Shell::new();
     let (capture, info) = start(&args.selection, None, false)?;
+    limits_can_be_judged(&info, &args.fail_if)?;
     let trial = Prepared {
         args,
         comparison: &comparison,
@@ -81,6 +84,32 @@ fn comparison(args: &CompareArgs) -> Result<Comparison> {
     })
 }
 
+/// What is not measured on demand cannot be judged: said now, not after the
+/// last round.
+fn limits_are_of(wanted: HookSet, limits: &[Limit]) -> Result<()> {
+    let off = limits.iter().filter_map(|limit| limit.hook);
+    match off.into_iter().find(|&hook| !wanted.contains(hook)) {
+        None => Ok(()),
+        Some(hook) => {
+            let text = format!("--fail-if of {hook}, which -e or -d leave out");
+            Err(BadUsage(text).into())
+        }
+    }
+}
+
+/// Nor can what this kernel does not let us measure.
+fn limits_can_be_judged(info: &RunInfo, limits: &[Limit]) -> Result<()> {
+    let judged = |hook: Hook| limits.iter().any(|limit| limit.hook == Some(hook));
+    let off = |verdict: &&HookVerdict| !verdict.attached() && judged(verdict.hook);
+    match info.hooks.iter().find(off) {
+        None => Ok(()),
+        Some(HookVerdict { hook, reason, .. }) => {
+            let reason = reason.as_deref().unwrap_or("not attached");
+            Err(anyhow!("--fail-if of {hook}, which is off here: {reason}"))
+        }
+    }
+}
+
 /// Another each time, and short enough to be typed.
 fn new_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -92,13 +121,19 @@ fn default_path() -> PathBuf {
     now.strftime("compare-%Y%m%d-%H%M%S.nsl").to_string().into()
 }
 
-/// A file that can be read again at the end.
+/// A file of its own, that can be read again at the end.
 fn create(path: &Path) -> Result<Writer> {
-    if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        let text = format!("{} is no file, and it is read at the end", path.display());
-        return Err(BadUsage(text).into());
+    let name = path.display();
+    let bad_usage = |text: String| Err(BadUsage(text).into());
+    match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() && !there.is_dir() => {
+            bad_usage(format!("{name} is no file, and it is read at the end"))
+        }
+        Ok(there) if there.is_file() && there.len() > 0 => bad_usage(format!(
+            "{name} is there already, and not empty: name another file"
+        )),
+        _ => Writer::create(path, false),
     }
-    Writer::create(path, false)
 }
 
 impl Measure for Capture {

@@ -3,13 +3,14 @@
 //!
 //! [`turns`] says what is done when; [`stage`] waits, and sees to everything
 //! that can happen meanwhile; [`shell`] and [`output`] run the user's commands;
-//! [`state`] keeps on disk what is owed to the host, and [`undo`] pays it when
-//! nobody else is left to; [`progress`] shows how far it is. [`command`] is the
+//! [`state`] keeps on disk what is owed to the host, [`process`] what may still
+//! run, and [`undo`] pays it when nobody else is left to; [`progress`] shows how far it is. [`command`] is the
 //! one that `record` runs; all commands find the [`limits`] as they were.
 
 pub mod command;
 pub mod limits;
 pub mod output;
+pub mod process;
 pub mod progress;
 pub mod shell;
 pub mod stage;

@@ -19,6 +19,8 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use nix::unistd::{Uid, UnlinkatFlags, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
 
+use crate::trial::process::Group;
+
 const NAME: &str = "compare.json";
 const NEW_NAME: &str = "compare.json.new";
 const SCHEMA: u32 = 1;
@@ -44,18 +46,7 @@ pub struct State {
     /// The stop command that is owed.
     pub undo: Option<String>,
     /// Commands that may still run.
-    pub running: Vec<Process>,
-}
-
-/// A process, told from another that has its number later.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// What it is for.
-    pub what: String,
-    /// Its number, and its group's.
-    pub pid: u32,
-    /// When it began: ticks since boot.
-    pub began: u64,
+    pub running: Vec<Group>,
 }
 
 impl State {
@@ -98,46 +89,19 @@ impl State {
         Ok(self.network == network()?)
     }
 
-    /// Whether something of it is left on the host.
-    pub fn owes(&self) -> bool {
-        self.undo.is_some() || self.still_running().next().is_some()
-    }
-
     /// Those of its commands that run.
-    pub fn still_running(&self) -> impl Iterator<Item = &Process> {
-        self.running.iter().filter(|process| process.lives())
-    }
-}
-
-impl Process {
-    /// A child of ours, which has not been waited for.
     ///
     /// # Errors
     ///
-    /// If /proc does not tell of it.
-    pub fn of(what: &str, pid: u32) -> Result<Process> {
-        let began = began(pid).with_context(|| format!("reading /proc/{pid}/stat"))?;
-        Ok(Process {
-            what: what.into(),
-            pid,
-            began,
-        })
-    }
-
-    fn lives(&self) -> bool {
-        began(self.pid).ok() == Some(self.began)
-    }
-}
-
-/// Field 22 of proc_pid_stat(5); a zombie does not count.
-fn began(pid: u32) -> Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name may hold anything, parentheses too.
-    let (_, rest) = stat.rsplit_once(") ").context("no name in it")?;
-    let mut fields = rest.split(' ');
-    match fields.next() {
-        Some("Z" | "X") => bail!("it has ended"),
-        _ => Ok(fields.nth(18).context("too few fields")?.parse()?),
+    /// If /proc does not tell.
+    pub fn still_running(&self) -> Result<Vec<&Group>> {
+        let mut running = Vec::new();
+        for group in &self.running {
+            if group.lives()? {
+                running.push(group);
+            }
+        }
+        Ok(running)
     }
 }
 

@@ -9,9 +9,10 @@ use anyhow::{Result, anyhow};
 use crate::model::comparison::{Arm, Comparison, Place, Side};
 use crate::model::snapshot::Interval;
 use crate::stats::rounds::orders;
+use crate::trial::process::Group;
 use crate::trial::shell::{Bond, Running};
 use crate::trial::stage::{End, Stage};
-use crate::trial::state::{Process, State, Store};
+use crate::trial::state::{State, Store};
 
 /// How a comparison has ended.
 #[derive(Debug)]
@@ -200,11 +201,11 @@ fn left_behind(stop: &str, store: &Store) -> String {
     )
 }
 
-/// Notes a process, for when we cannot end it. One that has ended by now need
+/// Notes a command, for when we cannot end it. One that has ended by now need
 /// not be.
 fn note(store: &Store, state: &mut State, what: &str, running: &Running) -> Result<()> {
-    if let Ok(process) = Process::of(what, running.pid()) {
-        state.running.push(process);
+    if let Ok(group) = Group::of(what, running.pid()) {
+        state.running.push(group);
         store.write(state)?;
     }
     Ok(())

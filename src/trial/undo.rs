@@ -4,8 +4,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 
 use crate::event_loop::EventLoop;
 use crate::trial::progress::Progress;
@@ -23,7 +21,11 @@ pub fn nothing_is_left(store: &Store) -> Result<()> {
     let Some(state) = store.read()? else {
         return Ok(());
     };
-    if !state.of_this_boot()? || !state.owes() {
+    if !state.of_this_boot()? {
+        return store.clear();
+    }
+    let running = state.still_running()?;
+    if state.undo.is_none() && running.is_empty() {
         return store.clear();
     }
     let mut text = format!(
@@ -31,11 +33,8 @@ pub fn nothing_is_left(store: &Store) -> Result<()> {
          {}\n",
         state.pid, state.run_file, state.step
     );
-    for process in state.still_running() {
-        text += &format!(
-            "  Still running: {}, process group {}\n",
-            process.what, process.pid
-        );
+    for group in running {
+        text += &format!("  Still running: {group}\n");
     }
     if let Some(undo) = &state.undo {
         let directory = state.directory.display();
@@ -65,12 +64,9 @@ pub fn undo(store: &Store, limit: Duration) -> Result<String> {
         ));
     }
     let mut done = Vec::new();
-    for process in state.still_running() {
-        end_group(process.pid)?;
-        done.push(format!(
-            "ended {} (process group {})",
-            process.what, process.pid
-        ));
+    for group in state.still_running()? {
+        group.end(GRACE)?;
+        done.push(format!("ended {group}"));
     }
     if let Some(command) = &state.undo {
         run_again(&state, command, limit, store)?;
@@ -106,20 +102,4 @@ fn run_again(state: &State, command: &str, limit: Duration, store: &Store) -> Re
             store.file().display()
         )
     })
-}
-
-/// Asks a process group that is not our child to end, waits, kills it.
-fn end_group(pid: u32) -> Result<()> {
-    let group = Pid::from_raw(i32::try_from(pid)?);
-    let _ = killpg(group, Signal::SIGTERM);
-    let _ = killpg(group, Signal::SIGCONT);
-    let deadline = std::time::Instant::now() + GRACE;
-    while killpg(group, None).is_ok() {
-        if std::time::Instant::now() > deadline {
-            let _ = killpg(group, Signal::SIGKILL);
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use netstacklat::runfile::{Content, RunFile};
 use netstacklat::stats::rounds::orders;
 use nix::sys::signal::Signal;
 
@@ -44,9 +45,9 @@ fn each_packet_is_in_its_period() {
         "--rounds",
         "6",
         "--settle",
-        "60ms",
+        "40ms",
         "--period",
-        "200ms",
+        "150ms",
         "--seed",
         &SEED.to_string(),
         "--a-start",
@@ -98,7 +99,7 @@ fn each_packet_is_in_its_period() {
     for (index, period) in periods.iter().enumerate() {
         assert_eq!(period.arm.as_deref(), Some(drawn[index]));
         assert_eq!(period.round, Some(index as u64 / 4 + 1));
-        assert!(period.duration_ns >= 200_000_000, "{}", period.duration_ns);
+        assert!(period.duration_ns >= 150_000_000, "{}", period.duration_ns);
     }
 
     let mut in_time = 0;
@@ -119,7 +120,7 @@ fn each_packet_is_in_its_period() {
     }
     println!("{in_time} of 24 periods saw their packets in time");
     assert!(
-        in_time >= 16,
+        in_time >= 12,
         "{in_time}: the machine is too slow for this test"
     );
     for sum in &sums {
@@ -147,69 +148,53 @@ const STOP: &str = "echo stop >>log";
 const LONG: &str = "1h";
 const SHORT: &str = "20ms";
 
-/// Ends a comparison by a signal when it does something.
-fn interrupted(args: &[&str], step: &str, signal: Signal) -> Vec<String> {
-    let desk = Desk::new("interrupted");
-    let comparison = desk.compare(args);
-    comparison.does(step);
-    if !args.contains(&"--load") {
-        desk.logs("start");
-    }
-    comparison.signal(signal);
-    let ended = comparison.ended();
-    assert_eq!(ended.code, Some(128 + signal as i32), "{}", ended.stderr);
-    ended.says(&[signal.as_str(), "the host is as it was", "0 of 6 rounds"]);
-    assert!(!Path::new(STATE).exists());
-    desk.log()
-}
-
-#[test]
-fn a_signal_leaves_the_host_as_it_was() {
-    let both = ["start", "stop"];
-    let log = interrupted(
-        &told([LONG, SHORT], [START, STOP]),
-        "settling",
-        Signal::SIGINT,
-    );
-    assert_eq!(log, both);
-    let log = interrupted(
-        &told([SHORT, LONG], [START, STOP]),
-        "measuring",
-        Signal::SIGHUP,
-    );
-    assert_eq!(log, both);
-    // What runs for long is ended, and what it has started, too.
-    let endless = "echo start >>log; sleep 7777 & wait";
-    let args = told([LONG, SHORT], [endless, STOP]);
-    let log = interrupted(&args, "start command", Signal::SIGTERM);
-    assert_eq!(log, both);
-    let mut args = told([LONG, SHORT], [START, STOP]);
-    args.extend(["--load", "sleep 7777"]);
-    interrupted(&args, "settling", Signal::SIGQUIT);
+fn nothing_sleeps() {
     assert_eq!(sh("ps | grep '[s]leep 7777' || true"), "");
 }
 
+/// While it settles, and each signal: tests/trial.rs.
 #[test]
-fn signals_do_not_skip_the_stop_command() {
-    let desk = Desk::new("stop");
+fn a_signal_while_it_measures_leaves_the_host_as_it_was() {
+    let desk = Desk::new("measuring");
+    let mut args = told([SHORT, LONG], [START, STOP]);
+    args.extend(["--load", "sleep 7777 | cat"]);
+    let comparison = desk.compare(&args);
+    comparison.does("measuring");
+    comparison.signal(Signal::SIGHUP);
+    let ended = comparison.ended();
+    assert_eq!(ended.code, Some(128 + 1), "{}", ended.stderr);
+    ended.says(&["SIGHUP", "the host is as it was", "0 of 6 rounds"]);
+    assert_eq!(desk.log(), ["start", "stop"]);
+    assert!(!Path::new(STATE).exists());
+    nothing_sleeps();
+}
+
+/// What runs for long is ended, and what it has started, too; but not what
+/// undoes it.
+#[test]
+fn signals_end_the_start_command_and_not_the_stop_command() {
+    let desk = Desk::new("commands");
+    let endless = "echo start >>log; sleep 7777 & wait";
     let stop = "echo stopping >>log; sleep 1; echo stop >>log";
-    let comparison = desk.compare(&told([SHORT, SHORT], [START, stop]));
-    desk.logs("stopping");
+    let comparison = desk.compare(&told([LONG, SHORT], [endless, stop]));
+    desk.logs("start");
     comparison.signal(Signal::SIGTERM);
+    desk.logs("stopping");
     comparison.signal(Signal::SIGINT);
     let ended = comparison.ended();
-    let code = ended.code.expect("no signal has killed it");
-    assert!([128 + 2, 128 + 15].contains(&code), "{}", ended.stderr);
-    ended.says(&["undoing first", stop]);
+    assert_eq!(ended.code, Some(128 + 15), "{}", ended.stderr);
+    ended.says(&["undoing first", stop, "0 of 6 rounds"]);
     assert_eq!(desk.log(), ["start", "stopping", "stop"]);
     assert!(!Path::new(STATE).exists());
+    nothing_sleeps();
 }
 
 #[test]
 fn a_killed_comparison_is_told_and_undone() {
     let (desk, second) = (Desk::new("killed"), Desk::new("second"));
     let mut args = told([SHORT, LONG], [START, STOP]);
-    args.extend(["--load", "sleep 7777"]);
+    // Only the shell dies with us.
+    args.extend(["--load", "sleep 7777 | cat"]);
     let comparison = desk.compare(&args);
     comparison.does("measuring");
     // Two would measure each other.
@@ -221,16 +206,16 @@ fn a_killed_comparison_is_told_and_undone() {
 
     let ended = second.compare(&told([SHORT, SHORT], [START, STOP])).ended();
     assert_eq!(ended.code, Some(1));
-    ended.says(&[STOP, "compare --undo", STATE, "measuring"]);
+    ended.says(&[STOP, "compare --undo", STATE, "measuring", "the load"]);
     assert!(second.log().is_empty() && !second.has_run_file());
 
     // In the directory of the comparison, wherever this is called.
     let ended = second.compare(&["--undo"]).ended();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    ended.says(&[STOP]);
+    ended.says(&[STOP, "the load"]);
     assert_eq!(desk.log(), ["start", "stop"]);
     assert!(!Path::new(STATE).exists());
-    assert_eq!(sh("ps | grep '[s]leep 7777' || true"), "");
+    nothing_sleeps();
     let ended = second.compare(&["--undo"]).ended();
     assert_eq!(ended.code, Some(0));
     ended.says(&["nothing to undo"]);
@@ -238,8 +223,8 @@ fn a_killed_comparison_is_told_and_undone() {
 }
 
 #[test]
-fn nothing_is_started_where_nothing_can_be_written() {
-    let desk = Desk::new("read-only");
+fn nothing_is_started_where_the_file_or_a_limit_has_no_chance() {
+    let desk = Desk::new("nothing");
     let _undo = Undo::after(
         "mkdir -p /tmp/read-only && mount -t tmpfs -o ro none /tmp/read-only",
         "umount /tmp/read-only",
@@ -249,6 +234,52 @@ fn nothing_is_started_where_nothing_can_be_written() {
     let ended = desk.compare(&args).ended();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     ended.says(&["/tmp/read-only/run.nsl", "Read-only"]);
-    assert!(desk.log().is_empty());
+
+    // Of a hook that this kernel lacks.
+    let mut args = told([SHORT, SHORT], [START, STOP]);
+    args[1] = "udp-start,udp-queue-rcv";
+    args.extend(["--fail-if", "udp-queue-rcv:p99>+10%"]);
+    let hidden = "udp_queue_rcv_one_skb,udpv6_queue_rcv_one_skb";
+    let ended = desk.compare_hiding(hidden, &args).ended();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    ended.says(&["--fail-if of udp-queue-rcv", "is not in this kernel"]);
+    assert!(desk.log().is_empty() && !desk.has_run_file());
     assert!(!Path::new(STATE).exists());
+}
+
+/// Room for a round or more, and not for all.
+#[test]
+fn a_full_disk_ends_it_and_keeps_the_rounds() {
+    let desk = Desk::new("full");
+    let _undo = Undo::after(
+        "mkdir -p /tmp/small && mount -t tmpfs -o size=64k none /tmp/small
+         head -c $((56 * 1024)) /dev/zero >/tmp/small/fill",
+        "umount /tmp/small",
+    );
+    let file = Path::new("/tmp/small/run.nsl");
+    let mut args = told([SHORT, SHORT], [START, STOP]);
+    args[3] = file.to_str().expect("UTF-8");
+    let ended = desk.compare(&args).ended();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    ended.says(&["No space left on device", "the host is as it was"]);
+    let log = desk.log();
+    assert!(
+        log.chunks(2).all(|pair| pair == ["start", "stop"]),
+        "{log:?}"
+    );
+    assert!(!Path::new(STATE).exists());
+    // What is there can be read: by line, and by the tool.
+    let text = std::fs::read_to_string(file).expect("UTF-8");
+    assert!(text.ends_with('\n'), "it ends within a line");
+    let lines = text.lines().map(serde_json::from_str);
+    let lines: Result<Vec<_>, _> = lines.collect();
+    let (_, periods, _) = sorted(lines.expect("whole lines"));
+    let rounds = periods.len() / 4;
+    assert!((1..6).contains(&rounds), "{rounds}");
+    ended.says(&[&format!("{rounds} of 6 rounds")]);
+    let read = RunFile::read(file).expect("a run file");
+    let Content::Comparison { periods, .. } = read.content else {
+        panic!("not a comparison");
+    };
+    assert_eq!(periods.len(), 4 * rounds);
 }

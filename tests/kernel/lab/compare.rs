@@ -55,9 +55,15 @@ impl Desk {
 
     /// Starts a comparison in the directory.
     pub fn compare(&self, args: &[&str]) -> Comparison {
+        self.compare_hiding("", args)
+    }
+
+    /// The same without the kernel functions in `hidden`.
+    pub fn compare_hiding(&self, hidden: &str, args: &[&str]) -> Comparison {
         prepare();
         let mut command = Command::new("netstacklat");
         command.arg("compare").args(args).current_dir(&self.0);
+        command.env("NETSTACKLAT_TEST_HIDE", hidden);
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Comparison(command.spawn().expect("netstacklat is in the guest"))

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! `netstacklat compare` as far as it goes without a kernel that allows
+//! tracing: what is refused is refused before anything is done to the host.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use clap::CommandFactory as _;
+use netstacklat::cli::Cli;
+
+/// A user has one comparison at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Where commands would leave a file if they were run.
+struct Desk {
+    _alone: MutexGuard<'static, ()>,
+    path: PathBuf,
+}
+
+impl Desk {
+    fn new(name: &str) -> Desk {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compare-{name}"));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("an empty directory");
+        Desk {
+            _alone: alone,
+            path,
+        }
+    }
+
+    /// Exit code and standard error.
+    fn compare(&self, args: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_netstacklat"))
+            .arg("compare")
+            .args(args)
+            .current_dir(&self.path)
+            // Root's state is in /run, whatever this says.
+            .env("XDG_RUNTIME_DIR", &self.path)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        (output.status.code(), stderr)
+    }
+
+    fn refused(&self, args: &[&str], code: i32, words: &[&str]) {
+        let commands = ["--b-start", "touch ran", "--b-stop", "touch ran"];
+        let load = ["--load", "touch ran; sleep 7777"];
+        let (ended, stderr) = self.compare(&[&commands[..], &load, args].concat());
+        assert_eq!(ended, Some(code), "{args:?}: {stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{args:?}: no {word:?} in {stderr}");
+        }
+        assert!(!self.path.join("ran").exists(), "{args:?}");
+        let nothing = (Some(0), "netstacklat: nothing to undo\n".into());
+        assert_eq!(self.compare(&["--undo"]), nothing, "{args:?}");
+    }
+}
+
+#[test]
+fn nothing_is_done_where_the_run_file_cannot_be_written() {
+    let desk = Desk::new("outputs");
+    let there = desk.path.join("there");
+    std::fs::write(&there, "dear diary\n").expect("ours");
+    desk.refused(&["-o", "there"], 2, &["there is there already"]);
+    let (_, stderr) = desk.compare(&["--b-start", "true", "-o", "there"]);
+    assert!(!stderr.contains("--append"), "it has none: {stderr}");
+    let text = std::fs::read_to_string(&there).expect("ours");
+    assert_eq!(text, "dear diary\n");
+    desk.refused(&["-o", "."], 2, &[". is a directory"]);
+    desk.refused(&["-o", "/dev/null"], 2, &["/dev/null is no file"]);
+    let missing = "no/such/run.nsl";
+    desk.refused(&["-o", missing], 1, &[missing, "No such file"]);
+}
+
+#[test]
+fn limits_are_of_hooks_that_are_measured() {
+    let desk = Desk::new("limits");
+    let limit = "tcp-start:p99>+10%";
+    for hooks in [["-e", "udp-start"], ["-d", "ip-start,tcp-start"]] {
+        let args = [&hooks[..], &["--fail-if", limit]].concat();
+        desk.refused(&args, 2, &["tcp-start", "-e or -d"]);
+    }
+    // The same as far as another reason.
+    for limit in ["any:p99>+10%", "udp-start:p50>+1us"] {
+        let args = ["-e", "udp-start", "--fail-if", limit, "-o", "."];
+        desk.refused(&args, 2, &["is a directory"]);
+    }
+}
+
+#[test]
+fn sides_have_different_names() {
+    let desk = Desk::new("names");
+    desk.refused(&["--a-name", "B"], 2, &["both sides are called 'B'"]);
+}
+
+/// Undoing makes no comparison: what is said of one was not meant so.
+#[test]
+fn undoing_takes_no_option_but_its_time() {
+    let desk = Desk::new("undo");
+    let (code, stderr) = desk.compare(&["--undo", "--stop-timeout", "5s"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let cli = Cli::command();
+    let compare = cli.find_subcommand("compare").expect("a subcommand");
+    let options = compare.get_arguments().filter_map(|option| {
+        let taken = ["undo", "stop-timeout", "color", "help"];
+        let name = option.get_long().filter(|name| !taken.contains(name))?;
+        let value = match name {
+            "fail-if" => "any:p99>+10%",
+            "enable-probes" | "disable-probes" => "udp-start",
+            _ => "7",
+        };
+        let takes_value = option.get_action().takes_values();
+        Some((format!("--{name}"), takes_value.then_some(value)))
+    });
+    let mut count = 0;
+    for (name, value) in options {
+        let args: Vec<&str> = ["--undo", &name].into_iter().chain(value).collect();
+        let (code, stderr) = desk.compare(&args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains("cannot be used with"), "{args:?}: {stderr}");
+        count += 1;
+    }
+    assert!(count >= 17, "{count} options");
+}
