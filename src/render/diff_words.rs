@@ -6,7 +6,7 @@ use crate::analysis::caution::{Caution, Kind};
 use crate::analysis::judge::{Judged, Outcome, Unjudged};
 use crate::analysis::limit::Bound;
 use crate::analysis::onset::{After, Onset, Reason};
-use crate::analysis::{Analysis, Design, JUDGED, Verdict, path};
+use crate::analysis::{Analysis, Design, JUDGED, Row, Verdict, path};
 use crate::model::hooks::Hook;
 use crate::model::quantile::REPORTED;
 use crate::render::{Screen, units};
@@ -210,6 +210,15 @@ pub(super) fn conclusion(page: &mut String, screen: &Screen, analysis: &Analysis
     if changed {
         let text = "p50 and p99 only; the chance that any one of them is wrong is at most 5%";
         flow(page, screen, &screen.dim("slower, faster:"), text);
+    }
+    let factor = |row: &Row| row.ln().is_some_and(|ln| units::is_factor(percent(ln)));
+    if analysis
+        .hooks
+        .iter()
+        .flat_map(|finding| &finding.rows)
+        .any(factor)
+    {
+        flow(page, screen, &screen.dim("x20:"), "B is 20 times A");
     }
     if rows().any(|(_, _, row)| is_change(row.verdict) && row.tempered) {
         flow(

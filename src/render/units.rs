@@ -69,9 +69,19 @@ pub fn rate(per_second: f64) -> String {
     format!("{per_second:.2e}")
 }
 
-/// A change, given in percent: `+0.04%`, `+1.20%`, `-12.3%`, `+250%`, `>9999%`.
+/// Changes from here on are shown as a factor.
+const FACTOR_FROM_PERCENT: f64 = 999.5;
+
+/// Whether [`change`] is a factor.
+pub fn is_factor(percent: f64) -> bool {
+    percent >= FACTOR_FROM_PERCENT
+}
+
+/// A change, given in percent: `+0.04%`, `+1.20%`, `-12.3%`, `+250%`; from
+/// eleven times on `x11.0`, `x206`, `>x9999`.
 pub fn change(percent: f64) -> String {
     let size = percent.abs();
+    let factor = 1.0 + percent / 100.0;
     let decimals = match size {
         _ if size < 9.995 => 2,
         _ if size < 99.95 => 1,
@@ -79,8 +89,11 @@ pub fn change(percent: f64) -> String {
     };
     if percent.is_nan() {
         NONE.into()
-    } else if percent >= 9999.5 {
-        ">9999%".into()
+    } else if factor >= 9999.5 {
+        ">x9999".into()
+    } else if is_factor(percent) {
+        let decimals = usize::from(factor < 99.95);
+        format!("x{factor:.decimals$}")
     } else if percent > -100.0 && percent <= -99.95 {
         "<-99.9%".into()
     } else if size < 0.005 {
@@ -204,9 +217,13 @@ mod tests {
             (9.996, "+10.0%"),
             (-12.34, "-12.3%"),
             (99.96, "+100%"),
-            (9999.0, "+9999%"),
-            (1e300, ">9999%"),
-            (f64::INFINITY, ">9999%"),
+            (999.4, "+999%"),
+            (999.6, "x11.0"),
+            (9893.0, "x99.9"),
+            (9896.0, "x100"),
+            (20_464.0, "x206"),
+            (1e300, ">x9999"),
+            (f64::INFINITY, ">x9999"),
             (-99.99, "<-99.9%"),
             (-100.0, "-100%"),
             (f64::NAN, "-"),
