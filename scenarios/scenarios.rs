@@ -164,7 +164,9 @@ fn busy_cpu() -> Result<()> {
 }
 
 /// Steering comes before IP. Whether its way to the other CPU is in the
-/// latency, the place of the stamp decides.
+/// latency, the place of the stamp decides. (Behind it, IP may even be reached
+/// sooner than without: what was steered is taken up packet by packet, and not
+/// in lists that are stamped before the first of them goes on.)
 fn rps() -> Result<()> {
     sh(
         "for irq in $(sed -n 's/^ *\\([0-9]*\\):.*virtio.*-input.*/\\1/p' /proc/interrupts); do
@@ -191,7 +193,11 @@ fn rps() -> Result<()> {
         .run()?;
         match prequeue {
             1 => found.check(&[Slower("ip-start"), Slower("tcp-start"), Slower("udp-start")])?,
-            _ => found.check(&[Same("ip-start")])?,
+            _ => found.check(&[
+                NotSlower("ip-start"),
+                NotSlower("tcp-start"),
+                NotSlower("udp-start"),
+            ])?,
         }
     }
     Ok(())
