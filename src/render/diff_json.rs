@@ -17,7 +17,7 @@ use crate::analysis::{Design, Finding, Row, path};
 use crate::model::comparison::Arm;
 use crate::model::quantile::REPORTED;
 use crate::render::json::{SCHEMA, write_line};
-use crate::render::{Diff, diff_words};
+use crate::render::{Diff, diff_onset, diff_words};
 use crate::stats::shift::percent;
 
 #[derive(Serialize)]
@@ -238,7 +238,7 @@ impl From<&Onset> for ObjectOnset {
             may_hide: onset.may_hide,
             unjudged: unjudged.collect(),
             after: after.collect(),
-            text: diff_words::sentence(onset),
+            text: diff_onset::sentence(onset),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::model::snapshot::Interval;
 pub mod check;
 pub mod diff;
 mod diff_json;
+mod diff_onset;
 #[cfg(test)]
 mod diff_tests;
 mod diff_words;
