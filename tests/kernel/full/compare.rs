@@ -29,6 +29,8 @@ fn exchange(flow: &[udp::Flow], n: u64) -> (Timestamp, Timestamp) {
 #[test]
 fn each_packet_is_in_its_period() {
     const SEED: u64 = 1;
+    let drawn = orders(6, SEED).into_iter().flatten();
+    let drawn: Vec<&str> = drawn.map(|arm| arm.name()).collect();
     let desk = Desk::new("packets");
     let path = |name| desk.path().join(name);
     sh(&format!("mkfifo {0}/say {0}/go", desk.path().display()));
@@ -52,8 +54,6 @@ fn each_packet_is_in_its_period() {
         &SEED.to_string(),
         "--a-start",
         &wait("a"),
-        "--a-stop",
-        &wait("a-stop"),
         "--b-start",
         &wait("b"),
         "--b-stop",
@@ -74,7 +74,10 @@ fn each_packet_is_in_its_period() {
         let n = 40 + period;
         let (begin, end) = exchange(&flow, n);
         sent.push((settling.1, begin, end, n));
-        command(7);
+        // Nothing undoes A.
+        if drawn[period as usize] == "b" {
+            command(7);
+        }
     }
     let ended = comparison.ended();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -86,16 +89,12 @@ fn each_packet_is_in_its_period() {
     assert_eq!((start.schema, periods.len(), sums.len()), (1, 24, 2));
 
     // Who ran when: as the commands say, as the lines say, as the seed says.
-    let drawn: Vec<&str> = orders(6, SEED)
-        .into_iter()
-        .flatten()
-        .map(|arm| arm.name())
-        .collect();
-    let logged = desk.log();
-    let expected = drawn
-        .iter()
-        .flat_map(|arm| [arm.to_string(), format!("{arm}-stop")]);
-    assert_eq!(logged, expected.collect::<Vec<_>>());
+    let commands = |arm: &&str| match *arm {
+        "a" => &["a"][..],
+        _ => &["b", "b-stop"],
+    };
+    let expected: Vec<&str> = drawn.iter().flat_map(commands).copied().collect();
+    assert_eq!(desk.log(), expected);
     for (index, period) in periods.iter().enumerate() {
         assert_eq!(period.arm.as_deref(), Some(drawn[index]));
         assert_eq!(period.round, Some(index as u64 / 4 + 1));
@@ -216,10 +215,6 @@ fn a_killed_comparison_is_told_and_undone() {
     assert_eq!(desk.log(), ["start", "stop"]);
     assert!(!Path::new(STATE).exists());
     nothing_sleeps();
-    let ended = second.compare(&["--undo"]).ended();
-    assert_eq!(ended.code, Some(0));
-    ended.says(&["nothing to undo"]);
-    assert_eq!(desk.log(), ["start", "stop"]);
 }
 
 #[test]
@@ -247,7 +242,7 @@ fn nothing_is_started_where_the_file_or_a_limit_has_no_chance() {
     assert!(!Path::new(STATE).exists());
 }
 
-/// Room for a round or more, and not for all.
+/// Room for a round, and not for all.
 #[test]
 fn a_full_disk_ends_it_and_keeps_the_rounds() {
     let desk = Desk::new("full");
@@ -257,7 +252,9 @@ fn a_full_disk_ends_it_and_keeps_the_rounds() {
         "umount /tmp/small",
     );
     let file = Path::new("/tmp/small/run.nsl");
-    let mut args = told([SHORT, SHORT], [START, STOP]);
+    // A long first line leaves room for less.
+    let start = format!("{START} # {}", "long ".repeat(700));
+    let mut args = told([SHORT, SHORT], [&start, STOP]);
     args[3] = file.to_str().expect("UTF-8");
     let ended = desk.compare(&args).ended();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);

@@ -214,8 +214,8 @@ fn nearly_full() -> Undo {
 fn a_full_disk_is_told_at_once_and_costs_no_line() {
     let _disk = nearly_full();
     let file = Path::new("/tmp/full/run.nsl");
-    // With it there is room for two intervals or so.
-    let name = "x".repeat(200);
+    // A long first line leaves room for two intervals or so.
+    let name = "x".repeat(1500);
     let begun = Instant::now();
     let (code, stderr) = recorded(file, &["--name", &name, "--duration", "1h"]);
     println!("ended after {:?}", begun.elapsed());
