@@ -198,8 +198,9 @@ fn what_a_start_command_leaves_running_goes_on() {
     let mut desk = Desk::new("background");
     let pid = desk.path.join("pid").display().to_string();
     desk.comparison.b.start = Some(format!("sleep 7777 & echo $! >{pid}"));
-    // Fails unless it runs.
-    desk.comparison.b.stop = Some(format!("kill $(cat {pid})"));
+    // Fails unless it runs; a zombie does not.
+    let stop = format!("pid=$(cat {pid}); ! grep -q '^State:.*Z' /proc/$pid/status && kill $pid");
+    desk.comparison.b.stop = Some(stop);
     let ending = desk.run();
     assert!(
         ending.left_behind.is_none() && ending.rounds == 6,
