@@ -336,10 +336,7 @@ fn too_few_samples(found: &mut Vec<Caution>, design: &Design, finding: &Finding)
     if !finding.has_samples() {
         return;
     }
-    let of = match *design {
-        Design::Rounds { used, .. } => [used; 2],
-        Design::Files(files) => files,
-    };
+    let of = design.units();
     for quantile in JUDGED {
         let units = finding.rows[quantile].units;
         if units != of {

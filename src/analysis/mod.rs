@@ -67,6 +67,16 @@ pub enum Design {
     Files([usize; 2]),
 }
 
+impl Design {
+    /// Units of A and of B.
+    pub fn units(&self) -> [usize; 2] {
+        match *self {
+            Design::Rounds { used, .. } => [used; 2],
+            Design::Files(files) => files,
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Analysis {

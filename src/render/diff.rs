@@ -134,7 +134,9 @@ impl Diff<'_> {
 
     fn hook(&self, page: &mut String, screen: &Screen, finding: &Finding, columns: usize) {
         for (place, (quantile, row)) in REPORTED.iter().zip(&finding.rows).enumerate() {
-            if !JUDGED.contains(&place) && row.a_ns.or(row.b_ns).is_none() {
+            // From a part of the rounds or files it would be beside the others
+            // as if it were of the same ones.
+            if !JUDGED.contains(&place) && row.units != self.analysis.design.units() {
                 continue;
             }
             let name = match place {

@@ -4,7 +4,7 @@
 
 use crate::analysis::caution::{Caution, Kind};
 use crate::analysis::judge::{Judged, Outcome, Unjudged};
-use crate::analysis::limit::Bound;
+use crate::analysis::limit::{Bound, Limit};
 use crate::analysis::{Analysis, Design, JUDGED, Row, Verdict};
 use crate::model::hooks::Hook;
 use crate::model::quantile::REPORTED;
@@ -250,6 +250,40 @@ pub(super) fn limits(page: &mut String, screen: &Screen, analysis: &Analysis) {
         let text = format!("{limit} {at}{told}: {}", limit_text(outcome));
         flow(page, screen, &screen.dim("limit:"), &text);
     }
+    for limit in any_that_were_judged(analysis) {
+        let left_out: Vec<&str> = left_out(analysis, limit).map(Hook::name).collect();
+        if !left_out.is_empty() {
+            let text = format!(
+                "{limit} does not speak for {}: too few samples there",
+                list(&left_out)
+            );
+            flow(page, screen, &screen.dim("limit:"), &text);
+        }
+    }
+}
+
+/// Limits for any hook, each once, that could be judged somewhere.
+fn any_that_were_judged(analysis: &Analysis) -> Vec<Limit> {
+    let mut limits: Vec<Limit> = Vec::new();
+    for outcome in &analysis.limits {
+        let any = outcome.limit.hook.is_none() && outcome.hook.is_some();
+        if any && !limits.contains(&outcome.limit) {
+            limits.push(outcome.limit);
+        }
+    }
+    limits
+}
+
+/// Hooks with samples at which such a limit could not be judged.
+fn left_out(analysis: &Analysis, limit: Limit) -> impl Iterator<Item = Hook> {
+    let judged = move |hook: Hook| {
+        let mut outcomes = analysis.limits.iter();
+        outcomes.any(|outcome| outcome.limit == limit && outcome.hook == Some(hook))
+    };
+    let with_samples = analysis.hooks.iter().filter(|hook| hook.has_samples());
+    with_samples
+        .map(|finding| finding.hook)
+        .filter(move |hook| !judged(*hook))
 }
 
 fn p_shown(p_value: f64) -> String {
