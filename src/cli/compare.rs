@@ -19,7 +19,7 @@ also run when the comparison is interrupted or fails. Commands are run by
 
 Examples:
   netstacklat compare --a-name none --b-name 25k-rules \\
-    --b-start 'iptables-restore --noflush rules' --b-stop 'iptables -F INPUT'
+    --b-start 'iptables -I INPUT -j RULES' --b-stop 'iptables -D INPUT -j RULES'
   netstacklat compare --b-start 'ethtool -K eth0 gro off' \\
     --b-stop 'ethtool -K eth0 gro on' --fail-if 'tcp-start:p99>+10%'
   netstacklat compare --undo        after a comparison was killed
