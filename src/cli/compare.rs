@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::analysis::limit::Limit;
-use crate::cli::When;
 use crate::cli::durations::parse_duration;
+use crate::cli::findings::FindingsArgs;
 use crate::cli::hooks::HookArgs;
 
 pub(super) const HELP: &str = "\
@@ -109,18 +108,9 @@ pub struct CompareArgs {
     #[arg(short = 'o', long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Exit with 3 if the difference is surely beyond a limit, as
-    /// 'tcp-start:p99>+10%'; can be repeated (docs/ab.md)
-    #[arg(long, value_name = "LIMIT")]
-    pub fail_if: Vec<Limit>,
-
-    /// Also show the histograms of both sides
-    #[arg(long, conflicts_with = "json")]
-    pub histograms: bool,
-
-    /// The result as one JSON object (docs/json.md)
-    #[arg(long)]
-    pub json: bool,
+    /// What to do with what is found.
+    #[command(flatten)]
+    pub findings: FindingsArgs,
 
     /// The hooks.
     #[command(flatten)]
@@ -129,8 +119,4 @@ pub struct CompareArgs {
     /// Undo what a comparison that was killed has left behind, and no more
     #[arg(long, conflicts_with_all = OF_COMPARISONS)]
     pub undo: bool,
-
-    /// When to use colour; NO_COLOR in the environment turns auto off
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: When,
 }

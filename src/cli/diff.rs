@@ -5,8 +5,7 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use crate::analysis::limit::Limit;
-use crate::cli::When;
+use crate::cli::findings::FindingsArgs;
 
 pub(super) const HELP: &str = "\
 Files are run files of `record`, of `compare`, or saved --json output. Two of
@@ -29,20 +28,7 @@ pub struct DiffArgs {
     #[arg(value_name = "[NAME=]FILE", required = true)]
     pub files: Vec<OsString>,
 
-    /// Exit with 3 if the difference is surely beyond a limit, as
-    /// 'tcp-start:p99>+10%'; can be repeated (docs/ab.md)
-    #[arg(long, value_name = "LIMIT")]
-    pub fail_if: Vec<Limit>,
-
-    /// Also show the histograms of both sides
-    #[arg(long, conflicts_with = "json")]
-    pub histograms: bool,
-
-    /// One JSON object (docs/json.md)
-    #[arg(long)]
-    pub json: bool,
-
-    /// When to use colour; NO_COLOR in the environment turns auto off
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: When,
+    /// What to do with what is found.
+    #[command(flatten)]
+    pub findings: FindingsArgs,
 }

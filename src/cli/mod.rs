@@ -4,6 +4,7 @@
 mod compare;
 mod diff;
 mod durations;
+mod findings;
 mod hooks;
 mod live;
 mod record;
@@ -14,6 +15,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 pub use compare::CompareArgs;
 pub use diff::DiffArgs;
 pub use durations::{parse_duration, parse_interval};
+pub use findings::FindingsArgs;
 pub use hooks::HookArgs;
 pub use live::LiveArgs;
 pub use record::RecordArgs;

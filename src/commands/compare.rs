@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::analysis::limit::Limit;
 use crate::capture::Capture;
 use crate::cli::{BadUsage, CompareArgs};
-use crate::commands::diff::{self, Conclusion};
+use crate::commands::diff;
 use crate::commands::measurement::{human, shortcomings, start};
 use crate::commands::periods::Periods;
 use crate::event_loop::{EventLoop, let_signals_kill};
@@ -42,7 +42,7 @@ pub fn run(args: &CompareArgs) -> Result<u8> {
         return Ok(0);
     }
     let comparison = comparison(args)?;
-    limits_are_of(args.selection.hooks(), &args.fail_if)?;
+    limits_are_of(args.selection.hooks(), &args.findings.fail_if)?;
     let store = store()?;
     undo::nothing_is_left(&store)?;
     // All that can be in the way is found out before the host is changed.
@@ -52,7 +52,7 @@ pub fn run(args: &CompareArgs) -> Result<u8> {
     let writer = create(&path)?;
     let shell = Shell::new();
     let (capture, info) = start(&args.selection, None, false)?;
-    limits_can_be_judged(&info, &args.fail_if)?;
+    limits_can_be_judged(&info, &args.findings.fail_if)?;
     let trial = Prepared {
         args,
         comparison: &comparison,
@@ -295,11 +295,5 @@ fn conclude(args: &CompareArgs, path: &Path, ending: Ending) -> Result<u8> {
 /// What `netstacklat diff` says of the file.
 fn show(args: &CompareArgs, path: &Path) -> Result<u8> {
     let file = RunFile::read(path)?;
-    let options = Conclusion {
-        fail_if: &args.fail_if,
-        histograms: args.histograms,
-        json: args.json,
-        color: args.color,
-    };
-    diff::conclude(vec![(String::new(), file)], &options)
+    diff::conclude(vec![(String::new(), file)], &args.findings)
 }

@@ -10,26 +10,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::analysis::judge::Outcome;
-use crate::analysis::limit::Limit;
 use crate::analysis::values::MIN_FILES;
 use crate::analysis::{Input, analyse};
-use crate::cli::{BadUsage, DiffArgs, When};
+use crate::cli::{BadUsage, DiffArgs, FindingsArgs};
 use crate::render::Diff;
 use crate::runfile::{Content, RunFile};
 use crate::terminal;
-
-/// How to show what was found.
-#[derive(Clone, Copy, Debug)]
-pub struct Conclusion<'a> {
-    /// Limits that decide the exit code.
-    pub fail_if: &'a [Limit],
-    /// Also the histograms.
-    pub histograms: bool,
-    /// One JSON object.
-    pub json: bool,
-    /// When to use colour.
-    pub color: When,
-}
 
 /// A limit is passed.
 const PASSED: u8 = 3;
@@ -67,15 +53,7 @@ pub fn run(args: &DiffArgs) -> Result<u8> {
     }
     let files = files.into_iter().map(|(name, file)| named(name, file));
     let files = files.collect::<Result<Vec<_>>>()?;
-    conclude(
-        files,
-        &Conclusion {
-            fail_if: &args.fail_if,
-            histograms: args.histograms,
-            json: args.json,
-            color: args.color,
-        },
-    )
+    conclude(files, &args.findings)
 }
 
 /// `NAME=FILE`, unless a file exists under the whole text.
@@ -120,7 +98,7 @@ fn named(name: Option<String>, file: RunFile) -> Result<(String, RunFile)> {
 ///
 /// [`BadUsage`] if the files do not make two sides, or cannot be judged by
 /// limits; else those of writing.
-pub fn conclude(files: Vec<(String, RunFile)>, options: &Conclusion) -> Result<u8> {
+pub fn conclude(files: Vec<(String, RunFile)>, options: &FindingsArgs) -> Result<u8> {
     if let [(_, file)] = files.as_slice()
         && matches!(file.content, Content::Comparison { .. })
     {
@@ -167,7 +145,7 @@ fn into_sides(files: Vec<(String, RunFile)>) -> Result<([String; 2], [Vec<RunFil
     }
 }
 
-fn show(input: &Input, options: &Conclusion) -> Result<u8> {
+fn show(input: &Input, options: &FindingsArgs) -> Result<u8> {
     if !options.fail_if.is_empty() && !input.knows_how_it_varies() {
         let text = format!(
             "--fail-if cannot be judged: from fewer than {MIN_FILES} recordings a side it is not \
@@ -176,7 +154,7 @@ fn show(input: &Input, options: &Conclusion) -> Result<u8> {
         );
         return Err(BadUsage(text).into());
     }
-    let analysis = analyse(input, options.fail_if);
+    let analysis = analyse(input, &options.fail_if);
     let diff = Diff {
         input,
         analysis: &analysis,
