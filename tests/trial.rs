@@ -21,7 +21,7 @@ use netstacklat::trial::stage::{End, Measure, Stage};
 use netstacklat::trial::state::{State, Store};
 use netstacklat::trial::turns::{Ending, Trial};
 use netstacklat::trial::undo;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::unistd::Pid;
 
 const MS: Duration = Duration::from_millis(1);
@@ -424,8 +424,22 @@ fn a_state_that_others_could_have_written_is_refused() {
     assert!(!store.file().exists());
 }
 
+/// As nohup(1) has them for all that it starts, these tests too: then they do
+/// not end a comparison.
+fn hang_ups_are_not_ignored() {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no function of ours is called; where another test has installed
+    // a handler, that is put back before a signal is sent.
+    let before = unsafe { sigaction(Signal::SIGHUP, &default) }.expect("sigaction");
+    if !matches!(before.handler(), SigHandler::SigIgn) {
+        // SAFETY: as it was.
+        unsafe { sigaction(Signal::SIGHUP, &before) }.expect("sigaction");
+    }
+}
+
 #[test]
 fn signals_end_it_in_good_order() {
+    hang_ups_are_not_ignored();
     for signal in [
         Signal::SIGINT,
         Signal::SIGTERM,
