@@ -118,8 +118,7 @@ fn forwarder_buffers() -> Result<()> {
             names: ["64KiB", name],
             b: [&control(small), &control(64)],
             load: "scenario forward bulk",
-            period: "1s",
-            settle: "500ms",
+            ..PLAIN
         }
         .run()?;
         found.check(&[SlowerAbove("tcp-socket-read")])?;
