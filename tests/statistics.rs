@@ -4,16 +4,16 @@
 //! anything at all is said where nothing was changed, how often a limit is said
 //! to be passed that is just reached, and how often a change is found.
 
+// benches/power.rs uses more of it.
+#[allow(dead_code)]
 mod simulation;
-
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use netstacklat::analysis::limit::Limit;
 use netstacklat::analysis::{Analysis, Input, JUDGED, Verdict, analyse};
 use netstacklat::model::comparison::Arm;
 use netstacklat::runfile::{Content, RunFile};
 
-use simulation::{Effect, Host, Setup, Traffic, comparison, recordings};
+use simulation::{Effect, Host, Setup, Traffic, comparison, count, percent, recordings};
 
 const TRIALS: u64 = 1000;
 const HOOKS: usize = 2;
@@ -71,32 +71,6 @@ fn changed(file: &RunFile, change: impl Fn(f64) -> f64) -> RunFile {
         }
     }
     file
-}
-
-/// What happens in so many trials, counted by each of several questions.
-fn count<const N: usize>(trials: u64, trial: impl Fn(u64) -> [u64; N] + Sync) -> [u64; N] {
-    let counts = [const { AtomicU64::new(0) }; N];
-    let next = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= trials {
-                        break;
-                    }
-                    for (count, more) in counts.iter().zip(trial(seed)) {
-                        count.fetch_add(more, Ordering::Relaxed);
-                    }
-                }
-            });
-        }
-    });
-    counts.map(AtomicU64::into_inner)
-}
-
-fn percent(part: u64, whole: u64) -> f64 {
-    100.0 * part as f64 / whole as f64
 }
 
 /// Ten rounds on a host where nothing was changed, or just so much that a limit
@@ -213,52 +187,4 @@ fn of_three_recordings_a_side() {
 #[test]
 fn of_five_recordings_a_side() {
     holds_of_files(5);
-}
-
-/// The table of `docs/statistics.md`: how often a change is called slower, and
-/// first seen where it is.
-#[test]
-#[ignore = "takes minutes, and can only fail with the tests above"]
-fn power() {
-    const TRIALS: u64 = 300;
-    let kinds = [
-        ("steady, bulk", Host::Steady, 101),
-        ("wanders, bulk", Host::Remembers, 101),
-        ("bursts, bulk", Host::Bursts, 101),
-        ("drifts, bulk", Host::Drifts, 101),
-        ("steady, 30 packets a second", Host::Steady, 3),
-        ("wanders, 30 packets a second", Host::Remembers, 3),
-    ];
-    let effects = [
-        (0, Effect::All(1.1_f64.ln())),
-        (0, Effect::All(1.25_f64.ln())),
-        (2, Effect::Tail(1.25_f64.ln())),
-    ];
-    println!("| host, traffic | rounds | p50 +10 % | p50 +25 % | p99 +25 % |");
-    for (name, host, packets) in kinds {
-        for rounds in [6, 10, 30] {
-            let shares = effects.map(|(place, effect)| {
-                let setup = Setup {
-                    host,
-                    hooks: 3,
-                    rounds,
-                    packets,
-                    effect,
-                };
-                let traffic = Traffic::new(&setup);
-                let [found] = count(TRIALS, |seed| {
-                    let file = comparison(&setup, &traffic, seed);
-                    let analysis = analyse(&Input::Comparison(&file), &[]);
-                    let seen = analysis.onsets.iter().any(|onset| {
-                        onset.quantiles.contains(&place)
-                            && onset.verdict == Verdict::Slower
-                            && onset.first.name() == "tcp-start"
-                    });
-                    [u64::from(seen)]
-                });
-                format!("{:.0} %", percent(found, TRIALS))
-            });
-            println!("| {name} | {rounds} | {} |", shares.join(" | "));
-        }
-    }
 }

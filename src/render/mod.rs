@@ -18,6 +18,8 @@ mod diff_onset;
 mod diff_tests;
 mod diff_words;
 pub mod json;
+#[cfg(test)]
+mod json_tests;
 mod notes;
 mod overlay;
 pub mod screen;

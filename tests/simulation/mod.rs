@@ -2,6 +2,8 @@
 //! Run files as they would come from hosts whose latencies go up and down by
 //! themselves, and whose truth is known because it is made here.
 
+mod trials;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::StandardNormal;
 use statrs::distribution::{ContinuousCDF as _, Normal};
+
+pub(crate) use trials::{count, percent};
 
 /// Of a period, its settle time included, and of the part that is measured.
 const PERIOD_S: f64 = 4.0;
