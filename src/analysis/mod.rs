@@ -9,6 +9,8 @@ pub mod caution;
 mod caution_tests;
 pub mod judge;
 pub mod limit;
+#[cfg(test)]
+mod limit_tests;
 pub mod onset;
 pub mod path;
 #[cfg(test)]
