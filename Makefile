@@ -35,10 +35,14 @@ build: ## the release binary, target/release/netstacklat
 	cargo build --release --locked
 
 .PHONY: test
-test: ## all tests: on this host, and in guests on each supported kernel (KERNELS="6.1 6.12" for some)
+test: ## the tests of every change: on this host, and in guests on each supported kernel (KERNELS="6.1 6.12" for some)
 	@tools/install-deps build guest exporter
-	cargo test --release --locked
-	tools/vm/test
+	@tools/test
+
+.PHONY: test-all
+test-all: ## all tests, each on each kernel and at full length, of the release build (for a release; an hour)
+	@tools/install-deps build guest exporter
+	@tools/test --all
 
 .PHONY: lint
 lint: ## formatting, clippy, warnings, documentation, scripts, licence lines
@@ -93,15 +97,10 @@ install: ## install the binary, its documentation, and what there is for ebpf_ex
 	@# The units name our program and its files by their paths; where ebpf_exporter is, is not for us to say.
 	sed -i -E 's:/usr/local/(bin|share)/netstacklat:$(PREFIX)/\1/netstacklat:g' $(sharedir)/*.service
 
-.PHONY: man
-man: ## make the man pages in docs/man again, from the definition of the command line
+.PHONY: generated
+generated: ## make all that is made from the sources again: docs/man/*.1, exporter/*.yaml
 	@tools/install-deps build
-	cargo run --release --locked --example man -- docs/man
-
-.PHONY: exporter
-exporter: ## make exporter/*.yaml again, from the table of hooks
-	@tools/install-deps build
-	cargo run --release --locked --example exporter -- exporter
+	cargo run --quiet --locked --example generated
 
 .PHONY: clean
 clean: ## remove what was built (guest kernels stay in their cache)
@@ -112,10 +111,11 @@ clean: ## remove what was built (guest kernels stay in their cache)
 deps: ## install the packages that building, testing and linting need
 	@tools/install-deps
 
-.PHONY: vm-kernels
-vm-kernels: ## fetch the guests' kernels (tests do it when needed)
-	@tools/install-deps guest
+.PHONY: caches
+caches: ## fetch the guests' kernels and build ebpf_exporter, unless they are cached (tests do it when needed)
+	@tools/install-deps build guest exporter
 	tools/vm/fetch
+	tools/ebpf-exporter
 
 .PHONY: vmlinux
 vmlinux: ## make vmlinux/vmlinux.h again from vmlinux/types.txt

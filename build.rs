@@ -23,31 +23,6 @@ fn main() -> Result<()> {
     wire(&clang, out)?;
     skeleton(&clang, out)?;
     drop_ins(&clang, out)?;
-    if env::var_os("CARGO_FEATURE_BENCH").is_some() {
-        println!("cargo:rerun-if-changed=benches/floor.bpf.c");
-        object(&clang, "benches/floor.bpf.c", &[])
-            .build_and_generate(out.join("floor.skel.rs"))
-            .context("compiling benches/floor.bpf.c")?;
-    }
-    if env::var_os("CARGO_FEATURE_KERNEL_TESTS").is_some() {
-        let source = "tests/kernel/bucket.bpf.c";
-        println!("cargo:rerun-if-changed={source}");
-        for (name, defines) in [("fine", &["-DNETSTACKLAT_LOADER"][..]), ("log2", &[])] {
-            object(&clang, source, &[&["-I", BPF_DIR], defines].concat())
-                .obj(out.join(format!("bucket-{name}.bpf.o")))
-                .build()
-                .with_context(|| format!("compiling {source}"))?;
-        }
-        let source = "tests/kernel/inject.bpf.c";
-        println!("cargo:rerun-if-changed={source}");
-        for (name, defines) in DROP_INS {
-            let name = name.replace("netstacklat", "inject");
-            object(&clang, source, &[&["-I", BPF_DIR], defines].concat())
-                .obj(out.join(name))
-                .build()
-                .with_context(|| format!("compiling {source}"))?;
-        }
-    }
     commit();
     Ok(())
 }

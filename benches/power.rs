@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! How often a change is called slower, and first seen where it is: the table
 //! of `docs/statistics.md`, on simulated hosts.
-//! `cargo bench --features bench --bench power`
+//! `cargo bench --bench power`
 
 // The tests use more of it.
 #[allow(dead_code, unused_imports)]

@@ -13,8 +13,10 @@ use clap::ValueEnum;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt::RcvBuf};
+use testlab::links::Way;
+use testlab::tcp::{Connection, echo};
+use testlab::{Family, Ns};
 
-use crate::guest::{self, Ns};
 use crate::pace::Pace;
 
 /// A FIFO: a line written to it is the new size, in bytes.
@@ -39,8 +41,13 @@ pub enum Kind {
 
 /// Until one of its threads fails, or the process is killed.
 pub fn run(kind: Kind) -> Result<()> {
-    let (source, from) = guest::connect(Ns::Left, Ns::Right, false, PORTS[0])?;
-    let (to, sink) = guest::connect(Ns::Right, Ns::Left, false, PORTS[1])?;
+    let connect = |from, to, port| {
+        let way = Way::wire(from, to, Family::V4, port);
+        let Connection { tx, rx } = Connection::without_timeouts(way);
+        (tx, rx)
+    };
+    let (source, from) = connect(Ns::Left, Ns::Right, PORTS[0]);
+    let (to, sink) = connect(Ns::Right, Ns::Left, PORTS[1]);
     setsockopt(&from, RcvBuf, &RECEIVE_BUFFER)?;
     let (failed, failure) = std::sync::mpsc::channel();
     let start = |work: Work| {
@@ -58,7 +65,7 @@ pub fn run(kind: Kind) -> Result<()> {
             let (back_from, back_to) = (to.try_clone()?, from.try_clone()?);
             start(Box::new(|| forward(from, to)));
             start(Box::new(|| forward(back_from, back_to)));
-            start(Box::new(|| guest::echo(sink)));
+            start(Box::new(|| Ok(echo(sink)?)));
             start(Box::new(|| ask(source)));
         }
     }

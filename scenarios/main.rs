@@ -7,7 +7,6 @@
 mod burn;
 mod finding;
 mod forward;
-mod guest;
 mod pace;
 mod rules;
 mod scenarios;

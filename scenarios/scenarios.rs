@@ -6,10 +6,10 @@
 use anyhow::Result;
 use clap::ValueEnum;
 use nix::sys::stat::Mode;
+use testlab::sh;
 
 use crate::finding::Expected::{NotSlower, NothingAt, Same, Slower, SlowerAbove};
 use crate::forward;
-use crate::guest::sh;
 use crate::trial::Trial;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -25,7 +25,7 @@ pub enum Scenario {
 impl Scenario {
     /// Ends well if all that was expected was found.
     pub fn run(self) -> Result<()> {
-        println!("Linux {}", sh("uname -r")?.trim());
+        println!("Linux {}", sh("uname -r").trim());
         match self {
             Scenario::Aa => aa(),
             Scenario::Iptables25k => iptables_25k(),
@@ -72,14 +72,14 @@ fn aa() -> Result<()> {
 fn iptables_25k() -> Result<()> {
     let in_both = |command| format!("for ns in left right; do ip netns exec $ns {command}; done");
     sh("scenario rules iptables 25000 >rules
-        scenario rules nft 25000 >nft-rules")?;
+        scenario rules nft 25000 >nft-rules");
     let legacy = [
         in_both("iptables-legacy-restore rules"),
         in_both("iptables-legacy -F INPUT"),
     ];
     // nft takes seconds for so many: they are there before, in a chain where
     // no packet comes by.
-    sh(&in_both("nft -f nft-rules"))?;
+    sh(&in_both("nft -f nft-rules"));
     let nft = [
         in_both("nft add rule ip scenario input jump rules"),
         in_both("nft flush chain ip scenario input"),
@@ -171,12 +171,12 @@ fn rps() -> Result<()> {
         "for irq in $(sed -n 's/^ *\\([0-9]*\\):.*virtio.*-input.*/\\1/p' /proc/interrupts); do
             echo 0 >/proc/irq/$irq/smp_affinity_list
         done",
-    )?;
+    );
     for (prequeue, place) in [(1, "before"), (0, "behind")] {
         println!("\nnet.core.netdev_tstamp_prequeue={prequeue}: packets are stamped {place} RPS");
         sh(&format!(
             "sysctl -w net.core.netdev_tstamp_prequeue={prequeue}"
-        ))?;
+        ));
         let steer = |cpus| {
             format!(
                 "for ns in left right; do ip netns exec $ns \

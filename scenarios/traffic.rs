@@ -10,9 +10,11 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use nix::errno::Errno;
 use nix::libc;
+use testlab::links::Way;
+use testlab::tcp::{Connection, echo};
+use testlab::{Family, Ns};
 
 use crate::burn;
-use crate::guest::{self, Ns};
 use crate::pace::Pace;
 
 const FIRST_PORT: u16 = 5000;
@@ -65,8 +67,11 @@ impl Traffic {
         let (failed, failure) = std::sync::mpsc::channel();
         for (kind, count) in kinds {
             for number in 0..count {
-                let v6 = self.both && number % 2 == 1;
-                self.flow(kind, v6, port, |work| {
+                let family = match number % 2 {
+                    1 if self.both => Family::V6,
+                    _ => Family::V4,
+                };
+                self.flow(kind, family, port, |work| {
                     let failed = failed.clone();
                     std::thread::spawn(move || failed.send(work()));
                 })?;
@@ -78,17 +83,18 @@ impl Traffic {
     }
 
     /// Opens a flow, and has both its ends work.
-    fn flow(&self, kind: Kind, v6: bool, port: u16, start: impl Fn(Work)) -> Result<()> {
+    fn flow(&self, kind: Kind, family: Family, port: u16, start: impl Fn(Work)) -> Result<()> {
         let data = vec![7; self.size];
+        let way = Way::wire(Ns::Left, Ns::Right, family, port);
         match kind {
             Kind::Tcp => {
-                let (mut tx, mut rx) = guest::connect(Ns::Left, Ns::Right, v6, port)?;
+                let Connection { mut tx, mut rx } = Connection::without_timeouts(way);
                 start(self.reader(move |buffer| Ok(rx.read(buffer)?)));
                 start(self.writer(port, move || Ok(tx.write_all(&data)?)));
             }
             Kind::Exchange => {
-                let (mut tx, rx) = guest::connect(Ns::Left, Ns::Right, v6, port)?;
-                start(Box::new(move || guest::echo(rx)));
+                let Connection { mut tx, rx } = Connection::without_timeouts(way);
+                start(Box::new(move || Ok(echo(rx)?)));
                 start(self.writer(port, move || {
                     let mut data = [7; 32];
                     tx.write_all(&data)?;
@@ -96,10 +102,9 @@ impl Traffic {
                 }));
             }
             Kind::Udp => {
-                let at = Ns::Right.at(v6, port);
-                let rx = Ns::Right.run(|| Ok(UdpSocket::bind(at)?))?;
-                let tx = Ns::Left.run(|| Ok(UdpSocket::bind(Ns::Left.at(v6, 0))?))?;
-                tx.connect(at)?;
+                let rx = way.to.run(|| UdpSocket::bind(way.at))?;
+                let tx = way.from.run(|| UdpSocket::bind(Ns::Left.at(family, 0)))?;
+                tx.connect(way.at)?;
                 start(self.reader(move |buffer| Ok(rx.recv(buffer)?)));
                 start(self.writer(port, move || Ok(tx.send(&data).map(drop)?)));
             }

@@ -5,17 +5,11 @@
 //!
 //! All run on every supported kernel; nothing here skips itself. `smoke` is
 //! what tells first that a kernel has changed.
-#![cfg(feature = "kernel-tests")]
 #![allow(unreachable_pub, reason = "the modules of one program")]
 
 #[path = "kernel/exporter/mod.rs"]
 mod exporter;
 #[path = "kernel/full/mod.rs"]
 mod full;
-#[path = "kernel/lab/mod.rs"]
-mod lab;
 #[path = "kernel/smoke/mod.rs"]
 mod smoke;
-#[cfg(feature = "soak")]
-#[path = "kernel/soak.rs"]
-mod soak;

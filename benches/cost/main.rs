@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd as _;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -22,14 +21,11 @@ use netstacklat::capture::Capture;
 use netstacklat::capture::plan::decide;
 use netstacklat::capture::preflight::Facts;
 use netstacklat::model::hooks::{HookSet, programs};
+use testlab::Ns;
+use testlab::objects::floor::FloorSkelBuilder;
 
 mod objects;
 mod system;
-
-mod floor {
-    #![allow(clippy::all, clippy::undocumented_unsafe_blocks, unreachable_pub)]
-    include!(concat!(env!("OUT_DIR"), "/floor.skel.rs"));
-}
 
 /// Short rounds, of which the cheapest counts: a task is sometimes interrupted
 /// inside a program, and the interrupt's instructions are then counted too.
@@ -89,9 +85,7 @@ struct Floors {
 
 fn floors(traffic: &Traffic) -> Result<Floors> {
     let mut storage = MaybeUninit::uninit();
-    let mut skel = floor::FloorSkelBuilder::default()
-        .open(&mut storage)?
-        .load()?;
+    let mut skel = FloorSkelBuilder::default().open(&mut storage)?.load()?;
     skel.attach()?;
     let floors = traffic.cheapest("")?;
     let of = |name: &str| {
@@ -139,10 +133,10 @@ impl Traffic {
     fn new() -> Result<Traffic> {
         let (mut tcp, mut udp) = (Vec::new(), Vec::new());
         for (left, right) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
-            enter("right")?;
+            Ns::Right.enter();
             let listener = TcpListener::bind((right, 7000))?;
             let receiver = UdpSocket::bind((right, 7000))?;
-            enter("left")?;
+            Ns::Left.enter();
             let sender = UdpSocket::bind((left, 0))?;
             sender.connect((right, 7000))?;
             let client = TcpStream::connect((right, 7000))?;
@@ -203,15 +197,4 @@ fn run_times(prefix: &str) -> BTreeMap<String, (u64, u64)> {
         })
         .filter(|(name, _)| name.starts_with(prefix))
         .collect()
-}
-
-/// Moves this thread into a network namespace of the guest; sockets stay in
-/// the one that they were made in.
-fn enter(namespace: &str) -> Result<()> {
-    let file = std::fs::File::open(format!("/run/netns/{namespace}"))
-        .with_context(|| format!("no namespace {namespace}: run by tools/bench"))?;
-    // SAFETY: setns takes a descriptor that file owns for longer.
-    let status = unsafe { nix::libc::setns(file.as_raw_fd(), nix::libc::CLONE_NEWNET) };
-    nix::errno::Errno::result(status).context("setns")?;
-    Ok(())
 }

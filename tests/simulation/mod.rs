@@ -20,7 +20,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::StandardNormal;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-pub(crate) use trials::{count, percent};
+pub(crate) use trials::{count, percent, trials};
 
 /// Of a period, its settle time included, and of the part that is measured.
 const PERIOD_S: f64 = 4.0;

@@ -3,6 +3,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How many trials tests make: `make test-all` sets NETSTACKLAT_TEST_ALL.
+pub(crate) fn trials() -> u64 {
+    match std::env::var_os("NETSTACKLAT_TEST_ALL") {
+        Some(_) => 1000,
+        None => 250,
+    }
+}
+
 /// What happens in so many trials, counted by each of several questions.
 pub(crate) fn count<const N: usize>(
     trials: u64,

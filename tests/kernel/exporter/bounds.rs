@@ -9,14 +9,13 @@ use std::path::Path;
 
 use netstacklat::model::hooks::Hook;
 
-use crate::lab::exporter::{Exporter, config};
-use crate::lab::scrape::{BOUNDS, Scrape};
-use crate::lab::{PATIENCE, has_recvmsg_locked, wait_until};
+use testlab::exporter::{Exporter, config};
+use testlab::objects::{INJECT, INJECT_BEFORE_5_19};
+use testlab::scrape::{BOUNDS, Scrape};
+use testlab::{PATIENCE, has_recvmsg_locked, wait_until};
 
-const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.bpf.o"));
-const OLDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/before-5.19/inject.bpf.o"));
 const MAX_NS: u64 = 1 << 34;
-/// tests/kernel/inject.bpf.c
+/// testlab/bpf/inject.bpf.c
 const MAGIC: u64 = 0x4e5 << 52;
 const AGE: u64 = 1 << 48;
 
@@ -25,7 +24,11 @@ const AGE: u64 = 1 << 48;
 fn with_injector() -> Exporter {
     let directory = Path::new("/run/inject");
     fs::create_dir_all(directory).expect("a directory");
-    let object = if has_recvmsg_locked() { OBJECT } else { OLDER };
+    let object = if has_recvmsg_locked() {
+        INJECT
+    } else {
+        INJECT_BEFORE_5_19
+    };
     fs::write(directory.join("netstacklat.bpf.o"), object).expect("an object");
     let yaml = directory.join("netstacklat.yaml");
     fs::copy(config().join("netstacklat.yaml"), yaml).expect("our config");

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use netstacklat::model::hooks::Hook;
 
-use crate::lab::clock::{Leap, Settings, offset_ns, tai_offset};
-use crate::lab::exporter::Exporter;
-use crate::lab::scrape::Scrape;
-use crate::lab::timeline::{Between, Step, Timeline};
-use crate::lab::udp::Flow;
-use crate::lab::witness::Witness;
-use crate::lab::{Family, PATIENCE, wait_until};
+use testlab::clock::{Leap, Settings, offset_ns, tai_offset};
+use testlab::exporter::Exporter;
+use testlab::scrape::Scrape;
+use testlab::timeline::{Between, Step, Timeline};
+use testlab::udp::Flow;
+use testlab::witness::Witness;
+use testlab::{Family, PATIENCE, wait_until};
 
 const SECOND: i64 = 1_000_000_000;
 /// No packet here is that long on its way to a socket; one that is wrong by a

@@ -2,10 +2,10 @@
 //! Each datagram is served once at each hook, by each of the exporters that
 //! run.
 
-use crate::lab::Family;
-use crate::lab::exporter::{Exporter, Listen, config};
-use crate::lab::scrape::Histogram;
-use crate::lab::udp::{Flow, exchange};
+use testlab::Family;
+use testlab::exporter::{Exporter, Listen, config};
+use testlab::scrape::Histogram;
+use testlab::udp::{Flow, exchange};
 
 pub const UDP_HOOKS: [&str; 4] = [
     "udp-start",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::lab::prometheus::Prometheus;
+use testlab::prometheus::Prometheus;
 
 const DASHBOARD: &str = include_str!("../../../exporter/grafana-netstacklat.json");
 

@@ -11,18 +11,18 @@ use netstacklat::model::hooks::Hook;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
 
-use crate::lab::clock::real_ns;
-use crate::lab::counters::Snmp;
-use crate::lab::exporter::Exporter;
-use crate::lab::hold::{Held, Holder, PORT, Protocol};
-use crate::lab::lines::Counts;
-use crate::lab::scrape::{BOUNDS, Histogram, Scrape, bucket_of};
-use crate::lab::tcp::Connection;
-use crate::lab::tcp_reads::read_stamped;
-use crate::lab::timeline::Between;
-use crate::lab::tool::Tool;
-use crate::lab::udp::Flow;
-use crate::lab::{Family, Undo};
+use testlab::clock::real_ns;
+use testlab::counters::Snmp;
+use testlab::exporter::Exporter;
+use testlab::hold::{Held, Holder, PORT, Protocol};
+use testlab::lines::Counts;
+use testlab::scrape::{BOUNDS, Histogram, Scrape, bucket_of};
+use testlab::tcp::Connection;
+use testlab::tcp_reads::read_stamped;
+use testlab::timeline::Between;
+use testlab::tool::Tool;
+use testlab::udp::Flow;
+use testlab::{Family, Undo};
 
 /// Of each IP version.
 const DATAGRAMS: usize = 10;

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::lab::exporter::{Exporter, config};
-use crate::lab::links::Way;
-use crate::lab::udp::{Flow, exchange};
-use crate::lab::{Family, Ns, Undo, has_recvmsg_locked};
+use testlab::exporter::{Exporter, config};
+use testlab::links::Way;
+use testlab::udp::{Flow, exchange};
+use testlab::{Family, Ns, Undo, has_recvmsg_locked};
 
 /// Cgroup and interface to the number of samples.
 type Groups = BTreeMap<(String, String), u64>;

@@ -6,9 +6,9 @@ use std::time::Instant;
 use nix::sys::signal::Signal;
 
 use crate::full::kill::nothing_is_left_after;
-use crate::lab::counters::left_in_the_kernel;
-use crate::lab::exporter::Exporter;
-use crate::lab::load::{Background, Rate};
+use testlab::counters::left_in_the_kernel;
+use testlab::exporter::Exporter;
+use testlab::load::{Background, Rate};
 
 #[test]
 fn sigkill_leaves_nothing() {

@@ -13,14 +13,14 @@ use netstacklat::model::hooks::Hook;
 
 use super::dashboard::Dashboard;
 use super::snippet;
-use crate::lab::clock::Settings;
-use crate::lab::exporter::{Exporter, Listen, config};
-use crate::lab::links::Link;
-use crate::lab::load::{Background, Rate};
-use crate::lab::prometheus::{Prometheus, Rule, Sample};
-use crate::lab::tcp::{Connection, Load};
-use crate::lab::udp::{Flow, until_stamped};
-use crate::lab::{Family, Undo};
+use testlab::clock::Settings;
+use testlab::exporter::{Exporter, Listen, config};
+use testlab::links::Link;
+use testlab::load::{Background, Rate};
+use testlab::prometheus::{Prometheus, Rule, Sample};
+use testlab::tcp::{Connection, Load};
+use testlab::udp::{Flow, until_stamped};
+use testlab::{Family, Undo};
 
 const README: &str = include_str!("../../../exporter/README.md");
 const SECOND_NS: i64 = 1_000_000_000;

@@ -9,9 +9,9 @@ use netstacklat::model::exported::Object;
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::skips::SkipReason;
 
-use crate::lab::exporter::Exporter;
-use crate::lab::prometheus::{Labels, Prometheus, Sample};
-use crate::lab::{PATIENCE, wait_until};
+use testlab::exporter::Exporter;
+use testlab::prometheus::{Labels, Prometheus, Sample};
+use testlab::{PATIENCE, wait_until};
 
 /// Where the configuration looks for ebpf_exporter.
 pub const PORT: u16 = 9435;

@@ -3,10 +3,10 @@
 //! and the counter of skips says so, packet by packet.
 
 use super::counts::UDP_HOOKS;
-use crate::lab::exporter::Exporter;
-use crate::lab::scrape::Scrape;
-use crate::lab::udp::{Flow, exchange, until_stamped};
-use crate::lab::{Family, PATIENCE, wait_until};
+use testlab::exporter::Exporter;
+use testlab::scrape::Scrape;
+use testlab::udp::{Flow, exchange, until_stamped};
+use testlab::{Family, PATIENCE, wait_until};
 
 /// What was served, and how many reads the kernel had left out by then.
 struct At {

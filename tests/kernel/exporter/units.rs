@@ -6,12 +6,12 @@ use std::net::TcpStream;
 
 use nix::libc;
 
-use crate::lab::counters::count_in_the_kernel;
-use crate::lab::exporter::get;
-use crate::lab::scrape::Scrape;
-use crate::lab::systemd::{Status, Systemd};
-use crate::lab::udp::{self, Flow};
-use crate::lab::{Family, PATIENCE, has_recvmsg_locked, prepare, sh, wait_until};
+use testlab::counters::count_in_the_kernel;
+use testlab::exporter::get;
+use testlab::scrape::Scrape;
+use testlab::systemd::{Status, Systemd};
+use testlab::udp::{self, Flow};
+use testlab::{Family, PATIENCE, has_recvmsg_locked, prepare, sh, wait_until};
 
 const SOCKET: &str = "ebpf_exporter.socket";
 const SERVICE: &str = "ebpf_exporter.service";

@@ -11,9 +11,9 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::lab::lines::{Line, Run};
-use crate::lab::tool::{Tool, command, wait_for_exit};
-use crate::lab::{Family, udp};
+use testlab::lines::{Line, Run};
+use testlab::tool::{Tool, command, wait_for_exit};
+use testlab::{Family, udp};
 
 const ONE_HOOK: &str = "udp-socket-read";
 
@@ -70,7 +70,7 @@ fn stopped_for_a_second() {
 
 /// Starts it with a pipe that holds one page; reads up to the start line.
 fn with_small_pipe(interval: &str) -> (Child, BufReader<ChildStdout>) {
-    crate::lab::prepare();
+    testlab::prepare();
     let mut child = command(&["-r", interval]).spawn().expect("netstacklat");
     let stdout = child.stdout.take().expect("piped");
     fcntl(&stdout, FcntlArg::F_SETPIPE_SZ(4096)).expect("F_SETPIPE_SZ");
@@ -89,7 +89,7 @@ fn is_blocked(child: &Child) -> bool {
 }
 
 fn wait_until_blocked(child: &Child) {
-    crate::lab::wait_until(Duration::from_secs(10), "the pipe is full", || {
+    testlab::wait_until(Duration::from_secs(10), "the pipe is full", || {
         is_blocked(child)
     });
 }
@@ -134,7 +134,7 @@ fn a_closed_pipe_ends_it_within_an_interval() {
     drop(stdout);
     let closed = Instant::now();
     // At once, not when it next writes; detaching takes the kernel seconds.
-    crate::lab::wait_until(Duration::from_secs(20), "it ends", || {
+    testlab::wait_until(Duration::from_secs(20), "it ends", || {
         matches!(child.try_wait(), Ok(Some(_)))
     });
     println!("ended {:?} after its reader", closed.elapsed());

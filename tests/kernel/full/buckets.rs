@@ -3,9 +3,8 @@
 //! values beside it, in both objects' resolutions.
 
 use libbpf_rs::{Object, ObjectBuilder, ProgramInput};
+use testlab::objects::{BUCKET_FINE, BUCKET_LOG2};
 
-const FINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bucket-fine.bpf.o"));
-const LOG2: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bucket-log2.bpf.o"));
 const MAX_NS: u64 = 1 << 34;
 
 /// Upper bounds, inclusive: 2^g buckets of 1 ns, then 2^g to each power of two.
@@ -48,6 +47,6 @@ fn index(object: &Object, latency: u64) -> u32 {
 
 #[test]
 fn each_bucket_holds_what_its_bounds_say() {
-    assert_eq!(check(FINE, 16), 496);
-    assert_eq!(check(LOG2, 1), 35);
+    assert_eq!(check(BUCKET_FINE, 16), 496);
+    assert_eq!(check(BUCKET_LOG2, 1), 35);
 }

@@ -7,13 +7,13 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::lab::clock::{Leap, Settings, mono_ns, offset_ns, slewed_ns};
-use crate::lab::lines::{Report, Run};
-use crate::lab::text::TextTool;
-use crate::lab::timeline::{Between, Step, Timeline};
-use crate::lab::tool::{Tool, command};
-use crate::lab::witness::Witness;
-use crate::lab::{PATIENCE, linux_from, udp, wait_until};
+use testlab::clock::{Leap, Settings, mono_ns, offset_ns, slewed_ns};
+use testlab::lines::{Report, Run};
+use testlab::text::TextTool;
+use testlab::timeline::{Between, Step, Timeline};
+use testlab::tool::{Tool, command};
+use testlab::witness::Witness;
+use testlab::{PATIENCE, linux_from, udp, wait_until};
 
 const MS: i64 = 1_000_000;
 const SECOND: i64 = 1000 * MS;
@@ -115,7 +115,7 @@ impl Bench {
 
     /// No step, though the clock runs faster or slower.
     fn slewed(&self) {
-        type Slew = fn(&Settings) -> crate::lab::clock::Slewing;
+        type Slew = fn(&Settings) -> testlab::clock::Slewing;
         let ways: [(Slew, i64, i64); 2] = [
             (Settings::slew_by_frequency, 300_000, SECOND),
             (Settings::slew_by_offset, -SECOND, -2 * MS),

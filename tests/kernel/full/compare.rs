@@ -12,9 +12,9 @@ use netstacklat::runfile::{Content, RunFile};
 use netstacklat::stats::rounds::orders;
 use nix::sys::signal::Signal;
 
-use crate::lab::compare::{Desk, STATE, sorted};
-use crate::lab::lines::totals;
-use crate::lab::{Family, Undo, sh, udp};
+use testlab::compare::{Desk, STATE, sorted};
+use testlab::lines::totals;
+use testlab::{Family, Undo, sh, udp};
 
 /// Sends so many datagrams and waits until they have been read: from when to
 /// when.

@@ -3,9 +3,9 @@
 
 use std::process::Command;
 
-use crate::lab::counters::program_runs;
-use crate::lab::tool::Tool;
-use crate::lab::{Family, Undo, prepare, udp};
+use testlab::counters::program_runs;
+use testlab::tool::Tool;
+use testlab::{Family, Undo, prepare, udp};
 
 const N: u64 = 500;
 

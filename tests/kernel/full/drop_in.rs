@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use libbpf_rs::{Link, MapCore as _, MapFlags, Object, ObjectBuilder};
 use netstacklat::model::hooks::Hook;
 
-use crate::lab::counters::program_runs;
-use crate::lab::receive::sleep_once_readable;
-use crate::lab::scrape::bucket_of;
-use crate::lab::udp::{self, Flow};
-use crate::lab::{Family, PATIENCE, has_recvmsg_locked, prepare, wait_until};
+use testlab::counters::program_runs;
+use testlab::receive::sleep_once_readable;
+use testlab::scrape::bucket_of;
+use testlab::udp::{self, Flow};
+use testlab::{Family, PATIENCE, has_recvmsg_locked, prepare, wait_until};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("NETSTACKLAT_DROP_INS"), "/netstacklat.bpf.o"));
 const UDP_HOOKS: [&str; 4] = [

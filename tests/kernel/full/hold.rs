@@ -9,10 +9,10 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::lab::check::Situation;
-use crate::lab::counters::count_in_the_kernel;
-use crate::lab::tool::wait_for_exit;
-use crate::lab::{Family, PATIENCE, udp, wait_until};
+use testlab::check::Situation;
+use testlab::counters::count_in_the_kernel;
+use testlab::tool::wait_for_exit;
+use testlab::{Family, PATIENCE, udp, wait_until};
 
 /// Nobody, without any capability and with no way to one.
 const NOBODY: [&str; 5] = [

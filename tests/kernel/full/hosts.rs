@@ -4,10 +4,10 @@
 
 use std::process::Command;
 
-use crate::lab::check::{Check, Situation};
-use crate::lab::lines::Run;
-use crate::lab::tool::Tool;
-use crate::lab::{Family, Undo, has_recvmsg_locked, linux_from, sh, udp};
+use testlab::check::{Check, Situation};
+use testlab::lines::Run;
+use testlab::tool::Tool;
+use testlab::{Family, Undo, has_recvmsg_locked, linux_from, sh, udp};
 
 const UNPRIVILEGED: [&str; 2] = ["setpriv", "--bounding-set=-all"];
 
@@ -49,7 +49,7 @@ fn with_settings_that_distort() {
         "sysctl -qw net.core.bpf_jit_enable=1 net.core.netdev_tstamp_prequeue=1 \
          net.core.default_qdisc=$(</tmp/qdisc)",
     );
-    let check = Situation::plain().check(0);
+    let check = Situation::plain().check_in_both_forms(0);
     let mut expected = vec![
         ("jit", "warning"),
         ("bpf-stats", "warning"),
@@ -105,7 +105,7 @@ fn with_sysfs_read_only() {
 
 #[test]
 fn without_one_function() {
-    let check = Situation::hiding("tcp_data_queue").check(3);
+    let check = Situation::hiding("tcp_data_queue").check_in_both_forms(3);
     let off = check.hook("tcp-data-queue");
     assert_eq!((off.state.as_str(), off.found.as_str()), ("problem", "off"));
     assert_eq!(check.finding("self-test").state, "ok");
@@ -158,7 +158,7 @@ fn as_nobody_with_ambient_capabilities() {
     assert_eq!(Situation::behind(&nobody).check(0).unwell(), []);
     let mut command = Command::new(nobody[0]);
     command.args(&nobody[1..]).arg("netstacklat");
-    let tool = Tool::start_behind(&mut command, &["-r", "1"]);
+    let tool = Tool::start_behind(&mut command, &["-r", "1", "-e", "udp-socket-read"]);
     let status = sh(&format!("cat /proc/{}/status", tool.pid()));
     assert!(
         status.contains("\nUid:\t65534\t65534\t65534\t65534\n"),

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use super::exact::{receive_on_both_cpus, settled_with_every_run, udp_hooks_counted};
-use crate::lab::counters::{Snmp, packets_by_cpu};
-use crate::lab::lines::Run;
-use crate::lab::load::{Background, Rate};
-use crate::lab::tool::Tool;
-use crate::lab::{Family, Undo, sh, udp};
+use super::exact::{receive_on_both_cpus, settled_with_every_run};
+use testlab::counters::{Snmp, packets_by_cpu};
+use testlab::lines::Run;
+use testlab::load::{Background, Rate};
+use testlab::tool::Tool;
+use testlab::udp_hooks::udp_hooks_counted;
+use testlab::{Family, Undo, sh, udp};
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 /// Time for packets with a CPU, and without it.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::lab::tool::Tool;
-use crate::lab::{Family, udp};
+use testlab::tool::Tool;
+use testlab::{Family, udp};
 
 const TRACE: &str = "/tmp/idle";
 /// Every system call of a report, with all hooks on: none reads a map.

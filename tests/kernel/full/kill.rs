@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::lab::counters::{count_in_the_kernel, left_in_the_kernel};
-use crate::lab::load::{Background, Rate};
-use crate::lab::tool::Tool;
-use crate::lab::{linux_from, udp, wait_until};
+use testlab::counters::{count_in_the_kernel, left_in_the_kernel};
+use testlab::load::{Background, Rate};
+use testlab::tool::Tool;
+use testlab::{linux_from, udp, wait_until};
 
 #[test]
 fn sigkill_under_load_leaves_nothing() {
@@ -46,6 +46,8 @@ pub fn nothing_is_left_after(killed: Instant) {
     // A look takes its time, too, while others use the CPUs.
     let mut left_at = Duration::ZERO;
     wait_until(patience(), "programs, maps and links are gone", || {
+        // Each look makes some hundred system calls.
+        std::thread::sleep(Duration::from_millis(20));
         let begun = killed.elapsed();
         let gone = count_in_the_kernel() == 0;
         if !gone {

@@ -2,9 +2,9 @@
 //! A kernel in lockdown=confidentiality. There is no way back from it:
 //! `tools/vm/test` gives this file a guest of its own.
 
-use crate::lab::check::Situation;
-use crate::lab::tool::Tool;
-use crate::lab::{Family, has_recvmsg_locked, linux_from, sh, tcp, udp};
+use testlab::check::Situation;
+use testlab::tool::Tool;
+use testlab::{Family, has_recvmsg_locked, linux_from, sh, tcp, udp};
 
 /// It takes bpf_probe_read_kernel away, not tracing: all hooks measure, and
 /// where the regular program at `tcp_recvmsg_locked` needs that helper, the
@@ -30,7 +30,7 @@ fn confidentiality_refuses_next_to_nothing() {
     };
     assert_eq!(reads.found, function);
 
-    let tool = Tool::start(&["-r", "1"]);
+    let tool = Tool::start(&["-r", "1", "-e", "udp-socket-read"]);
     let warm = tool.warm_up();
     udp::exchange(&udp::Flow::several(Family::V4, 7860..7861), 100);
     let load = tcp::Load {

@@ -2,8 +2,8 @@
 //! A kernel without some of the functions: the user is told which hooks do not
 //! measure, and those that can, do.
 
-use crate::lab::text::TextTool;
-use crate::lab::{Family, PATIENCE, udp, wait_until};
+use testlab::text::TextTool;
+use testlab::{Family, PATIENCE, udp, wait_until};
 
 const DATAGRAMS: u64 = 100;
 

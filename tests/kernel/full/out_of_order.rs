@@ -5,13 +5,14 @@
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
-use crate::lab::counters::Snmp;
-use crate::lab::lines::Run;
-use crate::lab::tcp::{Connection, Load};
-use crate::lab::tool::Tool;
-use crate::lab::{Family, Undo, sh};
+use testlab::counters::Snmp;
+use testlab::lines::Run;
+use testlab::tcp::{Connection, Load};
+use testlab::tool::Tool;
+use testlab::{Family, Undo, sh};
 
 const ROUNDS: u64 = 2;
+pub(super) const IN_THE_SOCKET: &str = "tcp-data-queue,tcp-socket-enqueued,tcp-socket-read";
 
 /// The first segment of each round is on its way for a second, the second
 /// overtakes it, the third follows when both are read.
@@ -36,7 +37,7 @@ fn a_segment_overtakes_another() {
         ))
     };
     delay("0");
-    let tool = Tool::start(&["-r", "1"]);
+    let tool = Tool::start(&["-r", "1", "-e", IN_THE_SOCKET]);
     tool.warm_up();
     let mut connections = Family::BOTH.map(|family| Connection::open(family, 8200));
     // What opened them is not what is counted here.
@@ -122,7 +123,7 @@ fn loss() {
 /// may have come twice.
 fn segments_add_up(netem: &str) -> u64 {
     let before = Snmp::read();
-    let tool = Tool::start(&["-r", "1"]);
+    let tool = Tool::start(&["-r", "1", "-e", IN_THE_SOCKET]);
     // Before: it takes a lost datagram for a failure.
     tool.warm_up();
     sh(&format!(

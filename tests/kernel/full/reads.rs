@@ -4,11 +4,11 @@
 
 use std::io::Write as _;
 
-use crate::lab::counters::Snmp;
-use crate::lab::tcp::{Connection, Load};
-use crate::lab::tool::Tool;
-use crate::lab::udp::Flow;
-use crate::lab::{Family, Undo, has_recvmsg_locked};
+use testlab::counters::Snmp;
+use testlab::tcp::{Connection, Load};
+use testlab::tool::Tool;
+use testlab::udp::Flow;
+use testlab::{Family, Undo, has_recvmsg_locked};
 
 #[test]
 fn a_peek_is_not_a_read() {
@@ -74,7 +74,7 @@ fn reads_that_waited_for_the_network() {
         "tc -n left qdisc replace dev eth0 root pfifo limit 100000",
     );
     let before = Snmp::read();
-    let tool = Tool::start(&["-r", "1"]);
+    let tool = Tool::start(&["-r", "1", "-e", super::out_of_order::IN_THE_SOCKET]);
     let reads: u64 = Family::BOTH
         .into_iter()
         .zip([7710, 7711])

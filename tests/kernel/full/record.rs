@@ -12,9 +12,9 @@ use netstacklat::runfile::{Content, RunFile};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::lab::lines::{Line, Run};
-use crate::lab::tool::wait_for_exit;
-use crate::lab::{Family, PATIENCE, Undo, prepare, udp, wait_until};
+use testlab::lines::{Line, Run};
+use testlab::tool::wait_for_exit;
+use testlab::{Family, PATIENCE, Undo, prepare, udp, wait_until};
 
 const HOOK: &str = "udp-socket-enqueued";
 

@@ -2,8 +2,8 @@
 //! Hosts on which it cannot measure: the live view and `check` name the cause
 //! and the remedy. Each is the real thing.
 
-use crate::lab::check::Situation;
-use crate::lab::{Undo, linux_from};
+use testlab::check::Situation;
+use testlab::{Undo, linux_from};
 
 const NOBODY: [&str; 4] = [
     "setpriv",
@@ -58,6 +58,7 @@ fn under_a_seccomp_filter() {
     let found = sandbox.refused("tracing", "the kernel refuses tracing programs");
     let cause = found.meaning.expect("a cause");
     assert!(cause.contains("seccomp"), "{cause}");
+    sandbox.check_in_both_forms(1);
 }
 
 #[test]

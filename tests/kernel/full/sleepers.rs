@@ -6,12 +6,12 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use crate::lab::Family;
-use crate::lab::lines::{Counts, MAX_NS, Run};
-use crate::lab::receive::sleep_once_readable;
-use crate::lab::tcp::Connection;
-use crate::lab::tool::Tool;
-use crate::lab::udp::Flow;
+use testlab::Family;
+use testlab::lines::{Counts, MAX_NS, Run};
+use testlab::receive::sleep_once_readable;
+use testlab::tcp::Connection;
+use testlab::tool::Tool;
+use testlab::udp::Flow;
 
 const UDP_SLEEPS_MS: [u64; 4] = [20, 200, 2000, 20_000];
 const TCP_SLEEPS_MS: [u64; 2] = [200, 2000];

@@ -4,8 +4,8 @@
 
 use nix::errno::Errno;
 
-use crate::lab::text::TextTool;
-use crate::lab::{PATIENCE, Undo, linux_from, wait_until};
+use testlab::text::TextTool;
+use testlab::{PATIENCE, Undo, linux_from, wait_until};
 
 const SWITCH: &str = "/proc/sys/kernel/ftrace_enabled";
 const NOTE: &str = "stalled: the kernel called no BPF program";
@@ -16,7 +16,7 @@ fn reports(text: &str) -> usize {
 
 #[test]
 fn ftrace_is_switched_off_while_it_runs() {
-    let tool = TextTool::start(&["-r", "300ms"]);
+    let tool = TextTool::start(&["-r", "300ms", "-e", "udp-socket-read"]);
     if !linux_from(6, 1) || linux_from(7, 0) {
         // The kernel does not let it happen.
         let refused = std::fs::write(SWITCH, "0").expect_err("it was switched off");

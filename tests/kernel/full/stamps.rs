@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use crate::lab::Family;
-use crate::lab::clock::real_ns;
-use crate::lab::lines::Counts;
-use crate::lab::tool::Tool;
-use crate::lab::udp::{Flow, until_stamped};
+use testlab::Family;
+use testlab::clock::real_ns;
+use testlab::lines::Counts;
+use testlab::tool::Tool;
+use testlab::udp::{Flow, until_stamped};
 
 const BATCHES: u64 = 60;
 const BATCH: u64 = 100;

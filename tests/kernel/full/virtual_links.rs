@@ -2,13 +2,13 @@
 //! Links without a card. TCP over them arrives with the time of transmission
 //! in place of a stamp: each such skb is counted, and the reader is told.
 
-use super::exact::udp_hooks_counted;
-use crate::lab::counters::Snmp;
-use crate::lab::links::{Link, veth};
-use crate::lab::tcp::{Connection, Load};
-use crate::lab::text::TextTool;
-use crate::lab::tool::Tool;
-use crate::lab::{Family, linux_from, udp};
+use testlab::counters::Snmp;
+use testlab::links::{Link, veth};
+use testlab::tcp::{Connection, Load};
+use testlab::text::TextTool;
+use testlab::tool::Tool;
+use testlab::udp_hooks::udp_hooks_counted;
+use testlab::{Family, linux_from, udp};
 
 const IP_IN: [&str; 2] = ["Ip.InReceives", "Ip6.InReceives"];
 

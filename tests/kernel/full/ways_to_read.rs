@@ -14,15 +14,15 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
 
 use super::out_of_order::queue_adds_up;
-use crate::lab::clock::real_ns;
-use crate::lab::counters::Snmp;
-use crate::lab::lines::Counts;
-use crate::lab::links::Link;
-use crate::lab::tcp::{Connection, Load};
-use crate::lab::tcp_reads::{Read, mptcp, read_stamped, readable, splice_to_the_end, wake_at};
-use crate::lab::tool::Tool;
-use crate::lab::udp::Flow;
-use crate::lab::{Family, PATIENCE, linux_from};
+use testlab::clock::real_ns;
+use testlab::counters::Snmp;
+use testlab::lines::Counts;
+use testlab::links::{Link, segments_are_sent_once};
+use testlab::tcp::{Connection, Load};
+use testlab::tcp_reads::{Read, mptcp, read_stamped, readable, splice_to_the_end, wake_at};
+use testlab::tool::Tool;
+use testlab::udp::Flow;
+use testlab::{Family, PATIENCE, linux_from};
 
 const TCP_QUEUE_AND_READ: &str = "tcp-data-queue,tcp-socket-enqueued,tcp-socket-read";
 /// The clocks of two CPUs may differ by this (NETSTACKLAT_CLOCK_LAG_NS).
@@ -155,6 +155,7 @@ fn recvmmsg() {
 #[test]
 fn splice() {
     const BYTES: usize = 200_000;
+    let _once = segments_are_sent_once();
     let before = Snmp::read();
     let tool = Tool::start(&["-r", "1", "-e", TCP_QUEUE_AND_READ]);
     tool.warm_up();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Every hook sees the traffic that passes it, and tells plausible times.
 
-use crate::lab::counters::program_runs;
-use crate::lab::lines::Counts;
-use crate::lab::tcp::{Connection, Load};
-use crate::lab::tool::Tool;
-use crate::lab::{Family, udp};
+use testlab::counters::program_runs;
+use testlab::lines::Counts;
+use testlab::tcp::{Connection, Load};
+use testlab::tool::Tool;
+use testlab::{Family, udp};
 
 const SECOND_NS: u64 = 1_000_000_000;
 

@@ -2,11 +2,11 @@
 //! Reports that are taken while packets arrive add up. [`Run::checked`]
 //! looks at every line of every test; here there are many lines.
 //!
-//! [`Run::checked`]: crate::lab::lines::Run::checked
+//! [`Run::checked`]: testlab::lines::Run::checked
 
-use crate::lab::tcp::{Connection, Load};
-use crate::lab::tool::Tool;
-use crate::lab::{Family, udp};
+use testlab::tcp::{Connection, Load};
+use testlab::tool::Tool;
+use testlab::{Family, udp};
 
 #[test]
 fn intervals_add_up_to_the_total() {

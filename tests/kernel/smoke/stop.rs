@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::lab::counters::left_in_the_kernel;
-use crate::lab::tool::Tool;
-use crate::lab::{Family, udp, wait_until};
+use testlab::counters::left_in_the_kernel;
+use testlab::tool::Tool;
+use testlab::{Family, udp, wait_until};
 
 /// Both what stands in the kernel and what it does: packets are stamped only
 /// while somebody asks for it.

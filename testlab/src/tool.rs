@@ -3,15 +3,15 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::lines::{Line, Report, Run, Start, Totals, totals};
-use super::{PATIENCE, prepare, udp};
+use crate::lines::{Line, Report, Run, Start, Totals, totals};
+use crate::{PATIENCE, Waiting, prepare, udp, wait_until};
 
 /// Detaching takes seconds on some kernels, more under load.
 const EXIT_PATIENCE: Duration = Duration::from_secs(40);
@@ -19,7 +19,7 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(40);
 /// A running netstacklat whose JSON lines are being read.
 pub struct Tool {
     child: Child,
-    lines: Arc<(Mutex<Vec<Line>>, Condvar)>,
+    lines: Arc<Mutex<Vec<Line>>>,
     stdout: Option<JoinHandle<()>>,
     stderr: Option<JoinHandle<String>>,
 }
@@ -58,7 +58,7 @@ impl Tool {
         prepare();
         let _calm = OneCpu::while_code_is_replaced();
         let mut child = command.spawn().expect("netstacklat is in the guest");
-        let lines: Arc<(Mutex<Vec<Line>>, Condvar)> = Arc::default();
+        let lines: Arc<Mutex<Vec<Line>>> = Arc::default();
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         let shared = Arc::clone(&lines);
         let stdout = std::thread::spawn(move || {
@@ -66,8 +66,7 @@ impl Tool {
                 let line = line.expect("UTF-8");
                 let parsed = serde_json::from_str(&line);
                 let parsed = parsed.unwrap_or_else(|error| panic!("{error}: {line}"));
-                shared.0.lock().expect("no panic").push(parsed);
-                shared.1.notify_all();
+                shared.lock().expect("no panic").push(parsed);
             }
         });
         let mut pipe = child.stderr.take().expect("piped");
@@ -96,7 +95,7 @@ impl Tool {
 
     /// The start line.
     pub fn started(&self) -> Start {
-        match self.lines.0.lock().expect("no panic").first() {
+        match self.lines.lock().expect("no panic").first() {
             Some(Line::Start(start)) => start.clone(),
             other => panic!("not a start line: {other:?}"),
         }
@@ -110,25 +109,13 @@ impl Tool {
 
     /// How many lines have come.
     pub fn line_count(&self) -> usize {
-        self.lines.0.lock().expect("no panic").len()
+        self.lines.lock().expect("no panic").len()
     }
 
     fn wait_for_lines(&self, count: usize) {
-        let (lines, changed) = &*self.lines;
-        let lines = lines.lock().expect("no panic");
-        let (_lines, timeout) = changed
-            .wait_timeout_while(lines, PATIENCE, |lines| lines.len() < count)
-            .expect("no panic");
-        assert!(
-            !timeout.timed_out(),
-            "no line from netstacklat: {}",
-            self.stack()
-        );
-    }
-
-    fn stack(&self) -> String {
-        let path = format!("/proc/{}/stack", self.pid());
-        std::fs::read_to_string(path).unwrap_or_else(|_| "it has ended".into())
+        wait_until(PATIENCE, "a line from netstacklat", || {
+            self.line_count() >= count
+        });
     }
 
     /// All that was counted up to now, as the intervals so far say: waits for
@@ -140,7 +127,7 @@ impl Tool {
 
     /// The intervals so far.
     pub fn intervals(&self) -> Vec<Report> {
-        let lines = self.lines.0.lock().expect("no panic");
+        let lines = self.lines.lock().expect("no panic");
         let reports = lines.iter().filter_map(|line| match line {
             Line::Interval(report) => Some(report.clone()),
             _ => None,
@@ -163,7 +150,7 @@ impl Tool {
         let stderr = self.stderr.take().expect("taken once");
         let stderr = stderr.join().expect("read to its end");
         assert_eq!(status.code(), Some(0), "{status}: {stderr}");
-        let lines = std::mem::take(&mut *self.lines.0.lock().expect("no panic"));
+        let lines = std::mem::take(&mut *self.lines.lock().expect("no panic"));
         Run::checked(lines, stderr)
     }
 }
@@ -204,15 +191,11 @@ impl Drop for Tool {
 
 /// Waits for the end of a child, but not for ever.
 pub fn wait_for_exit(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + EXIT_PATIENCE;
+    let mut waiting = Waiting::new(EXIT_PATIENCE, "netstacklat ends");
     loop {
         if let Some(status) = child.try_wait().expect("waiting for netstacklat") {
             return status;
         }
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            panic!("netstacklat did not end within {EXIT_PATIENCE:?}");
-        }
-        std::thread::sleep(Duration::from_millis(2));
+        waiting.nap();
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use nfq::{Message, Queue, Verdict};
 
-use super::clock::real_ns;
-use super::timeline::Between;
-use super::{Ns, PATIENCE, Undo, wait_until};
+use crate::clock::real_ns;
+use crate::timeline::Between;
+use crate::{Ns, PATIENCE, Undo, wait_until};
 
 /// What is sent to it is held, UDP and TCP alike.
 pub const PORT: u16 = 6400;

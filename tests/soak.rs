@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! A long run at full load: it needs no more memory at its end than at its
+//! Run in a guest by tools/soak. A long run at full load: it needs no more memory at its end than at its
 //! beginning, and loses nothing.
 
 use std::time::{Duration, Instant};
 
-use crate::full::exact::udp_hooks_counted;
-use crate::lab::counters::Snmp;
-use crate::lab::load::{Background, Rate};
-use crate::lab::tool::Tool;
+use testlab::counters::Snmp;
+use testlab::load::{Background, Rate};
+use testlab::tool::Tool;
+use testlab::udp_hooks::udp_hooks_counted;
 
 /// The time for buffers to reach their size: this share of the run.
 const WARM_UP: f64 = 0.1;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Writes the man pages, from the definition of the command line and the table
-//! of hooks, into the directory given: `make man`.
+//! The man pages, from the definition of the command line and the table of
+//! hooks.
 
-use std::path::{Path, PathBuf};
+use std::io;
 
-use anyhow::{Context as _, Result};
 use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
@@ -13,25 +12,22 @@ use netstacklat::model::hooks::{Hook, Role};
 
 const NAME: &str = "netstacklat";
 
-fn main() -> Result<()> {
-    let directory = std::env::args_os().nth(1).map(PathBuf::from);
-    let directory = directory.context("usage: man DIRECTORY")?;
+/// File name and text of each page.
+pub fn pages() -> io::Result<Vec<(String, String)>> {
     // The live view is the command itself.
     let mut command = Cli::command().mut_subcommand("live", |live| live.hide(true));
     command.build();
+    let mut pages = Vec::new();
     for subcommand in command.get_subcommands().filter(|c| !c.is_hide_set()) {
         let name = format!("{NAME}-{}", subcommand.get_name());
-        write(&directory, &name, subcommand, &[])?;
+        pages.push(page(&name, subcommand, &[])?);
     }
-    write(
-        &directory,
-        NAME,
-        &command,
-        &[hooks(), exit_status(), environment()],
-    )
+    let sections = [hooks(), exit_status(), environment()];
+    pages.push(page(NAME, &command, &sections)?);
+    Ok(pages)
 }
 
-fn write(directory: &Path, name: &str, command: &Command, sections: &[Roff]) -> Result<()> {
+fn page(name: &str, command: &Command, sections: &[Roff]) -> io::Result<(String, String)> {
     let help = command.get_after_help().map(ToString::to_string);
     let paragraphs = help.as_deref().unwrap_or_default().split("\n\n");
     let (examples, remarks): (Vec<_>, Vec<_>) =
@@ -45,7 +41,7 @@ fn write(directory: &Path, name: &str, command: &Command, sections: &[Roff]) -> 
         // Without the commit: it would change the page each time.
         .source(concat!("netstacklat ", env!("CARGO_PKG_VERSION")));
     let mut text = br#".\" SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-.\" Made by `make man` from src/cli and src/bpf/netstacklat.h.
+.\" Made by `make generated` from src/cli and src/bpf/netstacklat.h.
 "#
     .to_vec();
     man.render_title(&mut text)?;
@@ -68,8 +64,8 @@ fn write(directory: &Path, name: &str, command: &Command, sections: &[Roff]) -> 
     for examples in examples {
         verbatim(examples).to_writer(&mut text)?;
     }
-    let path = directory.join(format!("{name}.1"));
-    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+    let text = String::from_utf8(text).map_err(io::Error::other)?;
+    Ok((format!("{name}.1"), text))
 }
 
 /// `Examples:` and lines that stay as they are.

@@ -8,7 +8,7 @@ use libbpf_rs::query::{LinkInfoIter, LinkTypeInfo, MapInfoIter, ProgInfoIter};
 use netstacklat::model::hooks::programs;
 use serde_json::Value;
 
-use super::{Ns, PATIENCE, sh, wait_until};
+use crate::{Ns, PATIENCE, sh, wait_until};
 
 /// SNMP counters of all namespaces together, as `Tcp.InSegs` or
 /// `Udp6.InDatagrams`.
@@ -83,12 +83,11 @@ fn of_this_namespace() -> Vec<(String, i64)> {
         let (Some(name), Some(value)) = (words.next(), words.next()) else {
             continue;
         };
-        for group in ["Ip6", "Udp6"] {
-            if let Some(name) = name.strip_prefix(group) {
-                let value = value.parse().expect("a number");
-                counters.push((format!("{group}.{name}"), value));
-            }
-        }
+        // As Ip6InReceives, of the group Ip6.
+        let six = name.find('6').expect("a counter of IPv6");
+        let (group, name) = name.split_at(six + 1);
+        let value = value.parse().expect("a number");
+        counters.push((format!("{group}.{name}"), value));
     }
     counters
 }

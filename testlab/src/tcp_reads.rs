@@ -12,11 +12,11 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{Backlog, MsgFlags, SockaddrStorage, bind, connect, listen};
 
-use super::PATIENCE;
-use super::clock::real_ns;
-use super::links::Way;
-use super::receive::receive;
-use super::tcp::Connection;
+use crate::PATIENCE;
+use crate::clock::real_ns;
+use crate::links::Way;
+use crate::receive::receive;
+use crate::tcp::Connection;
 
 /// A read, as the reader itself knows it: what it has found is at least so
 /// old, and at most.

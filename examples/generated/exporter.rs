@@ -1,35 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Writes the configuration of ebpf_exporter for the objects of `make bpf`,
-//! from the tables in `src/bpf/netstacklat.h`, into the directory given:
-//! `make exporter`.
+//! The configuration of ebpf_exporter for the objects of `make bpf`, from the
+//! tables in `src/bpf/netstacklat.h`.
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::fmt::{Result, Write as _};
 
-use anyhow::{Context as _, Result};
 use netstacklat::model::exported::{
     BUCKET_MAX, CLOCK_STATES, GROUP_OTHER, GROUP_OTHER_NETNS, Object,
 };
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::skips::SkipReason;
 
-fn main() -> Result<()> {
-    let directory = std::env::args_os().nth(1).map(PathBuf::from);
-    let directory = directory.context("usage: exporter DIRECTORY")?;
-    for object in [Object::Hooks, Object::Groups] {
-        let path = directory.join(format!("{}.yaml", object.name()));
-        let text = describe(object)?;
-        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-    }
-    Ok(())
+/// File name and text for each object.
+pub fn configurations() -> std::result::Result<Vec<(String, String)>, std::fmt::Error> {
+    let objects = [Object::Hooks, Object::Groups];
+    let texts = objects.map(|object| Ok((format!("{}.yaml", object.name()), describe(object)?)));
+    texts.into_iter().collect()
 }
 
-fn describe(object: Object) -> Result<String> {
+fn describe(object: Object) -> std::result::Result<String, std::fmt::Error> {
     let mut yaml = format!(
         "\
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # netstacklat for ebpf_exporter, beside {}.bpf.o: see README.md here.
-# Made by `make exporter` from src/bpf/netstacklat.h; the names of the metrics
+# Made by `make generated` from src/bpf/netstacklat.h; the names of the metrics
 # are those of the object's maps.
 metrics:
   histograms:
@@ -49,7 +42,7 @@ metrics:
 
 /// Buckets are `(2^(b-1), 2^b]` ns, and ebpf_exporter makes 2^b times the
 /// multiplier their `le`; it finds the sum after the last.
-fn histogram(object: Object, yaml: &mut String, hook: Hook) -> Result<()> {
+fn histogram(object: Object, yaml: &mut String, hook: Hook) -> Result {
     write!(
         yaml,
         "    - name: {}
@@ -75,7 +68,7 @@ fn histogram(object: Object, yaml: &mut String, hook: Hook) -> Result<()> {
     Ok(())
 }
 
-fn skips(object: Object, yaml: &mut String, hook: Hook) -> Result<()> {
+fn skips(object: Object, yaml: &mut String, hook: Hook) -> Result {
     write!(
         yaml,
         "    - name: {}
@@ -89,7 +82,7 @@ fn skips(object: Object, yaml: &mut String, hook: Hook) -> Result<()> {
     label(yaml, "reason", 3, &reasons.collect::<Vec<_>>())
 }
 
-fn clock(object: Object, yaml: &mut String) -> Result<()> {
+fn clock(object: Object, yaml: &mut String) -> Result {
     let prefix = object.map("");
     write!(
         yaml,
@@ -147,7 +140,7 @@ fn group_labels() -> String {
 }
 
 /// A label out of one byte of the key: its value counts through `names`.
-fn label(yaml: &mut String, label: &str, padding: usize, names: &[&str]) -> Result<()> {
+fn label(yaml: &mut String, label: &str, padding: usize, names: &[&str]) -> Result {
     write!(yaml, "        - name: {label}\n          size: 1\n")?;
     if padding > 0 {
         writeln!(yaml, "          padding: {padding}")?;

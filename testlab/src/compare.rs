@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::lines::{Line, Report, Start};
-use super::tool::wait_for_exit;
-use super::{PATIENCE, prepare, sh, wait_until};
+use crate::lines::{Line, Report, Start};
+use crate::tool::wait_for_exit;
+use crate::{PATIENCE, prepare, sh, wait_until};
 
 /// Where root's comparisons say what they do.
 pub const STATE: &str = "/run/netstacklat/compare.json";

@@ -11,10 +11,10 @@ use std::process::{Child, Command, Stdio};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{PATIENCE, wait_until};
+use crate::{PATIENCE, wait_until};
 
-const CONFIG: &str = include_str!("../../../exporter/prometheus.yml");
-const RULES: &str = include_str!("../../../exporter/alerts.yml");
+const CONFIG: &str = include_str!("../../exporter/prometheus.yml");
+const RULES: &str = include_str!("../../exporter/alerts.yml");
 const DIRECTORY: &str = "/run/prometheus";
 const PORT: u16 = 9090;
 

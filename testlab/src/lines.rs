@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::iter::Sum;
 
+use netstacklat::model::skips::SkipReason;
 use serde::Deserialize;
 
 /// The largest sample that is recorded.
@@ -141,8 +142,10 @@ impl Counts {
         *holder.expect("samples").0
     }
 
+    /// How often for this reason. It must be one that the tool knows: a typo
+    /// would find nothing, and a test that expects nothing would pass.
     pub fn skip(&self, reason: &str) -> u64 {
-        self.skipped.get(reason).copied().unwrap_or(0)
+        skipped(&self.skipped, reason)
     }
 
     /// How often the hook's programs say that they ran.
@@ -164,6 +167,15 @@ impl Counts {
     pub fn above(&self, ns: u64) -> u64 {
         self.count - self.at_or_below(ns).1
     }
+}
+
+/// The count of a reason, of those that occurred. See [`Counts::skip`].
+pub fn skipped(counts: &BTreeMap<String, u64>, reason: &str) -> u64 {
+    assert!(
+        SkipReason::find(reason).is_some(),
+        "no skip reason is called '{reason}'"
+    );
+    counts.get(reason).copied().unwrap_or(0)
 }
 
 /// What all hooks have counted.
@@ -301,7 +313,7 @@ fn check_sum(line: &HookLine) {
 /// The middle of the bucket with the sample of rank ceil(q n); over-range
 /// samples have the highest ranks.
 fn quantile(line: &HookLine, thousandths: u64) -> Option<u64> {
-    let n = line.count + line.skipped.get("over-range").unwrap_or(&0);
+    let n = line.count + skipped(&line.skipped, "over-range");
     if n * (1000 - thousandths) < 1000 {
         return None;
     }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
 
-use super::tcp::Connection;
-use super::{Family, PATIENCE, prepare, sh, udp, wait_until};
+use crate::tcp::Connection;
+use crate::{Family, PATIENCE, prepare, sh, udp, wait_until};
 
 /// How much is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Family, Ns, Undo, sh};
+use crate::{Family, Ns, Undo, sh};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
@@ -21,7 +21,7 @@ impl Link {
 
     pub fn way(self, family: Family, port: u16) -> Way {
         let (from, v4, v6) = match self {
-            Link::Wire => (Ns::Left, "10.0.0.2", "fd00::2"),
+            Link::Wire => return Way::wire(Ns::Left, Ns::Right, family, port),
             Link::Loopback => (Ns::Right, "127.0.0.1", "::1"),
             Link::Veth => (Ns::Left, "10.1.0.2", "fd01::2"),
         };
@@ -45,6 +45,30 @@ pub struct Way {
     pub to: Ns,
     /// The receiver's address.
     pub at: SocketAddr,
+}
+
+impl Way {
+    /// Over the wire between the two cards.
+    pub fn wire(from: Ns, to: Ns, family: Family, port: u16) -> Way {
+        Way {
+            from,
+            to,
+            at: to.at(family, port),
+        }
+    }
+}
+
+/// Segments from the left are sent once, however late they are acknowledged: a
+/// guest can be slower than TCP expects of a network.
+pub fn segments_are_sent_once() -> Undo {
+    Undo::after(
+        "ip netns exec left sysctl -qw net.ipv4.tcp_early_retrans=0
+         ip -n left route add 10.0.0.2/32 dev eth0 rto_min 20s
+         ip -n left route add fd00::2/128 dev eth0 rto_min 20s",
+        "ip -n left route del fd00::2/128 dev eth0
+         ip -n left route del 10.0.0.2/32 dev eth0
+         ip netns exec left sysctl -qw net.ipv4.tcp_early_retrans=3",
+    )
 }
 
 /// Adds a veth pair between the left and the right namespace.

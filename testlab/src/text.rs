@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::tool::wait_for_exit;
-use super::{PATIENCE, prepare, wait_until};
+use crate::tool::wait_for_exit;
+use crate::{PATIENCE, prepare, wait_until};
 
 /// A running netstacklat whose output is being read.
 pub struct TextTool {

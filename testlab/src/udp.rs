@@ -11,9 +11,9 @@ use std::time::Duration;
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimestampns, Timestamping};
 use nix::sys::socket::{MsgFlags, TimestampingFlag, setsockopt};
 
-use super::links::{Link, Way};
-use super::receive::receive;
-use super::{Family, PATIENCE, wait_until};
+use crate::links::{Link, Way};
+use crate::receive::receive;
+use crate::{Family, PATIENCE, wait_until};
 
 /// Datagrams that may be on their way: sent and not yet read.
 const WINDOW: u64 = 256;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use netstacklat::model::hooks::Hook;
 
-use super::lines::Counts;
+use crate::lines::Counts;
 
 /// Finite bounds of a histogram: 2^0 to 2^34 ns.
 pub const BOUNDS: usize = 35;

@@ -10,6 +10,7 @@ pub mod hold;
 pub mod lines;
 pub mod links;
 pub mod load;
+pub mod objects;
 pub mod prometheus;
 pub mod receive;
 pub mod scrape;
@@ -20,6 +21,7 @@ pub mod text;
 pub mod timeline;
 pub mod tool;
 pub mod udp;
+pub mod udp_hooks;
 pub mod witness;
 
 use std::fs::File;
@@ -32,7 +34,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::libc;
 
-/// Longer than anything here takes, emulation included.
+/// Longer than anything here takes, emulation included. Most guests' clocks
+/// count instructions, so this is an amount of work and not of waiting.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A network namespace of the guest. Senders are in `Left`, receivers in
@@ -57,7 +60,8 @@ impl Ns {
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    fn enter(self) {
+    /// Moves the calling thread into this namespace, unless it is `Root`.
+    pub fn enter(self) {
         let path = match self {
             Ns::Root => return,
             Ns::Left => "/run/netns/left",
@@ -67,6 +71,20 @@ impl Ns {
         // SAFETY: takes a descriptor that is open, and no memory.
         let status = unsafe { libc::setns(ns.as_raw_fd(), libc::CLONE_NEWNET) };
         Errno::result(status).expect("setns");
+    }
+
+    /// An address of this namespace's card. `Root` has none.
+    pub fn at(self, family: Family, port: u16) -> SocketAddr {
+        let host = match self {
+            Ns::Root => panic!("the root namespace has no card"),
+            Ns::Left => 1,
+            Ns::Right => 2,
+        };
+        let address: IpAddr = match family {
+            Family::V4 => Ipv4Addr::new(10, 0, 0, host).into(),
+            Family::V6 => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, host.into()).into(),
+        };
+        SocketAddr::new(address, port)
     }
 }
 
@@ -124,6 +142,11 @@ pub fn has_recvmsg_locked() -> bool {
     linux_from(5, 19)
 }
 
+/// Whether tests may take long: in `make test-all`.
+pub fn at_full_length() -> bool {
+    std::env::var_os("NETSTACKLAT_TEST_ALL").is_some()
+}
+
 /// What must hold before packets can be counted one by one: nothing between
 /// sender and receiver may drop. (Neighbours are permanent already.)
 pub fn prepare() {
@@ -161,9 +184,40 @@ impl Drop for Undo {
 
 /// Waits for `what` to come true.
 pub fn wait_until(patience: Duration, what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + patience;
+    let mut waiting = Waiting::new(patience, what);
     while !done() {
-        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
-        std::thread::sleep(Duration::from_millis(1));
+        waiting.nap();
+    }
+}
+
+/// Waits in naps, and panics when there have been too many. What counts is how
+/// long the naps were to be: time in which the machine below did not run this
+/// guest makes a nap longer, but uses up no patience.
+pub struct Waiting<'a> {
+    patience: Duration,
+    what: &'a str,
+    napped: Duration,
+    /// For looks that take longer than naps.
+    deadline: Instant,
+}
+
+impl Waiting<'_> {
+    pub fn new(patience: Duration, what: &str) -> Waiting<'_> {
+        Waiting {
+            patience,
+            what,
+            napped: Duration::ZERO,
+            deadline: Instant::now() + 10 * patience,
+        }
+    }
+
+    pub fn nap(&mut self) {
+        let (patience, what) = (self.patience, self.what);
+        let left = self.napped < patience && Instant::now() < self.deadline;
+        assert!(left, "not within {patience:?}: {what}");
+        // What takes long is looked at less often: each look costs something.
+        let nap = Duration::from_millis(if self.napped.as_millis() < 100 { 1 } else { 4 });
+        std::thread::sleep(nap);
+        self.napped += nap;
     }
 }

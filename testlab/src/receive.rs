@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::time::TimeSpec;
 
-use super::PATIENCE;
+use crate::PATIENCE;
 
 /// What one call brought.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{PATIENCE, sh, wait_until};
+use crate::{PATIENCE, sh, wait_until};
 
 const LOG: &str = "/run/systemd-log";
 

@@ -8,8 +8,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
-use super::timeline::Between;
-use super::wait_until;
+use crate::timeline::Between;
+use crate::wait_until;
 
 const DAY: i64 = 86_400;
 const SECOND_NS: i64 = 1_000_000_000;

@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd as _;
 
 use nix::sys::socket::{MsgFlags, send};
 
-use super::links::{Link, Way};
-use super::{Family, PATIENCE};
+use crate::links::{Link, Way};
+use crate::{Family, PATIENCE};
 
 /// Both ends of a connection.
 pub struct Connection {
@@ -23,14 +23,22 @@ impl Connection {
     }
 
     pub fn over(way: Way) -> Connection {
+        let Connection { tx, rx } = Connection::without_timeouts(way);
+        rx.set_read_timeout(Some(PATIENCE)).expect("SO_RCVTIMEO");
+        tx.set_write_timeout(Some(PATIENCE)).expect("SO_SNDTIMEO");
+        Connection { tx, rx }
+    }
+
+    /// For traffic that may pause for as long as it likes.
+    pub fn without_timeouts(way: Way) -> Connection {
         let listener = way.to.run(|| TcpListener::bind(way.at).expect("bind"));
         let tx = way
             .from
             .run(|| TcpStream::connect(way.at).expect("connect"));
         let (rx, _) = listener.accept().expect("accept");
-        tx.set_nodelay(true).expect("TCP_NODELAY");
-        rx.set_read_timeout(Some(PATIENCE)).expect("SO_RCVTIMEO");
-        tx.set_write_timeout(Some(PATIENCE)).expect("SO_SNDTIMEO");
+        for end in [&tx, &rx] {
+            end.set_nodelay(true).expect("TCP_NODELAY");
+        }
         Connection { tx, rx }
     }
 
@@ -63,6 +71,17 @@ impl Connection {
             tx.shutdown(Shutdown::Write).expect("shutdown");
             reader.join().expect("the reader")
         })
+    }
+}
+
+/// Sends back what comes, to the end.
+pub fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => stream.write_all(&buffer[..n])?,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! receiver has read: how long it waited, and whether the tool must have
 //! recorded it, or refused to.
 
-use super::lines::{Counts, MAX_NS};
+use crate::lines::{Counts, MAX_NS};
 
 /// The clocks of two CPUs may differ by this (NETSTACKLAT_CLOCK_LAG_NS), and
 /// the offset between two clocks is known to some microseconds.

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The files that are made from the sources are what the sources say.
+#![allow(unreachable_pub, reason = "also modules of examples/generated")]
+
+#[path = "../examples/generated/exporter.rs"]
+mod exporter;
+#[path = "../examples/generated/man.rs"]
+mod man;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const REMEDY: &str = "run `make generated`, and commit what it changes";
+
+/// The files of this directory with this extension are these.
+fn holds(directory: &str, extension: &str, files: &[(String, String)]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    for (name, text) in files {
+        let found = std::fs::read_to_string(path.join(name));
+        let found = found.unwrap_or_else(|e| panic!("{directory}/{name}: {e}: {REMEDY}"));
+        let mut lines = (1..).zip(text.lines().zip(found.lines()));
+        let differs = lines.find(|(_, (generated, found))| generated != found);
+        if let Some((number, (generated, found))) = differs {
+            panic!(
+                "{directory}/{name} is stale: {REMEDY}\n\
+                 line {number} is  {found}\n\
+                 and would be {generated}"
+            );
+        }
+        assert!(found == *text, "{directory}/{name} is stale: {REMEDY}");
+    }
+    let generated: BTreeSet<_> = files.iter().map(|(name, _)| name.clone()).collect();
+    let found = std::fs::read_dir(&path).expect("the directory is in the repository");
+    let found = found.map(|entry| entry.expect("an entry").path());
+    let found = found.filter(|path| path.extension().is_some_and(|e| e == extension));
+    let found: BTreeSet<_> = found
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .collect();
+    assert_eq!(found, generated, "remove what is no longer generated");
+}
+
+#[test]
+fn man_pages() {
+    holds("docs/man", "1", &man::pages().expect("pages"));
+}
+
+#[test]
+fn configurations_for_ebpf_exporter() {
+    let configurations = exporter::configurations().expect("configurations");
+    holds("exporter", "yaml", &configurations);
+}
