@@ -15,7 +15,7 @@ use crate::{Family, PATIENCE, prepare, sh, udp, wait_until};
 pub enum Rate {
     /// As fast as it is read: the CPUs are never idle.
     Full,
-    /// Some thousand packets a second: they are, at times.
+    /// A thousand packets a second: they are, most of the time.
     Moderate,
 }
 
@@ -30,7 +30,7 @@ impl Rate {
 
     fn rest(self) {
         if self == Rate::Moderate {
-            sleep(Duration::from_millis(10));
+            sleep(Duration::from_millis(40));
         }
     }
 }

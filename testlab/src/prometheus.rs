@@ -7,6 +7,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -93,6 +95,7 @@ impl Prometheus {
             .expect("prometheus is in the guest");
         let mut prometheus = Prometheus { child };
         wait_until(PATIENCE, "Prometheus is ready", || {
+            sleep(Duration::from_millis(100));
             let ended = prometheus.child.try_wait().expect("a child");
             assert!(ended.is_none(), "Prometheus has ended:\n{}", log_text());
             get("/-/ready").is_some_and(|(head, _)| head.contains(" 200 "))
@@ -111,6 +114,10 @@ impl Prometheus {
         let mut found = Vec::new();
         wait_until(PATIENCE, expression, || {
             found = self.query(expression);
+            if found.is_empty() {
+                // It costs more than what it waits for.
+                sleep(Duration::from_millis(300));
+            }
             !found.is_empty()
         });
         found

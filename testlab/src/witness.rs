@@ -20,8 +20,8 @@ use crate::timeline::Read;
 use crate::udp::Flow;
 use crate::{Family, PATIENCE, Waiting, wait_until};
 
-const SEND_EVERY: Duration = Duration::from_millis(2);
-const READ_EVERY: Duration = Duration::from_millis(4);
+const SEND_EVERY: Duration = Duration::from_millis(4);
+const READ_EVERY: Duration = Duration::from_millis(8);
 /// Time for packets to queue before the clock is set, and after it. More than
 /// the smallest step, so that a sample that is off by it looks plausible.
 const QUEUE: Duration = Duration::from_millis(35);

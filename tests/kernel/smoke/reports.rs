@@ -15,10 +15,10 @@ fn intervals_add_up_to_the_total() {
     let flows = udp::Flow::several(Family::V4, 5000..5004);
     let connection = Connection::open(Family::V6, 5000);
     std::thread::scope(|scope| {
-        scope.spawn(|| udp::exchange(&flows, 10_000));
+        scope.spawn(|| udp::exchange(&flows, 5_000));
         scope.spawn(|| {
             connection.transfer(Load {
-                writes: 2000,
+                writes: 1000,
                 size: 500,
                 at_once: 4096,
                 urgent_every: 50,
