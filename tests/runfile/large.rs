@@ -20,7 +20,7 @@ fn large() -> u64 {
 
 /// What one line, its typed form and the sums take, with room for the other
 /// tests of this process.
-const ROOM_KIB: u64 = 40 << 10;
+const ROOM_KIB: u64 = 100 << 10;
 
 /// A start line, and then intervals until there are `left` bytes: each as long
 /// as one of ten busy hooks.

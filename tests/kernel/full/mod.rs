@@ -7,6 +7,7 @@ mod clock;
 mod compare;
 mod cost;
 mod drop_in;
+mod drops;
 pub mod exact;
 mod firewall;
 mod hold;
