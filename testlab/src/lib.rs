@@ -142,7 +142,7 @@ pub fn has_recvmsg_locked() -> bool {
     linux_from(5, 19)
 }
 
-/// Whether tests may take long: in `make test-all`.
+/// Whether tests run at full length: `make test-all` sets NETSTACKLAT_TEST_ALL.
 pub fn at_full_length() -> bool {
     std::env::var_os("NETSTACKLAT_TEST_ALL").is_some()
 }

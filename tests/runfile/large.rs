@@ -10,11 +10,12 @@ use super::{FIXTURE, hook, recording};
 
 const GIB: u64 = 1 << 30;
 
-/// As large as a file is read here: a gibibyte in `make test-all`.
+/// The size of the file: a gibibyte in `make test-all`.
 fn large() -> u64 {
-    match std::env::var_os("NETSTACKLAT_TEST_ALL") {
-        Some(_) => GIB,
-        None => GIB / 8,
+    if testlab::at_full_length() {
+        GIB
+    } else {
+        GIB / 8
     }
 }
 

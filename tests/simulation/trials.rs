@@ -3,12 +3,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many trials tests make: `make test-all` sets NETSTACKLAT_TEST_ALL.
+/// How many comparisons each test simulates: more in `make test-all`.
 pub(crate) fn trials() -> u64 {
-    match std::env::var_os("NETSTACKLAT_TEST_ALL") {
-        Some(_) => 1000,
-        None => 250,
-    }
+    if testlab::at_full_length() { 1000 } else { 250 }
 }
 
 /// What happens in so many trials, counted by each of several questions.
