@@ -202,11 +202,9 @@ impl Interval {
         self.enabled.iter().map(|hook| (hook, self.hook(hook)))
     }
 
-    /// Whether the kernel has called no program at all: it updates its clock
-    /// with every tick, and at the latest when the report is due.
+    /// Whether the kernel has called no program at all.
     pub fn stalled(&self) -> bool {
-        const SOME_TICKS_NS: u64 = 100_000_000;
-        self.clock_updates == Some(0) && self.duration_ns >= SOME_TICKS_NS
+        is_stalled(self.clock_updates, self.duration_ns)
     }
 
     /// Hooks whose programs cost something, with that: also one that is off
@@ -231,6 +229,15 @@ impl Interval {
         }
         count as f64 * 1e9 / self.duration_ns as f64
     }
+}
+
+/// Whether an interval with so many updates of the clock, in so many ns, is one
+/// in which the kernel has called no program. It updates its clock with every
+/// tick, and at the latest when the report is due; but a virtual machine can be
+/// kept from running for tenths of a second, and wakes up without a tick.
+pub fn is_stalled(clock_updates: Option<u64>, duration_ns: u64) -> bool {
+    const LONGEST_PAUSE_NS: u64 = 900_000_000;
+    clock_updates == Some(0) && duration_ns >= LONGEST_PAUSE_NS
 }
 
 #[cfg(test)]

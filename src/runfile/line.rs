@@ -12,7 +12,7 @@ use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::Hook;
 use crate::model::run::{ClockInfo, HookVerdict, RunInfo};
 use crate::model::skips::{SkipReason, Skips};
-use crate::model::snapshot::{Cost, HookStats};
+use crate::model::snapshot::{Cost, HookStats, is_stalled};
 use crate::render::json::SCHEMA;
 use crate::runfile::text::{List, Named, Text, clean};
 
@@ -271,7 +271,6 @@ impl From<ComparisonField> for Comparison {
 
 impl ReportLine {
     fn checked(self, resolution: Resolution) -> Result<Report, Damage> {
-        const SOME_TICKS_NS: u64 = 100_000_000;
         let place = match (self.arm, self.round) {
             (None, None) => None,
             (None, Some(_)) => return Err(wrong("it has a round and no arm")),
@@ -306,7 +305,7 @@ impl ReportLine {
             duration_ns: self.duration_ns,
             missed_intervals: self.missed_intervals,
             clock_steps: self.clock_steps,
-            stalled: self.clock_updates == Some(0) && self.duration_ns >= SOME_TICKS_NS,
+            stalled: is_stalled(self.clock_updates, self.duration_ns),
             place,
             tx_stamped: self.tx_stamped,
             hooks,

@@ -16,7 +16,7 @@ fn reports(text: &str) -> usize {
 
 #[test]
 fn ftrace_is_switched_off_while_it_runs() {
-    let tool = TextTool::start(&["-r", "300ms", "-e", "udp-socket-read"]);
+    let tool = TextTool::start(&["-r", "1s", "-e", "udp-socket-read"]);
     if !linux_from(6, 1) || linux_from(7, 0) {
         // The kernel does not let it happen.
         let refused = std::fs::write(SWITCH, "0").expect_err("it was switched off");
