@@ -6,19 +6,21 @@
 //! the clock right, and shows the histograms. Data flows one way: BPF maps,
 //! [`capture`], [`model`], [`render`], stdout; [`commands`] tie them together.
 //! Run files ([`runfile`]) are compared by [`analysis`], with the arithmetic of
-//! [`stats`]; [`trial`] makes two states of a host take turns.
+//! [`stats`]; [`experiment`] compares two states of a host, whose commands
+//! [`process`] runs. [`runtime`] is what all this waits in and writes through.
 
 pub mod analysis;
 pub mod capture;
 pub mod cli;
 pub mod commands;
-pub mod event_loop;
+pub mod experiment;
 pub mod model;
+pub mod process;
 pub mod render;
 pub mod runfile;
+pub mod runtime;
 pub mod stats;
 pub mod terminal;
-pub mod trial;
 
 /// Version of netstacklat, with the commit where it was built from one.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("NETSTACKLAT_COMMIT"));

@@ -3,53 +3,72 @@
 //! own), 3 `check` found hooks missing or a `--fail-if` limit is passed,
 //! 128 + n ended by signal n, and whatever a command of `record` ends with.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use netstacklat::cli::{BadUsage, Cli, Command};
 use netstacklat::commands;
 use netstacklat::model::finding::Outcome;
+use netstacklat::runtime::event_loop::{asked_to_end, let_signals_kill};
+use netstacklat::runtime::messages::Messages;
+use netstacklat::runtime::sink::PATIENCE;
 
 const SUCCESS: u8 = 0;
 
 fn main() -> ExitCode {
-    let done = match Cli::read() {
+    let command = Cli::read();
+    // It has nobody to talk to, and says nothing by a thread.
+    if let Command::Guardian(args) = command {
+        return match commands::guardian::run(args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("netstacklat: {error:#}");
+                ExitCode::from(code_of(&error))
+            }
+        };
+    }
+    let messages = match Messages::start() {
+        Ok(messages) => messages,
+        Err(error) => {
+            eprintln!("netstacklat: starting a thread for messages: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match run(command, &messages) {
+        Ok(code) => code,
+        Err(error) => {
+            messages.say(&format!("netstacklat: {error:#}\n"));
+            code_of(&error)
+        }
+    };
+    // All is undone and detached: whoever asks for the end now gets it.
+    let _ = let_signals_kill();
+    messages.flush(asked_to_end().then_some(PATIENCE));
+    ExitCode::from(code)
+}
+
+fn run(command: Command, messages: &Messages) -> anyhow::Result<u8> {
+    let success = |()| SUCCESS;
+    match command {
         Command::Live(args) if args.list_probes => commands::list::run(&mut std::io::stdout())
             .or_else(ignore_broken_pipe)
-            .map(|()| SUCCESS),
-        Command::Live(args) => commands::live::run(&args).map(|()| SUCCESS),
-        Command::Record(args) => commands::record::run(&args),
-        Command::Compare(args) => commands::compare::run(&args),
+            .map(success),
+        Command::Live(args) => commands::live::run(&args, messages).map(success),
+        Command::Record(args) => commands::record::run(&args, messages),
+        Command::Compare(args) => commands::compare::run(&args, messages),
+        Command::Undo(args) => commands::undo::run(&args, messages).map(success),
         Command::Diff(args) => commands::diff::run(&args),
-        Command::HoldTimestamps => commands::hold_timestamps::run().map(|()| SUCCESS),
+        Command::HoldTimestamps => commands::hold_timestamps::run(messages).map(success),
+        Command::Guardian(args) => commands::guardian::run(args).map(success),
         Command::Check(args) => commands::check::run(&args).map(|outcome| match outcome {
             Outcome::Usable => SUCCESS,
             Outcome::HooksMissing => 3,
             Outcome::NotUsable => 1,
         }),
-    };
-    match done {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            // Nobody may be reading; that is no reason to panic.
-            let text = harmless(&format!("{error:#}"));
-            let _ = writeln!(std::io::stderr(), "netstacklat: {text}");
-            ExitCode::from(if error.is::<BadUsage>() { 2 } else { 1 })
-        }
     }
 }
 
-/// Names of files, and what commands have said, can hold what a terminal obeys.
-fn harmless(text: &str) -> String {
-    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    let shown = |c| {
-        if obeyed(c) {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    };
-    text.chars().map(shown).collect()
+fn code_of(error: &anyhow::Error) -> u8 {
+    if error.is::<BadUsage>() { 2 } else { 1 }
 }
 
 fn ignore_broken_pipe(error: std::io::Error) -> anyhow::Result<()> {

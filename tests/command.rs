@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use netstacklat::event_loop::EventLoop;
-use netstacklat::trial::command::{Command, Running, not_run};
+use netstacklat::process::command::{Command, Running, not_run};
+use netstacklat::runtime::event_loop::EventLoop;
 use nix::libc::SIGTERM;
 
 /// Signals come to all event loops of a process: one test at a time.

@@ -54,8 +54,9 @@ impl Desk {
             assert!(stderr.contains(word), "{args:?}: no {word:?} in {stderr}");
         }
         assert!(!self.path.join("ran").exists(), "{args:?}");
-        let nothing = (Some(0), "netstacklat: nothing to undo\n".into());
-        assert_eq!(self.compare(&["--undo"]), nothing, "{args:?}");
+        let (undone, stderr) = self.compare(&["--undo"]);
+        assert_eq!(undone, Some(0), "{args:?}: {stderr}");
+        assert!(stderr.contains("nothing to undo"), "{args:?}: {stderr}");
     }
 }
 
@@ -96,6 +97,46 @@ fn sides_have_different_names() {
     desk.refused(&["--a-name", "B"], 2, &["both sides are called 'B'"]);
 }
 
+/// What a start command changes has to be undone, or it would be measured with
+/// the other side and be left.
+#[test]
+fn sides_can_be_undone() {
+    let desk = Desk::new("sides");
+    let lone = ["--b-start", "touch ran"];
+    let mixed = [
+        ["--a-start", "touch ran", "--a-stop", "true"],
+        ["--b-start", "touch ran", "-o", "."],
+    ];
+    for args in [&lone[..], &mixed.concat()] {
+        let (code, stderr) = desk.compare(args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains("--b-start needs --b-stop"), "{stderr}");
+    }
+    // As far as another reason: each undoes the other; nothing is changed.
+    let toggled = [lone[0], lone[1], "--a-start", "touch ran", "-o", "."];
+    for args in [&toggled[..], &["--aa", "-o", "."]] {
+        let (code, stderr) = desk.compare(args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains("is a directory"), "{stderr}");
+    }
+    let (code, stderr) = desk.compare(&["--aa", "--b-start", "touch ran"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(!desk.path.join("ran").exists());
+}
+
+/// It is a part of `compare`, and nothing for users.
+#[test]
+fn a_guardian_is_not_started_by_hand() {
+    let desk = Desk::new("guardian");
+    let output = Command::new(env!("CARGO_BIN_EXE_netstacklat"))
+        .args(["guardian", "--journal", "."])
+        .current_dir(&desk.path)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
 /// Undoing makes no comparison: what is said of one was not meant so.
 #[test]
 fn undoing_takes_no_option_but_its_time() {
@@ -123,5 +164,5 @@ fn undoing_takes_no_option_but_its_time() {
         assert!(stderr.contains("cannot be used with"), "{args:?}: {stderr}");
         count += 1;
     }
-    assert!(count >= 17, "{count} options");
+    assert!(count >= 19, "{count} options");
 }

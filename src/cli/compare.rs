@@ -13,28 +13,34 @@ use crate::cli::hooks::HookArgs;
 pub(super) const HELP: &str = "\
 A round is four periods, A B B A or B A A B, as the seed says. Each period
 begins with its side's start command and ends with its stop command, which is
-also run when the comparison is interrupted or fails. Commands are run by
-/bin/sh.
+also run when the comparison is interrupted, fails, or is killed. Where each
+start command undoes the other, leave both stop commands out: then A's start
+command runs last. Commands are run by /bin/sh.
 
 Examples:
   netstacklat compare --a-name none --b-name 25k-rules \\
     --b-start 'iptables -I INPUT -j RULES' --b-stop 'iptables -D INPUT -j RULES'
   netstacklat compare --b-start 'ethtool -K eth0 gro off' \\
     --b-stop 'ethtool -K eth0 gro on' --fail-if 'tcp-start:p99>+10%'
-  netstacklat compare --undo        after a comparison was killed
+  netstacklat compare --aa          what differs without any change
+  netstacklat undo                  where the host could not be restored
 
 docs/ab.md walks through one. Exit code: 0 compared, 1 could not, 2 bad usage,
 3 a --fail-if limit is passed, 128 + N ended by signal N.";
 
+/// Options that say what the sides are.
+const OF_SIDES: [&str; 4] = ["a_start", "a_stop", "b_start", "b_stop"];
+
 /// All options but how long the stop command may take: --undo makes no
 /// comparison.
-const OF_COMPARISONS: [&str; 17] = [
+const OF_COMPARISONS: [&str; 19] = [
     "a_name",
     "a_start",
     "a_stop",
     "b_name",
     "b_start",
     "b_stop",
+    "aa",
     "load",
     "rounds",
     "period",
@@ -46,6 +52,7 @@ const OF_COMPARISONS: [&str; 17] = [
     "json",
     "enable_probes",
     "disable_probes",
+    "force",
 ];
 
 /// Options of `compare`.
@@ -68,12 +75,16 @@ pub struct CompareArgs {
     pub a_stop: Option<String>,
 
     /// Run before each period of B
-    #[arg(long, value_name = "CMD", required_unless_present = "undo")]
+    #[arg(long, value_name = "CMD", required_unless_present_any = ["undo", "aa"])]
     pub b_start: Option<String>,
 
     /// Run after each period of B: undoes --b-start
     #[arg(long, value_name = "CMD", requires = "b_start")]
     pub b_stop: Option<String>,
+
+    /// Compare this host with itself: what is found then is no change of yours
+    #[arg(long, conflicts_with_all = OF_SIDES)]
+    pub aa: bool,
 
     /// Traffic: runs from before the first period until after the last
     #[arg(long, value_name = "CMD")]
@@ -116,7 +127,12 @@ pub struct CompareArgs {
     #[command(flatten)]
     pub selection: HookArgs,
 
-    /// Undo what a comparison that was killed has left behind, and no more
-    #[arg(long, conflicts_with_all = OF_COMPARISONS)]
+    /// Run beside another comparison in this network namespace, as root: each
+    /// of the two then measures the other, too
+    #[arg(long)]
+    pub force: bool,
+
+    /// What `netstacklat undo` does
+    #[arg(long, hide = true, conflicts_with_all = OF_COMPARISONS)]
     pub undo: bool,
 }

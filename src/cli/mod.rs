@@ -8,6 +8,7 @@ mod findings;
 mod hooks;
 mod live;
 mod record;
+mod undo;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -19,6 +20,7 @@ pub use findings::FindingsArgs;
 pub use hooks::HookArgs;
 pub use live::LiveArgs;
 pub use record::RecordArgs;
+pub use undo::{GuardianArgs, UndoArgs};
 
 use durations::is_bare_number;
 use live::EXAMPLES;
@@ -53,6 +55,9 @@ pub enum Command {
     /// Compare two states of this host, in rounds that take turns
     #[command(after_help = compare::HELP)]
     Compare(CompareArgs),
+    /// Restore this host after a comparison that could not
+    #[command(after_help = undo::HELP)]
+    Undo(UndoArgs),
     /// Tell what differs between recordings, by how much, and how sure that is
     #[command(after_help = diff::HELP)]
     Diff(DiffArgs),
@@ -62,6 +67,9 @@ pub enum Command {
     /// Have received packets stamped for others, while it runs
     #[command(after_help = HOLD)]
     HoldTimestamps,
+    /// Run the commands of a comparison.
+    #[command(hide = true)]
+    Guardian(GuardianArgs),
 }
 
 const CHECK_EXIT: &str = "\
@@ -138,7 +146,11 @@ impl Command {
             Command::Live(args) => Some(&args.selection),
             Command::Record(args) => Some(&args.selection),
             Command::Compare(args) => Some(&args.selection),
-            Command::Diff(_) | Command::Check(_) | Command::HoldTimestamps => None,
+            Command::Undo(_)
+            | Command::Diff(_)
+            | Command::Check(_)
+            | Command::HoldTimestamps
+            | Command::Guardian(_) => None,
         }
     }
 }

@@ -1,66 +1,83 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! `compare`: two states of this host in turns, and what differs.
 
-use std::io::{self, Write as _};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow};
+use nix::unistd::geteuid;
 
 use crate::analysis::limit::Limit;
 use crate::capture::Capture;
-use crate::cli::{BadUsage, CompareArgs};
+use crate::cli::{BadUsage, CompareArgs, UndoArgs};
+use crate::commands::compare_writer::CompareWriter;
 use crate::commands::diff;
-use crate::commands::measurement::{human, shortcomings, start};
-use crate::commands::periods::Periods;
-use crate::event_loop::{EventLoop, let_signals_kill};
-use crate::model::comparison::{Comparison, Place, Side};
+use crate::commands::session::{human, shortcomings, start};
+use crate::commands::undo::{self, show_logs};
+use crate::experiment::guardian::{Guardian, THIS_PROGRAM};
+use crate::experiment::journal::{self, Journal, State};
+use crate::experiment::lock::Lock;
+use crate::experiment::progress::{Progress, TICK};
+use crate::experiment::recover;
+use crate::experiment::runner::{Ending, Runner, planned};
+use crate::experiment::supervisor::{End, Means, Measure, Supervisor};
+use crate::model::comparison::{Arm, Comparison, Place, Side};
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::run::{HookVerdict, RunInfo};
 use crate::model::snapshot::{HookStats, Interval, Snapshot};
-use crate::runfile::RunFile;
+use crate::process::shell::Shell;
 use crate::runfile::writer::Writer;
-use crate::trial::progress::{Progress, TICK};
-use crate::trial::shell::Shell;
-use crate::trial::stage::{End, Measure, Stage};
-use crate::trial::state::{State, Store};
-use crate::trial::turns::{Ending, Trial, planned};
-use crate::trial::undo;
+use crate::runfile::{Content, RunFile};
+use crate::runtime::event_loop::{EventLoop, asked_to_end, let_signals_kill};
+use crate::runtime::messages::Messages;
+use crate::runtime::sink::{PATIENCE, Sink, stdout};
 
 /// Makes the rounds, says what differs, and leaves the host as it was.
 ///
 /// # Errors
 ///
 /// If it cannot be made, or not all of it, or something could not be undone.
-pub fn run(args: &CompareArgs) -> Result<u8> {
-    let store = || Store::lock().context("keeping what has to be undone");
+pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     if args.undo {
-        say(&format!(
-            "netstacklat: {}\n",
-            undo::undo(&store()?, args.stop_timeout)?
-        ));
-        return Ok(0);
+        let args = UndoArgs {
+            stop_timeout: Some(args.stop_timeout),
+            ..UndoArgs::default()
+        };
+        return undo::run(&args, messages).map(|()| 0);
     }
     let comparison = comparison(args)?;
+    sides_can_be_undone(&comparison)?;
     limits_are_of(args.selection.hooks(), &args.findings.fail_if)?;
-    let store = store()?;
-    undo::nothing_is_left(&store)?;
+    let lock = match args.force {
+        true if !geteuid().is_root() => {
+            return Err(BadUsage("--force is for root only".into()).into());
+        }
+        true => None,
+        false => Some(Lock::take(|text| messages.say(text))?),
+    };
+    let left = recover::find()?;
+    show_logs(&left, messages);
+    recover::nothing_is_left(&left)?;
     // All that can be in the way is found out before the host is changed.
     let path = args.output.clone().unwrap_or_else(default_path);
-    let state = State::here(&path)?;
-    store.write(&state)?;
+    let state = State::here(&path, args.stop_timeout)?;
+    let journal = Journal::create(&journal::place()).context("keeping what is to be undone")?;
+    journal.write(&state)?;
+    // Before any BPF object, socket or file is opened.
+    let guardian = Guardian::start(Path::new(THIS_PROGRAM), &journal, lock.as_ref())?;
     let writer = create(&path)?;
     let shell = Shell::new();
     let (capture, info) = start(&args.selection, None, false)?;
     limits_can_be_judged(&info, &args.findings.fail_if)?;
-    let trial = Prepared {
+    let prepared = Prepared {
         args,
         comparison: &comparison,
-        store: &store,
-        state: &state,
+        journal: &journal,
         path: &path,
+        messages,
     };
-    trial.run(capture, info, writer, shell)
+    prepared.run(capture, info, writer, shell, guardian, state)
 }
 
 fn comparison(args: &CompareArgs) -> Result<Comparison> {
@@ -82,6 +99,25 @@ fn comparison(args: &CompareArgs) -> Result<Comparison> {
         settle: args.settle,
         seed: args.seed.unwrap_or_else(new_seed),
     })
+}
+
+/// What a start command changes must not be left on the host, nor be measured
+/// with the other side.
+fn sides_can_be_undone(comparison: &Comparison) -> Result<()> {
+    let lacks =
+        |arm: Arm| comparison.side(arm).start.is_some() && comparison.undo_of(arm).is_none();
+    match Arm::BOTH.into_iter().find(|&arm| lacks(arm)) {
+        None => Ok(()),
+        Some(arm) => {
+            let (arm, other) = (arm.name(), if arm == Arm::A { "b" } else { "a" });
+            let text = format!(
+                "--{arm}-start needs --{arm}-stop, which undoes it. Only where each side's start \
+                 command undoes the other's, --{other}-start stands in for it: then give neither \
+                 --a-stop nor --b-stop"
+            );
+            Err(BadUsage(text).into())
+        }
+    }
 }
 
 /// What is not measured on demand cannot be judged: said now, not after the
@@ -150,9 +186,9 @@ impl Measure for Capture {
 struct Prepared<'a> {
     args: &'a CompareArgs,
     comparison: &'a Comparison,
-    store: &'a Store,
-    state: &'a State,
+    journal: &'a Journal,
     path: &'a Path,
+    messages: &'a Messages,
 }
 
 impl Prepared<'_> {
@@ -162,38 +198,109 @@ impl Prepared<'_> {
         mut info: RunInfo,
         writer: Writer,
         shell: Shell,
+        guardian: Guardian,
+        state: State,
     ) -> Result<u8> {
-        let comparison = self.comparison;
+        let (comparison, messages) = (self.comparison, self.messages);
         info.comparison = Some(comparison.clone());
-        say(&greeting(&info, comparison, self.path));
-        say(&shortcomings(capture.plan()));
-        let mut periods = Periods::new(writer);
-        periods.start(&info)?;
-        let progress = Progress::new(4 * self.args.rounds, planned(comparison));
-        let tick = progress.shown().then_some(TICK);
-        let events = EventLoop::for_undoing(tick, capture.clock().timers())?;
+        messages.say(&greeting(&info, comparison, self.path));
+        messages.say(&shortcomings(capture.plan()));
+        let progress = Progress::new(messages.clone(), 4 * self.args.rounds, planned(comparison));
+        let tick = messages.shows_progress().then_some(TICK);
+        let mut events = EventLoop::for_undoing(tick, capture.clock().timers())?;
         events.ignore_output();
-        let stage = Stage::new(events, Some(&mut capture), shell, progress)?;
-        let limit = self.args.stop_timeout;
-        let trial = Trial::new(comparison, limit, stage, self.store, self.state.clone());
+        let mut periods = CompareWriter::new(writer, &events)?;
+        periods.start(&info)?;
+        let supervisor = Supervisor::new(Means {
+            events: &mut events,
+            measure: &mut capture,
+            guardian,
+            shell,
+            journal: self.journal,
+            state,
+            messages: messages.clone(),
+            progress,
+        })?;
+        let runner = Runner::new(comparison, supervisor, self.journal);
         let mut silence = Silence::default();
-        let mut ending = trial.run(&mut |place, interval| {
+        let mut ending = runner.run(&mut |place, interval| {
             periods.period(place, interval)?;
             let name = &comparison.side(place.arm).name;
             Ok(silence.look_at(name, place, interval))
         });
-        let_signals_kill()?;
-        if let Err(error) = periods.finish() {
+        if let Err(error) = periods.finish(&mut events) {
             ending.cut_short.get_or_insert(End::Failed(error));
         }
-        // Shown before `capture` is dropped: some kernels take seconds to detach.
-        conclude(self.args, self.path, ending)
+        let_signals_kill()?;
+        let out = Sink::new(
+            stdout().context("copying standard output")?,
+            usize::MAX,
+            None,
+        )?;
+        let code = self.conclude(ending, &out);
+        // While that is being written: some kernels take seconds to detach.
+        drop(capture);
+        out.close(asked_to_end().then_some(PATIENCE));
+        code
+    }
+
+    /// Says what came of it, as far as it came; the exit code.
+    fn conclude(&self, ending: Ending, out: &Sink<File>) -> Result<u8> {
+        let file = RunFile::read(self.path);
+        let rounds = file.as_ref().map_or(0, rounds_in);
+        let shown = match file {
+            Ok(file) if rounds > 0 => {
+                let found = diff::find(vec![(String::new(), file)], &self.args.findings);
+                Some(found.map(|found| {
+                    // Ignore that there is no room: the queue has no bound.
+                    let _ = out.send(found.text);
+                    found.code
+                }))
+            }
+            _ => None,
+        };
+        let rounds = match rounds {
+            0 => "no round was completed".into(),
+            n => format!(
+                "{n} of {} rounds are in {}",
+                self.args.rounds,
+                self.path.display()
+            ),
+        };
+        let cause = match ending.cut_short {
+            None => None,
+            Some(End::Failed(error)) => Some((1, format!("{error:#}"))),
+            Some(End::Signal(signal)) => Some((128 + signal as u8, format!("ended by {signal}"))),
+        };
+        let say = |text: &str| self.messages.say(&format!("netstacklat: {text}\n"));
+        if let (Some(_), Some(Err(error))) = (&cause, &shown) {
+            say(&format!("{error:#}"));
+        }
+        // The cause first, then what it has led to.
+        match (cause, ending.left_behind) {
+            (None, None) => shown.unwrap_or(Ok(0)),
+            (Some((code, cause)), None) => {
+                say(&format!("{cause}\n  The host is as it was; {rounds}"));
+                Ok(code)
+            }
+            (cause, Some(error)) => {
+                if let Some((_, cause)) = cause {
+                    say(&cause);
+                }
+                say(&format!("{error:#}"));
+                say(&rounds);
+                Ok(1)
+            }
+        }
     }
 }
 
-/// Nobody may be reading; that is no reason to stop.
-fn say(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+/// Whole rounds in a file.
+fn rounds_in(file: &RunFile) -> usize {
+    match &file.content {
+        Content::Comparison { periods, .. } => periods.len() / 4,
+        Content::Recording(_) => 0,
+    }
 }
 
 /// Said before anything is done: what is on, and what will be.
@@ -214,14 +321,12 @@ fn greeting(info: &RunInfo, comparison: &Comparison, path: &Path) -> String {
         comparison.seed,
         path.display(),
     );
-    for side in [&comparison.a, &comparison.b] {
-        if side.start.is_some() && side.stop.is_none() {
-            text += &format!(
-                "netstacklat: there is no stop command for {}: nothing undoes what its start \
-                 command does.\n",
-                side.name
-            );
-        }
+    if comparison.is_toggled() {
+        text += &format!(
+            "netstacklat: no stop commands: each start command has to undo the other; that of {} \
+             runs last.\n",
+            comparison.a.name
+        );
     }
     text
 }
@@ -247,53 +352,4 @@ impl Silence {
              to compare (--load makes some).\n"
         ))
     }
-}
-
-/// Shows what came of it, as far as it came; the exit code.
-fn conclude(args: &CompareArgs, path: &Path, ending: Ending) -> Result<u8> {
-    let shown = match ending.rounds {
-        0 => None,
-        _ => Some(show(args, path)),
-    };
-    let rounds = format!(
-        "{} of {} rounds are in {}",
-        ending.rounds,
-        args.rounds,
-        path.display()
-    );
-    let without_stop =
-        |start: &Option<String>, stop: &Option<String>| start.is_some() && stop.is_none();
-    let host = match without_stop(&args.a_start, &args.a_stop)
-        || without_stop(&args.b_start, &args.b_stop)
-    {
-        true => "what has no stop command has not been undone",
-        false => "the host is as it was",
-    };
-    if let Some(error) = ending.left_behind {
-        return Err(error.context(rounds));
-    }
-    match ending.cut_short {
-        None => shown.unwrap_or(Ok(0)),
-        Some(End::Failed(error)) => {
-            if let Some(Err(error)) = shown {
-                say(&format!("netstacklat: {error:#}\n"));
-            }
-            Err(error.context(format!("{host}; {rounds}")))
-        }
-        Some(End::Signal(signal)) => {
-            if let Some(Err(error)) = shown {
-                say(&format!("netstacklat: {error:#}\n"));
-            }
-            say(&format!(
-                "netstacklat: ended by {signal}; {host}; {rounds}\n"
-            ));
-            Ok(128 + signal as u8)
-        }
-    }
-}
-
-/// What `netstacklat diff` says of the file.
-fn show(args: &CompareArgs, path: &Path) -> Result<u8> {
-    let file = RunFile::read(path)?;
-    diff::conclude(vec![(String::new(), file)], &args.findings)
 }

@@ -53,7 +53,23 @@ pub fn run(args: &DiffArgs) -> Result<u8> {
     }
     let files = files.into_iter().map(|(name, file)| named(name, file));
     let files = files.collect::<Result<Vec<_>>>()?;
-    conclude(files, &args.findings)
+    let Findings { text, code } = find(files, &args.findings)?;
+    let mut out = io::stdout().lock();
+    match out.write_all(&text).and_then(|()| out.flush()) {
+        // Whoever read it has gone; the exit code still tells.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        other => other.context("writing to standard output")?,
+    }
+    Ok(code)
+}
+
+/// What was found, to be written to standard output.
+#[derive(Debug)]
+pub struct Findings {
+    /// All of it.
+    pub text: Vec<u8>,
+    /// What the program ends with.
+    pub code: u8,
 }
 
 /// `NAME=FILE`, unless a file exists under the whole text.
@@ -91,25 +107,24 @@ fn named(name: Option<String>, file: RunFile) -> Result<(String, RunFile)> {
     }
 }
 
-/// Compares files by the names of their sides, or the sides of one comparison,
-/// shows what was found, and returns the exit code.
+/// Compares files by the names of their sides, or the sides of one comparison.
 ///
 /// # Errors
 ///
 /// [`BadUsage`] if the files do not make two sides, or cannot be judged by
-/// limits; else those of writing.
-pub fn conclude(files: Vec<(String, RunFile)>, options: &FindingsArgs) -> Result<u8> {
+/// limits.
+pub fn find(files: Vec<(String, RunFile)>, options: &FindingsArgs) -> Result<Findings> {
     if let [(_, file)] = files.as_slice()
         && matches!(file.content, Content::Comparison { .. })
     {
-        return show(&Input::Comparison(file), options);
+        return find_in(&Input::Comparison(file), options);
     }
     let (names, sides) = into_sides(files)?;
     let input = Input::Recordings {
         names: [&names[0], &names[1]],
         sides: [&sides[0], &sides[1]],
     };
-    show(&input, options)
+    find_in(&input, options)
 }
 
 fn into_sides(files: Vec<(String, RunFile)>) -> Result<([String; 2], [Vec<RunFile>; 2])> {
@@ -145,7 +160,7 @@ fn into_sides(files: Vec<(String, RunFile)>) -> Result<([String; 2], [Vec<RunFil
     }
 }
 
-fn show(input: &Input, options: &FindingsArgs) -> Result<u8> {
+fn find_in(input: &Input, options: &FindingsArgs) -> Result<Findings> {
     if !options.fail_if.is_empty() && !input.knows_how_it_varies() {
         let text = format!(
             "--fail-if cannot be judged: from fewer than {MIN_FILES} recordings a side it is not \
@@ -159,21 +174,19 @@ fn show(input: &Input, options: &FindingsArgs) -> Result<u8> {
         input,
         analysis: &analysis,
     };
-    let mut out = io::stdout().lock();
-    let written = match options.json {
-        true => diff.json(&mut out),
+    let mut text = Vec::new();
+    match options.json {
+        true => diff.json(&mut text),
         false => diff.text(
-            &mut out,
+            &mut text,
             &terminal::screen(options.color),
             options.histograms,
         ),
-    };
-    match written.and_then(|()| out.flush()) {
-        // Whoever read it has gone; the exit code still tells.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        other => other.context("writing to standard output")?,
-    }
-    Ok(exit_code(&analysis.limits))
+    }?;
+    Ok(Findings {
+        text,
+        code: exit_code(&analysis.limits),
+    })
 }
 
 /// A limit that is passed outweighs one that could not be judged.

@@ -2,7 +2,6 @@
 //! `netstacklat hold-timestamps`: has packets stamped for others, and sleeps.
 
 use std::ffi::OsStr;
-use std::io::{self, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -11,6 +10,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::capture::timestamping::{StampingSocket, Unconfirmed};
+use crate::runtime::messages::Messages;
 
 /// Holds stamping on until SIGINT or SIGTERM, which are its normal end. As in
 /// the live view, SIGHUP keeps its default: nohup(1) works.
@@ -18,7 +18,7 @@ use crate::capture::timestamping::{StampingSocket, Unconfirmed};
 /// # Errors
 ///
 /// If the socket is not to be had, or packets are not stamped though it asks.
-pub fn run() -> Result<()> {
+pub fn run(messages: &Messages) -> Result<()> {
     // Blocked before all else, so that none is lost: they stay pending until
     // waited for.
     let mut ending = SigSet::empty();
@@ -34,13 +34,11 @@ pub fn run() -> Result<()> {
         }
         Err(Unconfirmed::NoStamp(refusal)) => return Err(refusal.into()),
     };
-    // Nobody may be reading; that is no reason to stop.
-    let _ = write!(
-        io::stderr(),
+    messages.say(&format!(
         "netstacklat: RX timestamping is on for the whole host while this runs; {seen}.\n\
          netstacklat: Ctrl-C or SIGTERM (process {}) ends it.\n",
         std::process::id()
-    );
+    ));
     tell_service_manager()?;
     ending.wait().context("waiting for a signal")?;
     Ok(())

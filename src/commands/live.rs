@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The live view: a report per interval, the total at the end.
 
-use std::io::{self, ErrorKind, Stdout, Write as _};
+use std::fs::File;
+use std::io::{self, ErrorKind};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::capture::Capture;
 use crate::capture::plan::Plan;
 use crate::cli::LiveArgs;
-use crate::commands::ending::End;
-use crate::commands::measurement::{human, shortcomings, start};
-use crate::commands::reports::Reports;
-use crate::event_loop::EventLoop;
+use crate::commands::report_loop::Reports;
+use crate::commands::session::{human, shortcomings, start};
+use crate::commands::stop_condition::StopCondition;
 use crate::model::snapshot::Snapshot;
 use crate::render::{Json, Renderer, RunInfo, Summary, Text};
+use crate::runtime::event_loop::EventLoop;
+use crate::runtime::messages::Messages;
+use crate::runtime::sink::stdout;
 use crate::terminal;
 
 /// Measures until it is told to stop, or until nobody reads the output.
@@ -21,30 +24,29 @@ use crate::terminal;
 /// # Errors
 ///
 /// If nothing can be measured here, or the output cannot be written.
-pub fn run(args: &LiveArgs) -> Result<()> {
+pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
     let interval = args.interval();
     let (capture, info) = start(&args.selection, interval, args.bpf_stats)?;
     // What comes after the greeting is in the first report, and a signal
     // after it ends with one.
     let first = capture.snapshot()?;
-    let end = End::new(interval, args.duration, args.count);
-    let events = EventLoop::new(interval, end.after, capture.clock().timers())?;
+    let condition = StopCondition::new(interval, args.duration, args.count);
+    let mut events = EventLoop::new(interval, condition.after, capture.clock().timers())?;
     let mut reports = Reports::new(
         renderer(args),
-        io::stdout(),
+        stdout().context("copying standard output")?,
         "standard output",
         args.cumulative,
-    );
+        &events,
+    )?;
     if !args.json {
-        // Nobody may be reading; that is no reason to stop.
-        let _ = io::stderr().write_all(greeting(&info, capture.plan(), args).as_bytes());
+        messages.say(&greeting(&info, capture.plan(), args));
     }
     reports.start(&info)?;
-    // Printed in full before `capture` is dropped: some kernels take seconds
-    // to detach.
-    match until_the_end(&mut reports, capture, first, events, end, args) {
+    let reported = until_the_end(&mut reports, capture, first, &mut events, condition, args);
+    match reported.and_then(|()| reports.close(&mut events)) {
         Err(error) if is_broken_pipe(&error) => Ok(()),
-        other => other,
+        other => other.map(drop),
     }
 }
 
@@ -54,38 +56,46 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Reports until a signal, the end of the time, or a closed output.
+/// Reports until a signal, the end of the time, or a closed output; then
+/// detaches, which some kernels take seconds for, while the last report is being
+/// written.
 fn until_the_end(
-    reports: &mut Reports<Stdout>,
+    reports: &mut Reports<File>,
     mut capture: Capture,
     first: Snapshot,
-    mut events: EventLoop,
-    end: End,
+    events: &mut EventLoop,
+    condition: StopCondition,
     args: &LiveArgs,
 ) -> Result<()> {
     let interval = args.interval();
     let mut last = first.clone();
+    let mut missed = 0;
     loop {
         let event = events.wait()?;
+        reports.check()?;
         if event.clock {
             capture.clock_changed()?;
         }
         if event.output_closed {
             return Ok(());
         }
-        let now = if event.reports > 0 || event.stop || event.deadline {
-            capture.snapshot()?
-        } else {
-            continue;
-        };
         let over = event.stop || event.deadline;
-        if event.reports > 0 {
-            reports.interval(&first, &last, &now, event.reports - 1, false)?;
-        } else if interval.is_some() {
-            reports.interval(&first, &last, &now, 0, true)?;
+        missed += event.reports;
+        // Without a report this interval goes on.
+        let due = event.reports > 0 && reports.ready();
+        let passed = reports.seq() + reports.missed_intervals() + missed;
+        if !over && !due && !condition.time_is_over(passed) {
+            continue;
         }
+        let now = capture.snapshot()?;
+        if event.reports > 0 {
+            reports.interval(&first, &last, &now, missed - 1, false)?;
+        } else if interval.is_some() {
+            reports.interval(&first, &last, &now, missed, true)?;
+        }
+        missed = 0;
         last = now;
-        if over || end.reached(reports.seq(), reports.missed_intervals()) {
+        if over || condition.reached(reports.seq(), reports.missed_intervals()) {
             // On a screen, do not repeat the only report as the total.
             let said = interval.is_some() && (reports.seq() == 1 || args.cumulative);
             if said && !event.stop && !args.json {

@@ -4,12 +4,14 @@
 
 pub mod check;
 pub mod compare;
+mod compare_writer;
 pub mod diff;
-mod ending;
+pub mod guardian;
 pub mod hold_timestamps;
 pub mod list;
 pub mod live;
-mod measurement;
-mod periods;
 pub mod record;
-mod reports;
+mod report_loop;
+mod session;
+mod stop_condition;
+pub mod undo;

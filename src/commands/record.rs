@@ -2,7 +2,6 @@
 //! `record`: a report a second into a run file, for a time or while a command
 //! runs.
 
-use std::io::{self, Write as _};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,15 +9,16 @@ use anyhow::Result;
 use crate::capture::Capture;
 use crate::capture::plan::Plan;
 use crate::cli::RecordArgs;
-use crate::commands::ending::End;
-use crate::commands::measurement::{human, shortcomings, start};
-use crate::commands::reports::Reports;
-use crate::event_loop::EventLoop;
+use crate::commands::report_loop::Reports;
+use crate::commands::session::{human, shortcomings, start};
+use crate::commands::stop_condition::StopCondition;
 use crate::model::run::RunInfo;
 use crate::model::snapshot::{Interval, Snapshot};
+use crate::process::command::{Command, Running, not_run};
 use crate::render::Json;
 use crate::runfile::writer::Writer;
-use crate::trial::command::{Command, Running, not_run};
+use crate::runtime::event_loop::EventLoop;
+use crate::runtime::messages::Messages;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -34,37 +34,33 @@ const FAILURE_BESIDE_A_COMMAND: u8 = 125;
 ///
 /// If nothing can be measured here, or nothing can be written to the file. With
 /// a command that is told at once, and is exit code 125.
-pub fn run(args: &RecordArgs) -> Result<u8> {
+pub fn run(args: &RecordArgs, messages: &Messages) -> Result<u8> {
     let command = (!args.command.is_empty()).then(|| Command::new(&args.command));
-    match record(args, command.as_ref()) {
+    match record(args, command.as_ref(), messages) {
         Err(error) if command.is_some() => {
-            tell(&format!("{error:#}"));
+            messages.say(&format!("netstacklat: {error:#}\n"));
             Ok(FAILURE_BESIDE_A_COMMAND)
         }
         done => done,
     }
 }
 
-/// Nobody may be reading; that is no reason to stop.
-fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "netstacklat: {text}");
-}
-
-fn record(args: &RecordArgs, command: Option<&Command>) -> Result<u8> {
+fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> Result<u8> {
+    let tell = |text: &str| messages.say(&format!("netstacklat: {text}\n"));
     // Before all else: where nothing can be written, nothing is attached.
     let writer = Writer::create(&args.output, args.append)?;
     let (mut capture, mut info) = start(&args.selection, Some(INTERVAL), false)?;
     info.name = args.name.clone();
-    let end = End::new(Some(INTERVAL), args.duration, None);
+    let condition = StopCondition::new(Some(INTERVAL), args.duration, None);
     let timers = capture.clock().timers();
     let mut events = match command {
-        None => EventLoop::new(Some(INTERVAL), end.after, timers)?,
+        None => EventLoop::new(Some(INTERVAL), condition.after, timers)?,
         // What a signal means is for the command to say.
         Some(_) => EventLoop::for_undoing(Some(INTERVAL), timers)?,
     };
     events.ignore_output();
     let file = args.output.display().to_string();
-    let mut reports = Reports::new(Box::new(Json), writer, &file, false);
+    let mut reports = Reports::new(Box::new(Json), writer, &file, false, &events)?;
     tell(&greeting(&info, capture.plan(), args));
     let first = capture.snapshot()?;
     reports.start(&info)?;
@@ -73,7 +69,7 @@ fn record(args: &RecordArgs, command: Option<&Command>) -> Result<u8> {
         Some((Ok(running), _)) => Some(running),
         Some((Err(error), command)) => {
             tell(&format!("cannot run {}: {error}", command.name()));
-            reports.into_inner().discard();
+            reports.close(&mut events)?.discard();
             return Ok(not_run(&error));
         }
     };
@@ -82,12 +78,12 @@ fn record(args: &RecordArgs, command: Option<&Command>) -> Result<u8> {
         &mut capture,
         first,
         &mut events,
-        end,
+        condition,
         running.as_mut(),
     );
     let intervals = reports.seq();
     let finished = recorded.and_then(|total| {
-        reports.into_inner().finish()?;
+        reports.close(&mut events)?.finish()?;
         Ok(total)
     });
     // Told before what some kernels take seconds for: detaching.
@@ -121,12 +117,14 @@ fn until_the_end(
     capture: &mut Capture,
     first: Snapshot,
     events: &mut EventLoop,
-    end: End,
+    condition: StopCondition,
     mut running: Option<&mut Running>,
 ) -> Result<Interval> {
     let mut last = first.clone();
+    let mut missed = 0;
     loop {
         let event = events.wait()?;
+        reports.check()?;
         if event.clock {
             capture.clock_changed()?;
         }
@@ -139,14 +137,22 @@ fn until_the_end(
                 running.code()?.is_some()
             }
         };
-        if event.reports == 0 && !over {
+        missed += event.reports;
+        // Without a line this interval goes on.
+        let due = event.reports > 0 && reports.ready();
+        let passed = reports.seq() + reports.missed_intervals() + missed;
+        if !over && !due && !condition.time_is_over(passed) {
             continue;
         }
         let now = capture.snapshot()?;
-        let missed = event.reports.saturating_sub(1);
-        reports.interval(&first, &last, &now, missed, event.reports == 0)?;
+        if event.reports > 0 {
+            reports.interval(&first, &last, &now, missed - 1, false)?;
+        } else {
+            reports.interval(&first, &last, &now, missed, true)?;
+        }
+        missed = 0;
         last = now;
-        if over || end.reached(reports.seq(), reports.missed_intervals()) {
+        if over || condition.reached(reports.seq(), reports.missed_intervals()) {
             reports.total(&first, &last)?;
             return Ok(last.since(&first));
         }

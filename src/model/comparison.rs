@@ -77,4 +77,19 @@ impl Comparison {
             Arm::B => &self.b,
         }
     }
+
+    /// Both sides have a start command and neither a stop command: each start
+    /// command undoes the other, and A's is the last to run.
+    pub fn is_toggled(&self) -> bool {
+        let starts = |side: &Side| side.start.is_some() && side.stop.is_none();
+        starts(&self.a) && starts(&self.b)
+    }
+
+    /// The command that undoes a side's start command.
+    pub fn undo_of(&self, arm: Arm) -> Option<&str> {
+        match self.is_toggled() {
+            true => self.a.start.as_deref(),
+            false => self.side(arm).stop.as_deref(),
+        }
+    }
 }

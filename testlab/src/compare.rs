@@ -11,8 +11,13 @@ use crate::lines::{Line, Report, Start};
 use crate::tool::wait_for_exit;
 use crate::{PATIENCE, prepare, sh, wait_until};
 
-/// Where root's comparisons say what they do.
-pub const STATE: &str = "/run/netstacklat/compare.json";
+/// Where root's comparisons keep what is to be undone.
+pub const PLACE: &str = "/run/netstacklat";
+
+/// Whether a comparison is being made, or has left something behind.
+pub fn has_state() -> bool {
+    std::fs::read_dir(PLACE).is_ok_and(|mut entries| entries.next().is_some())
+}
 
 /// A directory for the log and the run file of one test.
 pub struct Desk(PathBuf);
@@ -22,7 +27,7 @@ impl Desk {
         let path = PathBuf::from(format!("/tmp/compare-{name}"));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir(&path).expect("an empty directory");
-        assert!(!Path::new(STATE).exists(), "left by another test");
+        assert!(!has_state(), "left by another test");
         Desk(path)
     }
 
@@ -55,15 +60,20 @@ impl Desk {
 
     /// Starts a comparison in the directory.
     pub fn compare(&self, args: &[&str]) -> Comparison {
-        self.compare_hiding("", args)
+        self.compare_with(&[], args)
     }
 
     /// The same without the kernel functions in `hidden`.
     pub fn compare_hiding(&self, hidden: &str, args: &[&str]) -> Comparison {
+        self.compare_with(&[("NETSTACKLAT_TEST_HIDE", hidden)], args)
+    }
+
+    /// The same with more in its environment.
+    pub fn compare_with(&self, environment: &[(&str, &str)], args: &[&str]) -> Comparison {
         prepare();
         let mut command = Command::new("netstacklat");
         command.arg("compare").args(args).current_dir(&self.0);
-        command.env("NETSTACKLAT_TEST_HIDE", hidden);
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Comparison(command.spawn().expect("netstacklat is in the guest"))
@@ -92,6 +102,14 @@ impl Comparison {
         self.0.id()
     }
 
+    /// The process that runs its commands.
+    pub fn guardian(&self) -> Pid {
+        let children = format!("/proc/{0}/task/{0}/children", self.pid());
+        let children = std::fs::read_to_string(children).expect("it runs");
+        let pid = children.split_whitespace().next().expect("a guardian");
+        Pid::from_raw(pid.parse().expect("a number"))
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.0.id() as i32), signal).expect("it runs");
     }
@@ -99,7 +117,8 @@ impl Comparison {
     /// Waits until it says that it does this.
     pub fn does(&self, step: &str) {
         let at_it = || {
-            let state = std::fs::read_to_string(STATE).unwrap_or_default();
+            let file = format!("{PLACE}/compare-{}/state.json", self.pid());
+            let state = std::fs::read_to_string(file).unwrap_or_default();
             let state: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
             state["step"].as_str().is_some_and(|now| now.contains(step))
         };
@@ -122,13 +141,20 @@ impl Comparison {
     }
 }
 
+/// Waits until nobody makes a comparison, nor undoes one.
+pub fn nobody_compares() {
+    wait_until(PATIENCE, "the lock is given back", || {
+        sh("grep -c @netstacklat-compare /proc/net/unix || true").trim() == "0"
+    });
+}
+
 /// A failed test leaves no netstacklat to disturb the next, nor its state.
 impl Drop for Comparison {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
         if std::thread::panicking() {
-            sh("rm -rf /run/netstacklat");
+            sh("pkill -KILL undo-guardian; rm -rf /run/netstacklat");
         }
     }
 }

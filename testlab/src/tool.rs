@@ -37,6 +37,20 @@ fn piped(command: &mut Command, args: &[&str]) {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
 }
 
+/// Waits until the thread that writes the reports of this netstacklat is in
+/// write(2), as nobody reads them.
+pub fn wait_until_blocked(pid: u32) {
+    let blocked = || {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+        tasks.flatten().any(|task| {
+            let read = |file| std::fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            let write = format!("{} ", nix::libc::SYS_write);
+            read("comm") == "writer\n" && read("syscall").starts_with(&write)
+        })
+    };
+    wait_until(PATIENCE, "the pipe is full", blocked);
+}
+
 impl Tool {
     /// Starts it and returns when it says that it measures.
     pub fn start(args: &[&str]) -> Tool {

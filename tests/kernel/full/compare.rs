@@ -12,7 +12,7 @@ use netstacklat::runfile::{Content, RunFile};
 use netstacklat::stats::rounds::orders;
 use nix::sys::signal::Signal;
 
-use testlab::compare::{Desk, STATE, sorted};
+use testlab::compare::{Desk, has_state, sorted};
 use testlab::lines::totals;
 use testlab::{Family, Undo, sh, udp};
 
@@ -54,6 +54,8 @@ fn each_packet_is_in_its_period() {
         &SEED.to_string(),
         "--a-start",
         &wait("a"),
+        "--a-stop",
+        "true",
         "--b-start",
         &wait("b"),
         "--b-stop",
@@ -127,12 +129,15 @@ fn each_packet_is_in_its_period() {
         assert_eq!(totals([sum]), totals(of_side), "{:?}", sum.arm);
         assert_eq!(sum.round, None);
     }
-    assert!(!Path::new(STATE).exists());
+    assert!(!has_state());
 }
 
 /// What a comparison of one hook is told: how long to settle and to measure,
 /// what starts and stops side B. With this seed B comes first.
-fn told<'a>([settle, period]: [&'a str; 2], [start, stop]: [&'a str; 2]) -> Vec<&'a str> {
+pub(super) fn told<'a>(
+    [settle, period]: [&'a str; 2],
+    [start, stop]: [&'a str; 2],
+) -> Vec<&'a str> {
     let args = [
         ["-e", "udp-start", "-o", "run.nsl", "--rounds", "6"],
         ["--seed", "1", "--settle", settle, "--period", period],
@@ -141,17 +146,17 @@ fn told<'a>([settle, period]: [&'a str; 2], [start, stop]: [&'a str; 2]) -> Vec<
     args.concat()
 }
 
-const START: &str = "echo start >>log";
-const STOP: &str = "echo stop >>log";
+pub(super) const START: &str = "echo start >>log";
+pub(super) const STOP: &str = "echo stop >>log";
 /// Longer than a test.
-const LONG: &str = "1h";
-const SHORT: &str = "20ms";
+pub(super) const LONG: &str = "1h";
+pub(super) const SHORT: &str = "20ms";
 
-fn nothing_sleeps() {
+pub(super) fn nothing_sleeps() {
     assert_eq!(sh("ps | grep '[s]leep 7777' || true"), "");
 }
 
-/// While it settles, and each signal: tests/trial.rs.
+/// While it settles, and each signal: tests/experiment.rs.
 #[test]
 fn a_signal_while_it_measures_leaves_the_host_as_it_was() {
     let desk = Desk::new("measuring");
@@ -162,9 +167,10 @@ fn a_signal_while_it_measures_leaves_the_host_as_it_was() {
     comparison.signal(Signal::SIGHUP);
     let ended = comparison.ended();
     assert_eq!(ended.code, Some(128 + 1), "{}", ended.stderr);
-    ended.says(&["SIGHUP", "the host is as it was", "0 of 6 rounds"]);
+    ended.says(&["SIGHUP", "The host is as it was", "no round was completed"]);
+    assert!(!desk.has_run_file());
     assert_eq!(desk.log(), ["start", "stop"]);
-    assert!(!Path::new(STATE).exists());
+    assert!(!has_state());
     nothing_sleeps();
 }
 
@@ -182,38 +188,9 @@ fn signals_end_the_start_command_and_not_the_stop_command() {
     comparison.signal(Signal::SIGINT);
     let ended = comparison.ended();
     assert_eq!(ended.code, Some(128 + 15), "{}", ended.stderr);
-    ended.says(&["undoing first", stop, "0 of 6 rounds"]);
+    ended.says(&["undoing first", stop, "no round was completed"]);
     assert_eq!(desk.log(), ["start", "stopping", "stop"]);
-    assert!(!Path::new(STATE).exists());
-    nothing_sleeps();
-}
-
-#[test]
-fn a_killed_comparison_is_told_and_undone() {
-    let (desk, second) = (Desk::new("killed"), Desk::new("second"));
-    let mut args = told([SHORT, LONG], [START, STOP]);
-    // Only the shell dies with us.
-    args.extend(["--load", "sleep 7777 | cat"]);
-    let comparison = desk.compare(&args);
-    comparison.does("measuring");
-    // Two would measure each other.
-    let ended = second.compare(&told([SHORT, SHORT], [START, STOP])).ended();
-    assert_eq!(ended.code, Some(1));
-    ended.says(&["another comparison runs", &comparison.pid().to_string()]);
-    comparison.signal(Signal::SIGKILL);
-    assert_eq!(comparison.ended().code, None);
-
-    let ended = second.compare(&told([SHORT, SHORT], [START, STOP])).ended();
-    assert_eq!(ended.code, Some(1));
-    ended.says(&[STOP, "compare --undo", STATE, "measuring", "the load"]);
-    assert!(second.log().is_empty() && !second.has_run_file());
-
-    // In the directory of the comparison, wherever this is called.
-    let ended = second.compare(&["--undo"]).ended();
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    ended.says(&[STOP, "the load"]);
-    assert_eq!(desk.log(), ["start", "stop"]);
-    assert!(!Path::new(STATE).exists());
+    assert!(!has_state());
     nothing_sleeps();
 }
 
@@ -239,7 +216,7 @@ fn nothing_is_started_where_the_file_or_a_limit_has_no_chance() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     ended.says(&["--fail-if of udp-queue-rcv", "is not in this kernel"]);
     assert!(desk.log().is_empty() && !desk.has_run_file());
-    assert!(!Path::new(STATE).exists());
+    assert!(!has_state());
 }
 
 /// Room for a round, and not for all.
@@ -258,13 +235,13 @@ fn a_full_disk_ends_it_and_keeps_the_rounds() {
     args[3] = file.to_str().expect("UTF-8");
     let ended = desk.compare(&args).ended();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    ended.says(&["No space left on device", "the host is as it was"]);
+    ended.says(&["No space left on device", "The host is as it was"]);
     let log = desk.log();
     assert!(
         log.chunks(2).all(|pair| pair == ["start", "stop"]),
         "{log:?}"
     );
-    assert!(!Path::new(STATE).exists());
+    assert!(!has_state());
     // What is there can be read: by line, and by the tool.
     let text = std::fs::read_to_string(file).expect("UTF-8");
     assert!(text.ends_with('\n'), "it ends within a line");

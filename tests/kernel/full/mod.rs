@@ -21,6 +21,7 @@ mod out_of_order;
 mod reads;
 mod record;
 mod refusals;
+mod restore;
 mod sleepers;
 mod stalled;
 mod stamps;

@@ -1,38 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Writes a run's reports one after the other, and numbers them.
+//! A run's reports, one after the other and numbered, on their way to a sink.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::render::{Kind, Renderer, Report, RunInfo};
+use crate::runtime::event_loop::EventLoop;
+use crate::runtime::sink::{Full, Sink};
+
+/// Bytes that wait to be written: no report is begun before the one before it
+/// has been taken, so that these are few.
+const CAPACITY: usize = 64 << 20;
 
 /// What has been reported so far, how, and where to.
 pub(super) struct Reports<W> {
     renderer: Box<dyn Renderer>,
-    out: W,
+    sink: Sink<W>,
     target: String,
     cumulative: bool,
     seq: u64,
     missed_intervals: u64,
 }
 
-impl<W: Write> Reports<W> {
+impl<W: Write + Send + 'static> Reports<W> {
     /// `target` is what errors call `out`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for a thread.
     pub(super) fn new(
         renderer: Box<dyn Renderer>,
         out: W,
         target: impl Into<String>,
         cumulative: bool,
-    ) -> Reports<W> {
-        Reports {
+        events: &EventLoop,
+    ) -> Result<Reports<W>> {
+        let sink = Sink::new(out, CAPACITY, Some(events.waker()));
+        Ok(Reports {
             renderer,
-            out,
+            sink: sink.context("starting a thread that writes")?,
             target: target.into(),
             cumulative,
             seq: 0,
             missed_intervals: 0,
+        })
+    }
+
+    /// Whether all that came before has been written. Until then the next
+    /// interval goes on: nothing is lost, and nothing piles up.
+    pub(super) fn ready(&self) -> bool {
+        self.sink.pending() == 0
+    }
+
+    /// Whether writing goes well.
+    ///
+    /// # Errors
+    ///
+    /// That of writing.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.sink.take_error() {
+            None => Ok(()),
+            Some(error) => Err(error).with_context(|| format!("writing to {}", self.target)),
         }
     }
 
@@ -46,9 +77,22 @@ impl<W: Write> Reports<W> {
         self.missed_intervals
     }
 
-    /// What the reports were written to.
-    pub(super) fn into_inner(self) -> W {
-        self.out
+    /// Waits until all is written; once a signal has asked for the end, only as
+    /// long as something is taken. What the reports were written to.
+    ///
+    /// # Errors
+    ///
+    /// If writing fails, or nothing is taken any more.
+    pub(super) fn close(self, events: &mut EventLoop) -> Result<W> {
+        let left = events.drain(|| self.sink.pending())?;
+        self.check()?;
+        let Some(out) = self.sink.close(Some(Duration::ZERO)) else {
+            return Err(anyhow!(
+                "{left} bytes of the last reports were not written: nobody reads {}",
+                self.target
+            ));
+        };
+        Ok(out)
     }
 
     /// What comes before the first report.
@@ -100,13 +144,14 @@ impl<W: Write> Reports<W> {
         self.write(|renderer, out| renderer.report(out, &report))
     }
 
-    /// Every report is on its way before the next is waited for.
     fn write(
         &mut self,
         render: impl FnOnce(&mut dyn Renderer, &mut dyn Write) -> io::Result<()>,
     ) -> Result<()> {
-        render(self.renderer.as_mut(), &mut self.out)
-            .and_then(|()| self.out.flush())
-            .with_context(|| format!("writing to {}", self.target))
+        let mut bytes = Vec::new();
+        render(self.renderer.as_mut(), &mut bytes)?;
+        self.sink
+            .send(bytes)
+            .map_err(|Full| anyhow!("nobody reads {}", self.target))
     }
 }

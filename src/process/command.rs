@@ -12,8 +12,8 @@ use nix::libc::{SIGINT, SIGKILL, SIGQUIT};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 
-use crate::event_loop::EventLoop;
-use crate::trial::limits::Limits;
+use crate::process::rlimits::Limits;
+use crate::runtime::event_loop::EventLoop;
 
 /// A command, not yet run: made before limits are raised.
 #[derive(Debug)]

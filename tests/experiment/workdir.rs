@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Where comparisons are made that measure nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
-use netstacklat::event_loop::EventLoop;
+use netstacklat::experiment::guardian::Guardian;
+use netstacklat::experiment::journal::{Journal, State};
+use netstacklat::experiment::progress::Progress;
+use netstacklat::experiment::recover::{self, Leftovers};
+use netstacklat::experiment::runner::{Ending, Runner};
+use netstacklat::experiment::supervisor::{Means, Measure, Supervisor};
 use netstacklat::model::comparison::{Comparison, Place, Side};
 use netstacklat::model::histogram::Resolution;
 use netstacklat::model::hooks::HookSet;
 use netstacklat::model::snapshot::Snapshot;
-use netstacklat::trial::progress::Progress;
-use netstacklat::trial::shell::Shell;
-use netstacklat::trial::stage::{Measure, Stage};
-use netstacklat::trial::state::{State, Store};
-use netstacklat::trial::turns::{Ending, Trial};
+use netstacklat::process::shell::Shell;
+use netstacklat::runtime::event_loop::EventLoop;
+use netstacklat::runtime::messages::Messages;
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
@@ -47,7 +50,7 @@ impl Measure for NoPackets {
 }
 
 /// A comparison in a directory of its own, whose commands log what they do.
-pub(crate) struct Desk {
+pub(crate) struct Workdir {
     _alone: MutexGuard<'static, ()>,
     pub(crate) path: PathBuf,
     pub(crate) comparison: Comparison,
@@ -56,12 +59,12 @@ pub(crate) struct Desk {
     pub(crate) kept: Vec<Place>,
 }
 
-impl Desk {
-    pub(crate) fn new(name: &str) -> Desk {
+impl Workdir {
+    pub(crate) fn new(name: &str) -> Workdir {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = std::env::temp_dir().join(format!("trial-{}-{name}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("experiment-{}-{name}", std::process::id()));
         std::fs::create_dir(&path).expect("a new directory");
-        let mut desk = Desk {
+        let mut workdir = Workdir {
             _alone: alone,
             path,
             comparison: Comparison {
@@ -78,9 +81,9 @@ impl Desk {
             measure: NoPackets::default(),
             kept: Vec::new(),
         };
-        desk.comparison.a = desk.side("a");
-        desk.comparison.b = desk.side("b");
-        desk
+        workdir.comparison.a = workdir.side("a");
+        workdir.comparison.b = workdir.side("b");
+        workdir
     }
 
     pub(crate) fn side(&self, name: &str) -> Side {
@@ -95,24 +98,56 @@ impl Desk {
         format!("echo {word} >>{}/log", self.path.display())
     }
 
-    pub(crate) fn store(&self) -> Result<Store> {
-        Store::lock_at(self.path.join("state"))
+    /// Where journals are.
+    pub(crate) fn place(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    pub(crate) fn journal(&self) -> Result<Journal> {
+        Journal::create(&self.place())
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State::here(&self.path, self.limit).expect("where we are")
+    }
+
+    /// What comparisons have left.
+    pub(crate) fn leftovers(&self) -> Leftovers {
+        recover::find_in(vec![self.place()]).expect("/proc")
+    }
+
+    /// Whether anything says that a comparison was made.
+    pub(crate) fn has_state(&self) -> bool {
+        std::fs::read_dir(self.place()).is_ok_and(|mut entries| entries.next().is_some())
     }
 
     pub(crate) fn run(&mut self) -> Ending {
-        let store = self.store().expect("the state");
-        let state = State::here(&self.path).expect("where we are");
-        let events = EventLoop::for_undoing(None, std::iter::empty()).expect("events");
-        let stage = Stage::new(
-            events,
-            Some(&mut self.measure),
-            Shell::new(),
-            Progress::none(),
-        );
-        let stage = stage.expect("a pipe");
-        let trial = Trial::new(&self.comparison, self.limit, stage, &store, state);
+        self.run_watched(|_| {})
+    }
+
+    /// The same; `see` is told the guardian's process before the first round.
+    pub(crate) fn run_watched(&mut self, see: impl FnOnce(u32)) -> Ending {
+        let journal = self.journal().expect("the journal");
+        let state = self.state();
+        journal.write(&state).expect("written");
+        let program = Path::new(env!("CARGO_BIN_EXE_netstacklat"));
+        let guardian = Guardian::start(program, &journal, None).expect("a process");
+        see(guardian.pid());
+        let messages = Messages::nowhere().expect("a thread");
+        let mut events = EventLoop::for_undoing(None, std::iter::empty()).expect("events");
+        let supervisor = Supervisor::new(Means {
+            events: &mut events,
+            measure: &mut self.measure,
+            guardian,
+            shell: Shell::new(),
+            journal: &journal,
+            state,
+            progress: Progress::new(messages.clone(), 1, Duration::ZERO),
+            messages,
+        });
+        let runner = Runner::new(&self.comparison, supervisor.expect("epoll"), &journal);
         let kept = &mut self.kept;
-        trial.run(&mut |place, _| {
+        runner.run(&mut |place, _| {
             kept.push(place);
             Ok(None)
         })
@@ -126,14 +161,14 @@ impl Desk {
     /// Nothing is left, and nothing says that there is.
     pub(crate) fn is_clean(&self, ending: &Ending) {
         assert!(ending.left_behind.is_none(), "{ending:?}");
-        assert!(!self.path.join("state/compare.json").exists());
+        assert!(!self.has_state());
         let log = self.log();
         let count = |end: &str| log.iter().filter(|word| word.ends_with(end)).count();
         assert_eq!(count("-start"), count("-stop"), "{log:?}");
     }
 }
 
-impl Drop for Desk {
+impl Drop for Workdir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.path);
     }

@@ -3,6 +3,7 @@
 //! own: Ctrl-C at the terminal is for netstacklat, and what a command has
 //! started can be ended with it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, parent_id};
@@ -15,8 +16,9 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
-use crate::trial::limits::Limits;
+use crate::process::rlimits::Limits;
 
 /// How long a command may take to end when it is asked to.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -25,15 +27,16 @@ pub const GRACE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// How a command has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     /// By itself, with this exit code.
     Code(i32),
-    /// By this signal.
-    Signal(Signal),
-    /// Not at all: it is stopped, mostly because it wants to ask something at
-    /// the terminal, which it cannot in the background.
-    Stopped(Signal),
+    /// By the signal of this number.
+    Signal(i32),
+    /// Not at all: the signal of this number has stopped it, mostly because it
+    /// wants to ask something at the terminal, which it cannot in the
+    /// background.
+    Stopped(i32),
 }
 
 impl Exit {
@@ -45,16 +48,29 @@ impl Exit {
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
             Exit::Code(127) => f.write_str("exit code 127: not found"),
             Exit::Code(126) => f.write_str("exit code 126: cannot be run"),
             Exit::Code(code) => write!(f, "exit code {code}"),
-            Exit::Signal(signal) => write!(f, "ended by {signal}"),
-            Exit::Stopped(signal @ (Signal::SIGTTIN | Signal::SIGTTOU)) => {
-                write!(f, "stopped by {signal}: it wants to ask at the terminal")
+            Exit::Signal(number) => write!(f, "ended by {}", name(number)),
+            Exit::Stopped(number) => {
+                write!(f, "stopped by {}", name(number))?;
+                match Signal::try_from(number) {
+                    Ok(Signal::SIGTTIN | Signal::SIGTTOU) => {
+                        f.write_str(": it wants to ask at the terminal")
+                    }
+                    _ => Ok(()),
+                }
             }
-            Exit::Stopped(signal) => write!(f, "stopped by {signal}"),
         }
+    }
+}
+
+/// `SIGTERM`; real-time signals have numbers only.
+fn name(signal: i32) -> String {
+    match Signal::try_from(signal) {
+        Ok(signal) => signal.to_string(),
+        Err(_) => format!("signal {signal}"),
     }
 }
 
@@ -69,7 +85,20 @@ pub enum Bond {
 
 /// Starts commands.
 #[derive(Clone, Debug)]
-pub struct Shell(Limits);
+pub struct Shell {
+    limits: Limits,
+    /// Where to run them and with which environment, if not with ours.
+    place: Option<Place>,
+}
+
+/// Where a command runs.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The current directory.
+    pub directory: OsString,
+    /// All of the environment.
+    pub environment: Vec<(OsString, OsString)>,
+}
 
 /// A command that has been started and not yet waited for.
 #[derive(Debug)]
@@ -81,7 +110,19 @@ impl Shell {
     /// Commands will find the limits of now.
     #[expect(clippy::new_without_default, reason = "when it is made matters")]
     pub fn new() -> Shell {
-        Shell(Limits::now())
+        Shell {
+            limits: Limits::now(),
+            place: None,
+        }
+    }
+
+    /// The same, but commands run there.
+    #[must_use]
+    pub fn at(self, place: Place) -> Shell {
+        Shell {
+            place: Some(place),
+            ..self
+        }
     }
 
     /// Starts `command`. What it says goes to `output`, or where our own
@@ -99,7 +140,11 @@ impl Shell {
             Some(output) => shell.stdout(to(output)?).stderr(to(output)?),
             None => shell.stdout(std::io::stderr().as_fd().try_clone_to_owned()?),
         };
-        let limits = self.0.clone();
+        if let Some(place) = &self.place {
+            shell.current_dir(&place.directory).env_clear();
+            shell.envs(place.environment.iter().map(|(name, value)| (name, value)));
+        }
+        let limits = self.limits.clone();
         let us = std::process::id();
         let prepare = move || {
             limits.restore()?;
@@ -115,7 +160,10 @@ impl Shell {
         // SAFETY: between fork and exec it makes system calls on values of its
         // own, and nothing else: no memory is allocated, no lock is taken.
         unsafe { shell.pre_exec(prepare) };
-        let child = shell.spawn().context("starting /bin/sh")?;
+        let child = shell.spawn().with_context(|| match &self.place {
+            None => "starting /bin/sh".into(),
+            Some(place) => format!("starting /bin/sh in {}", place.directory.display()),
+        })?;
         let pid = Pid::from_raw(child.id() as i32);
         Ok(Running { pid })
     }
@@ -141,8 +189,8 @@ impl Running {
         let status = waitid(Id::Pid(self.pid), flags).context("asking for a command's end")?;
         Ok(match status {
             WaitStatus::Exited(_, code) => Some(Exit::Code(code)),
-            WaitStatus::Signaled(_, signal, _) => Some(Exit::Signal(signal)),
-            WaitStatus::Stopped(_, signal) => Some(Exit::Stopped(signal)),
+            WaitStatus::Signaled(_, signal, _) => Some(Exit::Signal(signal as i32)),
+            WaitStatus::Stopped(_, signal) => Some(Exit::Stopped(signal as i32)),
             _ => None,
         })
     }
@@ -213,7 +261,7 @@ mod tests {
     fn ends_are_told_apart() {
         assert_eq!(run("true"), Some(Exit::Code(0)));
         assert_eq!(run("exit 7"), Some(Exit::Code(7)));
-        assert_eq!(run("kill -KILL $$"), Some(Exit::Signal(Signal::SIGKILL)));
+        assert_eq!(run("kill -KILL $$"), Some(Exit::Signal(9)));
         let missing = run("nowhere-to-be-found 2>/dev/null").unwrap();
         assert!(missing.to_string().contains("not found"), "{missing}");
     }

@@ -7,14 +7,17 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use crate::runtime::sink::{PATIENCE, Waker};
 
 /// What to do now; several things can come together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,8 +35,10 @@ pub struct Events {
     pub clock: bool,
     /// A child process has ended or stopped: ask each how it is.
     pub child: bool,
-    /// A child process has written something.
-    pub said: bool,
+    /// The guardian of a comparison has replied, or is dead.
+    pub guardian: bool,
+    /// A [`super::sink::Sink`] has written something, or cannot.
+    pub written: bool,
     /// Nobody reads standard output any more.
     pub output_closed: bool,
 }
@@ -46,6 +51,7 @@ pub struct EventLoop {
     report: Option<TimerFd>,
     deadline: TimerFd,
     children: Option<UnixStream>,
+    waker: Waker,
 }
 
 const SIGNALS: u64 = 0;
@@ -54,7 +60,17 @@ const DEADLINE: u64 = 2;
 const CLOCK: u64 = 3;
 const OUTPUT: u64 = 4;
 const CHILD: u64 = 5;
-const SAID: u64 = 6;
+const GUARDIAN: u64 = 6;
+const WRITTEN: u64 = 7;
+
+/// A signal has asked for the end.
+static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
+
+/// Whether a signal has asked for the end: output that is blocked must then not
+/// hold it up.
+pub fn asked_to_end() -> bool {
+    ASKED_TO_END.load(Ordering::Relaxed)
+}
 
 impl EventLoop {
     /// Takes over SIGINT and SIGTERM: the first is an event, a second
@@ -125,6 +141,9 @@ impl EventLoop {
         // descriptors cannot be watched, and need not be.
         let none = EpollEvent::new(EpollFlags::empty(), OUTPUT);
         let _ = epoll.add(std::io::stdout(), none);
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let waker = EventFd::from_flags(flags).context("creating an eventfd")?;
+        watch(waker.as_fd(), WRITTEN).context("watching an eventfd")?;
         Ok(EventLoop {
             epoll,
             signals,
@@ -132,6 +151,7 @@ impl EventLoop {
             report,
             deadline,
             children: None,
+            waker: Arc::new(waker),
         })
     }
 
@@ -148,15 +168,43 @@ impl EventLoop {
         set.context("setting a timer")
     }
 
-    /// Tells when something can be read from `fd`, until that is done.
+    /// Tells when the guardian of a comparison has replied.
     ///
     /// # Errors
     ///
     /// If epoll_ctl(2) fails.
-    pub fn watch_output(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, SAID);
-        let added = self.epoll.add(fd, event);
-        added.context("watching the output of commands")
+    pub fn watch_guardian(&self, socket: BorrowedFd<'_>) -> Result<()> {
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, GUARDIAN);
+        let added = self.epoll.add(socket, event);
+        added.context("watching the guardian process")
+    }
+
+    /// Wakes this from another thread, as [`Events::written`].
+    pub fn waker(&self) -> Waker {
+        Arc::clone(&self.waker)
+    }
+
+    /// Waits until `pending` bytes are none. Once a signal has asked for the
+    /// end, only as long as they become fewer within [`PATIENCE`]. What is left.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EventLoop::wait`].
+    pub fn drain(&mut self, pending: impl Fn() -> usize) -> Result<usize> {
+        let mut before = usize::MAX;
+        loop {
+            let left = pending();
+            if left == 0 || (asked_to_end() && left == before) {
+                return Ok(left);
+            }
+            before = left;
+            let deadline = Instant::now() + PATIENCE;
+            // Each write wakes us; only the last of them counts.
+            while pending() > 0 && Instant::now() < deadline {
+                self.set_deadline(deadline.saturating_duration_since(Instant::now()))?;
+                self.wait()?;
+            }
+        }
     }
 
     /// Standard output is not ours to write to: whether anybody reads it does
@@ -202,6 +250,7 @@ impl EventLoop {
             match event.data() {
                 SIGNALS => {
                     let _ = self.signals.read(&mut [0; 16]);
+                    ASKED_TO_END.store(true, Ordering::Relaxed);
                     events.stop = true;
                     let latest = self.latest.swap(0, Ordering::Relaxed);
                     events.signal = i32::try_from(latest).ok().filter(|&signal| signal != 0);
@@ -215,7 +264,11 @@ impl EventLoop {
                     }
                     events.child = true;
                 }
-                SAID => events.said = true,
+                GUARDIAN => events.guardian = true,
+                WRITTEN => {
+                    let _ = self.waker.read();
+                    events.written = true;
+                }
                 _ => events.output_closed = true,
             }
         }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! How far a comparison is: a line on a terminal, nothing elsewhere.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::runtime::messages::Messages;
 
 /// How often the line is drawn anew.
 pub const TICK: Duration = Duration::from_millis(500);
+/// Columns of the bar.
+const BAR: usize = 24;
 
 /// The line.
 pub struct Progress {
-    bar: ProgressBar,
+    messages: Messages,
+    what: String,
     begun: Instant,
     /// Without commands.
     planned: Duration,
@@ -24,16 +26,10 @@ pub struct Progress {
 impl Progress {
     /// For so many periods, which take `planned` without their commands. Draws
     /// nothing yet.
-    pub fn new(periods: u32, planned: Duration) -> Progress {
-        let target = match std::io::stderr().is_terminal() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bar = ProgressBar::with_draw_target(Some(1000), target);
-        let style = ProgressStyle::with_template("{prefix} [{bar:24}] {msg}");
-        bar.set_style(style.expect("well-formed").progress_chars("=> "));
+    pub fn new(messages: Messages, periods: u32, planned: Duration) -> Progress {
         Progress {
-            bar,
+            messages,
+            what: String::new(),
             begun: Instant::now(),
             planned,
             commands: Duration::ZERO,
@@ -42,21 +38,9 @@ impl Progress {
         }
     }
 
-    /// For what needs none.
-    pub fn none() -> Progress {
-        let progress = Progress::new(1, Duration::ZERO);
-        progress.bar.set_draw_target(ProgressDrawTarget::hidden());
-        progress
-    }
-
-    /// Whether there is anything to draw.
-    pub fn shown(&self) -> bool {
-        !self.bar.is_hidden()
-    }
-
     /// What it is about now.
-    pub fn now_in(&self, what: String) {
-        self.bar.set_prefix(what);
+    pub fn now_in(&mut self, what: String) {
+        self.what = what;
         self.tick();
     }
 
@@ -72,6 +56,9 @@ impl Progress {
 
     /// Draws it as it is now.
     pub fn tick(&self) {
+        if !self.messages.shows_progress() {
+            return;
+        }
         let passed = self.begun.elapsed();
         let commands = match self.done {
             0 => self.commands,
@@ -79,21 +66,15 @@ impl Progress {
         };
         let left = (self.planned + commands).saturating_sub(passed);
         let share = passed.as_secs_f64() / (passed + left).as_secs_f64().max(1e-9);
-        self.bar.set_position((share * 1000.0) as u64);
-        self.bar.set_message(time_left(left));
-    }
-
-    /// Says something, above the line where there is one.
-    pub fn say(&self, text: &str) {
-        // Nobody may be reading; that is no reason to stop.
-        self.bar.suspend(|| {
-            let _ = std::io::stderr().write_all(text.as_bytes());
-        });
+        let columns = terminal_size::terminal_size_of(std::io::stderr());
+        let columns = columns.map_or(80, |(width, _)| usize::from(width.0));
+        self.messages
+            .progress(line(&self.what, share, left, columns));
     }
 
     /// Takes the line away.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.messages.progress(String::new());
     }
 }
 
@@ -101,6 +82,20 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
     }
+}
+
+/// One line of fewer than `columns` characters: a full one would wrap, and
+/// could not be drawn over.
+fn line(what: &str, share: f64, left: Duration, columns: usize) -> String {
+    let full = ((BAR as f64 * share) as usize).min(BAR);
+    let tip = if full < BAR { ">" } else { "" };
+    let bar = format!("{}{tip}", "=".repeat(full));
+    let text = format!("{what} [{bar:BAR$}] {}", time_left(left));
+    let shown = |c: char| if c.is_control() { '?' } else { c };
+    text.chars()
+        .map(shown)
+        .take(columns.saturating_sub(1))
+        .collect()
 }
 
 fn time_left(left: Duration) -> String {
@@ -123,5 +118,16 @@ mod tests {
         assert_eq!(at(59), "59s left");
         assert_eq!(at(61), "1m 01s left");
         assert_eq!(at(7380), "2h 03m left");
+    }
+
+    #[test]
+    fn the_line_fits_the_terminal() {
+        let left = Duration::from_secs(8);
+        let half = line("round 3 of 6: B", 0.5, left, 80);
+        assert_eq!(half, "round 3 of 6: B [============>           ] 8s left");
+        let all = line("x", 1.0, left, 80);
+        assert_eq!(all, "x [========================] 8s left");
+        assert_eq!(line("a long name\n", 0.5, left, 13), "a long name?");
+        assert_eq!(line("x", 0.5, left, 0), "");
     }
 }

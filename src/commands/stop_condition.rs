@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// When a run ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct StopCondition {
     /// After this time.
     pub(super) after: Option<Duration>,
     /// After so many reports.
@@ -14,15 +14,15 @@ pub(super) struct End {
     intervals: Option<u64>,
 }
 
-impl End {
+impl StopCondition {
     /// A duration of whole intervals is counted, so that no sliver is left
     /// over as a partial report.
     pub(super) fn new(
         interval: Option<Duration>,
         duration: Option<Duration>,
         reports: Option<u64>,
-    ) -> End {
-        let mut end = End {
+    ) -> StopCondition {
+        let mut end = StopCondition {
             after: duration,
             reports,
             intervals: None,
@@ -37,12 +37,14 @@ impl End {
         end
     }
 
+    /// Whether the time of so many intervals, reported or missed, is all of it.
+    pub(super) fn time_is_over(&self, intervals: u64) -> bool {
+        self.intervals.is_some_and(|limit| intervals >= limit)
+    }
+
     /// Whether these are enough.
     pub(super) fn reached(&self, reports: u64, missed: u64) -> bool {
-        self.reports.is_some_and(|limit| reports >= limit)
-            || self
-                .intervals
-                .is_some_and(|limit| reports + missed >= limit)
+        self.reports.is_some_and(|limit| reports >= limit) || self.time_is_over(reports + missed)
     }
 }
 
@@ -52,12 +54,12 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn every(interval: u32, duration: u32) -> End {
-        End::new(Some(interval * SECOND), Some(duration * SECOND), None)
+    fn every(interval: u32, duration: u32) -> StopCondition {
+        StopCondition::new(Some(interval * SECOND), Some(duration * SECOND), None)
     }
 
-    fn after(reports: u64) -> End {
-        End::new(Some(5 * SECOND), None, Some(reports))
+    fn after(reports: u64) -> StopCondition {
+        StopCondition::new(Some(5 * SECOND), None, Some(reports))
     }
 
     #[test]
@@ -65,7 +67,10 @@ mod tests {
         assert_eq!(every(1, 3).intervals, Some(3));
         assert_eq!(every(1, 3).after, None);
         assert_eq!(every(2, 3).after, Some(3 * SECOND));
-        assert_eq!(End::new(None, Some(SECOND), None).after, Some(SECOND));
+        assert_eq!(
+            StopCondition::new(None, Some(SECOND), None).after,
+            Some(SECOND)
+        );
         assert_eq!(after(3).after, None);
     }
 
@@ -74,7 +79,7 @@ mod tests {
         assert!(every(1, 3).reached(1, 2));
         assert!(!every(1, 4).reached(1, 2));
         assert!(!after(3).reached(1, 2));
-        assert!(End::new(Some(SECOND), Some(9 * SECOND), Some(2)).reached(2, 0));
-        assert!(!End::new(Some(SECOND), None, None).reached(1000, 1000));
+        assert!(StopCondition::new(Some(SECOND), Some(9 * SECOND), Some(2)).reached(2, 0));
+        assert!(!StopCondition::new(Some(SECOND), None, None).reached(1000, 1000));
     }
 }

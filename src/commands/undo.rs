@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! `undo`: restores the host after comparisons that could not.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context as _, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use crate::cli::UndoArgs;
+use crate::experiment::recover::{self, Leftovers};
+use crate::runtime::messages::Messages;
+
+/// Undoes what comparisons have left behind, or shows it, or gives it up.
+///
+/// # Errors
+///
+/// If something cannot be undone.
+pub fn run(args: &UndoArgs, messages: &Messages) -> Result<()> {
+    let say = |text: &str| messages.say(text);
+    let found = recover::find()?;
+    show_logs(&found, messages);
+    for text in &found.unusable {
+        say(&format!("netstacklat: cannot be used: {text}\n"));
+    }
+    for path in &found.in_use {
+        say(&format!(
+            "netstacklat: {}: its comparison is running, or is being undone\n",
+            path.display()
+        ));
+    }
+    let others = recover::of_others();
+    for text in &others {
+        say(&format!("netstacklat: {text}"));
+    }
+    if found.pending.is_empty() {
+        say(&nothing(&found));
+    } else if args.list || args.forget {
+        for (journal, state) in &found.pending {
+            say(&format!(
+                "{}:\n{}",
+                journal.path().display(),
+                recover::describe(state)?
+            ));
+            if args.forget {
+                journal.remove()?;
+                say("netstacklat: given up: this is not undone.\n");
+            }
+        }
+    } else {
+        undo_all(args, &found, messages)?;
+    }
+    match found.unusable.is_empty() {
+        true => Ok(()),
+        false => bail!("see what is in these files, undo it by hand, and remove them"),
+    }
+}
+
+fn undo_all(args: &UndoArgs, found: &Leftovers, messages: &Messages) -> Result<()> {
+    // Ctrl-C does not end a stop command halfway.
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))
+            .context("installing signal handlers")?;
+    }
+    let mut failed = Vec::new();
+    for (journal, state) in &found.pending {
+        let mut state = state.clone();
+        if let Some(limit) = args.stop_timeout {
+            state.stop_limit = limit;
+        }
+        messages.say(&recover::describe(&state)?);
+        match recover::undo(journal, &state, &mut |text| messages.say(text)) {
+            Ok(done) => messages.say(&format!("netstacklat: {done}\n")),
+            Err(error) => failed.push(format!("{error:#}")),
+        }
+    }
+    match failed.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", failed.join("\nnetstacklat: ")),
+    }
+}
+
+/// What guardians have done since the last command.
+pub(super) fn show_logs(found: &Leftovers, messages: &Messages) {
+    for log in &found.logs {
+        let lines = log.lines().map(|line| format!("  | {line}\n"));
+        messages.say(&format!(
+            "netstacklat: since the last command:\n{}",
+            lines.collect::<String>()
+        ));
+    }
+}
+
+fn nothing(found: &Leftovers) -> String {
+    let places: Vec<String> = found
+        .places
+        .iter()
+        .map(|place| place.display().to_string())
+        .collect();
+    let mut text = format!(
+        "netstacklat: nothing to undo; looked in {}\n",
+        places.join(", ")
+    );
+    if !nix::unistd::geteuid().is_root() {
+        text += "netstacklat: only root sees what comparisons of root have left.\n";
+    }
+    text
+}

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What the guardian process does.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use crate::experiment::journal::{Journal, MAX_LOG};
+use crate::experiment::protocol::{Channel, Ended, How, Reply, Request, Role};
+use crate::process::group::Group;
+use crate::process::output::Output;
+use crate::process::shell::{Bond, Exit, GRACE, Running, Shell};
+
+/// How long commands may take to end once the comparison is dead.
+const GRACE_OF_ORPHANS: Duration = Duration::from_secs(1);
+/// Messages that wait for a comparison that does not read (SIGSTOP): output is
+/// dropped above this.
+const MAX_WAITING: usize = 1 << 20;
+/// As `pkill netstacklat` does not match it.
+const NAME: &std::ffi::CStr = c"undo-guardian";
+
+/// Serves the comparison until that says that it is done, or dies.
+///
+/// Standard input is the socket to the comparison, standard output the journal's
+/// directory, standard error the lock: so no descriptor has to be made from a
+/// number.
+///
+/// # Errors
+///
+/// If it was not started by a comparison, or the kernel refuses a descriptor.
+pub fn run(journal: PathBuf) -> Result<()> {
+    let own = |fd: std::io::Result<OwnedFd>| fd.context("copying a descriptor");
+    let socket = own(std::io::stdin().as_fd().try_clone_to_owned())?;
+    let directory = own(std::io::stdout().as_fd().try_clone_to_owned())?;
+    let lock = own(std::io::stderr().as_fd().try_clone_to_owned())?;
+    let nowhere = File::options().read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&nowhere)?;
+    dup2_stdout(&nowhere)?;
+    dup2_stderr(&nowhere)?;
+    // A name is for people; without it all works as well.
+    let _ = nix::sys::prctl::set_name(NAME);
+    // Handlers that do nothing, and not SIG_IGN, which commands would inherit.
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    let (children, wake) = UnixStream::pair()?;
+    children.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(SIGCHLD, wake)?;
+    let mut guard = Guard {
+        journal: Journal::handed_on(directory, journal)?,
+        channel: Some(Channel::new(UnixStream::from(socket))?),
+        shell: Shell::new(),
+        commands: Vec::new(),
+        undone: false,
+        tried: false,
+        log: None,
+    };
+    guard.serve(&children)?;
+    drop(lock);
+    Ok(())
+}
+
+struct Guard {
+    journal: Journal,
+    /// `None`: the comparison is dead.
+    channel: Option<Channel>,
+    shell: Shell,
+    commands: Vec<Command>,
+    /// The last change has been undone, whatever the journal says.
+    undone: bool,
+    /// The stop command has been run, or was running, when the comparison died.
+    tried: bool,
+    log: Option<Log>,
+}
+
+struct Command {
+    role: Role,
+    running: Running,
+    output: Output,
+    limit: Option<Duration>,
+    began: Instant,
+    /// It has been asked to end, and is killed then.
+    kill_at: Option<Instant>,
+    took_too_long: bool,
+}
+
+impl Guard {
+    fn serve(&mut self, mut children: &UnixStream) -> Result<()> {
+        loop {
+            self.wait(children);
+            let _ = children.read(&mut [0; 64]);
+            if self.channel.is_some() && !self.take_requests() {
+                return Ok(());
+            }
+            self.look_after_commands();
+            if self.channel.is_none() && self.orphaned()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Until something happens.
+    fn wait(&self, children: &UnixStream) {
+        let mut fds = vec![PollFd::new(children.as_fd(), PollFlags::POLLIN)];
+        if let Some(channel) = &self.channel {
+            let mut flags = PollFlags::POLLIN;
+            flags.set(PollFlags::POLLOUT, channel.waiting() > 0);
+            fds.push(PollFd::new(channel.as_fd(), flags));
+        }
+        for command in &self.commands {
+            fds.push(PollFd::new(command.output.reader(), PollFlags::POLLIN));
+        }
+        let next = self
+            .commands
+            .iter()
+            .filter_map(Command::next_deadline)
+            .min();
+        let timeout = match next {
+            None => PollTimeout::NONE,
+            Some(next) => {
+                let left = next.saturating_duration_since(Instant::now());
+                // Rounded up: not to turn in circles before the deadline.
+                let ms = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
+                PollTimeout::from(ms)
+            }
+        };
+        // An interrupted wait is a turn like any other.
+        let _ = poll(&mut fds, timeout);
+    }
+
+    /// Does what the comparison asks for; `false`: that was all.
+    fn take_requests(&mut self) -> bool {
+        let Some(channel) = &mut self.channel else {
+            return true;
+        };
+        let (requests, state) = channel.receive::<Request>();
+        if state.is_err() || channel.flush().is_err() {
+            self.channel = None;
+        }
+        for request in requests {
+            match request {
+                Request::Run {
+                    role,
+                    command,
+                    limit,
+                } => self.start(role, &command, limit),
+                Request::End(role) => {
+                    for command in self.commands.iter_mut().filter(|it| it.role == role) {
+                        command.ask_to_end(GRACE);
+                    }
+                }
+                Request::Leave => return false,
+            }
+        }
+        true
+    }
+
+    fn start(&mut self, role: Role, command: &str, limit: Option<Duration>) {
+        if role == Role::Start {
+            self.undone = false;
+        }
+        let bond = match role {
+            Role::Load | Role::Start => Bond::DiesWithUs,
+            Role::Stop => Bond::OutlivesUs,
+        };
+        let started = Output::open().and_then(|output| {
+            let running = self.shell.start(command, Some(output.writer()), bond)?;
+            Ok((running, output))
+        });
+        match started {
+            Ok((running, output)) => {
+                if let Ok(group) = Group::of(role.name(), running.pid()) {
+                    self.reply(&Reply::Started(role, group));
+                }
+                self.commands.push(Command {
+                    role,
+                    running,
+                    output,
+                    limit,
+                    began: Instant::now(),
+                    kill_at: None,
+                    took_too_long: false,
+                });
+            }
+            Err(error) => {
+                let ended = Ended {
+                    how: How::NotRun(format!("{error:#}")),
+                    last_words: String::new(),
+                };
+                self.has_ended(role, ended);
+            }
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        if let Some(channel) = &mut self.channel {
+            let spare = matches!(reply, Reply::Printed(..));
+            if spare && channel.waiting() > MAX_WAITING {
+                return;
+            }
+            if channel.send(reply).is_err() {
+                self.channel = None;
+            }
+        }
+    }
+
+    fn printed(&mut self, role: Role, text: String) {
+        // What the load says is of interest when it fails.
+        if text.is_empty() || role == Role::Load {
+            return;
+        }
+        if let Some(log) = &mut self.log {
+            log.write(&text);
+        }
+        self.reply(&Reply::Printed(role, text));
+    }
+
+    fn look_after_commands(&mut self) {
+        let now = Instant::now();
+        for mut command in std::mem::take(&mut self.commands) {
+            let text = command.output.take();
+            self.printed(command.role, text);
+            match command.running.ended() {
+                Ok(None) => {
+                    command.mind_the_time(now);
+                    self.commands.push(command);
+                }
+                Ok(Some(Exit::Stopped(_))) if command.kill_at.is_some() => {
+                    command.mind_the_time(now);
+                    self.commands.push(command);
+                }
+                Ok(Some(exit)) => self.collect(command, How::Exit(exit)),
+                Err(error) => self.collect(command, How::NotRun(format!("{error:#}"))),
+            }
+        }
+    }
+
+    /// It has ended: by itself, or as it was asked to.
+    fn collect(&mut self, mut command: Command, how: How) {
+        let succeeded = matches!(how, How::Exit(exit) if exit.success());
+        if succeeded && command.kill_at.is_none() {
+            // What it has left running goes on.
+            command.running.leave();
+        } else {
+            command.running.kill();
+        }
+        let text = command.output.take_all();
+        self.printed(command.role, text);
+        let how = match command.limit {
+            Some(limit) if command.took_too_long => How::TookLongerThan(limit),
+            _ => how,
+        };
+        let ended = Ended {
+            how,
+            last_words: command.output.last_words(),
+        };
+        self.has_ended(command.role, ended);
+    }
+
+    fn has_ended(&mut self, role: Role, ended: Ended) {
+        if role == Role::Stop {
+            self.undone = ended.success();
+        }
+        if role == Role::Stop
+            && let Some(log) = &mut self.log
+        {
+            log.conclude(&match ended.success() {
+                true => "The stop command has succeeded.\n".into(),
+                false => format!("The stop command failed: {ended}.\n"),
+            });
+        }
+        self.reply(&Reply::Ended(role, ended));
+    }
+
+    /// The comparison is dead: ends its commands, then undoes its change.
+    /// Whether all is done.
+    fn orphaned(&mut self) -> Result<bool> {
+        if self.log.is_none() {
+            self.log = Some(Log::open(&self.journal)?);
+            for command in &mut self.commands {
+                if command.role == Role::Stop {
+                    // It was begun for the comparison; it is not run twice.
+                    self.tried = true;
+                } else {
+                    command.ask_to_end(GRACE_OF_ORPHANS);
+                }
+            }
+        }
+        if !self.commands.is_empty() {
+            return Ok(false);
+        }
+        let state = self.journal.read()?;
+        let undo = state.and_then(|state| Some((state.undo.clone()?, state)));
+        match undo {
+            Some((command, state)) if !self.undone && !self.tried => {
+                self.tried = true;
+                self.tell(&format!(
+                    "The comparison (process {}, {}) was killed. Its last step was:\n  {}\n\
+                     Its guardian runs the stop command:\n  {command}\n",
+                    state.pid, state.run_file, state.step
+                ));
+                self.start(Role::Stop, &command, Some(state.stop_limit));
+                Ok(false)
+            }
+            // The stop command has failed.
+            Some(_) if !self.undone => Ok(true),
+            Some(_) => {
+                self.journal.clear()?;
+                Ok(true)
+            }
+            None => {
+                // Nothing was to be undone: nothing is to be said.
+                self.journal.remove()?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn tell(&mut self, text: &str) {
+        if let Some(log) = &mut self.log {
+            log.write(text);
+        }
+    }
+}
+
+impl Command {
+    fn ask_to_end(&mut self, grace: Duration) {
+        if self.kill_at.is_none() {
+            self.running.signal(Signal::SIGTERM);
+            // One that is stopped would not see it.
+            self.running.signal(Signal::SIGCONT);
+            self.kill_at = Some(Instant::now() + grace);
+        }
+    }
+
+    fn mind_the_time(&mut self, now: Instant) {
+        if self.kill_at.is_some_and(|at| now >= at) {
+            self.running.signal(Signal::SIGKILL);
+            // Once is enough; its end is told by SIGCHLD.
+            self.kill_at = Some(now + GRACE);
+        } else if self.limit.is_some_and(|limit| now >= self.began + limit) {
+            self.took_too_long = true;
+            self.ask_to_end(GRACE);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let limit = self.limit.map(|limit| self.began + limit);
+        self.kill_at.or(limit)
+    }
+}
+
+/// What the next netstacklat shows of what was done here: bounded.
+struct Log {
+    file: File,
+    left: u64,
+}
+
+impl Log {
+    fn open(journal: &Journal) -> Result<Log> {
+        Ok(Log {
+            file: journal.log()?,
+            left: MAX_LOG,
+        })
+    }
+
+    fn write(&mut self, text: &str) {
+        const CUT: &str = "[more output is not kept]\n";
+        let length = text.len() as u64;
+        if length <= self.left {
+            self.left -= length;
+            self.conclude(text);
+        } else if self.left > 0 {
+            self.left = 0;
+            self.conclude(CUT);
+        }
+    }
+
+    /// Also where no more output is kept.
+    fn conclude(&mut self, text: &str) {
+        // Ignore errors: a full disk must not keep the command from running.
+        let _ = self.file.write_all(text.as_bytes());
+    }
+}

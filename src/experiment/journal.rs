@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The undo journal: what a comparison has changed on the host, on disk, for
+//! whoever has to undo it when the comparison cannot.
+//!
+//! Each comparison has a directory, `compare-PID`, which belongs to its user
+//! alone, as the commands in it will be run. The comparison and its guardian
+//! hold a lock on it. `state.json` says what is still to be undone; `output.log`
+//! is what a guardian's commands have printed.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
+use nix::unistd::{Uid, UnlinkatFlags, geteuid, unlinkat};
+use serde::{Deserialize, Serialize};
+
+use crate::process::group::Group;
+
+const STATE: &str = "state.json";
+const NEW_STATE: &str = "state.json.new";
+const LOG: &str = "output.log";
+const SCHEMA: u32 = 2;
+/// More than any environment and command line that the kernel takes.
+const MAX_STATE: u64 = 32 << 20;
+/// What is kept of the output of a guardian's commands.
+pub const MAX_LOG: u64 = 64 << 10;
+
+/// What a comparison has done to the host so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    schema: u32,
+    /// After a reboot the host is as it was.
+    boot_id: String,
+    /// The comparison's process.
+    pub pid: u32,
+    /// Where its commands are run.
+    pub directory: OsString,
+    /// The environment of its commands. Values are never shown.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The namespaces in which its commands act.
+    pub namespaces: Namespaces,
+    /// Where its rounds are.
+    pub run_file: String,
+    /// What was being done.
+    pub step: String,
+    /// The command that undoes the last change, if any is to be undone.
+    pub undo: Option<String>,
+    /// How long that command may take.
+    pub stop_limit: Duration,
+    /// Process groups of commands that may still run.
+    pub running: Vec<Group>,
+}
+
+/// As `/proc/PID/ns` names them. Mount namespaces are not among them: `ip netns
+/// exec` makes a new one each time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// Network.
+    pub net: String,
+    /// Process ids.
+    pub pid: String,
+    /// User ids.
+    pub user: String,
+}
+
+impl Namespaces {
+    /// Those of this process.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell.
+    pub fn here() -> Result<Namespaces> {
+        let read = |kind| -> Result<String> {
+            let path = format!("/proc/self/ns/{kind}");
+            let name = std::fs::read_link(&path).with_context(|| format!("reading {path}"))?;
+            Ok(name.display().to_string())
+        };
+        Ok(Namespaces {
+            net: read("net")?,
+            pid: read("pid")?,
+            user: read("user")?,
+        })
+    }
+
+    /// Where these are not ours: which kind, and its name.
+    pub fn other_than<'a>(&'a self, ours: &Namespaces) -> Option<(&'static str, &'a str)> {
+        let kinds = [
+            ("network", &self.net, &ours.net),
+            ("pid", &self.pid, &ours.pid),
+            ("user", &self.user, &ours.user),
+        ];
+        let other = kinds.into_iter().find(|(_, theirs, ours)| theirs != ours);
+        other.map(|(kind, theirs, _)| (kind, theirs.as_str()))
+    }
+}
+
+impl State {
+    /// Of this process, here and now: nothing has been done yet.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell where we are.
+    pub fn here(run_file: &Path, stop_limit: Duration) -> Result<State> {
+        Ok(State {
+            schema: SCHEMA,
+            boot_id: boot_id()?,
+            pid: std::process::id(),
+            directory: std::env::current_dir()
+                .context("asking for the current directory")?
+                .into(),
+            environment: std::env::vars_os().collect(),
+            namespaces: Namespaces::here()?,
+            run_file: run_file.display().to_string(),
+            step: "beginning".into(),
+            undo: None,
+            stop_limit,
+            running: Vec::new(),
+        })
+    }
+
+    /// Whether it is of this boot of the host.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell.
+    pub fn of_this_boot(&self) -> Result<bool> {
+        Ok(self.boot_id == boot_id()?)
+    }
+
+    /// Those of its process groups that run.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell.
+    pub fn still_running(&self) -> Result<Vec<&Group>> {
+        let mut running = Vec::new();
+        for group in &self.running {
+            if group.lives()? {
+                running.push(group);
+            }
+        }
+        Ok(running)
+    }
+
+    /// Whether it says that nothing is left on the host.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell.
+    pub fn is_settled(&self) -> Result<bool> {
+        let pending = self.undo.is_some() || !self.still_running()?.is_empty();
+        Ok(!pending || !self.of_this_boot()?)
+    }
+}
+
+fn boot_id() -> Result<String> {
+    const PATH: &str = "/proc/sys/kernel/random/boot_id";
+    let id = std::fs::read_to_string(PATH).with_context(|| format!("reading {PATH}"))?;
+    Ok(id.trim().into())
+}
+
+/// The directory in which a user's comparisons keep their journals:
+/// `/run/netstacklat` of root, else in `$XDG_RUNTIME_DIR` or `/run/user/UID`,
+/// else in `/tmp`.
+pub fn place() -> PathBuf {
+    let uid = geteuid();
+    if uid.is_root() {
+        return "/run/netstacklat".into();
+    }
+    let places = places_of(uid);
+    // The last is /tmp, which is there.
+    let there = |place: &&PathBuf| place.parent().is_some_and(Path::is_dir);
+    places.iter().find(there).unwrap_or(&places[0]).clone()
+}
+
+/// Where journals of this user can be, whatever its environment was when it
+/// made them: a login has `$XDG_RUNTIME_DIR`; sudo and cron do not.
+pub fn places() -> Vec<PathBuf> {
+    places_of(geteuid())
+}
+
+fn places_of(uid: Uid) -> Vec<PathBuf> {
+    let mut places = Vec::new();
+    if uid.is_root() {
+        places.push("/run/netstacklat".into());
+    }
+    let of_session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    if let Some(directory) = of_session.filter(|path| path.is_absolute()) {
+        places.push(directory.join("netstacklat"));
+    }
+    places.push(format!("/run/user/{uid}/netstacklat").into());
+    places.push(format!("/tmp/netstacklat-{uid}").into());
+    let mut unique: Vec<PathBuf> = Vec::new();
+    for place in places {
+        if !unique.contains(&place) {
+            unique.push(place);
+        }
+    }
+    unique
+}
+
+/// Where journals of other users can be: only root can look there.
+pub fn places_of_others() -> Vec<PathBuf> {
+    let ours = places();
+    let in_each = |parent: &str, accept: fn(&str) -> bool, end: &str| {
+        let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let paths = names.filter(|name| accept(name));
+        paths
+            .map(|name| Path::new(parent).join(name).join(end))
+            .collect::<Vec<_>>()
+    };
+    let mut places = in_each("/run/user", |_| true, "netstacklat");
+    places.extend(in_each("/tmp", |name| name.starts_with("netstacklat-"), ""));
+    places.retain(|place| place.is_dir() && !ours.contains(place));
+    places.sort();
+    places
+}
+
+/// A comparison's journal, locked.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    directory: Flock<OwnedFd>,
+    /// Nothing is left to undo: the directory goes with its owner.
+    idle: Cell<bool>,
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if self.idle.get() {
+            // It stays where it holds what the next has to show.
+            let _ = self.clear();
+        }
+    }
+}
+
+/// A directory that may hold a journal.
+#[derive(Debug)]
+pub enum Found {
+    /// Its comparison, or the guardian of it, is at work.
+    InUse(PathBuf),
+    /// Nobody's any more.
+    Abandoned(Journal),
+    /// It cannot be used, and why.
+    Unusable(PathBuf, anyhow::Error),
+}
+
+impl Journal {
+    /// Makes that of this process in [`place`].
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made, or others could write into it.
+    pub fn create(place: &Path) -> Result<Journal> {
+        let mode = Mode::S_IRWXU;
+        let make = |path: &Path| match mkdirat(AT_FDCWD, path, mode) {
+            Ok(()) | Err(Errno::EEXIST) => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("making {}", path.display())),
+        };
+        make(place)?;
+        drop(open_directory(place)?);
+        let path = place.join(format!("compare-{}", std::process::id()));
+        make(&path)?;
+        match Journal::open(&path)? {
+            Some(journal) => {
+                journal.idle.set(true);
+                Ok(journal)
+            }
+            None => bail!("{} is in use", path.display()),
+        }
+    }
+
+    /// That at `path`; `None` if it is locked.
+    fn open(path: &Path) -> Result<Option<Journal>> {
+        match Flock::lock(open_directory(path)?, FlockArg::LockExclusiveNonblock) {
+            Ok(directory) => Ok(Some(Journal {
+                path: path.into(),
+                directory,
+                idle: Cell::new(false),
+            })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
+        }
+    }
+
+    /// The journal that another process has opened and locked, and handed on:
+    /// the lock belongs to both.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be locked, which does not happen.
+    pub fn handed_on(directory: OwnedFd, path: PathBuf) -> Result<Journal> {
+        let locked = Flock::lock(directory, FlockArg::LockExclusiveNonblock);
+        let directory = locked.map_err(|(_, error)| error);
+        Ok(Journal {
+            directory: directory.with_context(|| format!("locking {}", path.display()))?,
+            path,
+            idle: Cell::new(false),
+        })
+    }
+
+    /// All in the directories of [`places`].
+    pub fn find(places: &[PathBuf]) -> Vec<Found> {
+        let mut found = Vec::new();
+        for place in places {
+            match std::fs::symlink_metadata(place) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                _ => {}
+            }
+            let paths = open_directory(place).and_then(|_| journals_in(place));
+            match paths {
+                Err(error) => found.push(Found::Unusable(place.clone(), error)),
+                Ok(paths) => found.extend(paths.into_iter().filter_map(|path| {
+                    match Journal::open(&path) {
+                        Ok(Some(journal)) => Some(Found::Abandoned(journal)),
+                        Ok(None) => Some(Found::InUse(path)),
+                        // It has just been removed.
+                        Err(_) if !path.exists() => None,
+                        Err(error) => Some(Found::Unusable(path, error)),
+                    }
+                })),
+            }
+        }
+        found
+    }
+
+    /// For people.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// To hand it on.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// What is to be undone; `None` if nothing is.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is not of our making.
+    pub fn read(&self) -> Result<Option<State>> {
+        read(&self.directory, geteuid())
+            .with_context(|| format!("reading {}", self.path.join(STATE).display()))
+    }
+
+    /// Says what is about to be done. It is on disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written; the file then says what it said before.
+    pub fn write(&self, state: &State) -> Result<()> {
+        let written = || -> Result<()> {
+            let flags = OFlag::O_WRONLY
+                | OFlag::O_CREAT
+                | OFlag::O_TRUNC
+                | OFlag::O_NOFOLLOW
+                | OFlag::O_CLOEXEC;
+            let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+            let mut file = File::from(openat(&*self.directory, NEW_STATE, flags, mode)?);
+            file.write_all(&serde_json::to_vec(state)?)?;
+            file.sync_all()?;
+            renameat(&*self.directory, NEW_STATE, &*self.directory, STATE)?;
+            nix::unistd::fsync(self.directory.as_fd())?;
+            Ok(())
+        };
+        written().with_context(|| format!("writing {}", self.path.join(STATE).display()))?;
+        self.idle.set(state.undo.is_none());
+        Ok(())
+    }
+
+    /// Nothing is left to undo: removes it, but for a log, which the next
+    /// command shows.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be removed.
+    pub fn clear(&self) -> Result<()> {
+        for name in [NEW_STATE, STATE] {
+            self.unlink(name)?;
+        }
+        // Not empty: there is a log.
+        let _ = std::fs::remove_dir(&self.path);
+        Ok(())
+    }
+
+    /// The same, and the log too.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be removed.
+    pub fn remove(&self) -> Result<()> {
+        self.unlink(LOG)?;
+        self.clear()
+    }
+
+    fn unlink(&self, name: &str) -> Result<()> {
+        match unlinkat(&*self.directory, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(error) => {
+                let path = self.path.join(name);
+                Err(error).with_context(|| format!("removing {}", path.display()))
+            }
+        }
+    }
+
+    /// The log, to add to it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub fn log(&self) -> Result<File> {
+        let flags = OFlag::O_WRONLY
+            | OFlag::O_CREAT
+            | OFlag::O_APPEND
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_CLOEXEC;
+        let opened = openat(&*self.directory, LOG, flags, Mode::S_IRUSR | Mode::S_IWUSR);
+        let opened = opened.with_context(|| format!("writing {}", self.path.join(LOG).display()));
+        Ok(opened?.into())
+    }
+
+    /// What the log says, if there is one.
+    pub fn read_log(&self) -> Option<String> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let file = openat(&*self.directory, LOG, flags, Mode::empty()).ok()?;
+        belongs_to(&file, SFlag::S_IFREG, geteuid()).ok()?;
+        let mut text = Vec::new();
+        File::from(file)
+            .take(2 * MAX_LOG)
+            .read_to_end(&mut text)
+            .ok()?;
+        Some(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// The state of another user's comparison, to be shown and never run: it may
+/// say anything.
+///
+/// # Errors
+///
+/// If it cannot be read, or was put there by a third.
+pub fn read_of_others(path: &Path) -> Result<Option<(Uid, State)>> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let directory = openat(AT_FDCWD, path, flags, Mode::empty())?;
+    let owner = Uid::from_raw(fstat(&directory)?.st_uid);
+    belongs_to(&directory, SFlag::S_IFDIR, owner)?;
+    Ok(read(&directory, owner)?.map(|state| (owner, state)))
+}
+
+/// The directories of comparisons in a place.
+///
+/// # Errors
+///
+/// If the place cannot be read.
+pub fn journals_in(place: &Path) -> Result<Vec<PathBuf>> {
+    let reading = || format!("reading {}", place.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(place).with_context(reading)? {
+        let entry = entry.with_context(reading)?;
+        if entry.file_name().to_string_lossy().starts_with("compare-") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd> {
+    // A link in its place is refused, whoever has made it.
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = openat(AT_FDCWD, path, flags, Mode::empty());
+    let opened = opened.with_context(|| format!("opening {}", path.display()))?;
+    belongs_to(&opened, SFlag::S_IFDIR, geteuid())
+        .with_context(|| format!("{} cannot be trusted", path.display()))?;
+    Ok(opened)
+}
+
+fn read(directory: &OwnedFd, owner: Uid) -> Result<Option<State>> {
+    // Not O_RDONLY alone: a FIFO would have us wait.
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    let file = match openat(directory, STATE, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    belongs_to(&file, SFlag::S_IFREG, owner)?;
+    let mut text = Vec::new();
+    File::from(file).take(MAX_STATE).read_to_end(&mut text)?;
+    let state: serde_json::Value = serde_json::from_slice(&text)?;
+    match state.get("schema").and_then(serde_json::Value::as_u64) {
+        Some(2) => Ok(serde_json::from_value(state)?),
+        Some(other) => {
+            bail!("written by another version of netstacklat (schema {other}): use that")
+        }
+        None => Err(std::io::Error::from(ErrorKind::InvalidData).into()),
+    }
+}
+
+/// Commands are read from it: nobody but its owner may have put them there.
+fn belongs_to(file: &OwnedFd, kind: SFlag, owner: Uid) -> Result<()> {
+    let FileStat {
+        st_mode, st_uid, ..
+    } = fstat(file)?;
+    if st_mode & SFlag::S_IFMT.bits() != kind.bits() {
+        bail!("it is not what it should be: mode {st_mode:o}");
+    }
+    if Uid::from_raw(st_uid) != owner {
+        bail!("it belongs to user {st_uid}, not to user {owner}");
+    }
+    if st_mode & 0o022 != 0 {
+        return Err(anyhow!(
+            "others can write to it (mode {:o})",
+            st_mode & 0o7777
+        ));
+    }
+    Ok(())
+}

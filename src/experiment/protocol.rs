@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What a comparison and its guardian say to each other: a line of JSON each,
+//! over a pair of sockets.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::process::group::Group;
+use crate::process::shell::Exit;
+
+/// What a command is for. One of each runs at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// Traffic, from before the first period until after the last.
+    Load,
+    /// Brings the host to a side.
+    Start,
+    /// Undoes that.
+    Stop,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Role; 3] = [Role::Load, Role::Start, Role::Stop];
+
+    /// In messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Load => "the load",
+            Role::Start => "a start command",
+            Role::Stop => "a stop command",
+        }
+    }
+}
+
+/// From the comparison.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Run this, and end it after `limit`.
+    Run {
+        /// What it is for.
+        role: Role,
+        /// For `/bin/sh -c`.
+        command: String,
+        /// How long it may take.
+        limit: Option<Duration>,
+    },
+    /// End the command, and all that it has started.
+    End(Role),
+    /// All is done, or will be by others: end without undoing anything.
+    Leave,
+}
+
+/// From the guardian.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It runs, in this process group.
+    Started(Role, Group),
+    /// It has printed these lines.
+    Printed(Role, String),
+    /// It has ended, or could not be run.
+    Ended(Role, Ended),
+}
+
+/// How a command has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Its exit code, say.
+    pub how: How,
+    /// The last lines that it has printed, each after a line break.
+    pub last_words: String,
+}
+
+/// How a command has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum How {
+    /// By itself, or by a signal.
+    Exit(Exit),
+    /// It was ended, after this time.
+    TookLongerThan(Duration),
+    /// It could not be run.
+    NotRun(String),
+}
+
+impl Ended {
+    /// Exit code 0.
+    pub fn success(&self) -> bool {
+        matches!(self.how, How::Exit(exit) if exit.success())
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.how {
+            How::Exit(exit) => write!(f, "{exit}"),
+            How::TookLongerThan(limit) => {
+                let limit = humantime::format_duration(*limit);
+                write!(f, "did not end within {limit} and was killed")
+            }
+            How::NotRun(error) => f.write_str(error),
+        }
+    }
+}
+
+/// One end of the pair. Never blocks.
+#[derive(Debug)]
+pub struct Channel {
+    socket: UnixStream,
+    received: Vec<u8>,
+    /// What the other end has not taken yet.
+    waiting: VecDeque<u8>,
+}
+
+/// The other end is closed, or says what is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+impl Channel {
+    /// # Errors
+    ///
+    /// If the socket cannot be set up.
+    pub fn new(socket: UnixStream) -> io::Result<Channel> {
+        socket.set_nonblocking(true)?;
+        Ok(Channel {
+            socket,
+            received: Vec::new(),
+            waiting: VecDeque::new(),
+        })
+    }
+
+    /// Bytes that the other end has not taken yet.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Sends a message as soon as the other end takes it ([`Channel::flush`]).
+    ///
+    /// # Errors
+    ///
+    /// If the other end is closed.
+    pub fn send(&mut self, message: &impl Serialize) -> Result<(), Closed> {
+        let text = serde_json::to_vec(message).map_err(|_| Closed)?;
+        self.waiting.extend(text);
+        self.waiting.push_back(b'\n');
+        self.flush()
+    }
+
+    /// Sends what the other end takes now.
+    ///
+    /// # Errors
+    ///
+    /// If the other end is closed.
+    pub fn flush(&mut self) -> Result<(), Closed> {
+        while !self.waiting.is_empty() {
+            match self.socket.write(self.waiting.as_slices().0) {
+                Ok(sent) => drop(self.waiting.drain(..sent)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => return Err(Closed),
+            }
+        }
+        Ok(())
+    }
+
+    /// All messages that have arrived; whether more can come.
+    pub fn receive<M: DeserializeOwned>(&mut self) -> (Vec<M>, Result<(), Closed>) {
+        let mut buffer = [0; 16 << 10];
+        let state = loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => break Err(Closed),
+                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break Ok(()),
+                Err(_) => break Err(Closed),
+            }
+        };
+        let mut messages = Vec::new();
+        let whole = self.received.iter().rposition(|&byte| byte == b'\n');
+        let lines: Vec<u8> = self
+            .received
+            .drain(..whole.map_or(0, |end| end + 1))
+            .collect();
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            match serde_json::from_slice(line) {
+                Ok(message) => messages.push(message),
+                Err(_) => return (messages, Err(Closed)),
+            }
+        }
+        (messages, state)
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_arrive_whole_however_they_are_cut() {
+        let (one, other) = UnixStream::pair().expect("sockets");
+        let (mut one, mut other) = (
+            Channel::new(one).expect("a socket"),
+            Channel::new(other).expect("a socket"),
+        );
+        let (none, open) = other.receive::<Request>();
+        assert!(none.is_empty() && open.is_ok());
+        // Larger than the socket's buffer, and with all that JSON escapes.
+        let long = Request::Run {
+            role: Role::Stop,
+            command: "echo \"\n\u{1}\"; ".repeat(40_000),
+            limit: Some(Duration::from_millis(1500)),
+        };
+        let sent = [Request::End(Role::Load), long, Request::Leave];
+        for message in &sent {
+            one.send(message).expect("open");
+        }
+        assert!(one.waiting() > 0);
+        let mut received: Vec<Request> = Vec::new();
+        while received.len() < sent.len() {
+            received.extend(other.receive().0);
+            one.flush().expect("open");
+        }
+        assert_eq!(received, sent);
+        drop(one);
+        assert_eq!(other.receive::<Request>(), (Vec::new(), Err(Closed)));
+        assert_eq!(other.send(&Request::Leave), Err(Closed));
+    }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The rounds of a comparison: what is done when, and what undoes it.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+
+use crate::experiment::journal::Journal;
+use crate::experiment::supervisor::{End, Supervisor};
+use crate::model::comparison::{Arm, Comparison, Place};
+use crate::model::snapshot::Interval;
+use crate::stats::rounds::orders;
+
+/// How a comparison has ended.
+#[derive(Debug)]
+pub struct Ending {
+    /// Rounds of which all four periods were measured.
+    pub rounds: u64,
+    /// Why there are no more; `None`: all were made.
+    pub cut_short: Option<End>,
+    /// What is left on the host, and how to undo it.
+    pub left_behind: Option<anyhow::Error>,
+}
+
+/// Takes each period, and returns what is to be said about it.
+pub type Keep<'a> = dyn FnMut(Place, &Interval) -> Result<Option<String>> + 'a;
+
+/// A comparison that is being made.
+pub struct Runner<'a, 'm> {
+    comparison: &'a Comparison,
+    supervisor: Supervisor<'m>,
+    journal: &'a Journal,
+    left_behind: Option<anyhow::Error>,
+}
+
+/// How long it takes without its commands.
+pub fn planned(comparison: &Comparison) -> Duration {
+    let periods = 4 * u32::try_from(comparison.rounds).unwrap_or(u32::MAX);
+    (comparison.settle + comparison.period).saturating_mul(periods)
+}
+
+impl<'a, 'm> Runner<'a, 'm> {
+    /// Before anything is done to the host.
+    pub fn new(
+        comparison: &'a Comparison,
+        supervisor: Supervisor<'m>,
+        journal: &'a Journal,
+    ) -> Runner<'a, 'm> {
+        Runner {
+            comparison,
+            supervisor,
+            journal,
+            left_behind: None,
+        }
+    }
+
+    /// Makes all rounds, or as many as it can; hands each period to `keep` when
+    /// it has been undone. The host is as it was when this returns, unless it
+    /// says otherwise.
+    ///
+    /// After a panic the guardian undoes: it is dropped without a goodbye.
+    pub fn run(mut self, keep: &mut Keep<'_>) -> Ending {
+        let mut rounds = 0;
+        let mut made = match &self.comparison.load {
+            Some(command) => self.supervisor.start_load(command),
+            None => Ok(()),
+        };
+        let orders = orders(self.comparison.rounds as usize, self.comparison.seed);
+        for (order, round) in orders.into_iter().zip(1..) {
+            for arm in order {
+                made = made.and_then(|()| self.period(arm, round, keep));
+            }
+            if made.is_err() {
+                break;
+            }
+            rounds = round;
+        }
+        // Where both sides have start commands and no stop commands, A's is
+        // what undoes the last of them.
+        if let Err(end) = self.undo("the end")
+            && made.is_ok()
+        {
+            made = Err(end);
+        }
+        self.supervisor.progress().finish();
+        self.supervisor.end_load();
+        if self.left_behind.is_none()
+            && let Err(error) = self.journal.clear()
+        {
+            self.left_behind = Some(error.context("nothing is left to undo, but"));
+        }
+        self.supervisor.dismiss_guardian();
+        Ending {
+            rounds,
+            cut_short: made.err(),
+            left_behind: self.left_behind.take(),
+        }
+    }
+
+    fn period(&mut self, arm: Arm, round: u64, keep: &mut Keep<'_>) -> Result<(), End> {
+        let side = self.comparison.side(arm);
+        let rounds = self.comparison.rounds;
+        let name = format!("round {round} of {rounds}: {}", side.name);
+        self.supervisor.progress().now_in(name.clone());
+        let measured = self.measured(arm, &name);
+        let undone = match measured.is_ok() && self.comparison.is_toggled() {
+            // The other side's start command undoes it.
+            true => Ok(()),
+            false => self.undo(&name),
+        };
+        let interval = measured?;
+        undone?;
+        self.supervisor.progress().period_done();
+        let place = Place {
+            arm,
+            round: Some(round),
+        };
+        if let Some(text) = keep(place, &interval)? {
+            self.supervisor.messages().say(&text);
+        }
+        Ok(())
+    }
+
+    /// Brings the host to a side and measures it there.
+    fn measured(&mut self, arm: Arm, name: &str) -> Result<Interval, End> {
+        self.supervisor.check()?;
+        let undo = self.comparison.undo_of(arm).map(str::to_owned);
+        if let Some(start) = &self.comparison.side(arm).start {
+            let step = format!("{name}: start command: {start}");
+            self.supervisor.begin_step(step, undo.clone())?;
+            self.supervisor.start_command(start)?;
+        }
+        self.supervisor
+            .begin_step(format!("{name}: settling"), undo.clone())?;
+        self.supervisor.pause(self.comparison.settle)?;
+        self.supervisor
+            .begin_step(format!("{name}: measuring"), undo)?;
+        let first = self.supervisor.snapshot()?;
+        self.supervisor.pause(self.comparison.period)?;
+        let last = self.supervisor.snapshot()?;
+        Ok(last.since(&first))
+    }
+
+    /// Back to how the host was.
+    fn undo(&mut self, name: &str) -> Result<(), End> {
+        let Some(stop) = self.supervisor.pending().map(str::to_owned) else {
+            return Ok(());
+        };
+        if self.left_behind.is_some() {
+            return Ok(());
+        }
+        // If it cannot be written, it is done all the same.
+        let step = format!("{name}: stop command: {stop}");
+        let told = self.supervisor.begin_step(step, Some(stop.clone()));
+        if let Err(error) = self.supervisor.stop_command() {
+            let path = self.journal.path().display();
+            self.left_behind = Some(anyhow!(
+                "not undone: the stop command failed: {error:#}\n  The command: {stop}\n  To run it \
+                 again: netstacklat undo. To give it up: netstacklat undo --forget. (It is in \
+                 {path}.)"
+            ));
+            return Err(End::Failed(anyhow!("a stop command failed")));
+        }
+        self.supervisor.undone();
+        told?;
+        self.supervisor
+            .begin_step(format!("{name}: undone"), None)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Standard error: messages, and below them a line that says how far we are.
+//!
+//! A thread writes them. Whoever says something goes on at once; what nobody
+//! takes is dropped, and the number of lines that were is said at the end.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bytes of messages that wait to be written.
+const CAPACITY: usize = 256 << 10;
+/// Moves to the beginning of the line and clears it (ECMA-48: EL).
+const CLEAR: &str = "\r\x1b[K";
+
+/// Where messages go. Clones are the same place.
+#[derive(Clone, Debug)]
+pub struct Messages {
+    shared: Arc<Shared>,
+    /// Whether a line of progress can be drawn.
+    terminal: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: String,
+    /// The line of progress, and whether that differs from the drawn one.
+    line: String,
+    redraw: bool,
+    /// The thread is in write(2).
+    writing: bool,
+    /// Lines that were dropped, of which nothing has been said yet.
+    dropped: u64,
+    /// Calls of write(2) that have returned.
+    writes: u64,
+    failed: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn has_work(&self) -> bool {
+        !self.queue.is_empty() || self.redraw || self.dropped > 0
+    }
+}
+
+impl Messages {
+    /// Starts the thread that writes to standard error.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for a thread or a descriptor.
+    pub fn start() -> io::Result<Messages> {
+        // Another descriptor of the same file: Rust's own is locked while it
+        // is written to, and a panic has to get through.
+        let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        let terminal = io::stderr().is_terminal();
+        Messages::to(stderr, terminal)
+    }
+
+    /// For what has nothing to say, in tests.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for a thread or a descriptor.
+    pub fn nowhere() -> io::Result<Messages> {
+        Messages::to(File::options().write(true).open("/dev/null")?, false)
+    }
+
+    fn to(target: File, terminal: bool) -> io::Result<Messages> {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        super::spawn("messages", move || write_all(target, &theirs))?;
+        Ok(Messages { shared, terminal })
+    }
+
+    /// Says something: whole lines. Control characters are replaced: names of
+    /// files, and what commands print, can hold what a terminal obeys.
+    pub fn say(&self, text: &str) {
+        let text = harmless(text);
+        let mut state = self.shared.lock();
+        if state.queue.len() + text.len() > CAPACITY {
+            state.dropped += text.lines().count() as u64;
+        } else {
+            state.queue.push_str(&text);
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether a line of progress is drawn.
+    pub fn shows_progress(&self) -> bool {
+        self.terminal
+    }
+
+    /// The line of progress from now on; an empty one takes it away. Not drawn
+    /// where standard error is no terminal.
+    pub fn progress(&self, line: String) {
+        if !self.terminal {
+            return;
+        }
+        let mut state = self.shared.lock();
+        if state.line != line {
+            state.line = line;
+            state.redraw = true;
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Waits until all has been written, or nothing was for so long.
+    pub fn flush(&self, patience: Option<Duration>) {
+        let mut state = self.shared.lock();
+        let mut seen = state.writes;
+        let mut deadline = patience.map(|patience| Instant::now() + patience);
+        while !state.failed && (state.has_work() || state.writing) {
+            if state.writes != seen {
+                seen = state.writes;
+                deadline = patience.map(|patience| Instant::now() + patience);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return;
+            }
+            let wait = left.unwrap_or(Duration::from_secs(3600));
+            let waited = self.shared.changed.wait_timeout(state, wait);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn harmless(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c,
+        '\r' => '\n',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
+fn write_all(mut target: File, shared: &Shared) {
+    let mut drawn = false;
+    loop {
+        let mut state = shared.lock();
+        while !state.has_work() {
+            let woken = shared.changed.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut text = String::new();
+        if drawn {
+            text.push_str(CLEAR);
+        }
+        text.push_str(&state.queue);
+        state.queue.clear();
+        match std::mem::take(&mut state.dropped) {
+            0 => {}
+            1 => text.push_str("netstacklat: 1 line is missing here: nobody read it.\n"),
+            n => text.push_str(&format!(
+                "netstacklat: {n} lines are missing here: nobody read them.\n"
+            )),
+        }
+        text.push_str(&state.line);
+        drawn = !state.line.is_empty();
+        state.redraw = false;
+        state.writing = true;
+        drop(state);
+        // Ignore the error of a pipe that was closed: there is nobody to tell.
+        let written = target.write_all(text.as_bytes());
+        let mut state = shared.lock();
+        state.writing = false;
+        state.writes += 1;
+        state.failed = written.is_err();
+        if state.failed {
+            // From now on all is taken and goes nowhere.
+            state.queue.clear();
+            state.redraw = false;
+            state.dropped = 0;
+        }
+        shared.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn pipe() -> (File, File) {
+        let (read, write) = nix::unistd::pipe().expect("a pipe");
+        (read.into(), write.into())
+    }
+
+    fn read_all(read: &mut File) -> String {
+        let mut buffer = vec![0; 1 << 20];
+        let n = read.read(&mut buffer).expect("a pipe");
+        String::from_utf8(buffer[..n].to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_stalled_reader_holds_nobody_up() {
+        let (read, write) = pipe();
+        let messages = Messages::to(write, false).expect("a thread");
+        // More than a pipe takes.
+        for _ in 0..10_000 {
+            messages.say(&("x".repeat(99) + "\n"));
+        }
+        messages.flush(Some(Duration::from_millis(10)));
+        assert!(messages.shared.lock().writing);
+        drop(read);
+        messages.flush(None);
+        assert!(messages.shared.lock().failed);
+    }
+
+    #[test]
+    fn what_was_dropped_is_counted() {
+        let (mut read, write) = pipe();
+        let messages = Messages::to(write, false).expect("a thread");
+        let line = "x".repeat(99) + "\n";
+        for _ in 0..10_000 {
+            messages.say(&line);
+        }
+        let mut text = String::new();
+        while !text.contains("missing here") {
+            text += &read_all(&mut read);
+        }
+        let shown = text.lines().filter(|text| text.len() == 99).count();
+        let dropped: usize = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("netstacklat: ")?.split(' ').next())
+            .map(|n| n.parse::<usize>().expect("a number"))
+            .sum();
+        assert_eq!(shown + dropped, 10_000);
+        assert!(dropped > 0);
+    }
+
+    #[test]
+    fn messages_stand_above_the_line_of_progress() {
+        let (mut read, write) = pipe();
+        let messages = Messages::to(write, true).expect("a thread");
+        messages.progress("half".into());
+        messages.flush(None);
+        assert_eq!(read_all(&mut read), "half");
+        messages.say("a word\n");
+        messages.flush(None);
+        assert_eq!(read_all(&mut read), format!("{CLEAR}a word\nhalf"));
+        messages.progress(String::new());
+        messages.flush(None);
+        assert_eq!(read_all(&mut read), CLEAR);
+    }
+}

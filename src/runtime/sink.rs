@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Output that never blocks the caller: a thread writes, from a bounded queue.
+//!
+//! A pipe that nobody reads, a terminal stopped by Ctrl-S, a disk that hangs:
+//! write(2) then waits, for ever if need be. The thread that handles signals
+//! and undoes changes must not wait with it. `O_NONBLOCK` is no way out: it
+//! belongs to the open file, which the user's shell shares with us.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::eventfd::EventFd;
+
+/// How long a blocked output may hold up the end once a signal has asked for
+/// it.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Wakes an event loop ([`super::event_loop::EventLoop::waker`]).
+pub type Waker = Arc<EventFd>;
+
+/// Another descriptor of standard output, to be written to by a thread: Rust's
+/// own is locked meanwhile, and whoever ends the program would wait for it.
+///
+/// # Errors
+///
+/// If there is no room for a descriptor.
+pub fn stdout() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// A queue of bytes, and the thread that writes them.
+#[derive(Debug)]
+pub struct Sink<W> {
+    shared: Arc<Shared>,
+    capacity: usize,
+    thread: JoinHandle<W>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Vec<u8>>,
+    /// In the queue and in the hands of the thread.
+    pending: usize,
+    /// Bytes written so far.
+    written: u64,
+    /// The first error: nothing is written after it.
+    error: Option<io::Error>,
+    failed: bool,
+    /// No more will come.
+    closed: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// There was no room: the bytes were dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl<W: Write + Send + 'static> Sink<W> {
+    /// Starts the thread. Wakes `waker` whenever bytes have been written, and
+    /// when writing has failed.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for a thread.
+    pub fn new(target: W, capacity: usize, waker: Option<Waker>) -> io::Result<Sink<W>> {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        let thread = super::spawn("writer", move || write_all(target, &theirs, waker.as_ref()))?;
+        Ok(Sink {
+            shared,
+            capacity,
+            thread,
+        })
+    }
+
+    /// Queues bytes, which are written as one. An empty queue takes any amount.
+    ///
+    /// # Errors
+    ///
+    /// If the queue has no room for them.
+    pub fn send(&self, bytes: Vec<u8>) -> Result<(), Full> {
+        let mut state = self.shared.lock();
+        if state.pending > 0 && state.pending + bytes.len() > self.capacity {
+            return Err(Full);
+        }
+        if !state.failed && !bytes.is_empty() {
+            state.pending += bytes.len();
+            state.queue.push_back(bytes);
+            self.shared.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Bytes that have not been written yet.
+    pub fn pending(&self) -> usize {
+        self.shared.lock().pending
+    }
+
+    /// The error that ended writing, once.
+    pub fn take_error(&self) -> Option<io::Error> {
+        self.shared.lock().error.take()
+    }
+
+    /// Waits until all is written or writing has failed; `None` if nothing was
+    /// written for `patience`. What is left is then lost with the thread.
+    pub fn close(self, patience: Option<Duration>) -> Option<W> {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        self.shared.changed.notify_all();
+        let mut seen = state.written;
+        let mut deadline = patience.map(|patience| Instant::now() + patience);
+        while state.pending > 0 {
+            if state.written != seen {
+                seen = state.written;
+                deadline = patience.map(|patience| Instant::now() + patience);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return None;
+            }
+            let wait = left.unwrap_or(Duration::from_secs(3600));
+            let waited = self.shared.changed.wait_timeout(state, wait);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(state);
+        self.thread.join().ok()
+    }
+}
+
+fn write_all<W: Write>(mut target: W, shared: &Shared, waker: Option<&Waker>) -> W {
+    loop {
+        let mut state = shared.lock();
+        let bytes = loop {
+            match state.queue.pop_front() {
+                Some(bytes) => break bytes,
+                None if state.closed => return target,
+                None => {
+                    let woken = shared.changed.wait(state);
+                    state = woken.unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        };
+        drop(state);
+        let written = target.write_all(&bytes).and_then(|()| target.flush());
+        let mut state = shared.lock();
+        match written {
+            Ok(()) => {
+                state.pending -= bytes.len();
+                state.written += bytes.len() as u64;
+            }
+            Err(error) => {
+                state.queue.clear();
+                state.pending = 0;
+                state.failed = true;
+                state.error = Some(error);
+            }
+        }
+        shared.changed.notify_all();
+        drop(state);
+        if let Some(waker) = waker {
+            // A full counter has woken it already.
+            let _ = waker.write(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn pipe() -> (File, File) {
+        let (read, write) = nix::unistd::pipe().expect("a pipe");
+        (read.into(), write.into())
+    }
+
+    #[test]
+    fn a_reader_that_stalls_blocks_the_thread_and_not_us() {
+        let (mut read, write) = pipe();
+        let sink = Sink::new(write, 100_000, None).expect("a thread");
+        // More than a pipe takes (64 KiB), so that the thread blocks.
+        assert_eq!(sink.send(vec![b'a'; 90_000]), Ok(()));
+        assert_eq!(sink.send(vec![b'b'; 20_000]), Err(Full));
+        assert_eq!(sink.send(vec![b'c'; 10_000]), Ok(()));
+        assert!(sink.pending() > 0);
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            read.read_to_string(&mut text).expect("text");
+            text
+        });
+        drop(sink.close(None).expect("it is read"));
+        let text = reader.join().expect("no panic");
+        assert_eq!(text, "a".repeat(90_000) + &"c".repeat(10_000));
+    }
+
+    #[test]
+    fn the_end_waits_for_so_long_and_no_longer() {
+        let (read, write) = pipe();
+        let sink = Sink::new(write, 1 << 20, None).expect("a thread");
+        assert_eq!(sink.send(vec![0; 200_000]), Ok(()));
+        let closed = sink.close(Some(Duration::from_millis(30)));
+        assert!(closed.is_none());
+        drop(read);
+    }
+
+    #[test]
+    fn an_error_ends_writing_and_wakes() {
+        let waker = Arc::new(EventFd::new().expect("an eventfd"));
+        let (read, write) = pipe();
+        drop(read);
+        let sink = Sink::new(write, 100, Some(Arc::clone(&waker))).expect("a thread");
+        assert_eq!(sink.send(vec![0; 10]), Ok(()));
+        assert_eq!(waker.read(), Ok(1));
+        let error = sink.take_error().expect("nobody reads");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        // Whatever comes later is taken and goes nowhere.
+        assert_eq!(sink.send(vec![0; 10]), Ok(()));
+        assert_eq!(sink.pending(), 0);
+        sink.close(None).expect("it has ended");
+    }
+}

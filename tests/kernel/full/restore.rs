@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Whatever happens to `compare`, the host is restored, or the user is told what
+//! is left: killed at each step, with output that nobody takes, undone from
+//! another environment, by another user.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::compare::{LONG, SHORT, START, STOP, nothing_sleeps, told};
+use testlab::compare::{Desk, Ended, PLACE, has_state, nobody_compares};
+use testlab::tool::{wait_for_exit, wait_until_blocked};
+use testlab::{PATIENCE, prepare, sh, wait_until};
+
+/// Longer than any test.
+const FOREVER: &str = "sleep 7777 & wait";
+/// More than a pipe takes, and than is kept of it.
+const NOISE: &str = "seq 1 15000";
+
+fn undo(args: &[&str]) -> Ended {
+    let mut command = Command::new("netstacklat");
+    command.arg("undo").args(args);
+    ended(&mut command)
+}
+
+fn ended(command: &mut Command) -> Ended {
+    let output = command.output().expect("netstacklat is in the guest");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    Ended {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+/// Killed while it does `step`, its guardian restores the host, to the end,
+/// however much the stop command prints; the next command tells, once.
+fn killed_while(step: &str, [settle, period]: [&str; 2], [start, stop]: [&str; 2]) {
+    let desk = Desk::new("killed");
+    let mut args = told([settle, period], [start, stop]);
+    args.extend(["--load", "sleep 7777 | cat"]);
+    let comparison = desk.compare(&args);
+    comparison.does(step);
+    if step.contains("command") {
+        // It has begun.
+        desk.logs(if step.contains("start") {
+            "start"
+        } else {
+            "stopping"
+        });
+    }
+    comparison.signal(Signal::SIGKILL);
+    assert_eq!(comparison.ended().code, None);
+    nobody_compares();
+    let expected: &[&str] = match step.contains("stop command") {
+        // That which was running has ended by itself.
+        true => &["start", "stopping", "stop"],
+        false => &["start", "stop"],
+    };
+    assert_eq!(desk.log(), expected, "{step}");
+    nothing_sleeps();
+
+    let told = undo(&["--list"]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    told.says(&[
+        "since the last command",
+        "The stop command has succeeded",
+        "nothing to undo",
+    ]);
+    let again = undo(&[]);
+    assert!(!again.stderr.contains("since the last"), "{}", again.stderr);
+    again.says(&["nothing to undo; looked in /run/netstacklat"]);
+    assert!(!has_state());
+}
+
+#[test]
+fn killed_while_it_starts_b() {
+    let start = format!("{START}; {FOREVER}");
+    let stop = format!("{NOISE}; {STOP}");
+    killed_while("start command", [SHORT, SHORT], [&start, &stop]);
+}
+
+#[test]
+fn killed_while_it_settles() {
+    killed_while("settling", [LONG, SHORT], [START, STOP]);
+}
+
+#[test]
+fn killed_while_it_measures() {
+    killed_while("measuring", [SHORT, LONG], [START, STOP]);
+}
+
+#[test]
+fn killed_while_it_stops_b() {
+    let stop = format!("echo stopping >>log; sleep 1; {NOISE}; {STOP}");
+    killed_while("stop command", [SHORT, SHORT], [START, &stop]);
+}
+
+/// Nobody undoes then: `undo` does, in the comparison's directory and with its
+/// environment, whatever its own are.
+#[test]
+fn killed_with_its_guardian_it_is_undone_later() {
+    let (desk, second) = (Desk::new("both"), Desk::new("second"));
+    let stop = "echo $WORD >>log";
+    let args = told([SHORT, LONG], [START, stop]);
+    let comparison = desk.compare_with(&[("WORD", "restored")], &args);
+    comparison.does("measuring");
+    // Two would measure each other.
+    let refused = second.compare(&told([SHORT, SHORT], [START, STOP])).ended();
+    assert_eq!(refused.code, Some(1));
+    refused.says(&[
+        "another comparison is running",
+        &format!("process {} of user 0", comparison.pid()),
+    ]);
+    let guardian = comparison.guardian();
+    kill(guardian, Signal::SIGSTOP).expect("it runs");
+    comparison.signal(Signal::SIGKILL);
+    kill(guardian, Signal::SIGKILL).expect("it runs");
+    assert_eq!(comparison.ended().code, None);
+    nobody_compares();
+    assert_eq!(desk.log(), ["start"]);
+
+    let refused = second.compare(&told([SHORT, SHORT], [START, STOP])).ended();
+    assert_eq!(refused.code, Some(1));
+    refused.says(&[
+        "has not restored this host",
+        stop,
+        "netstacklat undo",
+        PLACE,
+    ]);
+    let listed = undo(&["--list"]);
+    listed.says(&["measuring", stop, PLACE]);
+    assert!(!listed.stderr.contains("restored"), "{}", listed.stderr);
+    assert_eq!(desk.log(), ["start"]);
+
+    let mut command = Command::new("env");
+    command.args(["-i", "WORD=wrong", "/usr/local/bin/netstacklat", "undo"]);
+    let done = ended(command.current_dir("/"));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    done.says(&[stop]);
+    assert_eq!(desk.log(), ["start", "restored"]);
+    assert!(!has_state());
+}
+
+/// What cannot be undone is given up when the user says so, and not before.
+#[test]
+fn a_stop_command_that_fails_can_be_given_up() {
+    let desk = Desk::new("fails");
+    let start = "echo oh no; false";
+    let stop = "echo no way; false";
+    let ended = desk.compare(&told([SHORT, SHORT], [start, stop])).ended();
+    assert_eq!(ended.code, Some(1));
+    // The cause comes first.
+    let place = |word: &str| {
+        ended
+            .stderr
+            .find(word)
+            .unwrap_or_else(|| panic!("{word}: {}", ended.stderr))
+    };
+    let cause = place("a start command failed (exit code 1): echo oh no; false");
+    assert!(cause < place("not undone: the stop command failed: exit code 1"));
+    ended.says(&["| oh no", "| no way", "netstacklat undo --forget"]);
+
+    let failed = undo(&[]);
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    failed.says(&["not undone", "no way", "--forget"]);
+    let given_up = undo(&["--forget"]);
+    assert_eq!(given_up.code, Some(0), "{}", given_up.stderr);
+    given_up.says(&[stop, "given up: this is not undone"]);
+    assert!(!has_state());
+}
+
+/// A file that another user has planted: its command is shown to root, and not
+/// run.
+#[test]
+fn root_runs_nothing_of_other_users() {
+    let place = "/tmp/netstacklat-65534";
+    let _ = fs::remove_dir_all(place);
+    let desk = Desk::new("planted");
+    let args = told([SHORT, LONG], [START, "touch /tmp/as-root"]);
+    let comparison = desk.compare(&args);
+    comparison.does("measuring");
+    let state = format!("{PLACE}/compare-{}/state.json", comparison.pid());
+    // What this user can make of it: a true state, of the same commands.
+    fs::create_dir_all(format!("{place}/compare-1")).expect("in /tmp");
+    fs::copy(state, format!("{place}/compare-1/state.json")).expect("a state");
+    sh(&format!(
+        "chmod -R go-rwx {place}; chown -R 65534:65534 {place}"
+    ));
+    comparison.signal(Signal::SIGINT);
+    assert_eq!(comparison.ended().code, Some(130));
+    fs::remove_file("/tmp/as-root").expect("it was undone");
+
+    let told = undo(&[]);
+    told.says(&[
+        "User 65534",
+        "touch /tmp/as-root",
+        "as user 65534",
+        "nothing to undo",
+    ]);
+    assert!(!Path::new("/tmp/as-root").exists());
+    // Nor where root's own are looked for.
+    let linked = format!("{PLACE}/compare-7");
+    fs::create_dir_all(PLACE).expect("root's");
+    sh(&format!("ln -s {place}/compare-1 {linked}"));
+    let told = undo(&[]);
+    assert_eq!(told.code, Some(1), "{}", told.stderr);
+    told.says(&["cannot be used", &linked]);
+    fs::remove_file(&linked).expect("a link");
+    sh(&format!(
+        "cp -r {place}/compare-1 {linked}; chown -R 65534 {linked}"
+    ));
+    let told = undo(&[]);
+    assert_eq!(told.code, Some(1), "{}", told.stderr);
+    told.says(&["belongs to user 65534"]);
+    assert!(!Path::new("/tmp/as-root").exists());
+    sh(&format!("rm -rf {linked} {place}"));
+}
+
+/// Where each start command undoes the other, A's is the last.
+#[test]
+fn sides_that_undo_each_other() {
+    let desk = Desk::new("toggle");
+    let args = told([SHORT, SHORT], ["echo b >>log", ""]);
+    let args: Vec<&str> = args[..args.len() - 2]
+        .iter()
+        .copied()
+        .chain(["--a-start", "echo a >>log"])
+        .collect();
+    let ended = desk.compare(&args).ended();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.says(&["no stop commands"]);
+    let log = desk.log();
+    assert_eq!(
+        (log.len(), log.last().map(String::as_str)),
+        (25, Some("a")),
+        "{log:?}"
+    );
+    assert!(!has_state());
+}
+
+/// Nobody reads what it says, and its commands say much. A signal is heard
+/// within a second, and the host is restored.
+#[test]
+fn a_reader_that_stalls_delays_no_undo() {
+    let desk = Desk::new("stalled");
+    let (_reader, writer) = nix::unistd::pipe().expect("a pipe");
+    undone_though_nobody_reads(&desk, writer);
+}
+
+/// The same on a terminal that Ctrl-S has stopped.
+#[test]
+fn a_stopped_terminal_delays_no_undo() {
+    let desk = Desk::new("terminal");
+    let pty = openpty(None, None).expect("a terminal");
+    let mut master = File::from(pty.master);
+    // Ctrl-S.
+    master.write_all(b"\x13").expect("a terminal");
+    undone_though_nobody_reads(&desk, pty.slave);
+}
+
+fn undone_though_nobody_reads(desk: &Desk, writer: OwnedFd) {
+    prepare();
+    let start = format!("{NOISE}; {START}");
+    let stop = format!("echo stopping >>log; {NOISE}; {STOP}");
+    let mut child = Command::new("netstacklat")
+        .arg("compare")
+        .args(told([LONG, SHORT], [&start, &stop]))
+        .current_dir(desk.path())
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone().expect("a descriptor"))
+        .stderr(writer)
+        .spawn()
+        .expect("netstacklat is in the guest");
+    desk.logs("start");
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it runs");
+    let sent = Instant::now();
+    desk.logs("stopping");
+    let late = sent.elapsed();
+    assert!(late < Duration::from_secs(1), "{late:?}");
+    let status = wait_for_exit(&mut child);
+    assert_eq!(desk.log(), ["start", "stopping", "stop"]);
+    assert_eq!(status.code(), Some(128 + 15));
+    assert!(!has_state());
+}
+
+/// A FIFO whose reader has stopped reading: the command of `record` gets its
+/// signals all the same.
+#[test]
+fn record_into_a_fifo_passes_signals_on() {
+    prepare();
+    let fifo = "/tmp/record.fifo";
+    sh(&format!("rm -f {fifo}; mkfifo {fifo}"));
+    let reader = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(fifo)
+        .expect("a FIFO");
+    // 4 KiB are less than one line.
+    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");
+    let command = "trap 'echo ended >/tmp/record.log; exit 7' TERM; echo begun >/tmp/record.log; \
+                   while :; do sleep 0.1; done";
+    let mut child = Command::new("netstacklat")
+        .args([
+            "record",
+            "-e",
+            "udp-start",
+            "-o",
+            fifo,
+            "--",
+            "sh",
+            "-c",
+            command,
+        ])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("netstacklat is in the guest");
+    let log = || fs::read_to_string("/tmp/record.log").unwrap_or_default();
+    wait_until(PATIENCE, "the command runs", || log().contains("begun"));
+    wait_until_blocked(child.id());
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it runs");
+    let sent = Instant::now();
+    wait_until(PATIENCE, "the signal arrives", || log().contains("ended"));
+    let late = sent.elapsed();
+    assert!(late < Duration::from_secs(1), "{late:?}");
+    // What could not be written makes it fail.
+    let status = wait_for_exit(&mut child);
+    assert_eq!(status.code(), Some(125));
+    drop(reader);
+}
+
+/// The live view with an output that nobody reads: a signal ends it within
+/// moments, and what was not shown is told. (A second ends it at once: see
+/// `behaviour`.)
+#[test]
+fn the_live_view_ends_though_nobody_reads() {
+    prepare();
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");
+    let mut child = Command::new("netstacklat")
+        .args(["--json", "-r", "100ms", "-e", "udp-start"])
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("netstacklat is in the guest");
+    wait_until_blocked(child.id());
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).expect("it runs");
+    let status = wait_for_exit(&mut child);
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().expect("piped");
+    stderr.read_to_string(&mut said).expect("UTF-8");
+    assert_eq!(status.code(), Some(1), "{said}");
+    let told = "were not written: nobody reads standard output";
+    assert!(said.contains(told), "{said}");
+    drop(reader);
+}
