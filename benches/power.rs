@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! How often a change is called slower, and first seen where it is: the table
-//! of `docs/statistics.md`, on simulated hosts.
-//! `cargo bench --bench power`
+//! How often a change is called slower: the table of `docs/statistics.md`, on
+//! simulated hosts. `cargo bench --bench power`
 
 // The tests use more of it.
 #[allow(dead_code, unused_imports)]
@@ -9,49 +8,59 @@
 mod simulation;
 
 use netstacklat::analysis::{Input, Verdict, analyse};
+use netstacklat::model::quantity::Quantity;
+use netstacklat::model::side::PerSide;
 
-use simulation::{Effect, Host, Setup, Traffic, comparison, count, percent};
+use simulation::{Host, Setup, Shape, Traffic, comparison, count, percent};
 
 fn main() {
-    const TRIALS: u64 = 300;
+    const TRIALS: u64 = 200;
     let kinds = [
-        ("steady, bulk", Host::Steady, 101),
-        ("wanders, bulk", Host::Remembers, 101),
-        ("bursts, bulk", Host::Bursts, 101),
-        ("drifts, bulk", Host::Drifts, 101),
-        ("steady, 30 packets a second", Host::Steady, 3),
-        ("wanders, 30 packets a second", Host::Remembers, 3),
+        ("steady, bulk", Host::Steady, 101.0),
+        ("wanders, bulk", Host::Remembers(3.0), 101.0),
+        ("bursts, bulk", Host::Bursts, 101.0),
+        ("drifts, bulk", Host::Drifts, 101.0),
+        ("steady, 30 packets a second", Host::Steady, 3.0),
+        ("wanders, 30 packets a second", Host::Remembers(3.0), 3.0),
     ];
-    let effects = [
-        (0, Effect::All(1.1_f64.ln())),
-        (0, Effect::All(1.25_f64.ln())),
-        (2, Effect::Tail(1.25_f64.ln())),
+    // Factor, of which share of the slowest, and where it is to be seen.
+    let changes = [
+        (1.1_f64, 1.0, Quantity::P50),
+        (1.25, 1.0, Quantity::P50),
+        (1.25, 0.05, Quantity::P99),
+        (5.0, 0.005, Quantity::Tail),
     ];
-    println!("| host, traffic | rounds | p50 +10 % | p50 +25 % | p99 +25 % |");
+    println!(
+        "| host, traffic | rounds | questions | p50 +10 % | p50 +25 % | p99 +25 % | slowest 0.5 % x5 |"
+    );
     for (name, host, packets) in kinds {
-        for rounds in [6, 10, 30] {
-            let shares = effects.map(|(place, effect)| {
-                let setup = Setup {
-                    host,
-                    hooks: 3,
-                    rounds,
-                    packets,
-                    effect,
-                };
-                let traffic = Traffic::new(&setup);
-                let [found] = count(TRIALS, |seed| {
-                    let file = comparison(&setup, &traffic, seed);
-                    let analysis = analyse(&Input::Comparison(&file), &[]);
-                    let seen = analysis.onsets.iter().any(|onset| {
-                        onset.quantiles.contains(&place)
-                            && onset.verdict == Verdict::Slower
-                            && onset.first.name() == "tcp-start"
+        for rounds in [10, 14, 24] {
+            for hooks in [1, 5, 10] {
+                let shares = changes.map(|(factor, of_slowest, quantity)| {
+                    let setup = Setup {
+                        host,
+                        shape: Shape::LogNormal(0.6),
+                        hooks,
+                        rounds,
+                        packets: PerSide::both(packets),
+                        effect: factor.ln(),
+                        of_slowest,
+                    };
+                    let traffic = Traffic::new(&setup);
+                    let [found] = count(TRIALS, |seed| {
+                        let file = comparison(&setup, &traffic, seed);
+                        let analysis = analyse(&Input::Comparison(&file), &[]);
+                        let row = analysis.hooks[0].row(quantity);
+                        [u64::from(row.verdict == Some(Verdict::Slower))]
                     });
-                    [u64::from(seen)]
+                    format!("{:.0} %", percent(found, TRIALS))
                 });
-                format!("{:.0} %", percent(found, TRIALS))
-            });
-            println!("| {name} | {rounds} | {} |", shares.join(" | "));
+                let questions = 4 * hooks;
+                println!(
+                    "| {name} | {rounds} | {questions} | {} |",
+                    shares.join(" | ")
+                );
+            }
         }
     }
 }

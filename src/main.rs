@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Exit codes, and nothing else: 0 fine, 1 could not run, 2 bad usage (clap's
-//! own), 3 `check` found hooks missing or a `--fail-if` limit is passed,
+//! own), 3 `check` found hooks missing or a `--fail-if` limit is exceeded,
 //! 128 + n ended by signal n, and whatever a command of `record` ends with.
 
 use std::process::ExitCode;

@@ -82,7 +82,7 @@ fn comparisons_need_something_to_change() {
     refused(&["compare", "--b-stop", "true"], &["--b-start <CMD>"]);
     let with = |args: &[&'static str]| [&["compare", "--b-start", "true"], args].concat();
     refused(&with(&["--a-stop", "true"]), &["--a-start <CMD>"]);
-    refused(&with(&["--rounds", "5"]), &["'5'", "6..=1000"]);
+    refused(&with(&["--rounds", "9"]), &["'9'", "10..=1000"]);
     refused(&with(&["--period", "0"]), &["longer than zero"]);
     refused(&with(&["--fail-if", "tcp-start>1"]), &["'tcp-start:p99'"]);
     refused(

@@ -151,7 +151,7 @@ fn undoing_takes_no_option_but_its_time() {
         let value = match name {
             "fail-if" => "any:p99>+10%",
             "enable-probes" | "disable-probes" => "udp-start",
-            _ => "7",
+            _ => "12",
         };
         let takes_value = option.get_action().takes_values();
         Some((format!("--{name}"), takes_value.then_some(value)))

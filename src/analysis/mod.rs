@@ -4,42 +4,40 @@
 //! Ties [`crate::runfile`]'s contents to the arithmetic of [`crate::stats`]; no
 //! kernel, no I/O, no formatting.
 
-pub mod caution;
+pub mod fail_if;
 #[cfg(test)]
-mod caution_tests;
-pub mod judge;
-pub mod limit;
-#[cfg(test)]
-mod limit_tests;
+mod fail_if_tests;
 pub mod onset;
 pub mod path;
+pub mod samples;
 #[cfg(test)]
-pub(crate) mod testing;
+pub(crate) mod test_support;
 #[cfg(test)]
 mod tests;
-pub mod values;
+#[cfg(test)]
+mod warning_tests;
+pub mod warnings;
 
 use std::time::Duration;
 
 use crate::model::comparison::Arm;
+use crate::model::fail_if::Limit;
 use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::Hook;
-use crate::model::quantile::REPORTED;
+use crate::model::quantity::Quantity;
+use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
-use crate::runfile::RunFile;
-use crate::stats::holm;
+use crate::runfile::{Content, RunFile};
+use crate::stats::max_t;
 use crate::stats::shift::Shift;
 
-use caution::Caution;
-use judge::Outcome;
-use limit::Limit;
+use fail_if::Outcome;
 use onset::Onset;
-use values::{Rounds, Values, tally};
+use samples::{HookSamples, Rounds, Samples, Scale, tally};
+use warnings::Warning;
 
-/// Places in [`REPORTED`] of the quantiles that get verdicts: p50 and p99.
-pub const JUDGED: [usize; 2] = [0, 2];
 /// How likely any verdict, or any limit's, may be wrong.
-const LEVEL: f64 = 0.05;
+pub const LEVEL: f64 = 0.05;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +47,9 @@ pub enum Input<'a> {
     /// Recordings, A's and B's.
     Recordings {
         /// What the sides are called.
-        names: [&'a str; 2],
+        names: PerSide<&'a str>,
         /// Their files, one or more each.
-        sides: [&'a [RunFile]; 2],
+        sides: PerSide<&'a [RunFile]>,
     },
 }
 
@@ -66,14 +64,14 @@ pub enum Design {
         planned: u64,
     },
     /// Files, of A and of B.
-    Files([usize; 2]),
+    Files(PerSide<usize>),
 }
 
 impl Design {
     /// Units of A and of B.
-    pub fn units(&self) -> [usize; 2] {
+    pub fn units(&self) -> PerSide<usize> {
         match *self {
-            Design::Rounds { used, .. } => [used; 2],
+            Design::Rounds { used, .. } => PerSide::both(used),
             Design::Files(files) => files,
         }
     }
@@ -85,15 +83,26 @@ pub struct Analysis {
     /// What is repeated.
     pub design: Design,
     /// What the sides are called.
-    pub names: [String; 2],
+    pub names: PerSide<String>,
     /// What a reader must know first.
-    pub cautions: Vec<Caution>,
+    pub warnings: Vec<Warning>,
     /// All hooks of the tool, in path order.
     pub hooks: Vec<Finding>,
+    /// What was asked, to get verdicts.
+    pub family: Family,
     /// Where changes begin.
     pub onsets: Vec<Onset>,
     /// What became of the limits, `any` taken apart.
     pub limits: Vec<Outcome>,
+}
+
+/// The questions that are answered together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Family {
+    /// How many.
+    pub questions: usize,
+    /// The smallest p-value that these rounds or files can give.
+    pub floor: f64,
 }
 
 /// What was found at a hook.
@@ -102,37 +111,47 @@ pub struct Finding {
     /// The hook.
     pub hook: Hook,
     /// Whether the hook is in the files of A and of B.
-    pub measured: [bool; 2],
+    pub measured: PerSide<bool>,
     /// Latencies of A and of B.
-    pub counts: [u64; 2],
-    /// By place in [`REPORTED`].
-    pub rows: Vec<Row>,
+    pub counts: PerSide<u64>,
+    /// The sides had so many in the rounds or files that are used, too unequally
+    /// many: quantiles are of as many of each.
+    pub thinned: Option<PerSide<u64>>,
+    /// By [`Quantity`].
+    rows: Vec<Row>,
 }
 
-/// What was found of a hook's quantile.
+/// What was found of a hook's quantity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// A, ns: over rounds and files the geometric mean of their quantiles.
-    pub a_ns: Option<f64>,
-    /// B, ns.
-    pub b_ns: Option<f64>,
-    /// Rounds or files of A and of B that have the quantile.
-    pub units: [usize; 2],
+    /// What it is.
+    pub quantity: Quantity,
+    /// A and B: geometric means over periods or files, in ns; of the tail, as a
+    /// share.
+    pub levels: PerSide<Option<f64>>,
+    /// Rounds or files of A and of B that have it.
+    pub units: PerSide<usize>,
+    /// Rounds left out, as one of their periods was disturbed: from 1.
+    pub left_out: Vec<usize>,
     /// B against A, where it is known how units vary.
     pub shift: Option<Shift>,
-    /// Width of the bucket there, as ln of its bounds' ratio.
-    pub bucket_ln: Option<f64>,
+    /// The change that each round shows, as ln.
+    pub by_round: Vec<Option<f64>>,
+    /// Width of the bucket there, as ln of its bounds' ratio; 0: none matters.
+    pub bucket_ln: f64,
     /// The same in ns.
     pub bucket_ns: Option<f64>,
     /// Lower bound of the bucket of B, ns.
     pub b_low_ns: Option<f64>,
-    /// For [`JUDGED`] quantiles that could be judged.
+    /// Of [`Quantity::JUDGED`] that could be judged, adjusted for all questions.
+    pub p_value: Option<f64>,
+    /// What it comes to.
     pub verdict: Option<Verdict>,
     /// The smallest shift, as ln, that would have had a verdict, had it varied
     /// as much: what a `~` has not excluded.
     pub least_ln: Option<f64>,
-    /// A caution says why a verdict may not mean what it seems to.
-    pub tempered: bool,
+    /// A warning says why a verdict may not mean what it seems to.
+    pub in_doubt: bool,
 }
 
 /// What can be said.
@@ -142,16 +161,24 @@ pub enum Verdict {
     Slower,
     /// B is faster.
     Faster,
+    /// There is a difference, but of less than a bucket is wide.
+    BelowBucket,
     /// No difference was found.
     NotFound,
 }
 
 impl Verdict {
+    /// Slower or faster.
+    pub fn is_change(self) -> bool {
+        matches!(self, Verdict::Slower | Verdict::Faster)
+    }
+
     /// As in the JSON.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Slower => "slower",
             Verdict::Faster => "faster",
+            Verdict::BelowBucket => "below-bucket",
             Verdict::NotFound => "not-found",
         }
     }
@@ -162,14 +189,24 @@ impl Row {
     pub fn ln(&self) -> Option<f64> {
         self.shift
             .map(|shift| shift.ln)
-            .or_else(|| Some((self.b_ns? / self.a_ns?).ln()))
+            .or_else(|| Some((self.levels.b? / self.levels.a?).ln()))
     }
 }
 
 impl Finding {
     /// Whether either side has a latency to show.
     pub fn has_samples(&self) -> bool {
-        self.counts != [0, 0]
+        self.counts != PerSide::both(0)
+    }
+
+    /// What was found of a quantity.
+    pub fn row(&self, quantity: Quantity) -> &Row {
+        &self.rows[quantity as usize]
+    }
+
+    /// What was found of all quantities.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter()
     }
 }
 
@@ -178,7 +215,7 @@ impl Input<'_> {
     pub fn side(&self, arm: Arm) -> &[RunFile] {
         match self {
             Input::Comparison(file) => std::slice::from_ref(file),
-            Input::Recordings { sides, .. } => sides[arm as usize],
+            Input::Recordings { sides, .. } => sides[arm],
         }
     }
 
@@ -194,7 +231,7 @@ impl Input<'_> {
     pub fn files(&self) -> impl Iterator<Item = &RunFile> {
         let (first, second): (&[RunFile], &[RunFile]) = match self {
             Input::Comparison(file) => (std::slice::from_ref(file), &[]),
-            Input::Recordings { sides, .. } => (sides[0], sides[1]),
+            Input::Recordings { sides, .. } => (sides.a, sides.b),
         };
         first.iter().chain(second)
     }
@@ -223,18 +260,29 @@ impl Input<'_> {
         match self {
             Input::Comparison(_) => true,
             Input::Recordings { sides, .. } => {
-                sides.iter().all(|side| side.len() >= values::MIN_FILES)
+                sides.iter().all(|side| side.len() >= samples::MIN_FILES)
             }
         }
     }
 
-    fn names(&self) -> [String; 2] {
+    fn names(&self) -> PerSide<String> {
         match self {
             Input::Recordings { names, .. } => names.map(String::from),
             Input::Comparison(file) => match &file.info.comparison {
-                Some(comparison) => Arm::BOTH.map(|arm| comparison.side(arm).name.clone()),
-                None => ["A".into(), "B".into()],
+                Some(comparison) => PerSide::of(|arm| comparison.side(arm).name.clone()),
+                None => PerSide {
+                    a: "A".into(),
+                    b: "B".into(),
+                },
             },
+        }
+    }
+
+    /// What assignments are drawn from, where there are too many to try all.
+    fn seed(&self) -> u64 {
+        match self {
+            Input::Comparison(file) => file.info.comparison.as_ref().map_or(0, |plan| plan.seed),
+            Input::Recordings { .. } => 0,
         }
     }
 }
@@ -243,7 +291,7 @@ impl Input<'_> {
 pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
     let rounds = match input {
         Input::Comparison(RunFile {
-            content: crate::runfile::Content::Comparison { periods, .. },
+            content: Content::Comparison { periods, .. },
             ..
         }) => Rounds::of(periods),
         _ => Rounds::default(),
@@ -255,41 +303,40 @@ pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
         },
         Input::Recordings { sides, .. } => Design::Files(sides.map(<[RunFile]>::len)),
     };
-    let values: Vec<Vec<Values>> = Hook::all()
-        .map(|hook| {
-            let quantiles = 0..REPORTED.len();
-            quantiles
-                .map(|q| Values::of(input, &rounds, hook, q))
-                .collect()
-        })
+    let hooks: Vec<HookSamples> = Hook::all()
+        .map(|hook| HookSamples::new(input, &rounds, hook, input.seed()))
         .collect();
-    let mut hooks: Vec<Finding> = Hook::all()
-        .zip(&values)
-        .map(|(hook, values)| finding(input, hook, values))
+    let samples: Vec<Vec<Samples>> = hooks
+        .iter()
+        .map(|hook| Quantity::ALL.map(|quantity| hook.of(quantity)).into())
         .collect();
-    give_verdicts(&mut hooks, &values);
-    let cautions = caution::find(input, &design, &rounds, &hooks);
-    for finding in &mut hooks {
-        for (place, row) in finding.rows.iter_mut().enumerate() {
-            row.tempered = cautions.iter().any(|c| c.tempers(finding.hook, place));
+    let mut findings: Vec<Finding> = Hook::all()
+        .zip(hooks.iter().zip(&samples))
+        .map(|(hook, (of_hook, samples))| finding(input, hook, of_hook, samples))
+        .collect();
+    let family = give_verdicts(&mut findings, &samples, input.seed());
+    let warnings = warnings::find(input, &design, &rounds, &findings);
+    for finding in &mut findings {
+        for row in &mut finding.rows {
+            let doubts = |warning: &Warning| warning.puts_in_doubt(finding.hook, row.quantity);
+            row.in_doubt = warnings.iter().any(doubts);
         }
     }
     Analysis {
         design,
         names: input.names(),
-        onsets: onset::find(&hooks, &cautions),
-        limits: judge::judge(limits, &hooks, &values),
-        cautions,
-        hooks,
+        onsets: onset::find(&findings, &warnings),
+        limits: fail_if::judge(limits, &findings, &samples, input.seed()),
+        family,
+        warnings,
+        hooks: findings,
     }
 }
 
-fn finding(input: &Input, hook: Hook, values: &[Values]) -> Finding {
-    let sides = Arm::BOTH.map(|arm| {
+fn finding(input: &Input, hook: Hook, of_hook: &HookSamples, samples: &[Samples]) -> Finding {
+    let sides = PerSide::of(|arm| {
         let files = input.side(arm).iter();
-        files.filter_map(move |file| tally(file, arm).hook(hook))
-    });
-    let [a, b] = sides.map(|stats| {
+        let stats = files.filter_map(move |file| tally(file, arm).hook(hook));
         stats.fold((false, 0u64), |(_, count), stats| {
             let over_range = stats.skips.get(SkipReason::OVER_RANGE);
             let more = stats.histogram.count().saturating_add(over_range);
@@ -298,35 +345,48 @@ fn finding(input: &Input, hook: Hook, values: &[Values]) -> Finding {
     });
     let resolution = input.files().map(|file| file.info.resolution);
     let coarsest = resolution.min_by_key(|resolution| resolution.sub_bits());
+    let quantities = Quantity::ALL.into_iter().zip(samples);
     Finding {
         hook,
-        measured: [a.0, b.0],
-        counts: [a.1, b.1],
-        rows: values
-            .iter()
-            .map(|values| row(values, coarsest.unwrap_or(Resolution::FINE)))
+        measured: sides.map(|(measured, _)| measured),
+        counts: sides.map(|(_, count)| count),
+        thinned: of_hook.thinned,
+        rows: quantities
+            .map(|(quantity, samples)| row(quantity, samples, coarsest.unwrap_or(Resolution::FINE)))
             .collect(),
     }
 }
 
-fn row(values: &Values, resolution: Resolution) -> Row {
-    let [a_ns, b_ns] = values.means();
-    let buckets = [a_ns, b_ns].map(|ns| bucket(ns?, resolution));
+fn row(quantity: Quantity, samples: &Samples, resolution: Resolution) -> Row {
+    let levels = samples.levels();
+    // A share is not in a bucket.
+    let of_bucket = quantity.quantile().is_some();
+    let buckets = levels.map(|level| bucket(level.filter(|_| of_bucket)?, resolution));
     let widest = |width: fn((f64, f64)) -> f64| {
         let widths = buckets.into_iter().flatten().map(width);
         widths.max_by(f64::total_cmp)
     };
+    let bucket_ln = match of_bucket {
+        // A bucket from 0 on is infinitely wide: no ratio can be told there.
+        true => widest(|(lo, hi)| (hi / lo).ln()).unwrap_or(0.0),
+        false => 0.0,
+    };
     Row {
-        a_ns,
-        b_ns,
-        units: values.units(),
-        shift: values.shift(),
-        bucket_ln: widest(|(lo, hi)| (hi / lo).ln()),
+        quantity,
+        levels,
+        units: samples.units(),
+        left_out: samples.left_out.iter().map(|place| place + 1).collect(),
+        shift: samples
+            .shift(Scale::Ratio)
+            .map(|shift| shift.with_bucket(bucket_ln)),
+        by_round: samples.by_round(),
+        bucket_ln,
         bucket_ns: widest(|(lo, hi)| hi - lo),
-        b_low_ns: buckets[1].map(|(lo, _)| lo),
+        b_low_ns: buckets.b.map(|(lo, _)| lo),
+        p_value: None,
         verdict: None,
         least_ln: None,
-        tempered: false,
+        in_doubt: false,
     }
 }
 
@@ -337,30 +397,53 @@ fn bucket(ns: f64, resolution: Resolution) -> Option<(f64, f64)> {
     Some((lo as f64, hi as f64))
 }
 
-/// Holm's correction over all that can be judged.
-fn give_verdicts(hooks: &mut [Finding], values: &[Vec<Values>]) {
-    let mut judged: Vec<(&mut Row, Shift)> = Vec::new();
-    for (finding, values) in hooks.iter_mut().zip(values) {
-        for (place, (row, values)) in finding.rows.iter_mut().zip(values).enumerate() {
-            if !JUDGED.contains(&place) || !values.can_be_judged() {
-                continue;
-            }
-            if let Some(shift) = row.shift {
-                judged.push((row, shift));
+/// A unit's standard deviation is taken to be at least half a bucket: what
+/// varies by less does so because of the buckets.
+fn least_deviation(bucket: f64) -> f64 {
+    bucket / 2.0
+}
+
+/// All that can be judged, together.
+fn give_verdicts(findings: &mut [Finding], samples: &[Vec<Samples>], seed: u64) -> Family {
+    let mut rows: Vec<&mut Row> = Vec::new();
+    let mut questions = Vec::new();
+    let mut labels = None;
+    for (finding, samples) in findings.iter_mut().zip(samples) {
+        for (row, samples) in finding.rows.iter_mut().zip(samples) {
+            if Quantity::JUDGED.contains(&row.quantity) && samples.can_be_judged() {
+                let least = least_deviation(finite(row.bucket_ln));
+                questions.push(samples.question(Scale::Ratio, 0.0, least, false));
+                labels.get_or_insert_with(|| samples.labels());
+                rows.push(row);
             }
         }
     }
-    let p_values: Vec<f64> = judged.iter().map(|(_, shift)| shift.p_value()).collect();
-    let rejected = holm::rejected(&p_values, LEVEL);
-    let first_step = LEVEL / p_values.len().max(1) as f64;
-    for ((row, shift), rejected) in judged.into_iter().zip(rejected) {
-        // A bucket from 0 on is infinitely wide: no ratio can be told there.
-        let width = row.bucket_ln.unwrap_or(f64::INFINITY);
-        row.least_ln = Some(shift.least(first_step).max(width));
-        row.verdict = Some(match rejected && shift.ln.abs() >= width {
+    let Some((labels, variance)) = labels else {
+        return Family {
+            questions: 0,
+            floor: 1.0,
+        };
+    };
+    let answers = max_t::answer(&questions, &labels, variance, seed);
+    for (row, p_value) in rows.into_iter().zip(answers.p_values) {
+        let Some(shift) = row.shift else { continue };
+        let found = p_value <= LEVEL;
+        row.p_value = Some(p_value);
+        row.least_ln = Some((answers.critical * shift.error).max(row.bucket_ln));
+        row.verdict = Some(match found {
+            true if shift.ln.abs() < row.bucket_ln => Verdict::BelowBucket,
             true if shift.ln > 0.0 => Verdict::Slower,
             true => Verdict::Faster,
             false => Verdict::NotFound,
         });
     }
+    Family {
+        questions: questions.len(),
+        floor: answers.floor,
+    }
+}
+
+/// An infinite bucket is one from 0 on.
+fn finite(width: f64) -> f64 {
+    if width.is_finite() { width } else { 0.0 }
 }

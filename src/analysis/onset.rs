@@ -5,31 +5,33 @@
 //! before it is the p99 of nothing. What can be told is at which hook a change
 //! is first seen, and whether it could have been seen before.
 
-use crate::analysis::caution::Caution;
-use crate::analysis::judge::{Unjudged, unjudged};
+use crate::analysis::fail_if::{Unjudged, unjudged};
 use crate::analysis::path::Path;
-use crate::analysis::{Finding, JUDGED, Row, Verdict};
+use crate::analysis::warnings::Warning;
+use crate::analysis::{Finding, Row, Verdict};
 use crate::model::hooks::Hook;
+use crate::model::quantity::Quantity;
 
 /// Where a change of some quantiles begins on a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Onset {
     /// On which way.
     pub path: Path,
-    /// The quantiles that it is true of, by place in the reported ones.
-    pub quantiles: Vec<usize>,
-    /// No change of the other quantile was found on the whole path.
-    pub only: bool,
-    /// The other quantile could be judged somewhere on the path.
-    pub other_judged: bool,
+    /// The quantities that it is true of.
+    pub quantities: Vec<Quantity>,
+    /// Quantities of which no change was found on the whole path, where they
+    /// could be judged.
+    pub unchanged: Vec<Quantity>,
+    /// Quantities that could be judged nowhere on the path.
+    pub not_judged: Vec<Quantity>,
     /// The first hook with a verdict.
     pub first: Hook,
     /// Which way it changes there.
     pub verdict: Verdict,
     /// The nearest hook before it that was judged, without a change.
     pub not_at: Option<Hook>,
-    /// The interval there reaches as far as the change itself, in ns and in
-    /// its direction: it may have begun there unseen.
+    /// The interval there reaches as far, in ns and in its direction, as the
+    /// near end of the change's own: it may have begun there unseen.
     pub may_hide: bool,
     /// Hooks between the two, or before the first, that were not judged.
     pub unjudged: Vec<(Hook, Reason)>,
@@ -53,8 +55,8 @@ pub struct After {
 pub enum Reason {
     /// It could not be judged.
     Unjudged(Unjudged),
-    /// It was, with a caution of its own.
-    Tempered,
+    /// It was, with a warning of its own.
+    InDoubt,
 }
 
 /// What a hook says of a quantile.
@@ -63,7 +65,7 @@ enum State<'a> {
     Not(Reason),
 }
 
-pub(super) fn find(hooks: &[Finding], cautions: &[Caution]) -> Vec<Onset> {
+pub(super) fn find(hooks: &[Finding], warnings: &[Warning]) -> Vec<Onset> {
     let mut onsets: Vec<Onset> = Vec::new();
     let is_live = |path: Path| {
         let mut own = path.hooks().filter(|hook| *hook != Hook::IP_START);
@@ -75,58 +77,64 @@ pub(super) fn find(hooks: &[Finding], cautions: &[Caution]) -> Vec<Onset> {
         .collect();
     for path in live {
         let before = onsets.len();
-        for quantile in JUDGED {
-            let Some(onset) = of_path(path, quantile, hooks, cautions) else {
+        for quantity in Quantity::JUDGED {
+            let Some(onset) = of_path(path, quantity, hooks, warnings) else {
                 continue;
             };
-            // Said once of both, where the same is true of both.
+            // Said once of several, where the same is true of all.
             let same = |other: &Onset| {
-                let quantiles = other.quantiles.clone();
+                let quantities = other.quantities.clone();
                 *other
                     == Onset {
-                        quantiles,
+                        quantities,
                         ..onset.clone()
                     }
             };
             match onsets[before..].iter().position(same) {
-                Some(place) => onsets[before + place].quantiles.push(quantile),
+                Some(place) => onsets[before + place].quantities.push(quantity),
                 None => onsets.push(onset),
             }
         }
-        let told: usize = onsets[before..]
+        let told: Vec<Quantity> = onsets[before..]
             .iter()
-            .map(|onset| onset.quantiles.len())
-            .sum();
-        for onset in &mut onsets[before..] {
-            onset.only = told < JUDGED.len();
-            let mut others = JUDGED
-                .iter()
-                .filter(|place| !onset.quantiles.contains(place));
-            onset.other_judged = others.any(|&place| {
+            .flat_map(|onset| onset.quantities.clone())
+            .collect();
+        let (unchanged, not_judged): (Vec<Quantity>, Vec<Quantity>) = Quantity::JUDGED
+            .into_iter()
+            .filter(|quantity| !told.contains(quantity))
+            .partition(|&quantity| {
                 let mut on_path = path.hooks();
-                on_path.any(|hook| hooks[hook.index()].rows[place].verdict.is_some())
+                on_path.any(|hook| hooks[hook.index()].row(quantity).verdict.is_some())
             });
+        for onset in &mut onsets[before..] {
+            onset.unchanged.clone_from(&unchanged);
+            onset.not_judged.clone_from(&not_judged);
         }
     }
     onsets
 }
 
-fn state<'a>(finding: &'a Finding, quantile: usize, cautions: &[Caution]) -> State<'a> {
-    let row = &finding.rows[quantile];
-    let own = |caution: &Caution| {
-        caution.hook == Some(finding.hook) && caution.tempers(finding.hook, quantile)
+fn state<'a>(finding: &'a Finding, quantity: Quantity, warnings: &[Warning]) -> State<'a> {
+    let row = finding.row(quantity);
+    let own = |warning: &Warning| {
+        warning.hook == Some(finding.hook) && warning.puts_in_doubt(finding.hook, quantity)
     };
     match row.verdict {
-        None => State::Not(Reason::Unjudged(unjudged(finding, quantile))),
-        Some(Verdict::NotFound) if cautions.iter().any(own) => State::Not(Reason::Tempered),
+        None => State::Not(Reason::Unjudged(unjudged(finding, quantity))),
+        Some(Verdict::NotFound) if warnings.iter().any(own) => State::Not(Reason::InDoubt),
         Some(verdict) => State::Judged(verdict, row),
     }
 }
 
-fn of_path(path: Path, quantile: usize, hooks: &[Finding], cautions: &[Caution]) -> Option<Onset> {
+fn of_path(
+    path: Path,
+    quantity: Quantity,
+    hooks: &[Finding],
+    warnings: &[Warning],
+) -> Option<Onset> {
     let states: Vec<(Hook, State)> = path
         .hooks()
-        .map(|hook| (hook, state(&hooks[hook.index()], quantile, cautions)))
+        .map(|hook| (hook, state(&hooks[hook.index()], quantity, warnings)))
         .collect();
     let changed = |(_, state): &(Hook, State)| {
         matches!(state, State::Judged(Verdict::Slower | Verdict::Faster, _))
@@ -137,9 +145,9 @@ fn of_path(path: Path, quantile: usize, hooks: &[Finding], cautions: &[Caution])
     };
     let mut onset = Onset {
         path,
-        quantiles: vec![quantile],
-        only: false,
-        other_judged: false,
+        quantities: vec![quantity],
+        unchanged: Vec::new(),
+        not_judged: Vec::new(),
         first: *first,
         verdict: *verdict,
         not_at: None,
@@ -169,18 +177,29 @@ fn of_path(path: Path, quantile: usize, hooks: &[Finding], cautions: &[Caution])
     Some(onset)
 }
 
-/// Whether a shift as large, in ns, could be unseen at another hook.
+/// Whether a shift as large could be unseen at another hook: as large as the
+/// seen one may be at least, in ns; of the tail, as a ratio.
 fn may_hide(other: &Row, seen: &Row) -> bool {
-    let reach = |slower: bool| {
-        let (low, high) = other.shift?.interval();
-        Some(other.a_ns? * if slower { high } else { low }.exp_m1())
-    };
-    let (Some(a), Some(b)) = (seen.a_ns, seen.b_ns) else {
+    let (Some(seen_shift), Some(other_shift)) = (seen.shift, other.shift) else {
         return true;
     };
-    match reach(b > a) {
-        Some(reach) if b > a => reach >= b - a,
-        Some(reach) => reach <= b - a,
-        None => true,
+    let slower = seen_shift.ln > 0.0;
+    let ((seen_low, seen_high), (other_low, other_high)) =
+        (seen_shift.interval(), other_shift.interval());
+    let (least, reach) = match slower {
+        true => (seen_low, other_high),
+        false => (seen_high, other_low),
+    };
+    let (Some(of_seen), Some(of_other)) = (seen.levels.a, other.levels.a) else {
+        return true;
+    };
+    let (least, reach) = match seen.quantity {
+        Quantity::Tail => (least, reach),
+        _ => (of_seen * least.exp_m1(), of_other * reach.exp_m1()),
+    };
+    if slower {
+        reach >= least
+    } else {
+        reach <= least
     }
 }

@@ -26,7 +26,7 @@ Examples:
   netstacklat undo                  where the host could not be restored
 
 docs/ab.md walks through one. Exit code: 0 compared, 1 could not, 2 bad usage,
-3 a --fail-if limit is passed, 128 + N ended by signal N.";
+3 a --fail-if limit is exceeded, 128 + N ended by signal N.";
 
 /// Options that say what the sides are.
 const OF_SIDES: [&str; 4] = ["a_start", "a_stop", "b_start", "b_stop"];
@@ -90,12 +90,12 @@ pub struct CompareArgs {
     #[arg(long, value_name = "CMD")]
     pub load: Option<String>,
 
-    /// Rounds, 6 to 1000: more of them find smaller differences
+    /// Rounds, 10 to 1000: more of them find smaller differences
     #[arg(
         long,
         value_name = "N",
         default_value_t = 10,
-        value_parser = clap::value_parser!(u32).range(6..=1000)
+        value_parser = clap::value_parser!(u32).range(10..=1000)
     )]
     pub rounds: u32,
 

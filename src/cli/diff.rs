@@ -18,7 +18,7 @@ Examples:
   netstacklat diff old=1.nsl old=2.nsl old=3.nsl new=4.nsl new=5.nsl new=6.nsl
   netstacklat diff compare.nsl --fail-if 'any:p99>+25%'
 
-Exit code: 0 compared, 1 could not, 2 bad usage, 3 a --fail-if limit is passed.";
+Exit code: 0 compared, 1 could not, 2 bad usage, 3 a --fail-if limit is exceeded.";
 
 /// Options of `diff`.
 #[derive(Args, Clone, Debug)]

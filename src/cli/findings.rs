@@ -3,19 +3,19 @@
 
 use clap::Args;
 
-use crate::analysis::limit::Limit;
 use crate::cli::When;
+use crate::model::fail_if::Limit;
 
 /// How to show findings, and which of them are failures.
 #[derive(Args, Clone, Debug)]
 pub struct FindingsArgs {
-    /// Exit with 3 if the difference is surely beyond a limit, as
+    /// Exit with 3 if a limit is surely exceeded, as
     /// 'tcp-start:p99>+10%'; can be repeated (docs/ab.md)
     #[arg(long, value_name = "LIMIT")]
     pub fail_if: Vec<Limit>,
 
     /// Also show the histograms of both sides
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     pub histograms: bool,
 
     /// The result as one JSON object (docs/json.md)

@@ -8,7 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow};
 use nix::unistd::geteuid;
 
-use crate::analysis::limit::Limit;
 use crate::capture::Capture;
 use crate::cli::{BadUsage, CompareArgs, UndoArgs};
 use crate::commands::compare_writer::CompareWriter;
@@ -23,6 +22,7 @@ use crate::experiment::recover;
 use crate::experiment::runner::{Ending, Runner, planned};
 use crate::experiment::supervisor::{End, Means, Measure, Supervisor};
 use crate::model::comparison::{Arm, Comparison, Place, Side};
+use crate::model::fail_if::Limit;
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::run::{HookVerdict, RunInfo};
 use crate::model::snapshot::{HookStats, Interval, Snapshot};

@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::analysis::judge::Outcome;
-use crate::analysis::values::MIN_FILES;
+use crate::analysis::fail_if::Outcome;
+use crate::analysis::samples::MIN_FILES;
 use crate::analysis::{Input, analyse};
 use crate::cli::{BadUsage, DiffArgs, FindingsArgs};
+use crate::model::side::PerSide;
 use crate::render::Diff;
 use crate::runfile::{Content, RunFile};
 use crate::terminal;
 
-/// A limit is passed.
-const PASSED: u8 = 3;
+/// A limit is exceeded.
+const EXCEEDED: u8 = 3;
 /// A limit could not be judged.
 const NOT_JUDGED: u8 = 1;
 /// More files than anybody compares; each stays in memory, a few 100 KiB.
@@ -121,13 +122,13 @@ pub fn find(files: Vec<(String, RunFile)>, options: &FindingsArgs) -> Result<Fin
     }
     let (names, sides) = into_sides(files)?;
     let input = Input::Recordings {
-        names: [&names[0], &names[1]],
-        sides: [&sides[0], &sides[1]],
+        names: names.as_ref().map(String::as_str),
+        sides: sides.as_ref().map(Vec::as_slice),
     };
     find_in(&input, options)
 }
 
-fn into_sides(files: Vec<(String, RunFile)>) -> Result<([String; 2], [Vec<RunFile>; 2])> {
+fn into_sides(files: Vec<(String, RunFile)>) -> Result<(PerSide<String>, PerSide<Vec<RunFile>>)> {
     let bad = |text: String| Err(BadUsage(text).into());
     let mut sides: Vec<(String, Vec<RunFile>)> = Vec::new();
     for (name, file) in files {
@@ -144,7 +145,7 @@ fn into_sides(files: Vec<(String, RunFile)>) -> Result<([String; 2], [Vec<RunFil
     }
     let names: Vec<String> = sides.iter().map(|(name, _)| format!("'{name}'")).collect();
     match <[(String, Vec<RunFile>); 2]>::try_from(sides) {
-        Ok([(a, a_files), (b, b_files)]) => Ok(([a, b], [a_files, b_files])),
+        Ok([(a, a_files), (b, b_files)]) => Ok(([a, b].into(), [a_files, b_files].into())),
         Err(sides) if sides.len() < 2 => bad(format!(
             "only one side, {}: a second takes a file of another name, as in \
              `netstacklat diff base.nsl new=FILE`",
@@ -176,7 +177,7 @@ fn find_in(input: &Input, options: &FindingsArgs) -> Result<Findings> {
     };
     let mut text = Vec::new();
     match options.json {
-        true => diff.json(&mut text),
+        true => diff.json(&mut text, options.histograms),
         false => diff.text(
             &mut text,
             &terminal::screen(options.color),
@@ -189,11 +190,11 @@ fn find_in(input: &Input, options: &FindingsArgs) -> Result<Findings> {
     })
 }
 
-/// A limit that is passed outweighs one that could not be judged.
+/// A limit that is exceeded outweighs one that could not be judged.
 fn exit_code(outcomes: &[Outcome]) -> u8 {
     let any = |of: fn(&Outcome) -> bool| outcomes.iter().any(of);
-    if any(|outcome| outcome.result.as_ref().is_ok_and(|judged| judged.passed)) {
-        PASSED
+    if any(|outcome| outcome.result.as_ref().is_ok_and(|judged| judged.exceeded)) {
+        EXCEEDED
     } else if any(|outcome| outcome.result.is_err()) {
         NOT_JUDGED
     } else {

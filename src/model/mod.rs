@@ -3,11 +3,15 @@
 
 pub mod comparison;
 pub mod exported;
+pub mod fail_if;
 pub mod finding;
 pub mod histogram;
 pub mod hooks;
 pub mod quantile;
+pub mod quantity;
 pub mod run;
+pub mod side;
 pub mod skips;
 pub mod snapshot;
+pub mod sparse;
 pub(crate) mod wire;

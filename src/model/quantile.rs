@@ -64,17 +64,29 @@ impl Quantile {
     /// samples lay evenly, so that a shift of less than a bucket is not lost.
     /// `None` with fewer than 30 samples above it, or when it is over range.
     pub fn to_compare(self, histogram: &Histogram, over_range: u64) -> Option<f64> {
-        let n = histogram.count() + over_range;
+        let buckets = histogram
+            .buckets()
+            .map(|bucket| (bucket.lo_ns, bucket.hi_ns, bucket.count));
+        self.of_buckets(buckets, histogram.count() + over_range)
+    }
+
+    /// The same of non-empty buckets `(lo, hi, count)`, which hold all but those
+    /// over range of `n` samples.
+    pub(super) fn of_buckets(
+        self,
+        buckets: impl Iterator<Item = (u64, u64, u64)>,
+        n: u64,
+    ) -> Option<f64> {
         if n.checked_mul(u64::from(1000 - self.0))? < 1000 * ABOVE_TO_COMPARE {
             return None;
         }
         let rank = n as f64 * f64::from(self.0) / 1000.0;
         let mut seen = 0.0;
-        for bucket in histogram.buckets() {
-            let count = bucket.count as f64;
+        for (lo, hi, count) in buckets {
+            let count = count as f64;
             if seen + count >= rank {
-                let width = (bucket.hi_ns - bucket.lo_ns) as f64;
-                return Some(bucket.lo_ns as f64 + width * (rank - seen) / count);
+                let width = (hi - lo) as f64;
+                return Some(lo as f64 + width * (rank - seen) / count);
             }
             seen += count;
         }

@@ -18,7 +18,7 @@ use crate::render::screen::timestamp;
 use crate::render::{HookVerdict, Kind, Renderer, Report, RunInfo};
 
 /// Number of the format: changes when a field changes its meaning or goes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// One object per line: first the run, then a line per report.
 ///

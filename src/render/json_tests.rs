@@ -151,7 +151,7 @@ fn what_is_unknown_is_null() {
 fn lines_open_with_the_schema() {
     let interval = Run::new(&["udp-start"]).interval();
     let line = rendered(Json, &report(&interval));
-    assert!(line.starts_with("{\"schema\":1,\"kind\":\"interval\",\"seq\":1,"));
+    assert!(line.starts_with("{\"schema\":2,\"kind\":\"interval\",\"seq\":1,"));
 }
 
 proptest! {

@@ -12,16 +12,10 @@ use crate::model::snapshot::Interval;
 
 pub mod check;
 pub mod diff;
-mod diff_json;
-mod diff_onset;
-#[cfg(test)]
-mod diff_tests;
-mod diff_words;
 pub mod json;
 #[cfg(test)]
 mod json_tests;
 mod notes;
-mod overlay;
 pub mod screen;
 pub mod summary;
 #[cfg(test)]

@@ -7,16 +7,16 @@ use std::path::Path;
 use crate::model::comparison::{Arm, Place};
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{HOOK_COUNT, Hook};
-use crate::model::quantile::REPORTED;
 use crate::model::run::RunInfo;
 use crate::model::skips::SkipReason;
+use crate::model::sparse::Sparse;
 use crate::runfile::line::{Line, Report, Start};
 use crate::runfile::{Content, Period, RunFile, Tally};
 
 /// More rounds than `compare` can be asked for, and what memory has to hold.
 const MOST_ROUNDS: u64 = 10_000;
-/// Flaws that are told, and what is left out; more would not be read.
-const MOST_FLAWS: usize = 20;
+/// Problems that are told, and what is excluded; more would not be read.
+const MOST_PROBLEMS: usize = 20;
 const TOO_MUCH: &str = "sums beyond 64 bits";
 /// Periods of a round.
 const PERIODS: usize = 4;
@@ -24,9 +24,10 @@ const PERIODS: usize = 4;
 /// What has been read so far.
 pub(super) struct Assembly {
     info: RunInfo,
+    began: Option<String>,
     runs: u64,
-    left_out: Vec<String>,
-    flaws: Vec<String>,
+    excluded: Vec<String>,
+    problems: Vec<String>,
     /// Of each side; recordings have the first only.
     sums: [Tally; 2],
     periods: Vec<Period>,
@@ -67,7 +68,7 @@ impl Run {
 }
 
 fn note(texts: &mut Vec<String>, text: String) {
-    if texts.len() < MOST_FLAWS && !texts.contains(&text) {
+    if texts.len() < MOST_PROBLEMS && !texts.contains(&text) {
         texts.push(text);
     }
 }
@@ -81,9 +82,10 @@ impl Assembly {
         let mut assembly = Assembly {
             run: Run::new(start.info.resolution),
             info: start.info,
+            began: None,
             runs: 1,
-            left_out: Vec::new(),
-            flaws: Vec::new(),
+            excluded: Vec::new(),
+            problems: Vec::new(),
             sums: [Tally::empty(), Tally::empty()],
             periods: Vec::new(),
             round: Round::default(),
@@ -97,18 +99,18 @@ impl Assembly {
     }
 
     /// Notes what is told beside the result, once.
-    pub(super) fn flaw(&mut self, text: String) {
-        note(&mut self.flaws, text);
+    pub(super) fn problem(&mut self, text: String) {
+        note(&mut self.problems, text);
     }
 
     /// Notes what an end before its time has taken away.
-    pub(super) fn left_out(&mut self, text: String) {
-        note(&mut self.left_out, text);
+    pub(super) fn excluded(&mut self, text: String) {
+        note(&mut self.excluded, text);
     }
 
     fn unknown_hooks(&mut self, names: &[String]) {
         for name in names {
-            self.flaw(format!("hook {name} is not known to this version"));
+            self.problem(format!("hook {name} is not known to this version"));
         }
     }
 
@@ -121,7 +123,7 @@ impl Assembly {
             Line::Interval(report) => self.interval(report),
             Line::Total(report) => self.total(report),
             Line::Other(kind) => {
-                self.flaw(format!(
+                self.problem(format!(
                     "lines of kind {kind} are not known to this version"
                 ));
                 Ok(())
@@ -135,14 +137,14 @@ impl Assembly {
         }
         if !self.end_run()? {
             let number = self.runs;
-            self.left_out(format!("its run {number} did not come to its end"));
+            self.excluded(format!("its run {number} did not come to its end"));
         }
         self.runs += 1;
         if start.info.resolution != self.info.resolution {
             return Err("the run added here has other buckets (sub_buckets)".into());
         }
         for text in differences(&self.info, &start.info) {
-            self.flaw(text);
+            self.problem(text);
         }
         self.unknown_hooks(&start.unknown_hooks);
         Ok(())
@@ -150,6 +152,9 @@ impl Assembly {
 
     fn interval(&mut self, mut report: Report) -> Result<(), String> {
         self.note(&mut report)?;
+        if self.began.is_none() {
+            self.began = report.start.take();
+        }
         if self.run.totals[side(report.place)].is_some() {
             return Err("an interval after the total".into());
         }
@@ -169,7 +174,7 @@ impl Assembly {
             self.period(place, &report)?;
         } else if report.seq != self.run.lines {
             let (expected, got) = (self.run.lines, report.seq);
-            self.flaw(format!(
+            self.problem(format!(
                 "interval {got} is where {expected} should be: lines are missing"
             ));
             self.run.lines = got;
@@ -192,7 +197,7 @@ impl Assembly {
     /// What holds of both.
     fn note(&mut self, report: &mut Report) -> Result<(), String> {
         for what in std::mem::take(&mut report.unknown) {
-            self.flaw(format!("not known to this version: {what}"));
+            self.problem(format!("not known to this version: {what}"));
         }
         match (&self.info.comparison, report.place) {
             (None, Some(_)) => Err("an arm outside of a comparison".into()),
@@ -221,12 +226,11 @@ impl Assembly {
             arm: place.arm,
             round: number,
             clock_steps: report.clock_steps,
-            quantiles: [[None; REPORTED.len()]; HOOK_COUNT],
+            hooks: [const { None }; HOOK_COUNT],
         };
         for (hook, stats) in &report.hooks {
             let over_range = stats.skips.get(SkipReason::OVER_RANGE);
-            period.quantiles[hook.index()] =
-                REPORTED.map(|quantile| quantile.to_compare(&stats.histogram, over_range));
+            period.hooks[hook.index()] = Some(Sparse::new(&stats.histogram, over_range));
         }
         self.round.periods.push(period);
         Ok(())
@@ -240,10 +244,10 @@ impl Assembly {
         let of_a = round.periods.iter().filter(|period| period.arm == Arm::A);
         if round.cut || round.periods.len() < PERIODS {
             let number = round.number;
-            self.left_out(format!("round {number} was interrupted: left out"));
+            self.excluded(format!("round {number} was interrupted: left out"));
         } else if of_a.count() * 2 != PERIODS {
             let number = round.number;
-            self.flaw(format!(
+            self.problem(format!(
                 "round {number} does not have two periods of each side: left out"
             ));
         } else {
@@ -256,7 +260,7 @@ impl Assembly {
         self.end_round();
         let run = std::mem::replace(&mut self.run, Run::new(self.info.resolution));
         if run.stalled > 0 {
-            self.flaw(format!(
+            self.problem(format!(
                 "in {} intervals the kernel called no program (kernel.ftrace_enabled = 0)",
                 run.stalled
             ));
@@ -269,7 +273,7 @@ impl Assembly {
                 (0, None, Some((_, last))) => Some(last.clone()),
                 (0, None, None) => None,
                 (_, Some(total), _) if total.hooks != sum.hooks => {
-                    self.flaw(
+                    self.problem(
                         "its total is not the sum of its intervals: lines are missing or changed"
                             .into(),
                     );
@@ -294,14 +298,15 @@ impl Assembly {
         let complete = self.end_run()?;
         let [a, b] = self.sums;
         if a.intervals + b.intervals == 0 {
-            self.flaws.push("nothing was recorded in it".into());
+            self.problems.push("nothing was recorded in it".into());
         }
         Ok(RunFile {
             path: path.to_owned(),
+            began: self.began,
             runs: self.runs,
             complete,
-            left_out: self.left_out,
-            flaws: self.flaws,
+            excluded: self.excluded,
+            problems: self.problems,
             content: match self.info.comparison {
                 None => Content::Recording(a),
                 Some(_) => Content::Comparison {

@@ -45,6 +45,8 @@ pub(super) struct Start {
 
 /// An interval's line, or a total's.
 pub(super) struct Report {
+    /// When it began: RFC 3339, UTC.
+    pub(super) start: Option<String>,
     pub(super) seq: u64,
     pub(super) partial: bool,
     pub(super) cumulative: bool,
@@ -123,6 +125,7 @@ struct SideField {
 
 #[derive(Deserialize)]
 struct ReportLine {
+    start: Option<Short>,
     seq: u64,
     partial: bool,
     cumulative: bool,
@@ -178,7 +181,8 @@ impl Line {
         if opening.schema > u64::from(SCHEMA) {
             return Err(Damage::Newer(opening.schema));
         }
-        if opening.schema != u64::from(SCHEMA) {
+        // 1: the same lines.
+        if opening.schema == 0 {
             return Err(wrong("there is no such schema"));
         }
         let report = || {
@@ -299,6 +303,7 @@ impl ReportLine {
             hooks.push((hook, stats));
         }
         Ok(Report {
+            start: self.start.map(|time| time.0),
             seq: self.seq,
             partial: self.partial,
             cumulative: self.cumulative,

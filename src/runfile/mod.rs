@@ -15,9 +15,9 @@ use std::path::PathBuf;
 
 use crate::model::comparison::Arm;
 use crate::model::hooks::{HOOK_COUNT, Hook};
-use crate::model::quantile::REPORTED;
 use crate::model::run::RunInfo;
 use crate::model::snapshot::HookStats;
+use crate::model::sparse::Sparse;
 
 /// What is in a run file.
 #[derive(Clone, Debug)]
@@ -28,13 +28,15 @@ pub struct RunFile {
     pub info: RunInfo,
     /// Start lines: more than one, if it was added to.
     pub runs: u64,
+    /// When its first interval began: RFC 3339, UTC.
+    pub began: Option<String>,
     /// Whether its last run has come to its end.
     pub complete: bool,
     /// What an end before its time has taken away, in words; the rest is as
     /// good as ever.
-    pub left_out: Vec<String>,
+    pub excluded: Vec<String>,
     /// What is strange, in words.
-    pub flaws: Vec<String>,
+    pub problems: Vec<String>,
     /// What was measured.
     pub content: Content,
 }
@@ -81,9 +83,8 @@ pub struct Period {
     pub round: u64,
     /// Steps of the wall clock in it.
     pub clock_steps: u64,
-    /// By [`Hook::index`] and place in [`REPORTED`], see
-    /// [`crate::model::quantile::Quantile::to_compare`], ns.
-    pub quantiles: [[Option<f64>; REPORTED.len()]; HOOK_COUNT],
+    /// Latencies, by [`Hook::index`]; `None` where its line has not the hook.
+    pub hooks: [Option<Sparse>; HOOK_COUNT],
 }
 
 impl Tally {

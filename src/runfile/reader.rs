@@ -109,7 +109,7 @@ impl RunFile {
                 }
             };
             match (broken.take(), &line) {
-                (Some((number, _)), Line::Start(_)) => assembly.left_out(format!(
+                (Some((number, _)), Line::Start(_)) => assembly.excluded(format!(
                     "line {number} was cut off before the next run was added: left out"
                 )),
                 (Some((number, what)), _) => return Err(damaged(path, number, &what)),
@@ -120,7 +120,7 @@ impl RunFile {
                 .map_err(|what| damaged(path, number, &what))?;
         }
         if let Some((number, _)) = broken {
-            assembly.left_out(format!("line {number}, the last, is cut off: left out"));
+            assembly.excluded(format!("line {number}, the last, is cut off: left out"));
         }
         assembly
             .finish(path)

@@ -5,6 +5,7 @@
 //! `docs/statistics.md` has the formulas, their sources, and what simulations
 //! say of them.
 
-pub mod holm;
+pub mod max_t;
+pub mod outlier;
 pub mod rounds;
 pub mod shift;

@@ -1,57 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Rounds of four periods, two of each side, so that a drift of the host
-//! cancels: a linear one exactly, within each round.
+//! Rounds of four periods, two of each side, ABBA or BAAB.
+//!
+//! A round's contrast is what its first and last period show against the two in
+//! the middle. A drift that is linear within a round cancels in it, exactly.
+//! What a round does to its own first and last period (interference with the
+//! round's period, say) is in the contrasts of both orders alike, and cancels
+//! between them: the change is half the difference of the mean contrast of BAAB
+//! and that of ABBA.
 
+use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
-use rand::seq::IndexedRandom as _;
+use rand::seq::SliceRandom as _;
 
 use crate::model::comparison::Arm;
 
 /// The sides of a round's periods, in their order.
 pub type Order = [Arm; 4];
 
-const ORDERS: [Order; 2] = {
-    use Arm::{A, B};
-    [[A, B, B, A], [B, A, A, B]]
-};
+const ABBA: Order = [Arm::A, Arm::B, Arm::B, Arm::A];
+const BAAB: Order = [Arm::B, Arm::A, Arm::A, Arm::B];
 
-/// Draws the orders of so many rounds: the same from the same seed.
+/// Draws the orders of so many rounds, the same from the same seed: as many of
+/// each, or, of an odd number, one more of a drawn one.
 pub fn orders(rounds: usize, seed: u64) -> Vec<Order> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let draw = |_| *ORDERS.choose(&mut rng).expect("there are two");
-    (0..rounds).map(draw).collect()
+    let odd_one: bool = rng.random();
+    let of_baab = (rounds + usize::from(odd_one)) / 2;
+    let mut orders = vec![ABBA; rounds];
+    orders[..of_baab].fill(BAAB);
+    orders.shuffle(&mut rng);
+    orders
 }
 
-/// What one side shows in one unit of repetition, a round or a file.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Level {
-    /// Mean of ln q over the unit's periods.
-    pub ln: f64,
-    /// Mean of q, ns.
-    pub ns: f64,
+/// Whether B is measured first and last.
+pub fn is_baab(order: Order) -> bool {
+    order[0] == Arm::B
 }
 
-impl Level {
-    /// Of a single period, or of a file.
-    pub fn of(quantile_ns: f64) -> Level {
-        Level {
-            ln: quantile_ns.ln(),
-            ns: quantile_ns,
-        }
-    }
-}
-
-/// A round's levels of A and B. `None` if a period has no such quantile.
-pub fn levels(order: Order, quantiles: [Option<f64>; 4]) -> Option<[Level; 2]> {
-    let mut levels = [Level { ln: 0.0, ns: 0.0 }; 2];
-    for (arm, quantile) in order.into_iter().zip(quantiles) {
-        let period = Level::of(quantile?);
-        let level = &mut levels[arm as usize];
-        level.ln += period.ln / 2.0;
-        level.ns += period.ns / 2.0;
-    }
-    Some(levels)
+/// What the first and the last period show against the two in the middle.
+pub fn contrast([first, second, third, last]: [f64; 4]) -> f64 {
+    (first + last - second - third) / 2.0
 }
 
 #[cfg(test)]
@@ -61,30 +50,32 @@ mod tests {
     #[test]
     fn a_linear_drift_cancels() {
         // ln q rises by 1 a period, and is 2 higher with B.
-        for order in ORDERS {
-            let level = |(period, arm)| f64::from(period) + if arm == Arm::B { 2.0 } else { 0.0 };
-            let periods: Vec<_> = (0..4).zip(order).map(level).collect();
-            let quantiles = [0, 1, 2, 3].map(|period: usize| Some(periods[period].exp()));
-            let [a, b] = levels(order, quantiles).unwrap();
-            assert!((b.ln - a.ln - 2.0).abs() < 1e-12, "{a:?} {b:?}");
+        for order in [ABBA, BAAB] {
+            let mut values = [0.0; 4];
+            for (period, arm) in order.into_iter().enumerate() {
+                values[period] = period as f64 + if arm == Arm::B { 2.0 } else { 0.0 };
+            }
+            let sign = if is_baab(order) { 1.0 } else { -1.0 };
+            assert_eq!(contrast(values), sign * 2.0);
         }
     }
 
     #[test]
-    fn a_period_without_the_quantile_takes_its_round_away() {
-        assert_eq!(
-            levels(ORDERS[0], [Some(1.0), None, Some(1.0), Some(1.0)]),
-            None
-        );
-    }
-
-    #[test]
-    fn both_orders_are_drawn_and_again_the_same() {
-        let drawn = orders(1000, 42);
-        assert_eq!(drawn, orders(1000, 42));
-        assert_ne!(drawn, orders(1000, 43));
-        let first = drawn.iter().filter(|order| **order == ORDERS[0]).count();
+    fn both_orders_are_drawn_as_often_and_again_the_same() {
+        for rounds in [1, 2, 9, 10, 1000] {
+            let drawn = orders(rounds, 42);
+            assert_eq!(drawn, orders(rounds, 42));
+            let baab = drawn.iter().filter(|order| is_baab(**order)).count();
+            assert!(baab.abs_diff(rounds - baab) <= 1, "{baab} of {rounds}");
+        }
+        assert_ne!(orders(1000, 42), orders(1000, 43));
+        // Which comes first, and which is more often, is drawn.
+        let many = || (0..1000).map(|seed| orders(9, seed));
+        let first = many().filter(|drawn| is_baab(drawn[0])).count();
+        let more = many().filter(|drawn| drawn.iter().filter(|o| is_baab(**o)).count() == 5);
         // Binomial: 500 -+ 5 standard deviations.
         assert!((421..=579).contains(&first), "{first}");
+        let more = more.count();
+        assert!((421..=579).contains(&more), "{more}");
     }
 }

@@ -18,7 +18,10 @@ pub struct Shift {
     /// Its standard error.
     pub error: f64,
     /// Degrees of freedom, 1 or more, not always whole.
-    pub freedom: f64,
+    pub dof: f64,
+    /// By how much the buckets of the histogram may have moved the estimate,
+    /// either way: intervals and bounds are wider by this.
+    pub bucket: f64,
 }
 
 /// Mean and the square of its standard error.
@@ -30,17 +33,43 @@ fn mean(values: &[f64]) -> (f64, f64) {
 }
 
 impl Shift {
-    /// Of rounds, each with its own difference; n - 1 degrees of freedom.
-    /// `None` from fewer than two, of which none knows how rounds vary.
-    pub fn of_rounds(differences: &[f64]) -> Option<Shift> {
-        if differences.len() < 2 {
+    /// Of values that are each an estimate of the same; n - 1 degrees of
+    /// freedom. `None` if there are fewer than two: no variance can be estimated.
+    pub fn of_levels(values: &[f64]) -> Option<Shift> {
+        if values.len() < 2 {
             return None;
         }
-        let (ln, variance) = mean(differences);
+        let (ln, variance) = mean(values);
         Some(Shift {
             ln,
             error: variance.sqrt(),
-            freedom: differences.len() as f64 - 1.0,
+            dof: values.len() as f64 - 1.0,
+            bucket: 0.0,
+        })
+    }
+
+    /// Of the contrasts of rounds (see [`super::rounds`]): half the difference
+    /// between the mean of BAAB rounds and that of ABBA rounds, with the
+    /// variance that both have in common; n - 2 degrees of freedom. `None` if
+    /// one of the two is missing, or both have one round only.
+    pub fn of_contrasts(abba: &[f64], baab: &[f64]) -> Option<Shift> {
+        let (n_abba, n_baab) = (abba.len() as f64, baab.len() as f64);
+        if abba.is_empty() || baab.is_empty() || abba.len() + baab.len() < 3 {
+            return None;
+        }
+        let of = |values: &[f64]| {
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            (mean, squares)
+        };
+        let ((mean_abba, sq_abba), (mean_baab, sq_baab)) = (of(abba), of(baab));
+        let dof = n_abba + n_baab - 2.0;
+        let variance = (sq_abba + sq_baab) / dof;
+        Some(Shift {
+            ln: (mean_baab - mean_abba) / 2.0,
+            error: (variance * (1.0 / n_abba + 1.0 / n_baab)).sqrt() / 2.0,
+            dof,
+            bucket: 0.0,
         })
     }
 
@@ -59,11 +88,19 @@ impl Shift {
             ln: mean_b - mean_a,
             error: variance.sqrt(),
             // Nothing varies on either side: as few as can be.
-            freedom: match spread > 0.0 {
-                true => variance.powi(2) / spread,
-                false => a_free.min(b_free),
+            dof: if spread > 0.0 {
+                variance.powi(2) / spread
+            } else {
+                a_free.min(b_free)
             },
+            bucket: 0.0,
         })
+    }
+
+    /// The same, when buckets may have moved the estimate by so much.
+    #[must_use]
+    pub fn with_bucket(self, bucket: f64) -> Shift {
+        Shift { bucket, ..self }
     }
 
     /// Change in percent: 10.0 when B is 1.1 A.
@@ -73,30 +110,19 @@ impl Shift {
 
     /// The 95 % interval of the estimate.
     pub fn interval(&self) -> (f64, f64) {
-        let half = self.t(0.5 + CONFIDENCE / 2.0) * self.error;
+        let half = self.t(0.5 + CONFIDENCE / 2.0) * self.error + self.bucket;
         (self.ln - half, self.ln + half)
     }
 
     /// What the true shift is above, with 95 % confidence.
     pub fn lower_bound(&self) -> f64 {
-        self.ln - self.t(CONFIDENCE) * self.error
+        self.ln - self.t(CONFIDENCE) * self.error - self.bucket
     }
 
     /// The 95 % interval of [`Shift::percent`].
     pub fn interval_percent(&self) -> (f64, f64) {
         let (low, high) = self.interval();
         (percent(low), percent(high))
-    }
-
-    /// The least estimate, as ln, that would have had a p-value of `p_value`,
-    /// had it varied as much.
-    pub fn least(&self, p_value: f64) -> f64 {
-        self.t(1.0 - p_value / 2.0) * self.error
-    }
-
-    /// How likely a shift at least as large, either way, is when there is none.
-    pub fn p_value(&self) -> f64 {
-        2.0 * (1.0 - self.below(self.ln.abs()))
     }
 
     /// How likely an estimate at least as large is when the true shift is
@@ -121,7 +147,7 @@ impl Shift {
     }
 
     fn distribution(&self) -> StudentsT {
-        StudentsT::new(0.0, 1.0, self.freedom).expect("one degree of freedom and more")
+        StudentsT::new(0.0, 1.0, self.dof).expect("one degree of freedom and more")
     }
 }
 
@@ -136,6 +162,15 @@ mod tests {
 
     use super::*;
 
+    /// Two-sided, of no shift.
+    fn p_value(shift: &Shift) -> f64 {
+        let there = Shift {
+            ln: shift.ln.abs(),
+            ..*shift
+        };
+        (2.0 * there.p_above(0.0)).min(1.0)
+    }
+
     fn close(value: f64, expected: f64) {
         assert!((value - expected).abs() < 5e-4, "{value}, not {expected}");
     }
@@ -146,11 +181,11 @@ mod tests {
     #[test]
     fn students_own_example() {
         let differences = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4];
-        let shift = Shift::of_rounds(&differences).unwrap();
+        let shift = Shift::of_levels(&differences).unwrap();
         close(shift.ln, 1.58);
         close(shift.ln / shift.error, 4.0621);
-        assert_eq!(shift.freedom, 9.0);
-        assert!((shift.p_value() - 0.00283).abs() < 5e-6);
+        assert_eq!(shift.dof, 9.0);
+        assert!((p_value(&shift) - 0.00283).abs() < 5e-6);
         // 1.58 -+ 2.2622 * 0.38896, from the tables of t.
         let (low, high) = shift.interval_percent();
         close((low / 100.0).ln_1p(), 0.7001);
@@ -165,24 +200,48 @@ mod tests {
         let b = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
         let shift = Shift::of_runs(&a, &b).unwrap();
         close(shift.ln / shift.error, 1.8608);
-        close(shift.freedom, 17.7765);
-        close(shift.p_value(), 0.0794);
+        close(shift.dof, 17.7765);
+        close(p_value(&shift), 0.0794);
+    }
+
+    /// By hand: means 1 and 2, half the difference 0.5; squares 2 + 2 over 4
+    /// degrees of freedom, so that the error is sqrt(1 * 2 / 3) / 2.
+    #[test]
+    fn contrasts_of_both_orders() {
+        let shift = Shift::of_contrasts(&[0.0, 1.0, 2.0], &[1.0, 2.0, 3.0]).unwrap();
+        assert_eq!((shift.ln, shift.dof), (0.5, 4.0));
+        close(shift.error, 0.40825);
+        assert_eq!(Shift::of_contrasts(&[1.0], &[2.0]), None);
+        assert_eq!(Shift::of_contrasts(&[1.0, 2.0, 3.0], &[]), None);
+        // What every round does to its own ends is no change.
+        let same = Shift::of_contrasts(&[5.0, 5.1], &[5.0, 5.1]).unwrap();
+        assert_eq!(same.ln, 0.0);
+    }
+
+    #[test]
+    fn a_bucket_widens_what_is_said() {
+        let shift = Shift::of_levels(&[0.1, 0.2, 0.3]).unwrap();
+        let wider = shift.with_bucket(0.05);
+        let ((low, high), (lower, higher)) = (shift.interval(), wider.interval());
+        close(low - lower, 0.05);
+        close(higher - high, 0.05);
+        close(shift.lower_bound() - wider.lower_bound(), 0.05);
     }
 
     #[test]
     fn one_says_nothing_of_how_they_vary() {
-        assert_eq!(Shift::of_rounds(&[0.1]), None);
+        assert_eq!(Shift::of_levels(&[0.1]), None);
         assert_eq!(Shift::of_runs(&[0.1], &[0.1, 0.2]), None);
         assert_eq!(Shift::of_runs(&[0.1, 0.2], &[]), None);
     }
 
     #[test]
     fn without_variation_a_shift_is_certain_or_none() {
-        let none = Shift::of_rounds(&[0.0; 5]).unwrap();
-        assert_eq!(none.p_value(), 1.0);
+        let none = Shift::of_levels(&[0.0; 5]).unwrap();
+        assert_eq!(p_value(&none), 1.0);
         assert_eq!(none.interval_percent(), (0.0, 0.0));
-        let some = Shift::of_rounds(&[0.25; 5]).unwrap();
-        assert_eq!(some.p_value(), 0.0);
+        let some = Shift::of_levels(&[0.25; 5]).unwrap();
+        assert_eq!(p_value(&some), 0.0);
         assert_eq!(some.p_above(0.3), 1.0);
         assert_eq!(some.p_above(0.2), 0.0);
     }
@@ -191,19 +250,19 @@ mod tests {
         /// Swapping the sides turns the sign of everything, and no more.
         #[test]
         fn sides_can_be_swapped(d in prop::collection::vec(-2.0..2.0, 2..20)) {
-            let there = Shift::of_rounds(&d).unwrap();
+            let there = Shift::of_levels(&d).unwrap();
             let back: Vec<f64> = d.iter().map(|d| -d).collect();
-            let back = Shift::of_rounds(&back).unwrap();
+            let back = Shift::of_levels(&back).unwrap();
             prop_assert!((there.ln + back.ln).abs() < 1e-12);
-            prop_assert!((there.p_value() - back.p_value()).abs() < 1e-9);
+            prop_assert!((p_value(&there) - p_value(&back)).abs() < 1e-9);
         }
 
         /// The interval leaves out 0 just when p is below 5 %.
         #[test]
         fn interval_and_p_value_agree(d in prop::collection::vec(-2.0..2.0, 2..20)) {
-            let shift = Shift::of_rounds(&d).unwrap();
+            let shift = Shift::of_levels(&d).unwrap();
             let (low, high) = shift.interval_percent();
-            let p = shift.p_value();
+            let p = p_value(&shift);
             prop_assume!((p - 0.05).abs() > 1e-6);
             prop_assert_eq!(low > 0.0 || high < 0.0, p < 0.05);
         }

@@ -231,7 +231,7 @@ impl Run {
     }
 
     fn check(&self) {
-        assert_eq!(self.start.schema, 1);
+        assert_eq!(self.start.schema, 2);
         let sub_buckets = self.start.sub_buckets;
         for report in self.intervals.iter().chain([&self.total]) {
             // The kernel updates its clock all the time, idle or not.

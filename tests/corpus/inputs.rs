@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use netstacklat::analysis::limit::{Bound, Limit};
 use netstacklat::cli::{parse_duration, parse_interval};
+use netstacklat::model::fail_if::{Bound, Limit};
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::quantile::REPORTED;
 use netstacklat::runfile::{Content, RunFile, Tally};
@@ -21,7 +21,7 @@ pub fn runfile(bytes: &[u8]) {
         Err(error) => return shown(&format!("{error:#}")),
     };
     let info = &file.info;
-    let told = file.left_out.iter().chain(&file.flaws);
+    let told = file.excluded.iter().chain(&file.problems);
     told.for_each(|text| shown(text));
     for text in [&info.version, &info.host, &info.kernel, &info.arch] {
         shown(text);
@@ -39,9 +39,11 @@ pub fn runfile(bytes: &[u8]) {
             for round in periods.chunks(4) {
                 assert!(round.iter().all(|period| period.round == round[0].round));
             }
-            let quantiles = periods.iter().flat_map(|period| &period.quantiles);
-            for ns in quantiles.flatten().flatten() {
-                assert!(ns.is_finite() && *ns >= 0.0);
+            let hooks = periods.iter().flat_map(|period| &period.hooks);
+            for sparse in hooks.flatten() {
+                for ns in REPORTED.into_iter().filter_map(|q| sparse.quantile(q)) {
+                    assert!(ns.is_finite() && ns >= 0.0);
+                }
             }
         }
     }
@@ -90,7 +92,7 @@ pub fn limit(bytes: &[u8]) {
     match text.parse::<Limit>() {
         Err(reason) => assert!(!reason.is_empty() && reason.len() < 2000, "{reason}"),
         Ok(limit) => {
-            assert!(limit.quantile < REPORTED.len());
+            assert!(limit.quantity.quantile().is_some());
             assert!(!matches!(limit.bound, Bound::Percent(p) if !p.is_finite()));
         }
     }

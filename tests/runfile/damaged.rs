@@ -32,14 +32,14 @@ fn cut_off_anywhere() {
                 let count = tcp.map_or(0, |stats| stats.histogram.count());
                 assert_eq!(count, if lines > 1 { 100 } else { 0 }, "{length}");
                 let cut = length > ends[lines - 1] + 1;
-                let told = file.left_out.iter().any(|text| text.contains("cut off"));
-                assert_eq!(told, cut, "{length}: {:?}", file.left_out);
+                let told = file.excluded.iter().any(|text| text.contains("cut off"));
+                assert_eq!(told, cut, "{length}: {:?}", file.excluded);
                 // What is there is as good as ever, if there is any.
                 assert_eq!(
-                    file.flaws.is_empty(),
+                    file.problems.is_empty(),
                     lines > 1,
                     "{length}: {:?}",
-                    file.flaws
+                    file.problems
                 );
             }
         }
@@ -53,7 +53,7 @@ fn a_cut_line_before_a_start_line_is_passed_over() {
     let text = format!("{first}{}\n{FIXTURE}", &rest[..500]);
     let file = read(text).unwrap();
     assert_eq!((file.runs, recording(&file).intervals), (2, 1));
-    let told = file.left_out.join("; ");
+    let told = file.excluded.join("; ");
     assert!(told.contains("line 2 was cut off") && told.contains("run 1 did not come"));
 }
 
@@ -88,7 +88,7 @@ fn other_files_are_told_from_run_files() {
     }
     refused(b"", &["is empty"]);
     refused(
-        b"{\"schema\":1,\"kind\":\"check\"}\n",
+        b"{\"schema\":2,\"kind\":\"check\"}\n",
         &["netstacklat check"],
     );
     refused(FIXTURE.lines().nth(1).unwrap(), &["no start line"]);
@@ -148,7 +148,7 @@ fn nothing_of_a_file_steers_a_terminal() {
             match read(lines.join("\n")) {
                 Err(error) => harmless(&format!("{error:#}")),
                 Ok(file) => {
-                    let told = file.flaws.iter().chain(&file.left_out);
+                    let told = file.problems.iter().chain(&file.excluded);
                     told.for_each(|text| harmless(text));
                     let info = &file.info;
                     let facts = info.facts.iter().flat_map(|(name, text)| [name, text]);
@@ -180,7 +180,7 @@ proptest! {
             bytes[at] ^= 1 << bit;
         }
         if let Ok(file) = read(bytes) {
-            let mut told = file.flaws.iter().chain(&file.left_out);
+            let mut told = file.problems.iter().chain(&file.excluded);
             prop_assert!(told.all(|text| !text.chars().any(char::is_control)));
         }
     }

@@ -104,7 +104,7 @@ fn many_intervals() {
         "{} intervals, {grown} KiB more at the peak",
         tally.intervals
     );
-    assert_eq!(file.flaws, Vec::<String>::new());
+    assert_eq!(file.problems, Vec::<String>::new());
     let count = tally.hook(hook("ip-start")).unwrap().histogram.count();
     assert!(tally.intervals > large() / 10_000);
     assert_eq!(count, 100 * tally.intervals);

@@ -22,7 +22,7 @@ fn file(lines: &[&str]) -> String {
 #[test]
 fn the_documented_lines() {
     let file = read(FIXTURE).unwrap();
-    assert_eq!(file.flaws, Vec::<String>::new());
+    assert_eq!(file.problems, Vec::<String>::new());
     assert!(file.complete);
     assert_eq!((file.runs, file.info.host.as_str()), (1, "box"));
     assert_eq!(file.info.facts["governor"], "performance");
@@ -40,7 +40,7 @@ fn the_documented_lines() {
 fn runs_in_one_file_are_added_up() {
     let [start, interval, total] = fixture();
     let both = read(file(&[start, interval, total, start, interval, total])).unwrap();
-    assert_eq!(both.flaws, Vec::<String>::new());
+    assert_eq!(both.problems, Vec::<String>::new());
     assert_eq!((both.runs, recording(&both).intervals), (2, 2));
     let tcp = recording(&both).hook(hook("tcp-start")).unwrap();
     assert_eq!((tcp.histogram.count(), tcp.skips.total()), (200, 40));
@@ -54,9 +54,9 @@ fn runs_that_differ_are_told() {
         .replace("performance", "powersave");
     let both = read(file(&[start, interval, total, &other, interval])).unwrap();
     assert!(!both.complete);
-    let flaws = both.flaws.join("; ");
+    let problems = both.problems.join("; ");
     assert_eq!(
-        flaws,
+        problems,
         "its runs differ in the kernel; its runs differ in governor"
     );
     let coarse = start.replace("\"sub_buckets\":16", "\"sub_buckets\":1");
@@ -93,16 +93,16 @@ fn missing_lines_are_told() {
     let third = interval.replace("\"seq\":1", "\"seq\":3");
     let gap = read(file(&[start, interval, &third])).unwrap();
     assert!(
-        gap.flaws[0].contains("interval 3 is where 2 should be"),
+        gap.problems[0].contains("interval 3 is where 2 should be"),
         "{:?}",
-        gap.flaws
+        gap.problems
     );
     let second = interval.replace("\"seq\":1", "\"seq\":2");
     let sum = read(file(&[start, interval, &second, total])).unwrap();
     assert!(
-        sum.flaws[0].contains("not the sum of its intervals"),
+        sum.problems[0].contains("not the sum of its intervals"),
         "{:?}",
-        sum.flaws
+        sum.problems
     );
 }
 
@@ -133,7 +133,7 @@ fn periods_are_kept_by_round() {
         ("b", 2),
     ]);
     let file = read(text).unwrap();
-    assert_eq!(file.flaws, Vec::<String>::new());
+    assert_eq!(file.problems, Vec::<String>::new());
     assert!(!file.complete, "it has no totals");
     let comparison = file.info.comparison.as_ref().unwrap();
     assert_eq!(
@@ -169,8 +169,8 @@ fn rounds_that_are_not_whole_are_left_out_and_told() {
         let file = read(comparison(&places)).unwrap();
         // Only what is strange makes the other rounds doubtful.
         let (told, untold) = match words {
-            "interrupted" => (&file.left_out, &file.flaws),
-            _ => (&file.flaws, &file.left_out),
+            "interrupted" => (&file.excluded, &file.problems),
+            _ => (&file.problems, &file.excluded),
         };
         assert!(told[0].contains("round 2") && told[0].contains(words));
         assert!(untold.is_empty(), "{untold:?}");
@@ -200,25 +200,42 @@ fn arms_belong_to_comparisons_only() {
 #[test]
 fn newer_schemas_are_named() {
     let [start, interval, _] = fixture();
-    let newer = |line: &str| line.replace("\"schema\":1", "\"schema\":2");
-    refused(file(&[&newer(start)]), &["schema 2", "use a newer one"]);
+    let newer = |line: &str| line.replace("\"schema\":2", "\"schema\":3");
+    refused(file(&[&newer(start)]), &["schema 3", "use a newer one"]);
     let added = file(&[start, interval, &newer(start)]);
-    refused(added, &["line 3", "schema 2", "use a newer one"]);
+    refused(added, &["line 3", "schema 3", "use a newer one"]);
+}
+
+/// Files of schema 1 hold the same lines.
+#[test]
+fn older_schemas_are_read() {
+    let pairs = [
+        (FIXTURE, include_str!("../fixtures/run-schema-1.jsonl")),
+        (
+            include_str!("../fixtures/comparison.jsonl"),
+            include_str!("../fixtures/comparison-schema-1.jsonl"),
+        ),
+    ];
+    for (now, then) in pairs {
+        assert!(then.starts_with("{\"schema\":1,"));
+        let (now, then) = (read(now).expect("ours"), read(then).expect("an old one"));
+        assert_eq!(format!("{now:?}"), format!("{then:?}"));
+    }
 }
 
 /// As docs/json.md promises: what is new in the same schema is passed over.
 #[test]
 fn what_is_not_known_is_passed_over_and_told() {
     let [start, interval, total] = fixture();
-    let remark = "{\"schema\":1,\"kind\":\"remark\",\"text\":[{\"x\":1e300}]}";
+    let remark = "{\"schema\":2,\"kind\":\"remark\",\"text\":[{\"x\":1e300}]}";
     let interval = interval
         .replace("\"udp-start\"", "\"quic-start\"")
         .replace("\"peek\"", "\"peeked-at\"")
         .replace("\"seq\":1", "\"seq\":1,\"colour\":\"red\"");
     let file = read(file(&[start, remark, &interval, total])).unwrap();
-    let flaws = file.flaws.join("; ");
+    let problems = file.problems.join("; ");
     for word in ["remark", "quic-start", "peeked-at"] {
-        assert!(flaws.contains(word), "no {word} in: {flaws}");
+        assert!(problems.contains(word), "no {word} in: {problems}");
     }
     assert_eq!(
         recording(&file)

@@ -126,7 +126,7 @@ proptest! {
         let whole = last.since(first);
         let file = read(&out).unwrap();
         prop_assert_eq!(&file.info, &info);
-        prop_assert_eq!(&file.flaws, &Vec::<String>::new());
+        prop_assert_eq!(&file.problems, &Vec::<String>::new());
         prop_assert!(file.complete && file.runs == 1);
         let tally = recording(&file);
         prop_assert_eq!(tally.intervals, intervals);

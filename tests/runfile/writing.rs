@@ -72,14 +72,14 @@ fn only_run_files_are_added_to() {
     for (content, word) in [
         ("precious\n", "not a run file"),
         (include_str!("../fixtures/comparison.jsonl"), "comparison"),
-        (&FIXTURE.replace("\"schema\":1", "\"schema\":2"), "newer"),
+        (&FIXTURE.replace("\"schema\":2", "\"schema\":3"), "newer"),
     ] {
         fs::write(&path, content).unwrap();
         refused(&path, true, &["run.nsl", word]);
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
     }
     // With a whole last line, and with one that was cut off.
-    for (content, runs, left_out) in [("", 1, 0), (FIXTURE, 2, 0), (&FIXTURE[..2000], 2, 2)] {
+    for (content, runs, excluded) in [("", 1, 0), (FIXTURE, 2, 0), (&FIXTURE[..2000], 2, 2)] {
         fs::write(&path, content).unwrap();
         let mut writer = Writer::create(&path, true).unwrap();
         for line in lines() {
@@ -88,10 +88,10 @@ fn only_run_files_are_added_to() {
         writer.finish().unwrap();
         let file = RunFile::read(&path).unwrap();
         assert_eq!(
-            (file.runs, file.left_out.len()),
-            (runs, left_out),
+            (file.runs, file.excluded.len()),
+            (runs, excluded),
             "{:?}",
-            file.left_out
+            file.excluded
         );
         assert!(file.complete);
         assert!(fs::read_to_string(&path).unwrap().starts_with(content));
@@ -194,5 +194,5 @@ fn a_line_that_does_not_fit_leaves_those_before_it() {
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), whole);
     let file = RunFile::read(&path).unwrap();
-    assert!(file.flaws.is_empty() && !file.complete);
+    assert!(file.problems.is_empty() && !file.complete);
 }

@@ -110,7 +110,7 @@ fn a_slow_reader_loses_nothing() {
 
 /// [`with_small_pipe`] has taken the real one; it is looked at elsewhere.
 fn start_line() -> Line {
-    let start = r#"{"kind":"start","schema":1,"sub_buckets":16,"clock_source":"","hooks":[]}"#;
+    let start = r#"{"kind":"start","schema":2,"sub_buckets":16,"clock_source":"","hooks":[]}"#;
     serde_json::from_str(start).expect("a start line")
 }
 

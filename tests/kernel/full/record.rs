@@ -123,7 +123,11 @@ fn a_recording_holds_what_was_sent() {
     assert_eq!(count, 3000 + warm.with);
     assert_eq!(intervals, run.intervals.len() as u64);
     assert_eq!(read.info.name.as_deref(), Some("some name"));
-    assert!(read.complete && read.flaws.is_empty(), "{:?}", read.flaws);
+    assert!(
+        read.complete && read.problems.is_empty(),
+        "{:?}",
+        read.problems
+    );
     let online = fs::read_to_string("/sys/devices/system/cpu/online").expect("sysfs");
     assert_eq!(read.info.facts["cpus_online"], online.trim());
 }
@@ -141,7 +145,11 @@ fn sigkill_leaves_whole_lines_which_can_be_added_to() {
     child.wait().expect("it has ended");
     whole_lines(&file);
     let (run, count, _) = held(&file);
-    assert!(!run.complete && run.flaws.is_empty(), "{:?}", run.flaws);
+    assert!(
+        !run.complete && run.problems.is_empty(),
+        "{:?}",
+        run.problems
+    );
     assert!(
         (before..=before + 1000).contains(&count),
         "{count} of {before}"
@@ -179,7 +187,11 @@ fn a_command_is_recorded_and_none_the_wiser() {
     assert_eq!(said, limit);
     drop(socket);
     let (run, count, _) = held(&file);
-    assert!(run.complete && run.flaws.is_empty(), "{:?}", run.flaws);
+    assert!(
+        run.complete && run.problems.is_empty(),
+        "{:?}",
+        run.problems
+    );
     let Content::Recording(tally) = &run.content else {
         panic!("not a recording");
     };
@@ -223,7 +235,11 @@ fn a_full_disk_is_told_at_once_and_costs_no_line() {
     assert!(stderr.contains("No space left on device"), "{stderr}");
     whole_lines(file);
     let (run, _, intervals) = held(file);
-    assert!(run.flaws.is_empty() && !run.complete, "{:?}", run.flaws);
+    assert!(
+        run.problems.is_empty() && !run.complete,
+        "{:?}",
+        run.problems
+    );
     assert!(intervals >= 1, "{stderr}");
 
     // A command goes on to its end.

@@ -240,7 +240,7 @@ fn sides_that_undo_each_other() {
     let log = desk.log();
     assert_eq!(
         (log.len(), log.last().map(String::as_str)),
-        (25, Some("a")),
+        (41, Some("a")),
         "{log:?}"
     );
     assert!(!has_state());

@@ -8,16 +8,18 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::analysis::caution::Caution;
-use crate::analysis::judge::Outcome;
-use crate::analysis::limit::Bound;
+use crate::analysis::fail_if::Outcome;
 use crate::analysis::onset::{Onset, Reason};
-use crate::analysis::values::tally;
-use crate::analysis::{Design, Finding, Row, path};
+use crate::analysis::samples::tally;
+use crate::analysis::warnings::Warning;
+use crate::analysis::{Design, Finding, Input, Row, path};
 use crate::model::comparison::Arm;
-use crate::model::quantile::REPORTED;
+use crate::model::fail_if::Bound;
+use crate::model::quantity::Quantity;
+use crate::model::side::PerSide;
+use crate::render::diff::{Diff, onset, view};
 use crate::render::json::{SCHEMA, write_line};
-use crate::render::{Diff, diff_onset, diff_words};
+use crate::runfile::Tally;
 use crate::stats::shift::percent;
 
 #[derive(Serialize)]
@@ -26,11 +28,13 @@ struct Object<'a> {
     kind: &'static str,
     version: &'static str,
     unit: &'static str,
-    units_used: [usize; 2],
+    units_used: PerSide<usize>,
     rounds_planned: Option<u64>,
+    questions: usize,
+    p_value_floor: f64,
     a: Side<'a>,
     b: Side<'a>,
-    cautions: Vec<ObjectCaution>,
+    warnings: Vec<ObjectWarning>,
     hooks: Vec<Hook>,
     onsets: Vec<ObjectOnset>,
     limits: Vec<ObjectLimit>,
@@ -47,41 +51,59 @@ struct Side<'a> {
 }
 
 #[derive(Serialize)]
-struct ObjectCaution {
+struct ObjectWarning {
     code: &'static str,
     hook: Option<&'static str>,
-    quantile: Option<String>,
-    tempers: bool,
+    quantity: Option<String>,
+    puts_in_doubt: bool,
     text: String,
 }
 
 #[derive(Serialize)]
 struct Hook {
     hook: &'static str,
-    measured: [bool; 2],
-    count: [u64; 2],
-    quantiles: BTreeMap<String, ObjectRow>,
+    measured: PerSide<bool>,
+    count: PerSide<u64>,
+    quantities: BTreeMap<String, ObjectRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buckets: Option<PerSide<Vec<(u64, u64, u64)>>>,
 }
 
 #[derive(Serialize)]
 struct ObjectRow {
-    a_ns: Option<f64>,
-    b_ns: Option<f64>,
-    units: [usize; 2],
+    /// Of the tail, shares.
+    #[serde(flatten)]
+    levels: Levels,
+    units: PerSide<usize>,
+    rounds_excluded: Vec<usize>,
     change_percent: Option<f64>,
     interval_percent: Option<(f64, f64)>,
+    by_round_percent: Vec<Option<f64>>,
     degrees_of_freedom: Option<f64>,
     p_value: Option<f64>,
     bucket_percent: Option<f64>,
     verdict: Option<&'static str>,
-    tempered: bool,
+    in_doubt: bool,
     least_percent: Option<f64>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Levels {
+    Ns {
+        a_ns: Option<f64>,
+        b_ns: Option<f64>,
+    },
+    Share {
+        a: Option<f64>,
+        b: Option<f64>,
+    },
 }
 
 #[derive(Serialize)]
 struct ObjectOnset {
     path: &'static str,
-    quantiles: Vec<String>,
+    quantities: Vec<String>,
     verdict: &'static str,
     first: &'static str,
     between: &'static str,
@@ -120,16 +142,16 @@ struct ObjectLimit {
     text: String,
 }
 
-pub(super) fn write(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, diff: &Diff, histograms: bool) -> io::Result<()> {
     let analysis = diff.analysis;
     let side = |arm: Arm| {
         let files = diff.input.side(arm);
-        let sum = |of: fn(&crate::runfile::Tally) -> u64| {
+        let sum = |of: fn(&Tally) -> u64| {
             let all = files.iter().map(|file| of(tally(file, arm)));
             all.fold(0, u64::saturating_add)
         };
         Side {
-            name: &analysis.names[arm as usize],
+            name: &analysis.names[arm],
             files: files
                 .iter()
                 .map(|file| file.path.display().to_string())
@@ -140,10 +162,14 @@ pub(super) fn write(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
             duration_ns: sum(|tally| tally.duration_ns),
         }
     };
-    let (unit, units_used, rounds_planned) = match analysis.design {
-        Design::Rounds { used, planned } => ("round", [used; 2], Some(planned)),
-        Design::Files(files) => ("file", files, None),
+    let (unit, rounds_planned) = match analysis.design {
+        Design::Rounds { planned, .. } => ("round", Some(planned)),
+        Design::Files(_) => ("file", None),
     };
+    let hooks = analysis.hooks.iter().map(|finding| Hook {
+        buckets: histograms.then(|| buckets(diff.input, finding)),
+        ..Hook::from(finding)
+    });
     write_line(
         out,
         &Object {
@@ -151,40 +177,54 @@ pub(super) fn write(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
             kind: "diff",
             version: crate::VERSION,
             unit,
-            units_used,
+            units_used: analysis.design.units(),
             rounds_planned,
+            questions: analysis.family.questions,
+            p_value_floor: analysis.family.floor,
             a: side(Arm::A),
             b: side(Arm::B),
-            cautions: analysis.cautions.iter().map(ObjectCaution::from).collect(),
-            hooks: analysis.hooks.iter().map(Hook::from).collect(),
+            warnings: analysis.warnings.iter().map(ObjectWarning::from).collect(),
+            hooks: hooks.collect(),
             onsets: analysis.onsets.iter().map(ObjectOnset::from).collect(),
             limits: analysis.limits.iter().map(ObjectLimit::from).collect(),
         },
     )
 }
 
-impl From<&Caution> for ObjectCaution {
-    fn from(caution: &Caution) -> ObjectCaution {
-        ObjectCaution {
-            code: caution.code(),
-            hook: caution.hook.map(|hook| hook.name()),
-            quantile: caution.quantile.map(|place| REPORTED[place].name()),
-            tempers: caution.is_serious(),
-            text: diff_words::text(caution),
+/// Powers of two, as in the text: `[lo_ns, hi_ns, count]`.
+fn buckets(input: &Input, finding: &Finding) -> PerSide<Vec<(u64, u64, u64)>> {
+    PerSide::of(|arm| {
+        let (histogram, _) = input.log2(arm, finding.hook);
+        let buckets = histogram.buckets();
+        buckets
+            .map(|bucket| (bucket.lo_ns, bucket.hi_ns, bucket.count))
+            .collect()
+    })
+}
+
+impl From<&Warning> for ObjectWarning {
+    fn from(warning: &Warning) -> ObjectWarning {
+        ObjectWarning {
+            code: warning.code(),
+            hook: warning.hook.map(|hook| hook.name()),
+            quantity: warning.quantity.map(Quantity::name),
+            puts_in_doubt: warning.is_serious(),
+            text: view::text(warning),
         }
     }
 }
 
 impl From<&Finding> for Hook {
     fn from(finding: &Finding) -> Hook {
-        let rows = REPORTED.iter().zip(&finding.rows);
         Hook {
             hook: finding.hook.name(),
             measured: finding.measured,
             count: finding.counts,
-            quantiles: rows
-                .map(|(quantile, row)| (quantile.name(), ObjectRow::from(row)))
+            quantities: finding
+                .rows()
+                .map(|row| (row.quantity.name(), ObjectRow::from(row)))
                 .collect(),
+            buckets: None,
         }
     }
 }
@@ -192,16 +232,26 @@ impl From<&Finding> for Hook {
 impl From<&Row> for ObjectRow {
     fn from(row: &Row) -> ObjectRow {
         ObjectRow {
-            a_ns: row.a_ns,
-            b_ns: row.b_ns,
+            levels: match row.quantity {
+                Quantity::Tail => Levels::Share {
+                    a: row.levels.a,
+                    b: row.levels.b,
+                },
+                _ => Levels::Ns {
+                    a_ns: row.levels.a,
+                    b_ns: row.levels.b,
+                },
+            },
             units: row.units,
+            rounds_excluded: row.left_out.clone(),
             change_percent: row.ln().map(percent),
             interval_percent: row.shift.map(|shift| shift.interval_percent()),
-            degrees_of_freedom: row.shift.map(|shift| shift.freedom),
-            p_value: row.shift.map(|shift| shift.p_value()),
-            bucket_percent: row.bucket_ln.map(percent),
+            by_round_percent: row.by_round.iter().map(|ln| ln.map(percent)).collect(),
+            degrees_of_freedom: row.shift.map(|shift| shift.dof),
+            p_value: row.p_value,
+            bucket_percent: row.quantity.quantile().map(|_| percent(row.bucket_ln)),
             verdict: row.verdict.map(|verdict| verdict.name()),
-            tempered: row.tempered,
+            in_doubt: row.in_doubt,
             least_percent: row.least_ln.map(percent),
         }
     }
@@ -213,7 +263,7 @@ impl From<&Onset> for ObjectOnset {
             hook: hook.name(),
             reason: match why {
                 Reason::Unjudged(why) => why.code(),
-                Reason::Tempered => "tempered",
+                Reason::InDoubt => "in-doubt",
             },
         });
         let after = onset.after.iter().map(|after| ObjectAfter {
@@ -226,11 +276,7 @@ impl From<&Onset> for ObjectOnset {
                 path::Path::Tcp => "tcp",
                 path::Path::Udp => "udp",
             },
-            quantiles: onset
-                .quantiles
-                .iter()
-                .map(|&place| REPORTED[place].name())
-                .collect(),
+            quantities: onset.quantities.iter().map(|q| q.name()).collect(),
             verdict: onset.verdict.name(),
             first: onset.first.name(),
             between: path::before(onset.first),
@@ -238,7 +284,7 @@ impl From<&Onset> for ObjectOnset {
             may_hide: onset.may_hide,
             unjudged: unjudged.collect(),
             after: after.collect(),
-            text: diff_onset::sentence(onset),
+            text: onset::sentence(onset),
         }
     }
 }
@@ -253,8 +299,8 @@ impl From<&Outcome> for ObjectLimit {
             limit: outcome.limit.to_string(),
             hook: outcome.hook.map(|hook| hook.name()),
             outcome: match &outcome.result {
-                Ok(judged) if judged.passed => "passed",
-                Ok(_) => "not-passed",
+                Ok(judged) if judged.exceeded => "exceeded",
+                Ok(_) => "within",
                 Err(_) => "cannot-be-judged",
             },
             reason: outcome.result.as_ref().err().map(|why| why.code()),
@@ -264,7 +310,7 @@ impl From<&Outcome> for ObjectLimit {
             lower_bound_ns: ns.map(|judged| judged.lower_bound),
             p_value: judged.map(|judged| judged.p_value),
             together: judged.map_or(0, |judged| judged.together),
-            text: diff_words::limit_text(outcome),
+            text: view::limit_text(outcome),
         }
     }
 }

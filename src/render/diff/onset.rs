@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Where a change begins, in words that do not pretend that quantiles subtract.
 
-use crate::analysis::judge::Unjudged;
+use crate::analysis::fail_if::Unjudged;
 use crate::analysis::onset::{After, Onset, Reason};
-use crate::analysis::{JUDGED, Verdict, path};
+use crate::analysis::{Verdict, path};
 use crate::model::hooks::Hook;
-use crate::model::quantile::REPORTED;
-
-/// Whether something was found.
-pub(super) fn is_change(verdict: Option<Verdict>) -> bool {
-    matches!(verdict, Some(Verdict::Slower | Verdict::Faster))
-}
+use crate::model::quantity::Quantity;
 
 /// `a, b and c`.
 pub(super) fn list<S: AsRef<str>>(items: &[S]) -> String {
@@ -26,16 +21,18 @@ pub(super) fn list<S: AsRef<str>>(items: &[S]) -> String {
 
 /// Where a change begins.
 pub(super) fn sentence(onset: &Onset) -> String {
-    let quantiles: Vec<String> = onset
-        .quantiles
-        .iter()
-        .map(|&place| REPORTED[place].name())
-        .collect();
+    // Where it may have begun before, that is said at once.
+    let hidden_before = onset.may_hide || !onset.unjudged.is_empty();
     let mut text = format!(
-        "{} {}, first seen at {}: ",
-        list(&quantiles),
+        "{} {}, first seen at {}{}: ",
+        list(&names(&onset.quantities)),
         onset.verdict.name(),
-        onset.first
+        onset.first,
+        if hidden_before {
+            " (it begins there or before)"
+        } else {
+            ""
+        }
     );
     let first = path::before(onset.first);
     match onset.not_at {
@@ -59,8 +56,7 @@ pub(super) fn sentence(onset: &Onset) -> String {
     if let Some(hook) = onset.not_at {
         text += &match onset.may_hide {
             true => format!(
-                " It was not found at {hook}, where a shift as large in time would not have been \
-                 seen: it may have begun there."
+                " It was not found at {hook}, where a shift as large in time may be unseen."
             ),
             false => format!(" It was not found at {hook}."),
         };
@@ -79,8 +75,8 @@ pub(super) fn sentence(onset: &Onset) -> String {
         let after = onset.after.iter().filter(|after| wanted(after));
         after.map(|after| after.hook.name()).collect::<Vec<_>>()
     };
-    let opposite = after(&|after| is_change(Some(after.verdict)) && after.verdict != onset.verdict);
-    let not_found = |after: &After| after.verdict == Verdict::NotFound;
+    let opposite = after(&|after| after.verdict.is_change() && after.verdict != onset.verdict);
+    let not_found = |after: &After| !after.verdict.is_change();
     let gone = after(&|after| not_found(after) && !after.may_hide);
     let hidden = after(&|after| not_found(after) && after.may_hide);
     if !opposite.is_empty() {
@@ -103,26 +99,25 @@ pub(super) fn sentence(onset: &Onset) -> String {
             list(&hidden)
         );
     }
-    if onset.only {
-        let other: Vec<String> = JUDGED
-            .iter()
-            .filter(|place| !onset.quantiles.contains(place))
-            .map(|&place| REPORTED[place].name())
-            .collect();
-        if !other.is_empty() {
-            text += &match onset.other_judged {
-                true => format!(" Of the {} no change was found.", list(&other)),
-                false => format!(" The {} could not be judged.", list(&other)),
-            };
-        }
+    if !onset.unchanged.is_empty() {
+        let unchanged = list(&names(&onset.unchanged));
+        text += &format!(" No change of the {unchanged} was found.");
+    }
+    if !onset.not_judged.is_empty() {
+        let not_judged = list(&names(&onset.not_judged));
+        text += &format!(" The {not_judged} could not be judged.");
     }
     text
+}
+
+fn names(quantities: &[Quantity]) -> Vec<String> {
+    quantities.iter().map(|quantity| quantity.name()).collect()
 }
 
 fn reason(why: Reason) -> &'static str {
     match why {
         Reason::Unjudged(why) => unjudged(why),
-        Reason::Tempered => "see the cautions",
+        Reason::InDoubt => "see the warnings",
     }
 }
 

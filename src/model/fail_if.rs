@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `--fail-if`: limits that a difference must not surely pass.
+//! `--fail-if`: limits that a difference must not exceed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,15 +7,16 @@ use std::str::FromStr;
 use crate::model::histogram::MAX_NS;
 use crate::model::hooks::{Hook, parse_hook};
 use crate::model::quantile::REPORTED;
+use crate::model::quantity::Quantity;
 
 /// A limit, as the user wrote it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
     /// The hook; `None`: any.
     pub hook: Option<Hook>,
-    /// Place of the quantile in [`REPORTED`].
-    pub quantile: usize,
-    /// What is not to be passed.
+    /// The quantile.
+    pub quantity: Quantity,
+    /// What is not to be exceeded.
     pub bound: Bound,
 }
 
@@ -57,17 +58,17 @@ impl FromStr for Limit {
                     format!("'{}': {error} ('any' stands for all)", shown(name))
                 })?),
             },
-            quantile: read_quantile(quantile)?,
+            quantity: read_quantile(quantile)?,
             bound: read_bound(bound)?,
         })
     }
 }
 
-fn read_quantile(name: &str) -> Result<usize, String> {
-    let place = REPORTED.iter().position(|known| known.name() == name);
-    place.ok_or_else(|| {
+fn read_quantile(name: &str) -> Result<Quantity, String> {
+    let quantity = Quantity::find(name).filter(|found| found.quantile().is_some());
+    quantity.ok_or_else(|| {
         let known = REPORTED.map(|quantile| quantile.name()).join(", ");
-        format!("'{}' is no quantile; there are {known}", shown(name))
+        format!("unknown quantile '{}': use one of {known}", shown(name))
     })
 }
 
@@ -138,12 +139,7 @@ fn shown(text: &str) -> String {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hook = self.hook.map_or("any", Hook::name);
-        write!(
-            f,
-            "{hook}:{}>{}",
-            REPORTED[self.quantile].name(),
-            self.bound
-        )
+        write!(f, "{hook}:{}>{}", self.quantity, self.bound)
     }
 }
 
@@ -184,30 +180,36 @@ mod tests {
     #[test]
     fn the_documented_forms() {
         let tcp_start = Hook::find("tcp-start");
-        let limit = |hook, quantile, bound| Limit {
+        let limit = |hook, quantity, bound| Limit {
             hook,
-            quantile,
+            quantity,
             bound,
         };
         for (text, expected) in [
             (
                 "tcp-start:p99>+10%",
-                limit(tcp_start, 2, Bound::Percent(10.0)),
+                limit(tcp_start, Quantity::P99, Bound::Percent(10.0)),
             ),
             (
                 "tcp_v4_rcv:p50>+2.5%",
-                limit(tcp_start, 0, Bound::Percent(2.5)),
+                limit(tcp_start, Quantity::P50, Bound::Percent(2.5)),
             ),
             (
                 "tcp-start:p99.9>+50us",
-                limit(tcp_start, 3, Bound::Slower(50_000)),
+                limit(tcp_start, Quantity::P999, Bound::Slower(50_000)),
             ),
-            ("any:p90>200us", limit(None, 1, Bound::Level(200_000))),
+            (
+                "any:p90>200us",
+                limit(None, Quantity::P90, Bound::Level(200_000)),
+            ),
             (
                 " any : p90 > 1.5 ms ",
-                limit(None, 1, Bound::Level(1_500_000)),
+                limit(None, Quantity::P90, Bound::Level(1_500_000)),
             ),
-            ("any:p50>+0%", limit(None, 0, Bound::Percent(0.0))),
+            (
+                "any:p50>+0%",
+                limit(None, Quantity::P50, Bound::Percent(0.0)),
+            ),
         ] {
             assert_eq!(read(text), limit_ok(text), "{text}");
             assert_eq!(read(text), expected, "{text}");
@@ -226,7 +228,7 @@ mod tests {
             ("tcp-strat:p99>+10%", "'tcp-start'"),
             (
                 "any:p98>+10%",
-                "'p98' is no quantile; there are p50, p90, p99, p99.9",
+                "unknown quantile 'p98': use one of p50, p90, p99, p99.9",
             ),
             ("any:p99>10%", "write '+10%'"),
             ("any:p99>+10", "'+10%', '+10us' or '+10ms'"),
@@ -254,13 +256,18 @@ mod tests {
             (0..=MAX_NS).prop_map(Bound::Level),
             (0u64..17_000).prop_map(|ms| Bound::Level(ms * 1_000_000)),
         ];
-        (0..=Hook::all().len(), 0..REPORTED.len(), bound).prop_map(|(hook, quantile, bound)| {
-            Limit {
+        let quantities = Quantity::ALL.into_iter().filter(|q| q.quantile().is_some());
+        let quantities: Vec<Quantity> = quantities.collect();
+        (
+            0..=Hook::all().len(),
+            prop::sample::select(quantities),
+            bound,
+        )
+            .prop_map(|(hook, quantity, bound)| Limit {
                 hook: Hook::all().nth(hook),
-                quantile,
+                quantity,
                 bound,
-            }
-        })
+            })
     }
 
     proptest! {

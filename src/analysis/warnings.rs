@@ -4,21 +4,23 @@
 
 use std::collections::BTreeSet;
 
-use crate::analysis::values::{MIN_ROUNDS, Rounds, tally};
-use crate::analysis::{Design, Finding, Input, JUDGED};
-use crate::model::comparison::Arm;
+use crate::analysis::samples::{MIN_ROUNDS, Rounds, tally};
+use crate::analysis::{Design, Finding, Input};
 use crate::model::hooks::Hook;
-use crate::runfile::RunFile;
+use crate::model::quantity::Quantity;
+use crate::model::side::PerSide;
+use crate::model::snapshot::HookStats;
+use crate::runfile::{RunFile, Tally};
 
 /// Something to know before the differences.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Caution {
+pub struct Warning {
     /// What it is about.
     pub kind: Kind,
     /// The hook that it is about; `None`: all.
     pub hook: Option<Hook>,
-    /// The quantile that it is about, by place in the reported ones; `None`: all.
-    pub quantile: Option<usize>,
+    /// The quantity that it is about; `None`: all.
+    pub quantity: Option<Quantity>,
 }
 
 /// What to know.
@@ -29,37 +31,45 @@ pub enum Kind {
         /// What it is: `kernel`, `host`, a fact's name, ...
         what: String,
         /// What A's files say of it, then B's; at most a few.
-        values: [Vec<String>; 2],
+        values: PerSide<Vec<String>>,
     },
     /// The wall clock was stepped, so often with A and with B.
-    ClockSteps([u64; 2]),
-    /// So many rounds are left out because the clock was stepped in them.
-    RoundsLeftOut(u64),
+    ClockSteps(PerSide<u64>),
+    /// So many rounds are excluded because the clock was stepped in them.
+    RoundsExcluded(u64),
+    /// At this quantity, rounds of these numbers are excluded, because one of
+    /// their periods was disturbed.
+    Disturbed(Vec<usize>),
+    /// Latencies of A and B in the rounds or files that are used: so different
+    /// that those of the richer side were thinned.
+    UnequalRates(PerSide<u64>),
+    /// All files of one side were made before all of the other.
+    NotAlternating,
     /// Packets that should have been measured and were not, above 1 %.
     Skipped {
         /// Of A and of B.
-        lost: [u64; 2],
+        lost: PerSide<u64>,
         /// Those that were measured or lost.
-        of: [u64; 2],
+        of: PerSide<u64>,
     },
     /// Runs that the kernel left out, above 1 %.
     Missed {
         /// Of A and of B.
-        missed: [u64; 2],
+        missed: PerSide<u64>,
         /// Those, and the ones that were not left out.
-        of: [u64; 2],
+        of: PerSide<u64>,
     },
     /// Units (rounds, or files of A and B) that have enough samples.
     TooFewSamples {
         /// That have.
-        units: [usize; 2],
+        units: PerSide<usize>,
         /// That there are.
-        of: [usize; 2],
+        of: PerSide<usize>,
     },
     /// Fewer rounds than a verdict needs.
     FewRounds(usize),
     /// Fewer files a side than an interval needs.
-    FewFiles([usize; 2]),
+    FewFiles(PerSide<usize>),
     /// Rounds were meant to be made, and were not.
     RoundsMissing {
         /// That are there.
@@ -70,21 +80,21 @@ pub enum Kind {
     /// A file's last run has not come to its end.
     Incomplete(String),
     /// What a file lacks, because it ended before its time.
-    LeftOut {
+    Excluded {
         /// The file.
         path: String,
         /// In words.
         text: String,
     },
-    /// A file is strange.
-    Flaw {
+    /// Something is wrong with a file.
+    Problem {
         /// The file.
         path: String,
         /// In words.
         text: String,
     },
     /// Reports that were not made in time, with A and with B. Nothing is lost.
-    MissedIntervals([u64; 2]),
+    MissedIntervals(PerSide<u64>),
     /// A file has several runs in it, which are added up.
     SeveralRuns {
         /// The file.
@@ -101,21 +111,21 @@ const MAX_TEXTS: usize = 4;
 /// And how long they may be, in characters.
 const MAX_TEXT: usize = 100;
 /// What files can be strange in or lack, at most, and be told.
-const MAX_FLAWS: usize = 10;
+const MAX_PROBLEMS: usize = 10;
 
-impl Caution {
-    fn about_all(kind: Kind) -> Caution {
-        Caution {
+impl Warning {
+    fn about_all(kind: Kind) -> Warning {
+        Warning {
             kind,
             hook: None,
-            quantile: None,
+            quantity: None,
         }
     }
 
-    fn about(hook: Hook, kind: Kind) -> Caution {
-        Caution {
+    fn about(hook: Hook, kind: Kind) -> Warning {
+        Warning {
             hook: Some(hook),
-            ..Caution::about_all(kind)
+            ..Warning::about_all(kind)
         }
     }
 
@@ -124,7 +134,10 @@ impl Caution {
         match self.kind {
             Kind::Differs { .. } => "differs",
             Kind::ClockSteps(_) => "clock-steps",
-            Kind::RoundsLeftOut(_) => "rounds-left-out",
+            Kind::RoundsExcluded(_) => "rounds-excluded",
+            Kind::Disturbed(_) => "disturbed",
+            Kind::UnequalRates(_) => "unequal-rates",
+            Kind::NotAlternating => "not-alternating",
             Kind::Skipped { .. } => "skipped",
             Kind::Missed { .. } => "missed",
             Kind::TooFewSamples { .. } => "too-few-samples",
@@ -132,8 +145,8 @@ impl Caution {
             Kind::FewFiles(_) => "few-files",
             Kind::RoundsMissing { .. } => "rounds-missing",
             Kind::Incomplete(_) => "incomplete",
-            Kind::LeftOut { .. } => "left-out",
-            Kind::Flaw { .. } => "flaw",
+            Kind::Excluded { .. } => "excluded",
+            Kind::Problem { .. } => "problem",
             Kind::MissedIntervals(_) => "missed-intervals",
             Kind::SeveralRuns { .. } => "several-runs",
         }
@@ -145,26 +158,29 @@ impl Caution {
         match self.kind {
             Kind::Differs { .. }
             | Kind::ClockSteps(_)
-            | Kind::RoundsLeftOut(_)
+            | Kind::RoundsExcluded(_)
             | Kind::Skipped { .. }
             | Kind::Missed { .. }
             | Kind::TooFewSamples { .. }
-            | Kind::Flaw { .. } => true,
+            | Kind::NotAlternating
+            | Kind::Problem { .. } => true,
             Kind::FewRounds(_)
+            | Kind::Disturbed(_)
+            | Kind::UnequalRates(_)
             | Kind::FewFiles(_)
             | Kind::RoundsMissing { .. }
             | Kind::Incomplete(_)
-            | Kind::LeftOut { .. }
+            | Kind::Excluded { .. }
             | Kind::MissedIntervals(_)
             | Kind::SeveralRuns { .. } => false,
         }
     }
 
-    /// Whether it tempers a verdict.
-    pub fn tempers(&self, hook: Hook, quantile: usize) -> bool {
+    /// Whether it puts a verdict in doubt.
+    pub fn puts_in_doubt(&self, hook: Hook, quantity: Quantity) -> bool {
         self.is_serious()
             && self.hook.is_none_or(|about| about == hook)
-            && self.quantile.is_none_or(|about| about == quantile)
+            && self.quantity.is_none_or(|about| about == quantity)
     }
 }
 
@@ -173,11 +189,14 @@ pub(super) fn find(
     design: &Design,
     rounds: &Rounds,
     hooks: &[Finding],
-) -> Vec<Caution> {
+) -> Vec<Warning> {
     let mut found = Vec::new();
-    few(&mut found, input, design, rounds);
+    add_too_few_units(&mut found, input, design, rounds);
     if let Input::Recordings { sides, .. } = input {
         differences(&mut found, *sides);
+        if !alternates(*sides) {
+            found.push(Warning::about_all(Kind::NotAlternating));
+        }
     }
     clock(&mut found, input, rounds);
     for finding in hooks {
@@ -185,33 +204,37 @@ pub(super) fn find(
             attachment(&mut found, finding.hook, *sides);
         }
         not_measured(&mut found, input, finding.hook);
+        if let Some(counts) = finding.thinned {
+            found.push(Warning::about(finding.hook, Kind::UnequalRates(counts)));
+        }
+        disturbed(&mut found, finding);
         too_few_samples(&mut found, design, finding);
     }
     files(&mut found, input);
     found
 }
 
-fn few(found: &mut Vec<Caution>, input: &Input, design: &Design, rounds: &Rounds) {
+fn add_too_few_units(found: &mut Vec<Warning>, input: &Input, design: &Design, rounds: &Rounds) {
     match *design {
         Design::Rounds { used, planned } => {
             if used < MIN_ROUNDS {
-                found.push(Caution::about_all(Kind::FewRounds(used)));
+                found.push(Warning::about_all(Kind::FewRounds(used)));
             }
             let made = used as u64 + rounds.stepped;
             if made < planned {
-                found.push(Caution::about_all(Kind::RoundsMissing { made, planned }));
+                found.push(Warning::about_all(Kind::RoundsMissing { made, planned }));
             }
         }
         Design::Files(files) => {
             if !input.knows_how_it_varies() {
-                found.push(Caution::about_all(Kind::FewFiles(files)));
+                found.push(Warning::about_all(Kind::FewFiles(files)));
             }
         }
     }
 }
 
 /// In what else the files differ.
-fn differences(found: &mut Vec<Caution>, sides: [&[RunFile]; 2]) {
+fn differences(found: &mut Vec<Warning>, sides: PerSide<&[RunFile]>) {
     type Read = fn(&RunFile) -> Option<String>;
     let known: [(&str, Read); 8] = [
         ("host", |file| Some(file.info.host.clone())),
@@ -252,13 +275,13 @@ fn differences(found: &mut Vec<Caution>, sides: [&[RunFile]; 2]) {
 }
 
 fn difference(
-    found: &mut Vec<Caution>,
+    found: &mut Vec<Warning>,
     what: &str,
-    sides: [&[RunFile]; 2],
+    sides: PerSide<&[RunFile]>,
     read: impl Fn(&RunFile) -> Option<String>,
 ) {
     let values = sides.map(|side| side.iter().map(&read).collect::<BTreeSet<_>>());
-    if values[0].union(&values[1]).count() > 1 {
+    if values.a.union(&values.b).count() > 1 {
         let values = values.map(|values| {
             let texts = values.into_iter().take(MAX_TEXTS);
             texts
@@ -266,12 +289,12 @@ fn difference(
                 .collect()
         });
         let what = short(what);
-        found.push(Caution::about_all(Kind::Differs { what, values }));
+        found.push(Warning::about_all(Kind::Differs { what, values }));
     }
 }
 
 /// Hooks that are on in some files only, or measure at other functions.
-fn attachment(found: &mut Vec<Caution>, hook: Hook, sides: [&[RunFile]; 2]) {
+fn attachment(found: &mut Vec<Warning>, hook: Hook, sides: PerSide<&[RunFile]>) {
     let functions = |file: &RunFile| {
         let verdict = file.info.hooks.iter().find(|verdict| verdict.hook == hook);
         match verdict.filter(|verdict| verdict.attached()) {
@@ -281,97 +304,131 @@ fn attachment(found: &mut Vec<Caution>, hook: Hook, sides: [&[RunFile]; 2]) {
     };
     let before = found.len();
     difference(found, hook.name(), sides, |file| Some(functions(file)));
-    for caution in &mut found[before..] {
-        caution.hook = Some(hook);
+    for warning in &mut found[before..] {
+        warning.hook = Some(hook);
     }
 }
 
-fn clock(found: &mut Vec<Caution>, input: &Input, rounds: &Rounds) {
+fn clock(found: &mut Vec<Warning>, input: &Input, rounds: &Rounds) {
     let steps = sums(input, |tally| tally.clock_steps);
     match input {
         // Those rounds are left out: the others are as good as ever.
         Input::Comparison(_) if rounds.stepped > 0 => {
-            found.push(Caution::about_all(Kind::RoundsLeftOut(rounds.stepped)));
+            found.push(Warning::about_all(Kind::RoundsExcluded(rounds.stepped)));
         }
-        Input::Recordings { .. } if steps != [0, 0] => {
-            found.push(Caution::about_all(Kind::ClockSteps(steps)));
+        Input::Recordings { .. } if steps != PerSide::both(0) => {
+            found.push(Warning::about_all(Kind::ClockSteps(steps)));
         }
         _ => {}
     }
 }
 
-fn sums(input: &Input, of: impl Fn(&crate::runfile::Tally) -> u64) -> [u64; 2] {
-    Arm::BOTH.map(|arm| {
+fn sums(input: &Input, of: impl Fn(&Tally) -> u64) -> PerSide<u64> {
+    PerSide::of(|arm| {
         let files = input.side(arm).iter();
         files.fold(0, |sum: u64, file| sum.saturating_add(of(tally(file, arm))))
     })
 }
 
-fn not_measured(found: &mut Vec<Caution>, input: &Input, hook: Hook) {
-    let stats = |of: fn(&crate::model::snapshot::HookStats) -> u64| {
-        sums(input, |tally| tally.hook(hook).map_or(0, of))
-    };
-    let too_many = |part: [u64; 2], whole: [u64; 2]| {
+fn not_measured(found: &mut Vec<Warning>, input: &Input, hook: Hook) {
+    let stats = |of: fn(&HookStats) -> u64| sums(input, |tally| tally.hook(hook).map_or(0, of));
+    let too_many = |part: PerSide<u64>, whole: PerSide<u64>| {
         let over = |(part, whole): (u64, u64)| {
             u128::from(part) * 100 > u128::from(whole) * TOLERATED_PERCENT
         };
-        part.into_iter().zip(whole).any(over)
+        part.zip(whole).into_iter().any(over)
     };
-    let add = |a: [u64; 2], b: [u64; 2]| [0, 1].map(|side: usize| a[side].saturating_add(b[side]));
+    let add =
+        |one: PerSide<u64>, other| one.zip(other).map(|(a, b): (u64, u64)| a.saturating_add(b));
     let count = stats(|stats| stats.histogram.count());
     let lost = stats(|stats| stats.skips.lost());
     let of = add(count, lost);
     if too_many(lost, of) {
-        found.push(Caution::about(hook, Kind::Skipped { lost, of }));
+        found.push(Warning::about(hook, Kind::Skipped { lost, of }));
     }
     let missed = stats(|stats| stats.missed);
     let of = add(add(count, missed), stats(|stats| stats.skips.total()));
     if too_many(missed, of) {
-        found.push(Caution::about(hook, Kind::Missed { missed, of }));
+        found.push(Warning::about(hook, Kind::Missed { missed, of }));
     }
 }
 
 /// Of the quantiles that get verdicts; an idle hook is told as such.
-fn too_few_samples(found: &mut Vec<Caution>, design: &Design, finding: &Finding) {
+fn too_few_samples(found: &mut Vec<Warning>, design: &Design, finding: &Finding) {
     if !finding.has_samples() {
         return;
     }
     let of = design.units();
-    for quantile in JUDGED {
-        let units = finding.rows[quantile].units;
+    // The tail needs as many as the p99, or has no bound: nothing more to say.
+    let quantiles = Quantity::JUDGED
+        .into_iter()
+        .filter(|q| q.quantile().is_some());
+    for quantity in quantiles {
+        let row = finding.row(quantity);
+        // What was excluded as disturbed is told as such.
+        let units = row.units.map(|units| units + row.left_out.len());
         if units != of {
-            found.push(Caution {
-                quantile: Some(quantile),
-                ..Caution::about(finding.hook, Kind::TooFewSamples { units, of })
+            found.push(Warning {
+                quantity: Some(quantity),
+                ..Warning::about(finding.hook, Kind::TooFewSamples { units, of })
             });
         }
     }
 }
 
-fn files(found: &mut Vec<Caution>, input: &Input) {
-    let missed = sums(input, |tally| tally.missed_intervals);
-    if missed != [0, 0] {
-        found.push(Caution::about_all(Kind::MissedIntervals(missed)));
+fn disturbed(found: &mut Vec<Warning>, finding: &Finding) {
+    for quantity in Quantity::JUDGED {
+        let rounds = &finding.row(quantity).left_out;
+        if !rounds.is_empty() {
+            found.push(Warning {
+                quantity: Some(quantity),
+                ..Warning::about(finding.hook, Kind::Disturbed(rounds.clone()))
+            });
+        }
     }
-    let (mut left_out, mut flaws) = (0, 0);
+}
+
+/// Whether the sides took turns: a drift of the host between them is otherwise
+/// taken for a change. Of files whose time is not known nothing is said.
+fn alternates(sides: PerSide<&[RunFile]>) -> bool {
+    let times = sides.map(|side| {
+        let times: Option<Vec<&str>> = side.iter().map(|file| file.began.as_deref()).collect();
+        let mut times = times?;
+        times.sort_unstable();
+        Some((*times.first()?, *times.last()?))
+    });
+    match (times.a, times.b) {
+        (Some((first_a, last_a)), Some((first_b, last_b))) => {
+            last_a >= first_b && last_b >= first_a
+        }
+        _ => true,
+    }
+}
+
+fn files(found: &mut Vec<Warning>, input: &Input) {
+    let missed = sums(input, |tally| tally.missed_intervals);
+    if missed != PerSide::both(0) {
+        found.push(Warning::about_all(Kind::MissedIntervals(missed)));
+    }
+    let (mut excluded, mut problems) = (0, 0);
     for file in input.files() {
         let path = file.path.display().to_string();
         if !file.complete {
-            found.push(Caution::about_all(Kind::Incomplete(path.clone())));
+            found.push(Warning::about_all(Kind::Incomplete(path.clone())));
         }
-        for text in &file.left_out {
-            left_out += 1;
-            if left_out <= MAX_FLAWS {
-                found.push(Caution::about_all(Kind::LeftOut {
+        for text in &file.excluded {
+            excluded += 1;
+            if excluded <= MAX_PROBLEMS {
+                found.push(Warning::about_all(Kind::Excluded {
                     path: path.clone(),
                     text: short(text),
                 }));
             }
         }
-        for text in &file.flaws {
-            flaws += 1;
-            if flaws <= MAX_FLAWS {
-                found.push(Caution::about_all(Kind::Flaw {
+        for text in &file.problems {
+            problems += 1;
+            if problems <= MAX_PROBLEMS {
+                found.push(Warning::about_all(Kind::Problem {
                     path: path.clone(),
                     text: short(text),
                 }));
@@ -379,7 +436,7 @@ fn files(found: &mut Vec<Caution>, input: &Input) {
         }
         if file.runs > 1 {
             let runs = file.runs;
-            found.push(Caution::about_all(Kind::SeveralRuns { path, runs }));
+            found.push(Warning::about_all(Kind::SeveralRuns { path, runs }));
         }
     }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::comparison::{Arm, Comparison, Side};
+use crate::model::histogram::Histogram;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{HOOK_COUNT, Hook};
-use crate::model::quantile::REPORTED;
 use crate::model::run::{ClockInfo, HookVerdict, RunInfo};
 use crate::model::snapshot::HookStats;
+use crate::model::sparse::Sparse;
 use crate::runfile::{Content, Period, RunFile, Tally};
 
 pub(crate) fn hook(name: &str) -> Hook {
@@ -74,23 +75,51 @@ pub(crate) fn recording(path: &str, samples: &[(&str, u64, u64)]) -> RunFile {
     RunFile {
         path: path.into(),
         info: info(),
+        began: None,
         runs: 1,
         complete: true,
-        left_out: Vec::new(),
-        flaws: Vec::new(),
+        excluded: Vec::new(),
+        problems: Vec::new(),
         content: Content::Recording(tally),
     }
 }
 
-/// What a period shows of a hook's quantile, ns: by hook, place of the
-/// quantile, side, and number of the round.
-pub(crate) trait Levels: Fn(&str, usize, Arm, u64) -> Option<f64> {}
+/// What a period has at a hook: how many latencies, and their median, ns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    pub(crate) ns: f64,
+    pub(crate) count: u32,
+    /// The slowest two hundredth are slower by this factor.
+    pub(crate) tail: f64,
+}
 
-impl<F: Fn(&str, usize, Arm, u64) -> Option<f64>> Levels for F {}
+/// Enough for a p99.
+pub(crate) fn at(ns: f64) -> At {
+    At {
+        ns,
+        count: 4000,
+        tail: 1.0,
+    }
+}
 
-/// A comparison of so many rounds with periods of 3 s. Hooks with a quantile
-/// have 100,000 latencies of 3 us a side.
-pub(crate) fn comparison(rounds: u64, levels: impl Levels) -> RunFile {
+/// Log-normal latencies, evenly over their ranks: so wide that where buckets lie
+/// matters little, and all of it by less than 1 %.
+fn latencies(at: At) -> Histogram {
+    use statrs::distribution::{ContinuousCDF as _, Normal};
+    let normal = Normal::standard();
+    let mut histogram = Histogram::new(Resolution::FINE);
+    for rank in 0..at.count {
+        let share = (f64::from(rank) + 0.5) / f64::from(at.count);
+        let tail = if share > 0.995 { at.tail } else { 1.0 };
+        let ns = at.ns * (0.5 * normal.inverse_cdf(share)).exp() * tail;
+        histogram.record(ns.clamp(1.0, 1e10) as u64);
+    }
+    histogram
+}
+
+/// A comparison of so many rounds with periods of 3 s; what each has is said by
+/// hook, side and number of the round.
+pub(crate) fn comparison(rounds: u64, levels: impl Fn(&str, Arm, u64) -> Option<At>) -> RunFile {
     let mut info = info();
     let side = |name: &str| Side {
         name: name.into(),
@@ -110,23 +139,20 @@ pub(crate) fn comparison(rounds: u64, levels: impl Levels) -> RunFile {
     for round in 1..=rounds {
         use Arm::{A, B};
         for arm in [[A, B, B, A], [B, A, A, B]][round as usize % 2] {
-            let mut quantiles = [[None; REPORTED.len()]; HOOK_COUNT];
+            let mut hooks = [const { None }; HOOK_COUNT];
             for hook in Hook::all() {
-                for (place, quantile) in quantiles[hook.index()].iter_mut().enumerate() {
-                    *quantile = levels(hook.name(), place, arm, round);
-                }
-                if quantiles[hook.index()] != [None; REPORTED.len()] {
+                if let Some(at) = levels(hook.name(), arm, round) {
+                    let histogram = latencies(at);
                     let stats = stats(&mut sides[arm as usize], hook.name());
-                    if stats.histogram.count() == 0 {
-                        (0..100_000).for_each(|_| assert!(stats.histogram.record(3000)));
-                    }
+                    stats.histogram.merge(&histogram);
+                    hooks[hook.index()] = Some(Sparse::new(&histogram, 0));
                 }
             }
             periods.push(Period {
                 arm,
                 round,
                 clock_steps: 0,
-                quantiles,
+                hooks,
             });
         }
     }
@@ -134,18 +160,19 @@ pub(crate) fn comparison(rounds: u64, levels: impl Levels) -> RunFile {
     RunFile {
         path: "compare.nsl".into(),
         info,
+        began: None,
         runs: 1,
         complete: true,
-        left_out: Vec::new(),
-        flaws: Vec::new(),
+        excluded: Vec::new(),
+        problems: Vec::new(),
         content: Content::Comparison { periods, a, b },
     }
 }
 
-/// Between -1 and 1, the same for the same round, hook and quantile, and with
-/// no sense in it.
-pub(crate) fn noise(name: &str, quantile: usize, arm: Arm, round: u64) -> f64 {
-    let mut mixed = round * 8 + quantile as u64 * 2 + arm as u64;
+/// Between -1 and 1, the same for the same round and hook, and with no sense in
+/// it.
+pub(crate) fn noise(name: &str, arm: Arm, round: u64) -> f64 {
+    let mut mixed = round * 8 + arm as u64;
     for byte in name.bytes() {
         mixed = (mixed ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         mixed ^= mixed >> 29;

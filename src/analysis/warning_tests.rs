@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Every caution, provoked.
+//! Every warning, provoked.
 
-use super::testing::*;
+use super::test_support::*;
 use super::*;
-use crate::analysis::caution::Kind;
+use crate::analysis::warnings::Kind;
 use crate::model::skips::SkipReason;
 use crate::runfile::{Content, Tally};
 
-/// Three recordings a side, of which nothing is to be said.
-fn sides() -> [Vec<RunFile>; 2] {
+/// Five recordings a side, of which nothing is to be said.
+fn sides() -> PerSide<Vec<RunFile>> {
     let side = || {
-        (0..3)
+        (0..5)
             .map(|_| recording("a.nsl", &[("udp-start", 3000, 3000)]))
             .collect()
     };
-    [side(), side()]
+    PerSide::of(|_| side())
 }
 
-fn found(sides: &[Vec<RunFile>; 2]) -> Vec<Caution> {
+fn found(sides: &PerSide<Vec<RunFile>>) -> Vec<Warning> {
     let input = Input::Recordings {
-        names: ["a", "b"],
-        sides: sides.each_ref().map(Vec::as_slice),
+        names: PerSide { a: "a", b: "b" },
+        sides: sides.as_ref().map(Vec::as_slice),
     };
-    analyse(&input, &[]).cautions
+    analyse(&input, &[]).warnings
 }
 
 fn tally_of(file: &mut RunFile) -> &mut Tally {
@@ -33,17 +33,17 @@ fn tally_of(file: &mut RunFile) -> &mut Tally {
 }
 
 /// What is said when the last recording of B is changed.
-fn with(change: impl FnOnce(&mut RunFile)) -> Vec<Caution> {
+fn with(change: impl FnOnce(&mut RunFile)) -> Vec<Warning> {
     let mut sides = sides();
-    change(&mut sides[1][2]);
+    change(&mut sides.b[4]);
     found(&sides)
 }
 
-fn differs(found: &[Caution], what: &str, a: &[&str], b: &[&str]) {
+fn differs(found: &[Warning], what: &str, a: &[&str], b: &[&str]) {
     let strings = |texts: &[&str]| texts.iter().map(|text| text.to_string()).collect();
     let expected = Kind::Differs {
         what: what.into(),
-        values: [strings(a), strings(b)],
+        values: PerSide::from([strings(a), strings(b)]),
     };
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].kind, expected);
@@ -51,7 +51,7 @@ fn differs(found: &[Caution], what: &str, a: &[&str], b: &[&str]) {
 }
 
 #[test]
-fn nothing_strange_needs_no_caution() {
+fn nothing_strange_needs_no_warning() {
     assert_eq!(found(&sides()), []);
 }
 
@@ -92,7 +92,7 @@ fn filters_and_facts_that_differ() {
         &["unknown", "eth0"],
     );
     let mut sides = sides();
-    for (side, governor) in sides.iter_mut().zip(["powersave", "performance"]) {
+    for (side, governor) in [(&mut sides.a, "powersave"), (&mut sides.b, "performance")] {
         for file in side {
             file.info.facts.insert("governor".into(), governor.into());
         }
@@ -112,23 +112,29 @@ fn hooks_that_are_not_on_everywhere() {
     let [both, one] = ["tcp_v4_rcv, tcp_v6_rcv", "tcp_v4_rcv"];
     differs(&found, "tcp-start", &[both], &[one, both]);
     assert_eq!(found[0].hook, Some(hook("tcp-start")));
-    assert!(found[0].tempers(hook("tcp-start"), 0) && !found[0].tempers(hook("udp-start"), 0));
+    assert!(
+        found[0].puts_in_doubt(hook("tcp-start"), Quantity::P50)
+            && !found[0].puts_in_doubt(hook("udp-start"), Quantity::P50)
+    );
     let found = with(|file| file.info.hooks[index].functions.clear());
     differs(&found, "tcp-start", &[both], &["off", both]);
 }
 
 #[test]
 fn packets_not_measured_above_one_percent() {
-    // B has 9000: 90 of 9090 are 0.99 %, 91 are 1.001 %.
+    // B has 15,000: 151 of 15,151 are 0.997 %, 152 are 1.003 %.
     let reason = SkipReason::NO_TIMESTAMP;
     let skip = |count| with(|file| stats(tally_of(file), "udp-start").skips.add(reason, count));
-    assert_eq!(skip(90), []);
+    assert_eq!(skip(151), []);
     let kind = Kind::Skipped {
-        lost: [0, 91],
-        of: [9000, 9091],
+        lost: PerSide { a: 0, b: 152 },
+        of: PerSide {
+            a: 15_000,
+            b: 15_152,
+        },
     };
-    assert_eq!(skip(91)[0].kind, kind);
-    assert_eq!(skip(91)[0].hook, Some(hook("udp-start")));
+    assert_eq!(skip(152)[0].kind, kind);
+    assert_eq!(skip(152)[0].hook, Some(hook("udp-start")));
     // There was nothing to measure.
     let peek = SkipReason::find("peek").unwrap();
     assert_eq!(
@@ -136,12 +142,15 @@ fn packets_not_measured_above_one_percent() {
         []
     );
     let miss = |count| with(|file| stats(tally_of(file), "udp-start").missed = count);
-    assert_eq!(miss(90), []);
+    assert_eq!(miss(151), []);
     let kind = Kind::Missed {
-        missed: [0, 91],
-        of: [9000, 9091],
+        missed: PerSide { a: 0, b: 152 },
+        of: PerSide {
+            a: 15_000,
+            b: 15_152,
+        },
     };
-    assert_eq!(miss(91)[0].kind, kind);
+    assert_eq!(miss(152)[0].kind, kind);
 }
 
 #[test]
@@ -149,15 +158,18 @@ fn too_few_samples_for_a_quantile() {
     let found = with(|file| *stats(tally_of(file), "udp-start") = new_stats(2999));
     assert_eq!(found.len(), 1);
     assert_eq!(
-        (found[0].hook, found[0].quantile),
-        (Some(hook("udp-start")), Some(2))
+        (found[0].hook, found[0].quantity),
+        (Some(hook("udp-start")), Some(Quantity::P99))
     );
     let kind = Kind::TooFewSamples {
-        units: [3, 2],
-        of: [3, 3],
+        units: PerSide { a: 5, b: 4 },
+        of: PerSide::both(5),
     };
     assert_eq!(found[0].kind, kind);
-    assert!(found[0].tempers(hook("udp-start"), 2) && !found[0].tempers(hook("udp-start"), 0));
+    assert!(
+        found[0].puts_in_doubt(hook("udp-start"), Quantity::P99)
+            && !found[0].puts_in_doubt(hook("udp-start"), Quantity::P50)
+    );
 }
 
 fn new_stats(count: u64) -> crate::model::snapshot::HookStats {
@@ -168,7 +180,7 @@ fn new_stats(count: u64) -> crate::model::snapshot::HookStats {
 #[test]
 fn clocks_that_were_stepped() {
     let found = with(|file| tally_of(file).clock_steps = 2);
-    assert_eq!(found[0].kind, Kind::ClockSteps([0, 2]));
+    assert_eq!(found[0].kind, Kind::ClockSteps(PerSide { a: 0, b: 2 }));
     assert!(found[0].is_serious());
 }
 
@@ -176,14 +188,14 @@ fn clocks_that_were_stepped() {
 fn files_that_are_not_whole() {
     let found = with(|file| file.complete = false);
     assert_eq!(found[0].kind, Kind::Incomplete("a.nsl".into()));
-    let found = with(|file| file.flaws = vec!["x".repeat(500); 30]);
+    let found = with(|file| file.problems = vec!["x".repeat(500); 30]);
     assert_eq!(found.len(), 10);
-    let Kind::Flaw { path, text } = &found[0].kind else {
+    let Kind::Problem { path, text } = &found[0].kind else {
         panic!("{found:?}")
     };
     assert_eq!((path.as_str(), text.len()), ("a.nsl", 103));
-    let found = with(|file| file.left_out = vec!["round 9 was interrupted".into()]);
-    assert_eq!((found.len(), found[0].code()), (1, "left-out"));
+    let found = with(|file| file.excluded = vec!["round 9 was interrupted".into()]);
+    assert_eq!((found.len(), found[0].code()), (1, "excluded"));
     assert!(!found[0].is_serious());
     let found = with(|file| file.runs = 2);
     assert_eq!(
@@ -195,12 +207,28 @@ fn files_that_are_not_whole() {
     );
     assert!(!found[0].is_serious());
     let found = with(|file| tally_of(file).missed_intervals = 7);
-    assert_eq!(found[0].kind, Kind::MissedIntervals([0, 7]));
+    assert_eq!(found[0].kind, Kind::MissedIntervals(PerSide { a: 0, b: 7 }));
 }
 
 #[test]
 fn too_few_files() {
     let mut sides = sides();
-    sides[0].pop();
-    assert_eq!(found(&sides)[0].kind, Kind::FewFiles([2, 3]));
+    sides.a.pop();
+    assert_eq!(
+        found(&sides)[0].kind,
+        Kind::FewFiles(PerSide { a: 4, b: 5 })
+    );
+}
+
+#[test]
+fn sides_that_do_not_alternate() {
+    let mut sides = sides();
+    let all = sides.a.iter_mut().chain(&mut sides.b);
+    for (day, file) in all.enumerate() {
+        file.began = Some(format!("2026-11-{:02}T00:00:00Z", day + 1));
+    }
+    assert_eq!(found(&sides)[0].kind, Kind::NotAlternating);
+    assert!(found(&sides)[0].is_serious());
+    std::mem::swap(&mut sides.a[4], &mut sides.b[0]);
+    assert_eq!(found(&sides), []);
 }

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Many questions at once, answered by drawing the labels of the units again.
+//!
+//! The units (rounds, or files) have labels: which of two orders was drawn for
+//! a round, or which side a file is of. Where nothing was changed, the labels
+//! mean nothing, and any other assignment of them was as likely. So a statistic
+//! is compared with those of the other assignments, all questions together:
+//! Westfall and Young, "Resampling-Based Multiple Testing" (1993), algorithm
+//! 2.8, step-down max-|T|. The chance of any wrong rejection is at most the
+//! level, however the questions depend on each other, and whatever distribution
+//! the units have.
+
+use rand::SeedableRng as _;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::SliceRandom as _;
+
+/// Up to so many assignments all of them are tried.
+const MOST_EXHAUSTIVE: u64 = 5_000;
+/// Above that, so many are drawn.
+const DRAWS: usize = 10_000;
+/// Two statistics that differ by less are equal: the same sums in another order.
+const SAME: f64 = 1e-9;
+
+/// How two groups of units are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variance {
+    /// Both vary alike: Student.
+    Pooled,
+    /// Each in its own way: Welch.
+    Separate,
+}
+
+/// What is asked of the units.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Of each unit; `None`: it has none.
+    pub values: Vec<Option<f64>>,
+    /// A unit's standard deviation is taken to be at least this: less is the
+    /// resolution of the histogram, and no evidence.
+    pub least_deviation: f64,
+    /// Whether only larger values in the units with the label count.
+    pub one_sided: bool,
+}
+
+/// The answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answers {
+    /// Adjusted p-values, of each question.
+    pub p_values: Vec<f64>,
+    /// The statistic that the largest of all exceeds with 5 % where nothing was
+    /// changed.
+    pub critical: f64,
+    /// The smallest p-value that there could be.
+    pub floor: f64,
+}
+
+/// A labelling of the units.
+trait Labelling {
+    fn is_labelled(&self, unit: usize) -> bool;
+}
+
+impl Labelling for &[bool] {
+    fn is_labelled(&self, unit: usize) -> bool {
+        self[unit]
+    }
+}
+
+/// As bits.
+impl Labelling for u64 {
+    fn is_labelled(&self, unit: usize) -> bool {
+        self >> unit & 1 == 1
+    }
+}
+
+/// A question's values, around their mean, by unit.
+struct Centred {
+    units: Vec<(usize, f64)>,
+    sum: f64,
+    squares: f64,
+    least_variance: f64,
+    one_sided: bool,
+}
+
+impl Centred {
+    fn new(question: &Question) -> Centred {
+        let values = question.values.iter().enumerate();
+        let mut units: Vec<(usize, f64)> = values
+            .filter_map(|(unit, value)| Some((unit, (*value)?)))
+            .collect();
+        let mean = units.iter().map(|(_, value)| value).sum::<f64>() / units.len().max(1) as f64;
+        units.iter_mut().for_each(|(_, value)| *value -= mean);
+        Centred {
+            sum: units.iter().map(|(_, value)| value).sum(),
+            squares: units.iter().map(|(_, value)| value * value).sum(),
+            units,
+            least_variance: question.least_deviation.powi(2),
+            one_sided: question.one_sided,
+        }
+    }
+
+    /// The difference of the two groups' means, over its standard error.
+    fn statistic(&self, labels: &impl Labelling, variance: Variance) -> f64 {
+        let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        for &(unit, value) in &self.units {
+            if labels.is_labelled(unit) {
+                count += 1.0;
+                sum += value;
+                squares += value * value;
+            }
+        }
+        let (other_count, other_sum) = (self.units.len() as f64 - count, self.sum - sum);
+        let least = match variance {
+            Variance::Pooled => 1.0,
+            Variance::Separate => 2.0,
+        };
+        if count < least || other_count < least || count + other_count < 3.0 {
+            // Nothing is known of it: it must not make others look rare.
+            return f64::INFINITY;
+        }
+        let within = |count: f64, sum: f64, squares: f64| (squares - sum * sum / count).max(0.0);
+        let (ours, theirs) = (
+            within(count, sum, squares),
+            within(other_count, other_sum, self.squares - squares),
+        );
+        let floor = |variance: f64| variance.max(self.least_variance);
+        let error = match variance {
+            Variance::Pooled => {
+                let pooled = floor((ours + theirs) / (count + other_count - 2.0));
+                pooled * (1.0 / count + 1.0 / other_count)
+            }
+            Variance::Separate => {
+                floor(ours / (count - 1.0)) / count
+                    + floor(theirs / (other_count - 1.0)) / other_count
+            }
+        };
+        let difference = sum / count - other_sum / other_count;
+        let t = if difference == 0.0 {
+            0.0
+        } else {
+            difference / error.sqrt()
+        };
+        if self.one_sided { t } else { t.abs() }
+    }
+}
+
+/// Answers all questions, of units of which some have the label. `seed` draws
+/// assignments where there are too many.
+pub fn answer(questions: &[Question], labels: &[bool], variance: Variance, seed: u64) -> Answers {
+    let centred: Vec<Centred> = questions.iter().map(Centred::new).collect();
+    let observed: Vec<f64> = centred
+        .iter()
+        .map(|question| question.statistic(&labels, variance))
+        .collect();
+    let mut order: Vec<usize> = (0..questions.len()).collect();
+    order.sort_by(|&a, &b| observed[b].total_cmp(&observed[a]));
+    let mut tally = Tally {
+        centred: &centred,
+        observed: &observed,
+        order: &order,
+        variance,
+        reached: vec![0; questions.len()],
+        largest: Vec::new(),
+    };
+    let chosen = labels.iter().filter(|&&label| label).count();
+    let tried = match combinations(labels.len(), chosen) {
+        Some(all) if all <= MOST_EXHAUSTIVE => {
+            each_subset(labels.len(), chosen, |subset| tally.count(&subset));
+            all as f64
+        }
+        _ => {
+            // The one that was drawn is one of them.
+            tally.count(&labels);
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+            let mut drawn = labels.to_vec();
+            for _ in 0..DRAWS {
+                drawn.shuffle(&mut rng);
+                tally.count(&drawn.as_slice());
+            }
+            DRAWS as f64 + 1.0
+        }
+    };
+    let mut p_values = vec![1.0; questions.len()];
+    let mut least = 0.0_f64;
+    for (&question, &reached) in order.iter().zip(&tally.reached) {
+        least = least.max(reached as f64 / tried);
+        p_values[question] = least;
+    }
+    Answers {
+        p_values,
+        critical: upper_twentieth(tally.largest),
+        floor: floor(labels.len(), chosen, questions.iter().any(|q| !q.one_sided)),
+    }
+}
+
+/// The smallest p-value that so many units can give, `chosen` of them with the
+/// label. With as many of each, exchanging all labels turns only the sign.
+pub fn floor(units: usize, chosen: usize, two_sided: bool) -> f64 {
+    let mirrored = if two_sided && 2 * chosen == units {
+        2.0
+    } else {
+        1.0
+    };
+    match combinations(units, chosen) {
+        Some(all) if all <= MOST_EXHAUSTIVE => mirrored / all as f64,
+        _ => 1.0 / (DRAWS as f64 + 1.0),
+    }
+}
+
+struct Tally<'a> {
+    centred: &'a [Centred],
+    observed: &'a [f64],
+    /// Questions, those with the largest statistic first.
+    order: &'a [usize],
+    variance: Variance,
+    /// In how many assignments a statistic of this or a later question is as
+    /// large, by place in the order.
+    reached: Vec<u64>,
+    /// The largest statistic of each assignment.
+    largest: Vec<f64>,
+}
+
+impl Tally<'_> {
+    fn count(&mut self, labels: &impl Labelling) {
+        let mut largest = f64::NEG_INFINITY;
+        for (place, &question) in self.order.iter().enumerate().rev() {
+            let statistic = self.centred[question].statistic(labels, self.variance);
+            largest = largest.max(statistic);
+            let observed = self.observed[question];
+            // The first of the two also holds where both are infinite.
+            if largest >= observed || largest >= observed - SAME * observed.abs() {
+                self.reached[place] += 1;
+            }
+        }
+        self.largest.push(largest);
+    }
+}
+
+fn upper_twentieth(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let rank = (values.len() as f64 * 0.95).ceil() as usize;
+    values
+        .get(rank.min(values.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(f64::INFINITY)
+}
+
+/// How many subsets of `chosen` there are; `None`: too many to count.
+fn combinations(units: usize, chosen: usize) -> Option<u64> {
+    let mut all = 1u64;
+    for n in 0..chosen.min(units - chosen) as u64 {
+        all = all.checked_mul(units as u64 - n)? / (n + 1);
+        if all > MOST_EXHAUSTIVE * 1000 {
+            return None;
+        }
+    }
+    Some(all)
+}
+
+/// Each subset of `chosen` of up to 63 units, as bits (Gosper's hack, HAKMEM
+/// item 175).
+fn each_subset(units: usize, chosen: usize, mut see: impl FnMut(u64)) {
+    if chosen == 0 {
+        return see(0);
+    }
+    let mut subset = (1u64 << chosen) - 1;
+    while subset >> units == 0 {
+        see(subset);
+        let lowest = subset & subset.wrapping_neg();
+        let ripple = subset + lowest;
+        subset = (((ripple ^ subset) >> 2) / lowest) | ripple;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn question(values: &[f64]) -> Question {
+        Question {
+            values: values.iter().copied().map(Some).collect(),
+            least_deviation: 0.0,
+            one_sided: false,
+        }
+    }
+
+    const HALF: [bool; 10] = [
+        true, true, true, true, true, false, false, false, false, false,
+    ];
+
+    #[test]
+    fn subsets_are_all_there_and_once() {
+        let mut seen = std::collections::BTreeSet::new();
+        each_subset(10, 5, |subset| {
+            assert_eq!(subset.count_ones(), 5);
+            assert!(seen.insert(subset));
+        });
+        assert_eq!(Some(seen.len() as u64), combinations(10, 5));
+        assert_eq!(seen.len(), 252);
+        each_subset(3, 0, |subset| assert_eq!(subset, 0));
+    }
+
+    /// The permutation distribution by hand: 1, 2, 3 against 10, 11, 12 is the
+    /// most extreme of C(6, 3) = 20, and its mirror is as extreme: 2 / 20.
+    #[test]
+    fn the_most_extreme_has_the_smallest_p() {
+        let labels = [false, false, false, true, true, true];
+        let answers = answer(
+            &[question(&[1.0, 2.0, 3.0, 10.0, 11.0, 12.0])],
+            &labels,
+            Variance::Pooled,
+            0,
+        );
+        assert_eq!(answers.p_values, [0.1]);
+        assert_eq!(answers.floor, 0.1);
+        let mut one_sided = question(&[1.0, 2.0, 3.0, 10.0, 11.0, 12.0]);
+        one_sided.one_sided = true;
+        let answers = answer(&[one_sided], &labels, Variance::Pooled, 0);
+        assert_eq!(answers.p_values, [0.05]);
+    }
+
+    /// Student's sleep data of two groups: R's t.test (var.equal) has t = 1.8608
+    /// and Welch's the same, as both groups have ten.
+    #[test]
+    fn the_statistic_is_students() {
+        let values = [
+            0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0, 1.9, 0.8, 1.1, 0.1, -0.1, 4.4,
+            5.5, 1.6, 4.6, 3.4,
+        ];
+        let labels: Vec<bool> = (0..20).map(|unit| unit >= 10).collect();
+        let centred = Centred::new(&question(&values));
+        for variance in [Variance::Pooled, Variance::Separate] {
+            let t = centred.statistic(&labels.as_slice(), variance);
+            assert!((t - 1.8608).abs() < 5e-5, "{t}");
+        }
+    }
+
+    /// With 48 questions the p-value of the clearest is what it is alone.
+    #[test]
+    fn the_number_of_questions_does_not_raise_the_floor() {
+        let clear = question(&[5.0, 5.1, 5.2, 5.3, 5.4, 1.0, 1.1, 1.2, 1.3, 1.4]);
+        let mut questions = vec![clear];
+        for n in 0..47u64 {
+            let noise = (0..10).map(|unit| ((unit * 7 + n * 13) % 11) as f64);
+            questions.push(question(&noise.collect::<Vec<_>>()));
+        }
+        let answers = answer(&questions, &HALF, Variance::Pooled, 0);
+        assert!(answers.p_values[0] <= 0.02, "{answers:?}");
+        assert!(answers.p_values[1..].iter().all(|&p| p > 0.05));
+        assert!((answers.floor - 2.0 / 252.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_missing_says_nothing() {
+        let mut some = question(&[1.0; 10]);
+        some.values = vec![None; 10];
+        let answers = answer(&[some], &HALF, Variance::Pooled, 0);
+        assert_eq!(answers.p_values, [1.0]);
+    }
+
+    #[test]
+    fn drawn_assignments_come_near_all_of_them() {
+        // 20 units: 184,756 assignments, of which 10,000 are drawn.
+        let values: Vec<f64> = (0..20).map(|n| f64::from(n * n % 17)).collect();
+        let labels: Vec<bool> = (0..20).map(|n| n % 3 == 0).collect();
+        let one = answer(&[question(&values)], &labels, Variance::Pooled, 1);
+        let two = answer(&[question(&values)], &labels, Variance::Pooled, 2);
+        assert!((one.p_values[0] - two.p_values[0]).abs() < 0.02);
+        assert_eq!(
+            one,
+            answer(&[question(&values)], &labels, Variance::Pooled, 1)
+        );
+    }
+
+    proptest! {
+        /// Adjusting for more questions never makes an answer surer.
+        #[test]
+        fn more_questions_are_no_evidence(
+            one in prop::collection::vec(-1.0..1.0, 10),
+            other in prop::collection::vec(-1.0..1.0, 10),
+        ) {
+            let alone = answer(&[question(&one)], &HALF, Variance::Pooled, 0);
+            let both = answer(&[question(&one), question(&other)], &HALF, Variance::Pooled, 0);
+            prop_assert!(both.p_values[0] >= alone.p_values[0]);
+            prop_assert!(both.p_values.iter().all(|&p| p >= both.floor && p <= 1.0));
+        }
+    }
+}
