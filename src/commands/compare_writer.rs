@@ -67,7 +67,7 @@ impl CompareWriter {
                 self.report(Kind::Total, Place { arm, round: None }, &sum)?;
             }
         }
-        events.drain(|| self.sink.pending())?;
+        events.drain(|| self.sink.watch())?;
         self.check()?;
         match self.sink.close(Some(Duration::ZERO)) {
             Some(writer) if self.seq < PERIODS_OF_A_ROUND => {

@@ -84,7 +84,7 @@ impl<W: Write + Send + 'static> Reports<W> {
     ///
     /// If writing fails, or nothing is taken any more.
     pub(super) fn close(self, events: &mut EventLoop) -> Result<W> {
-        let left = events.drain(|| self.sink.pending())?;
+        let left = events.drain(|| self.sink.watch())?;
         self.check()?;
         let Some(out) = self.sink.close(Some(Duration::ZERO)) else {
             return Err(anyhow!(

@@ -59,6 +59,8 @@ struct State {
     failed: bool,
     /// No more will come.
     closed: bool,
+    /// Somebody waits for what is pending.
+    watched: bool,
 }
 
 impl Shared {
@@ -72,8 +74,8 @@ impl Shared {
 pub struct Full;
 
 impl<W: Write + Send + 'static> Sink<W> {
-    /// Starts the thread. Wakes `waker` whenever bytes have been written, and
-    /// when writing has failed.
+    /// Starts the thread. Wakes `waker` when writing has failed, and, once
+    /// [`Sink::watch`] was called, whenever bytes have been written.
     ///
     /// # Errors
     ///
@@ -110,6 +112,13 @@ impl<W: Write + Send + 'static> Sink<W> {
     /// Bytes that have not been written yet.
     pub fn pending(&self) -> usize {
         self.shared.lock().pending
+    }
+
+    /// The same, and wakes from now on when it becomes less.
+    pub fn watch(&self) -> usize {
+        let mut state = self.shared.lock();
+        state.watched = true;
+        state.pending
     }
 
     /// The error that ended writing, once.
@@ -172,8 +181,9 @@ fn write_all<W: Write>(mut target: W, shared: &Shared, waker: Option<&Waker>) ->
             }
         }
         shared.changed.notify_all();
+        let wake = state.watched || state.failed;
         drop(state);
-        if let Some(waker) = waker {
+        if let Some(waker) = waker.filter(|_| wake) {
             // A full counter has woken it already.
             let _ = waker.write(1);
         }

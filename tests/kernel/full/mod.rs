@@ -6,6 +6,7 @@ mod buckets;
 mod clock;
 mod compare;
 mod cost;
+mod documented;
 mod drop_in;
 mod drops;
 pub mod exact;
