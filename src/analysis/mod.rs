@@ -8,6 +8,7 @@ pub mod fail_if;
 #[cfg(test)]
 mod fail_if_tests;
 pub mod onset;
+pub mod outlook;
 pub mod path;
 pub mod samples;
 #[cfg(test)]

@@ -18,8 +18,9 @@ start command undoes the other, leave both stop commands out: then A's start
 command runs last. Commands are run by /bin/sh.
 
 Examples:
-  netstacklat compare --a-name none --b-name 25k-rules \\
-    --b-start 'iptables -I INPUT -j RULES' --b-stop 'iptables -D INPUT -j RULES'
+  netstacklat compare --a-name none --b-name rule \\
+    --b-start 'iptables -I INPUT -j ACCEPT' \\
+    --b-stop 'iptables -D INPUT -j ACCEPT'
   netstacklat compare --b-start 'ethtool -K eth0 gro off' \\
     --b-stop 'ethtool -K eth0 gro on' --fail-if 'tcp-start:p99>+10%'
   netstacklat compare --aa          what differs without any change
@@ -33,7 +34,7 @@ const OF_SIDES: [&str; 4] = ["a_start", "a_stop", "b_start", "b_stop"];
 
 /// All options but how long the stop command may take: --undo makes no
 /// comparison.
-const OF_COMPARISONS: [&str; 19] = [
+const OF_COMPARISONS: [&str; 20] = [
     "a_name",
     "a_start",
     "a_stop",
@@ -44,6 +45,7 @@ const OF_COMPARISONS: [&str; 19] = [
     "load",
     "rounds",
     "period",
+    "max_duration",
     "settle",
     "seed",
     "output",
@@ -54,6 +56,22 @@ const OF_COMPARISONS: [&str; 19] = [
     "disable_probes",
     "force",
 ];
+
+/// How long each period is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// So long.
+    Fixed(Duration),
+    /// As long as the packet rate demands.
+    Auto,
+}
+
+fn parse_period(text: &str) -> Result<Period, String> {
+    match text {
+        "auto" => Ok(Period::Auto),
+        text => parse_duration(text).map(Period::Fixed),
+    }
+}
 
 /// Options of `compare`.
 #[derive(Args, Clone, Debug)]
@@ -99,9 +117,14 @@ pub struct CompareArgs {
     )]
     pub rounds: u32,
 
-    /// How long each period is measured
-    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = parse_duration, allow_negative_numbers = true)]
-    pub period: Duration,
+    /// How long each period is measured; auto: as a p99 needs at this packet
+    /// rate, within --max-duration
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = parse_period, allow_negative_numbers = true)]
+    pub period: Period,
+
+    /// How long all may take with --period auto, without the commands
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = parse_duration, allow_negative_numbers = true)]
+    pub max_duration: Duration,
 
     /// How long to wait, unmeasured, after each start command
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration, allow_negative_numbers = true)]

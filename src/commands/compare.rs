@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow};
 use nix::unistd::geteuid;
 
+use crate::analysis::outlook::{Lacking, Outlook, outlook, period_for};
 use crate::capture::Capture;
-use crate::cli::{BadUsage, CompareArgs, UndoArgs};
+use crate::cli::{BadUsage, CompareArgs, Period, UndoArgs};
 use crate::commands::compare_writer::CompareWriter;
 use crate::commands::diff;
 use crate::commands::session::{human, shortcomings, start};
@@ -24,7 +25,9 @@ use crate::experiment::supervisor::{End, Means, Measure, Supervisor};
 use crate::model::comparison::{Arm, Comparison, Place, Side};
 use crate::model::fail_if::Limit;
 use crate::model::hooks::{Hook, HookSet};
+use crate::model::quantity::Quantity;
 use crate::model::run::{HookVerdict, RunInfo};
+use crate::model::skips::SkipReason;
 use crate::model::snapshot::{HookStats, Interval, Snapshot};
 use crate::process::shell::Shell;
 use crate::runfile::writer::Writer;
@@ -95,7 +98,11 @@ fn comparison(args: &CompareArgs) -> Result<Comparison> {
         b: side(&args.b_name, &args.b_start, &args.b_stop),
         load: args.load.clone(),
         rounds: args.rounds.into(),
-        period: args.period,
+        period: match args.period {
+            Period::Fixed(period) => period,
+            // Until the packet rate is known.
+            Period::Auto => SHORTEST_AUTO,
+        },
         settle: args.settle,
         seed: args.seed.unwrap_or_else(new_seed),
     })
@@ -201,17 +208,14 @@ impl Prepared<'_> {
         guardian: Guardian,
         state: State,
     ) -> Result<u8> {
-        let (comparison, messages) = (self.comparison, self.messages);
-        info.comparison = Some(comparison.clone());
-        messages.say(&greeting(&info, comparison, self.path));
+        let (mut comparison, messages) = (self.comparison.clone(), self.messages);
+        messages.say(&attached(&info));
         messages.say(&shortcomings(capture.plan()));
-        let progress = Progress::new(messages.clone(), 4 * self.args.rounds, planned(comparison));
         let tick = messages.shows_progress().then_some(TICK);
         let mut events = EventLoop::for_undoing(tick, capture.clock().timers())?;
         events.ignore_output();
         let mut periods = CompareWriter::new(writer, &events)?;
-        periods.start(&info)?;
-        let supervisor = Supervisor::new(Means {
+        let mut supervisor = Supervisor::new(Means {
             events: &mut events,
             measure: &mut capture,
             guardian,
@@ -219,14 +223,24 @@ impl Prepared<'_> {
             journal: self.journal,
             state,
             messages: messages.clone(),
-            progress,
+            progress: Progress::new(messages.clone(), 4 * self.args.rounds),
         })?;
-        let runner = Runner::new(comparison, supervisor, self.journal);
-        let mut silence = Silence::default();
-        let mut ending = runner.run(&mut |place, interval| {
+        let mut begun = match &comparison.load {
+            Some(load) => supervisor.start_load(load),
+            None => Ok(()),
+        };
+        if begun.is_ok() && self.args.period == Period::Auto {
+            begun = self.choose_period(&mut supervisor, &mut comparison);
+        }
+        info.comparison = Some(comparison.clone());
+        messages.say(&plan(&comparison, self.path));
+        periods.start(&info)?;
+        supervisor.progress().takes(planned(&comparison));
+        let runner = Runner::new(&comparison, supervisor, self.journal);
+        let mut first_round = FirstRound::default();
+        let mut ending = runner.run(begun, &mut |place, interval| {
             periods.period(place, interval)?;
-            let name = &comparison.side(place.arm).name;
-            Ok(silence.look_at(name, place, interval))
+            Ok(first_round.look_at(&comparison, place, interval))
         });
         if let Err(error) = periods.finish(&mut events) {
             ending.cut_short.get_or_insert(End::Failed(error));
@@ -242,6 +256,36 @@ impl Prepared<'_> {
         drop(capture);
         out.close(asked_to_end().then_some(PATIENCE));
         code
+    }
+
+    /// For a p99 at the hook with the most packets, within `--max-duration`.
+    fn choose_period(
+        &self,
+        supervisor: &mut Supervisor<'_>,
+        comparison: &mut Comparison,
+    ) -> Result<(), End> {
+        let tried = human(RATE_MEASURED);
+        let say = |text: String| self.messages.say(&format!("netstacklat: {text}\n"));
+        say(format!(
+            "--period auto: measuring the packet rate for {tried}"
+        ));
+        let counts = counts(&supervisor.measure(RATE_MEASURED)?);
+        let most = counts.iter().map(|&(_, count)| count).max().unwrap_or(0);
+        let wanted = period_for(Quantity::P99, most, RATE_MEASURED);
+        let wanted = wanted.unwrap_or(SHORTEST_AUTO).max(SHORTEST_AUTO);
+        let periods = 4 * self.args.rounds;
+        let longest = (self.args.max_duration / periods).saturating_sub(comparison.settle);
+        if wanted > longest {
+            comparison.period = longest.max(SHORTEST_AUTO);
+            say(format!(
+                "a p99 needs --period {}: that is more than --max-duration {} has time for",
+                human(wanted).replace(' ', ""),
+                human(self.args.max_duration)
+            ));
+        } else {
+            comparison.period = wanted;
+        }
+        Ok(())
     }
 
     /// Says what came of it, as far as it came; the exit code.
@@ -303,20 +347,32 @@ fn rounds_in(file: &RunFile) -> usize {
     }
 }
 
-/// Said before anything is done: what is on, and what will be.
-fn greeting(info: &RunInfo, comparison: &Comparison, path: &Path) -> String {
+/// How long the packet rate is measured for `--period auto`.
+const RATE_MEASURED: Duration = Duration::from_secs(3);
+/// A shorter period would be mostly settling.
+const SHORTEST_AUTO: Duration = Duration::from_secs(3);
+
+/// What is on from now on.
+fn attached(info: &RunInfo) -> String {
     let on = info.hooks.iter().filter(|hook| hook.attached()).count();
-    let mut text = format!(
+    format!(
         "netstacklat: {on} hook{} attached; RX timestamping is on for the whole host; clock from \
-         {}, TAI offset {} s.\n\
-         netstacklat: {} and {} in {} rounds of four periods, some {} and what their commands \
-         take; seed {}; into {}.\n",
+         {}, TAI offset {} s.\n",
         if on == 1 { "" } else { "s" },
         info.clock.source,
         info.clock.tai_offset_s,
+    )
+}
+
+/// What will be done.
+fn plan(comparison: &Comparison, path: &Path) -> String {
+    let mut text = format!(
+        "netstacklat: comparing {} (A) with {} (B): {} rounds of 4 periods of {}, about {} and your \
+         commands; seed {}; writing {}\n",
         comparison.a.name,
         comparison.b.name,
         comparison.rounds,
+        human(comparison.period),
         human(planned(comparison)),
         comparison.seed,
         path.display(),
@@ -331,25 +387,78 @@ fn greeting(info: &RunInfo, comparison: &Comparison, path: &Path) -> String {
     text
 }
 
-/// Says early where nothing will come of it, once for each side.
-#[derive(Default)]
-struct Silence {
-    told: [bool; 2],
+/// Latencies of each hook, those over range too.
+fn counts(interval: &Interval) -> Vec<(Hook, u64)> {
+    let count =
+        |stats: &HookStats| stats.histogram.count() + stats.skips.get(SkipReason::OVER_RANGE);
+    let hooks = interval.hooks();
+    hooks.map(|(hook, stats)| (hook, count(stats))).collect()
 }
 
-impl Silence {
-    fn look_at(&mut self, name: &str, place: Place, interval: &Interval) -> Option<String> {
-        let silent = |(_, stats): (Hook, &HookStats)| {
-            stats.histogram.count() == 0 && stats.skips.total() == 0
-        };
-        let told = &mut self.told[place.arm as usize];
-        if *told || !interval.hooks().all(silent) {
+/// Tells after the first round what will come of it.
+#[derive(Default)]
+struct FirstRound {
+    periods: u32,
+    /// The least of its periods at each hook.
+    least: Vec<(Hook, u64)>,
+    silent: bool,
+}
+
+impl FirstRound {
+    fn look_at(
+        &mut self,
+        comparison: &Comparison,
+        place: Place,
+        interval: &Interval,
+    ) -> Option<String> {
+        if place.round != Some(1) {
             return None;
         }
-        *told = true;
-        Some(format!(
-            "netstacklat: no packet passed in a period of {name}: without traffic there is nothing \
-             to compare (--load makes some).\n"
-        ))
+        self.periods += 1;
+        let counts = counts(interval);
+        let lost = interval.hooks().any(|(_, stats)| stats.skips.total() > 0);
+        if !self.silent && !lost && counts.iter().all(|&(_, count)| count == 0) {
+            self.silent = true;
+            let name = &comparison.side(place.arm).name;
+            return Some(format!(
+                "netstacklat: no packet passed in a period of {name}: without traffic there is \
+                 nothing to compare (--load makes some).\n"
+            ));
+        }
+        if self.least.is_empty() {
+            self.least = counts;
+        } else {
+            for (least, (_, count)) in self.least.iter_mut().zip(counts) {
+                least.1 = least.1.min(count);
+            }
+        }
+        match self.periods {
+            4 if !self.silent => told(&self.least, comparison.period),
+            _ => None,
+        }
     }
+}
+
+/// What can be judged at this rate, if that is not all.
+fn told(least: &[(Hook, u64)], period: Duration) -> Option<String> {
+    let Outlook { judged, lacking } = outlook(least, period)?;
+    let Lacking {
+        quantity,
+        hook,
+        had,
+        period,
+    } = lacking?;
+    let judged: Vec<String> = judged.into_iter().map(Quantity::name).collect();
+    let judged = match judged.as_slice() {
+        [] => "nothing".into(),
+        names => names.join(" and "),
+    };
+    let remedy = period.map_or(String::new(), |period| {
+        format!(" (--period {})", human(period).replace(' ', ""))
+    });
+    Some(format!(
+        "netstacklat: at this packet rate {judged} can be judged. {quantity} needs {} packets a \
+         period; there are {had} at {hook}{remedy}.\n",
+        quantity.samples_to_compare()
+    ))
 }

@@ -24,18 +24,23 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For so many periods, which take `planned` without their commands. Draws
-    /// nothing yet.
-    pub fn new(messages: Messages, periods: u32, planned: Duration) -> Progress {
+    /// For so many periods. Draws nothing yet.
+    pub fn new(messages: Messages, periods: u32) -> Progress {
         Progress {
             messages,
             what: String::new(),
             begun: Instant::now(),
-            planned,
+            planned: Duration::ZERO,
             commands: Duration::ZERO,
             periods,
             done: 0,
         }
+    }
+
+    /// They take so long from now on, without their commands.
+    pub fn takes(&mut self, planned: Duration) {
+        self.begun = Instant::now();
+        self.planned = planned;
     }
 
     /// What it is about now.

@@ -56,15 +56,12 @@ impl<'a, 'm> Runner<'a, 'm> {
 
     /// Makes all rounds, or as many as it can; hands each period to `keep` when
     /// it has been undone. The host is as it was when this returns, unless it
-    /// says otherwise.
+    /// says otherwise. `begun`: the load runs, if there is one.
     ///
     /// After a panic the guardian undoes: it is dropped without a goodbye.
-    pub fn run(mut self, keep: &mut Keep<'_>) -> Ending {
+    pub fn run(mut self, begun: Result<(), End>, keep: &mut Keep<'_>) -> Ending {
         let mut rounds = 0;
-        let mut made = match &self.comparison.load {
-            Some(command) => self.supervisor.start_load(command),
-            None => Ok(()),
-        };
+        let mut made = begun;
         let orders = orders(self.comparison.rounds as usize, self.comparison.seed);
         for (order, round) in orders.into_iter().zip(1..) {
             for arm in order {
@@ -135,10 +132,7 @@ impl<'a, 'm> Runner<'a, 'm> {
         self.supervisor.pause(self.comparison.settle)?;
         self.supervisor
             .begin_step(format!("{name}: measuring"), undo)?;
-        let first = self.supervisor.snapshot()?;
-        self.supervisor.pause(self.comparison.period)?;
-        let last = self.supervisor.snapshot()?;
-        Ok(last.since(&first))
+        self.supervisor.measure(self.comparison.period)
     }
 
     /// Back to how the host was.

@@ -13,7 +13,7 @@ use crate::experiment::journal::{Journal, State};
 use crate::experiment::progress::Progress;
 use crate::experiment::protocol::{Ended, Reply, Request, Role};
 use crate::experiment::recover;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Interval, Snapshot};
 use crate::process::shell::{GRACE, Shell};
 use crate::runtime::event_loop::{EventLoop, Events};
 use crate::runtime::messages::Messages;
@@ -126,13 +126,16 @@ impl<'m> Supervisor<'m> {
         self.means.state.undo.as_deref()
     }
 
-    /// All that has been counted so far.
+    /// Measures for so long.
     ///
     /// # Errors
     ///
-    /// If it cannot be told.
-    pub fn snapshot(&mut self) -> Result<Snapshot> {
-        self.means.measure.snapshot()
+    /// Why it did not, or not any longer.
+    pub fn measure(&mut self, time: Duration) -> Result<Interval, End> {
+        let first = self.means.measure.snapshot()?;
+        self.pause(time)?;
+        let last = self.means.measure.snapshot()?;
+        Ok(last.since(&first))
     }
 
     /// Notes what is done next, and what undoes it. On disk before it is so.

@@ -116,13 +116,15 @@ impl Comparison {
 
     /// Waits until it says that it does this.
     pub fn does(&self, step: &str) {
-        let at_it = || {
-            let file = format!("{PLACE}/compare-{}/state.json", self.pid());
-            let state = std::fs::read_to_string(file).unwrap_or_default();
-            let state: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
-            state["step"].as_str().is_some_and(|now| now.contains(step))
-        };
-        wait_until(PATIENCE, step, at_it);
+        wait_until(PATIENCE, step, || self.is_at(step));
+    }
+
+    /// Whether it says that it does this.
+    pub fn is_at(&self, step: &str) -> bool {
+        let file = format!("{PLACE}/compare-{}/state.json", self.pid());
+        let state = std::fs::read_to_string(file).unwrap_or_default();
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
+        state["step"].as_str().is_some_and(|now| now.contains(step))
     }
 
     pub fn ended(mut self) -> Ended {

@@ -142,12 +142,17 @@ impl Workdir {
             shell: Shell::new(),
             journal: &journal,
             state,
-            progress: Progress::new(messages.clone(), 1, Duration::ZERO),
+            progress: Progress::new(messages.clone(), 1),
             messages,
         });
-        let runner = Runner::new(&self.comparison, supervisor.expect("epoll"), &journal);
+        let mut supervisor = supervisor.expect("epoll");
+        let begun = match &self.comparison.load {
+            Some(load) => supervisor.start_load(load),
+            None => Ok(()),
+        };
+        let runner = Runner::new(&self.comparison, supervisor, &journal);
         let kept = &mut self.kept;
-        runner.run(&mut |place, _| {
+        runner.run(begun, &mut |place, _| {
             kept.push(place);
             Ok(None)
         })

@@ -66,7 +66,7 @@ fn a_comparison() {
         "A none: 10 rounds, 60.0s measured; box, Linux 6.12.0",
         "B 25k-rules: 10 rounds, 60.0s measured; box, Linux 6.12.0",
         "warning: p99 is not judged: it needs 3000 packets in each period; there were 400",
-        "  (--period 28s)",
+        "  (--period 27s)",
         "",
         "hook                             A       B   change     95% interval     verdict",
     ] {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::analysis::fail_if::{Judged, Outcome, Unjudged};
+use crate::analysis::outlook::period_for;
 use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS, tally};
 use crate::analysis::warnings::{Kind, Warning};
 use crate::analysis::{Analysis, Design, Finding, Input, Row, Verdict};
@@ -291,23 +292,20 @@ fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Op
     };
     Some(format!(
         "{quantity} is not judged{at}: it needs {needed} packets in each {unit}; there were {most}{}",
-        remedy(input, needed, most)
+        remedy(input, quantity, most)
     ))
 }
 
-/// By how much longer to measure, with a fifth to spare.
-fn remedy(input: &Input, needed: u64, had: u64) -> String {
-    if had == 0 {
-        return String::new();
-    }
-    let factor = 1.2 * needed as f64 / had as f64;
-    match input.period() {
-        Some(period) => {
-            let period = period.mul_f64(factor.clamp(1.0, 1e6)).as_secs() + 1;
-            let period = humantime::format_duration(Duration::from_secs(period));
-            format!(" (--period {})", period.to_string().replace(' ', ""))
+/// How much longer to measure.
+fn remedy(input: &Input, quantity: Quantity, had: u64) -> String {
+    let unit = input.period().unwrap_or(Duration::from_secs(1));
+    match (period_for(quantity, had, unit), input.period()) {
+        (None, _) => String::new(),
+        (Some(period), Some(_)) => {
+            let period = humantime::format_duration(period).to_string();
+            format!(" (--period {})", period.replace(' ', ""))
         }
-        None => format!(" (record {:.0} times as long)", factor.max(2.0).ceil()),
+        (Some(times), None) => format!(" (record {} times as long)", times.as_secs().max(2)),
     }
 }
 

@@ -219,6 +219,63 @@ fn nothing_is_started_where_the_file_or_a_limit_has_no_chance() {
     assert!(!has_state());
 }
 
+/// Some packets a second are too few for a p99 in two minutes: the period is as
+/// long as that allows, and both are said.
+#[test]
+fn an_automatic_period_keeps_to_the_time_there_is() {
+    let desk = Desk::new("auto");
+    let flow = [udp::Flow::open(Family::V4, 7610)];
+    let args = [
+        ["--aa", "-e", "udp-start", "-o", "run.nsl", "--settle"],
+        ["20ms", "--period", "auto", "--max-duration", "4m", "--json"],
+    ];
+    let args = args.concat();
+    let comparison = desk.compare(&args);
+    // While the rate is measured, and then until the first period.
+    while !comparison.is_at("measuring") {
+        exchange(&flow, 20);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    comparison.signal(Signal::SIGINT);
+    let ended = comparison.ended();
+    assert_eq!(ended.code, Some(128 + 2), "{}", ended.stderr);
+    ended.says(&[
+        "--period auto: measuring the packet rate for 3s",
+        "that is more than --max-duration 4m has time for",
+        // 4m / 40 - 20ms.
+        "10 rounds of 4 periods of 5s 980ms, about 4m and your commands",
+    ]);
+}
+
+/// The first round tells what the rate is enough for.
+#[test]
+fn the_first_round_tells_what_can_be_judged() {
+    let desk = Desk::new("rate");
+    let flow = [udp::Flow::open(Family::V4, 7620)];
+    let args = [
+        "--aa",
+        "-e",
+        "udp-start",
+        "-o",
+        "run.nsl",
+        "--settle",
+        "20ms",
+    ];
+    let args = [&args[..], &["--period", "500ms"]].concat();
+    let comparison = desk.compare(&args);
+    while !comparison.is_at("round 2") {
+        exchange(&flow, 30);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    comparison.signal(Signal::SIGINT);
+    let ended = comparison.ended();
+    ended.says(&[
+        "at this packet rate p50",
+        "packets a period; there are ",
+        "(--period ",
+    ]);
+}
+
 /// Room for a round, and not for all.
 #[test]
 fn a_full_disk_ends_it_and_keeps_the_rounds() {

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What can be judged at a packet rate, told before the last round.
+
+use std::time::Duration;
+
+use crate::model::hooks::Hook;
+use crate::model::quantity::Quantity;
+
+/// A period is made so much longer than it need be: rates vary.
+const SPARE: f64 = 1.2;
+
+/// What so many packets a period are enough for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// Quantities that can be judged at the hook with the most packets.
+    pub judged: Vec<Quantity>,
+    /// The first that cannot.
+    pub lacking: Option<Lacking>,
+}
+
+/// What a quantity lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// The quantity.
+    pub quantity: Quantity,
+    /// The hook with the most packets.
+    pub hook: Hook,
+    /// Packets there in a period.
+    pub had: u64,
+    /// A period in which there would be enough; `None`: there are no packets.
+    pub period: Option<Duration>,
+}
+
+/// Of the packets that periods of this length have at each hook, at least.
+pub fn outlook(counts: &[(Hook, u64)], period: Duration) -> Option<Outlook> {
+    // Of equals the hook that a packet meets first.
+    let most = counts
+        .iter()
+        .max_by_key(|&&(hook, count)| (count, std::cmp::Reverse(hook)));
+    let &(hook, had) = most?;
+    let quantiles = Quantity::JUDGED
+        .into_iter()
+        .filter(|q| q.quantile().is_some());
+    let (judged, lacking): (Vec<Quantity>, Vec<Quantity>) =
+        quantiles.partition(|quantity| had >= quantity.samples_to_compare());
+    Some(Outlook {
+        judged,
+        lacking: lacking.first().map(|&quantity| Lacking {
+            quantity,
+            hook,
+            had,
+            period: period_for(quantity, had, period),
+        }),
+    })
+}
+
+/// A period in which a quantity has samples enough, in whole seconds, where one
+/// of `period` has `had`; `None`: there are no packets.
+pub fn period_for(quantity: Quantity, had: u64, period: Duration) -> Option<Duration> {
+    if had == 0 {
+        return None;
+    }
+    let factor = SPARE * quantity.samples_to_compare() as f64 / had as f64;
+    let seconds = (period.as_secs_f64() * factor).ceil();
+    Some(Duration::from_secs_f64(seconds.clamp(1.0, 1e9)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_is_told_with_the_period_that_gives_it() {
+        let [ip, tcp] = ["ip-start", "tcp-start"].map(|name| Hook::find(name).unwrap());
+        let second = Duration::from_secs(1);
+        let found = outlook(&[(ip, 400), (tcp, 40)], 3 * second).unwrap();
+        assert_eq!(found.judged, [Quantity::P50, Quantity::P90]);
+        let lacking = found.lacking.unwrap();
+        assert_eq!(
+            (lacking.quantity, lacking.hook, lacking.had),
+            (Quantity::P99, ip, 400)
+        );
+        // 3 s * 1.2 * 3000 / 400.
+        assert_eq!(lacking.period, Some(27 * second));
+        assert_eq!(outlook(&[(ip, 3000)], second).unwrap().lacking, None);
+        let none = outlook(&[(ip, 0)], second).unwrap().lacking.unwrap();
+        assert_eq!((none.quantity, none.period), (Quantity::P50, None));
+        assert_eq!(outlook(&[], second), None);
+    }
+}
