@@ -14,14 +14,11 @@ use netstacklat::model::side::PerSide;
 use simulation::{Host, Setup, Shape, Traffic, comparison, count, percent};
 
 fn main() {
-    const TRIALS: u64 = 200;
+    const TRIALS: u64 = 100;
     let kinds = [
         ("steady, bulk", Host::Steady, 101.0),
         ("wanders, bulk", Host::Remembers(3.0), 101.0),
-        ("bursts, bulk", Host::Bursts, 101.0),
-        ("drifts, bulk", Host::Drifts, 101.0),
         ("steady, 30 packets a second", Host::Steady, 3.0),
-        ("wanders, 30 packets a second", Host::Remembers(3.0), 3.0),
     ];
     // Factor, of which share of the slowest, and where it is to be seen.
     let changes = [

@@ -16,7 +16,7 @@ pub struct Finding {
 #[derive(Deserialize)]
 struct Hook {
     hook: String,
-    quantiles: BTreeMap<String, Row>,
+    quantities: BTreeMap<String, Row>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +47,11 @@ pub enum Expected<'a> {
 
 const MEDIAN: &str = "p50";
 
+/// No difference, or one of less than a bucket.
+fn is_same(verdict: &str) -> bool {
+    matches!(verdict, "not-found" | "below-bucket")
+}
+
 impl Finding {
     pub fn parse(json: &[u8]) -> Result<Finding> {
         Ok(serde_json::from_slice(json)?)
@@ -72,7 +77,7 @@ impl Finding {
             Expected::SlowerAbove(hook) => {
                 let (slower, found) = self.is(hook, "slower");
                 let shifts = self.hooks.iter().filter_map(|other| {
-                    let row = other.quantiles.get(MEDIAN)?;
+                    let row = other.quantities.get(MEDIAN)?;
                     Some((other.hook != hook, row.b_ns? - row.a_ns?))
                 });
                 let (others, own): (Vec<_>, Vec<_>) = shifts.partition(|(other, _)| *other);
@@ -92,14 +97,14 @@ impl Finding {
                 let mut told: Vec<String> = Vec::new();
                 let mut judged = 0;
                 for hook in &self.hooks {
-                    for (quantile, row) in &hook.quantiles {
+                    for (quantity, row) in &hook.quantities {
                         judged += usize::from(row.verdict.is_some());
-                        if row.verdict.as_deref().is_some_and(|v| v != "not-found") {
-                            told.push(format!("{} {quantile} {row}", hook.hook));
+                        if row.verdict.as_deref().is_some_and(|v| !is_same(v)) {
+                            told.push(format!("{} {quantity} {row}", hook.hook));
                         }
                     }
                 }
-                let mut found = format!("{judged} quantiles judged");
+                let mut found = format!("{judged} quantities judged");
                 if !told.is_empty() {
                     found += &format!("; {}", told.join(", "));
                 }
@@ -113,8 +118,12 @@ impl Finding {
 
     fn is(&self, hook: &str, verdict: &str) -> (bool, String) {
         let of_it = self.hooks.iter().find(|found| found.hook == hook);
-        match of_it.and_then(|found| found.quantiles.get(MEDIAN)) {
-            Some(row) => (row.verdict.as_deref() == Some(verdict), row.to_string()),
+        match of_it.and_then(|found| found.quantities.get(MEDIAN)) {
+            Some(row) => {
+                let found = row.verdict.as_deref();
+                let same = verdict == "not-found" && found.is_some_and(is_same);
+                (same || found == Some(verdict), row.to_string())
+            }
             None => (false, "no such hook".into()),
         }
     }

@@ -54,20 +54,22 @@ fn comparisons_run(name: &str, commands: Vec<String>, least: usize) {
     assert!(compared >= least, "{compared} comparisons");
 }
 
+/// The comparison of README, and of docs/ab.md: the same.
 #[test]
 fn in_the_readme() {
     let readme = in_markdown(include_str!("../../../README.md"));
-    // Not those that need another host, or are run for ever.
+    // What is before needs another host, or runs for ever.
     let from = readme
         .iter()
         .position(|command| command.starts_with("{ echo '*filter'"));
-    comparisons_run("readme", readme[from.expect("the rules")..].to_vec(), 1);
-}
-
-#[test]
-fn in_the_guide() {
+    let readme = &readme[from.expect("the rules")..];
     let guide = in_markdown(include_str!("../../../docs/ab.md"));
-    comparisons_run("guide", guide, 1);
+    let whole = |command: &String| command.split_whitespace().collect::<Vec<_>>().join(" ");
+    let guide: Vec<String> = guide.iter().map(whole).collect();
+    for command in readme.iter().filter(|command| command.contains("compare")) {
+        assert!(guide.contains(&whole(command)), "{command} in {guide:?}");
+    }
+    comparisons_run("readme", readme.to_vec(), 1);
 }
 
 #[test]
