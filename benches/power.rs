@@ -42,6 +42,7 @@ fn main() {
                         packets: PerSide::both(packets),
                         effect: factor.ln(),
                         of_slowest,
+                        auto_rounds: false,
                     };
                     let traffic = Traffic::new(&setup);
                     let [found] = count(TRIALS, |seed| {

@@ -16,6 +16,8 @@ use netstacklat::analysis::{Analysis, Finding, Input, Verdict, analyse};
 use netstacklat::model::fail_if::Limit;
 use netstacklat::model::quantity::Quantity;
 use netstacklat::model::side::PerSide;
+use netstacklat::runfile::{Content, RunFile};
+use netstacklat::stats::looks::{LOOKS, MOST_ROUNDS};
 use testlab::at_full_length;
 
 use simulation::{Host, Setup, Shape, Traffic, comparison, count, percent, recordings, trials};
@@ -29,6 +31,7 @@ const PLAIN: Setup = Setup {
     packets: PerSide { a: 101.0, b: 101.0 },
     effect: 0.0,
     of_slowest: 1.0,
+    auto_rounds: false,
 };
 
 /// Hosts by name; those that `make test` tries too come first.
@@ -250,6 +253,77 @@ fn what_there_is_is_found() {
     let found = slower(tail, Quantity::Tail);
     println!("the slowest 0.5 % x5: {found} %");
     assert!(found > 95.0, "{found}");
+}
+
+/// `--rounds auto`: stops at the first look at which each limit is decided, as
+/// `compare` does. The last look of a comparison is what its user sees.
+#[test]
+fn looks_hold_and_save_rounds() {
+    let trials = trials().min(200);
+    let watched = limits(&["any:p50>+25%"]);
+    for (name, host, effect) in [
+        ("steady", Host::Steady, 0.0),
+        ("remembers for 3 s", Host::Remembers(3.0), 0.0),
+        (
+            "remembers for 3 s, +60 %",
+            Host::Remembers(3.0),
+            1.6_f64.ln(),
+        ),
+        ("bursts", Host::Bursts, 0.0),
+    ] {
+        let setup = Setup {
+            host,
+            effect,
+            hooks: 2,
+            rounds: MOST_ROUNDS,
+            packets: PerSide::both(22.0),
+            auto_rounds: true,
+            ..PLAIN
+        };
+        let traffic = Traffic::new(&setup);
+        let [verdicts, exceeds, rounds] = count(trials, |seed| {
+            let file = comparison(&setup, &traffic, seed);
+            let mut seen = None;
+            for (rounds, _) in LOOKS {
+                let analysis = analyse(&Input::Comparison(&up_to(&file, rounds)), &watched);
+                let decided = analysis.limits.iter().all(|outcome| {
+                    let judged = outcome.result.expect("it can be judged");
+                    judged.exceeded || judged.surely_within
+                });
+                seen = Some((analysis, rounds));
+                if decided {
+                    break;
+                }
+            }
+            let (analysis, rounds) = seen.expect("there is a look");
+            [
+                u64::from(says_anything(&analysis)),
+                u64::from(exceeded(&analysis)),
+                rounds as u64,
+            ]
+        });
+        let [verdicts, exceeds] = [verdicts, exceeds].map(|n| percent(n, trials));
+        let mean = rounds as f64 / trials as f64;
+        println!("{name}: verdicts {verdicts} %, limits {exceeds} %, {mean:.1} of 40 rounds");
+        if effect == 0.0 {
+            assert!(
+                verdicts <= most(5.0, trials) && exceeds <= most(5.0, trials),
+                "{name}"
+            );
+        } else {
+            assert!(exceeds > 90.0, "{name}: {exceeds}");
+        }
+        assert!(mean < 40.0, "{name}: {mean}");
+    }
+}
+
+/// A comparison that has come so far.
+fn up_to(file: &RunFile, rounds: usize) -> RunFile {
+    let mut file = file.clone();
+    if let Content::Comparison { periods, .. } = &mut file.content {
+        periods.truncate(4 * rounds);
+    }
+    file
 }
 
 /// Five recordings a side, also of hosts that take one of two modes at each boot.

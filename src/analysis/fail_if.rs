@@ -2,7 +2,7 @@
 //! Whether `--fail-if` limits are exceeded, as sure as 95 %.
 
 use crate::analysis::samples::{Samples, Scale};
-use crate::analysis::{Finding, LEVEL, Row, finite, least_deviation};
+use crate::analysis::{Finding, Judging, Row, finite, least_deviation};
 use crate::model::fail_if::{Bound, Limit};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
@@ -38,6 +38,8 @@ pub struct Judged {
     pub together: usize,
     /// It was found above the limit, but by less than a bucket is wide.
     pub within_bucket: bool,
+    /// The value is surely below the limit, as sure as it would be above.
+    pub surely_within: bool,
 }
 
 /// Why a limit could not be judged.
@@ -76,7 +78,7 @@ pub(super) fn judge(
     limits: &[Limit],
     findings: &[Finding],
     samples: &[Vec<Samples>],
-    seed: u64,
+    judging: &Judging,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut changes: Vec<(usize, Question)> = Vec::new();
@@ -91,7 +93,7 @@ pub(super) fn judge(
             let samples = &samples[limit.quantity as usize];
             let row = finding.row(limit.quantity);
             let result = match samples.can_be_judged() {
-                true => Ok(one(limit, samples, row)),
+                true => Ok(one(limit, samples, row, judging)),
                 false => Err(unjudged(finding, limit.quantity)),
             };
             if limit.hook.is_none() && result.is_err() {
@@ -102,7 +104,7 @@ pub(super) fn judge(
                     Some(question) => changes.push((outcomes.len(), question)),
                     None => levels.push((outcomes.len(), asked.judged.p_value)),
                 }
-                labels.get_or_insert_with(|| samples.labels());
+                labels.get_or_insert_with(|| samples.labels(&judging.blocks));
             }
             outcomes.push(Outcome {
                 limit: *limit,
@@ -122,7 +124,7 @@ pub(super) fn judge(
     let kinds = usize::from(!changes.is_empty()) + usize::from(!levels.is_empty());
     let (places, questions): (Vec<usize>, Vec<Question>) = changes.into_iter().unzip();
     let of_changes = match &labels {
-        Some((labels, variance)) => max_t::answer(&questions, labels, *variance, seed).p_values,
+        Some(labels) => max_t::answer(&questions, labels, judging.level, judging.seed).p_values,
         None => Vec::new(),
     };
     let of_levels = levels.len() as f64;
@@ -131,7 +133,7 @@ pub(super) fn judge(
         if let Ok(judged) = &mut outcomes[place].result {
             judged.p_value = (p_value * kinds as f64).min(1.0);
             judged.together = together;
-            judged.exceeded = judged.p_value <= LEVEL;
+            judged.exceeded = judged.p_value <= judging.level;
             judged.within_bucket &= !judged.exceeded;
         }
     }
@@ -156,7 +158,7 @@ struct Asked {
     question: Option<Question>,
 }
 
-fn one(limit: &Limit, samples: &Samples, row: &Row) -> Asked {
+fn one(limit: &Limit, samples: &Samples, row: &Row, judging: &Judging) -> Asked {
     // A bucket is added to the limit: true values may be that much nearer.
     let (estimate, at, bucket, scale) = match limit.bound {
         Bound::Percent(percent) => {
@@ -193,6 +195,7 @@ fn one(limit: &Limit, samples: &Samples, row: &Row) -> Asked {
             p_value: above(&estimate, at + bucket),
             together: 0,
             within_bucket: estimate.ln > at,
+            surely_within: surely_below(&estimate, at - bucket, judging.level),
         },
         question: question.filter(|_| bucket.is_finite()),
     }
@@ -204,4 +207,9 @@ fn above(estimate: &Shift, at: f64) -> f64 {
     } else {
         1.0
     }
+}
+
+fn surely_below(estimate: &Shift, at: f64, level: f64) -> bool {
+    // How likely an estimate at least as small is at the limit.
+    at.is_finite() && 1.0 - estimate.p_above(at) <= level
 }

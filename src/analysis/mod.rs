@@ -29,8 +29,8 @@ use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
 use crate::runfile::{Content, RunFile};
-use crate::stats::max_t;
 use crate::stats::shift::Shift;
+use crate::stats::{looks, max_t};
 
 use fail_if::Outcome;
 use onset::Onset;
@@ -102,6 +102,8 @@ pub struct Analysis {
 pub struct Family {
     /// How many.
     pub questions: usize,
+    /// How likely any answer may be wrong: less where there are several looks.
+    pub level: f64,
     /// The smallest p-value that these rounds or files can give.
     pub floor: f64,
 }
@@ -315,7 +317,8 @@ pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
         .zip(hooks.iter().zip(&samples))
         .map(|(hook, (of_hook, samples))| finding(input, hook, of_hook, samples))
         .collect();
-    let family = give_verdicts(&mut findings, &samples, input.seed());
+    let judging = Judging::of(input, &rounds);
+    let family = give_verdicts(&mut findings, &samples, &judging);
     let warnings = warnings::find(input, &design, &rounds, &findings);
     for finding in &mut findings {
         for row in &mut finding.rows {
@@ -327,10 +330,36 @@ pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
         design,
         names: input.names(),
         onsets: onset::find(&findings, &warnings),
-        limits: fail_if::judge(limits, &findings, &samples, input.seed()),
+        limits: fail_if::judge(limits, &findings, &samples, &judging),
         family,
         warnings,
         hooks: findings,
+    }
+}
+
+/// How questions are answered.
+struct Judging {
+    level: f64,
+    /// Of rounds: see [`Rounds::blocks`].
+    blocks: Vec<usize>,
+    seed: u64,
+}
+
+impl Judging {
+    fn of(input: &Input, rounds: &Rounds) -> Judging {
+        let plan = match input {
+            Input::Comparison(file) => file.info.comparison.as_ref(),
+            Input::Recordings { .. } => None,
+        };
+        let auto_rounds = plan.is_some_and(|plan| plan.auto_rounds);
+        Judging {
+            level: match auto_rounds {
+                true => looks::level(rounds.last().unwrap_or(0)),
+                false => LEVEL,
+            },
+            blocks: rounds.blocks(auto_rounds),
+            seed: input.seed(),
+        }
     }
 }
 
@@ -405,7 +434,7 @@ fn least_deviation(bucket: f64) -> f64 {
 }
 
 /// All that can be judged, together.
-fn give_verdicts(findings: &mut [Finding], samples: &[Vec<Samples>], seed: u64) -> Family {
+fn give_verdicts(findings: &mut [Finding], samples: &[Vec<Samples>], judging: &Judging) -> Family {
     let mut rows: Vec<&mut Row> = Vec::new();
     let mut questions = Vec::new();
     let mut labels = None;
@@ -414,21 +443,22 @@ fn give_verdicts(findings: &mut [Finding], samples: &[Vec<Samples>], seed: u64) 
             if Quantity::JUDGED.contains(&row.quantity) && samples.can_be_judged() {
                 let least = least_deviation(finite(row.bucket_ln));
                 questions.push(samples.question(Scale::Ratio, 0.0, least, false));
-                labels.get_or_insert_with(|| samples.labels());
+                labels.get_or_insert_with(|| samples.labels(&judging.blocks));
                 rows.push(row);
             }
         }
     }
-    let Some((labels, variance)) = labels else {
+    let Some(labels) = labels else {
         return Family {
             questions: 0,
+            level: judging.level,
             floor: 1.0,
         };
     };
-    let answers = max_t::answer(&questions, &labels, variance, seed);
+    let answers = max_t::answer(&questions, &labels, judging.level, judging.seed);
     for (row, p_value) in rows.into_iter().zip(answers.p_values) {
         let Some(shift) = row.shift else { continue };
-        let found = p_value <= LEVEL;
+        let found = p_value <= judging.level;
         row.p_value = Some(p_value);
         row.least_ln = Some((answers.critical * shift.error).max(row.bucket_ln));
         row.verdict = Some(match found {
@@ -440,6 +470,7 @@ fn give_verdicts(findings: &mut [Finding], samples: &[Vec<Samples>], seed: u64) 
     }
     Family {
         questions: questions.len(),
+        level: judging.level,
         floor: answers.floor,
     }
 }

@@ -16,7 +16,8 @@ use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
 use crate::model::sparse::Sparse;
 use crate::runfile::{Content, Period, RunFile, Tally};
-use crate::stats::max_t::{Question, Variance};
+use crate::stats::looks;
+use crate::stats::max_t::{Labels, Question, Variance};
 use crate::stats::outlier::disturbed;
 use crate::stats::rounds::{Order, contrast, is_baab};
 use crate::stats::shift::Shift;
@@ -69,6 +70,24 @@ impl<'a> Rounds<'a> {
 
     pub(super) fn len(&self) -> usize {
         self.rounds.len()
+    }
+
+    /// The number of the last one.
+    pub(super) fn last(&self) -> Option<usize> {
+        Some(self.rounds.last()?[0].round as usize)
+    }
+
+    /// Rounds between whose looks the orders were drawn: how many of each block
+    /// are used.
+    pub(super) fn blocks(&self, auto_rounds: bool) -> Vec<usize> {
+        if !auto_rounds {
+            return vec![self.rounds.len()];
+        }
+        let numbers = self.rounds.iter().map(|round| looks::block(round[0].round));
+        let mut blocks = vec![0; looks::LOOKS.len()];
+        numbers.for_each(|block| blocks[block] += 1);
+        blocks.retain(|&length| length > 0);
+        blocks
     }
 
     fn orders(&self) -> Vec<Order> {
@@ -499,16 +518,21 @@ impl Samples {
 
     /// Which units have the label that was drawn or given: BAAB rounds, files of
     /// B; and how the two groups are compared.
-    pub(super) fn labels(&self) -> (Vec<bool>, Variance) {
+    pub(super) fn labels(&self, blocks: &[usize]) -> Labels {
         match &self.units {
-            Units::Rounds(orders, _) => (
-                orders.iter().map(|order| is_baab(*order)).collect(),
-                Variance::Pooled,
-            ),
+            Units::Rounds(orders, _) => Labels {
+                labels: orders.iter().map(|order| is_baab(*order)).collect(),
+                blocks: blocks.to_vec(),
+                variance: Variance::Pooled,
+            },
             Units::Files(files) => {
                 let of_a = std::iter::repeat_n(false, files.a.len());
                 let of_b = std::iter::repeat_n(true, files.b.len());
-                (of_a.chain(of_b).collect(), Variance::Separate)
+                Labels {
+                    labels: of_a.chain(of_b).collect(),
+                    blocks: vec![files.a.len() + files.b.len()],
+                    variance: Variance::Separate,
+                }
             }
         }
     }

@@ -130,6 +130,7 @@ pub(crate) fn comparison(rounds: u64, levels: impl Fn(&str, Arm, u64) -> Option<
         b: side("25k-rules"),
         load: None,
         rounds,
+        auto_rounds: false,
         period: Duration::from_secs(3),
         settle: Duration::from_secs(1),
         seed: 1,

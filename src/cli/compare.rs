@@ -9,6 +9,7 @@ use clap::Args;
 use crate::cli::durations::parse_duration;
 use crate::cli::findings::FindingsArgs;
 use crate::cli::hooks::HookArgs;
+use crate::stats::looks::MOST_ROUNDS;
 
 pub(super) const HELP: &str = "\
 A round is four periods, A B B A or B A A B, as the seed says. Each period
@@ -34,7 +35,7 @@ const OF_SIDES: [&str; 4] = ["a_start", "a_stop", "b_start", "b_stop"];
 
 /// All options but how long the stop command may take: --undo makes no
 /// comparison.
-const OF_COMPARISONS: [&str; 20] = [
+const OF_COMPARISONS: [&str; 21] = [
     "a_name",
     "a_start",
     "a_stop",
@@ -44,6 +45,7 @@ const OF_COMPARISONS: [&str; 20] = [
     "aa",
     "load",
     "rounds",
+    "precision",
     "period",
     "max_duration",
     "settle",
@@ -70,6 +72,44 @@ fn parse_period(text: &str) -> Result<Period, String> {
     match text {
         "auto" => Ok(Period::Auto),
         text => parse_duration(text).map(Period::Fixed),
+    }
+}
+
+/// How many rounds are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounds {
+    /// So many.
+    Fixed(u32),
+    /// As many as it takes.
+    Auto,
+}
+
+impl Rounds {
+    /// At most so many.
+    pub fn most(self) -> u32 {
+        match self {
+            Rounds::Fixed(rounds) => rounds,
+            Rounds::Auto => MOST_ROUNDS as u32,
+        }
+    }
+}
+
+fn parse_rounds(text: &str) -> Result<Rounds, String> {
+    if text == "auto" {
+        return Ok(Rounds::Auto);
+    }
+    let rounds = text.parse().map_err(|_| "a number of rounds, or auto")?;
+    match rounds {
+        10..=1000 => Ok(Rounds::Fixed(rounds)),
+        _ => Err(format!("{rounds} is not in 10..=1000")),
+    }
+}
+
+fn parse_precision(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+    match number.parse() {
+        Ok(percent) if (1.0..=1000.0).contains(&percent) => Ok(percent),
+        _ => Err("a change in percent, 1 to 1000".into()),
     }
 }
 
@@ -108,14 +148,15 @@ pub struct CompareArgs {
     #[arg(long, value_name = "CMD")]
     pub load: Option<String>,
 
-    /// Rounds, 10 to 1000: more of them find smaller differences
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 10,
-        value_parser = clap::value_parser!(u32).range(10..=1000)
-    )]
-    pub rounds: u32,
+    /// Rounds, 10 to 1000: more of them find smaller differences; auto: stop
+    /// after 10, 16, 24 or 40, when the answer is known
+    #[arg(long, value_name = "N", default_value = "10", value_parser = parse_rounds)]
+    pub rounds: Rounds,
+
+    /// With --rounds auto and without --fail-if: the change in percent that is
+    /// to be found, or excluded
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = parse_precision)]
+    pub precision: f64,
 
     /// How long each period is measured; auto: as a p99 needs at this packet
     /// rate, within --max-duration

@@ -13,7 +13,7 @@ mod undo;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-pub use compare::{CompareArgs, Period};
+pub use compare::{CompareArgs, Period, Rounds};
 pub use diff::DiffArgs;
 pub use durations::{parse_duration, parse_interval};
 pub use findings::FindingsArgs;

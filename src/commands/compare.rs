@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! `compare`: two states of this host in turns, and what differs.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,9 +9,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow};
 use nix::unistd::geteuid;
 
+use crate::analysis::fail_if::Unjudged;
 use crate::analysis::outlook::{Lacking, Outlook, outlook, period_for};
+use crate::analysis::{Finding, Input, Verdict, analyse};
 use crate::capture::Capture;
-use crate::cli::{BadUsage, CompareArgs, Period, UndoArgs};
+use crate::cli::{BadUsage, CompareArgs, Period, Rounds, UndoArgs};
 use crate::commands::compare_writer::CompareWriter;
 use crate::commands::diff;
 use crate::commands::session::{human, shortcomings, start};
@@ -35,6 +38,7 @@ use crate::runfile::{Content, RunFile};
 use crate::runtime::event_loop::{EventLoop, asked_to_end, let_signals_kill};
 use crate::runtime::messages::Messages;
 use crate::runtime::sink::{PATIENCE, Sink, stdout};
+use crate::stats::looks::LOOKS;
 
 /// Makes the rounds, says what differs, and leaves the host as it was.
 ///
@@ -97,7 +101,8 @@ fn comparison(args: &CompareArgs) -> Result<Comparison> {
         a: side(&args.a_name, &args.a_start, &args.a_stop),
         b: side(&args.b_name, &args.b_start, &args.b_stop),
         load: args.load.clone(),
-        rounds: args.rounds.into(),
+        rounds: args.rounds.most().into(),
+        auto_rounds: args.rounds == Rounds::Auto,
         period: match args.period {
             Period::Fixed(period) => period,
             // Until the packet rate is known.
@@ -223,7 +228,7 @@ impl Prepared<'_> {
             journal: self.journal,
             state,
             messages: messages.clone(),
-            progress: Progress::new(messages.clone(), 4 * self.args.rounds),
+            progress: Progress::new(messages.clone(), 4 * self.args.rounds.most()),
         })?;
         let mut begun = match &comparison.load {
             Some(load) => supervisor.start_load(load),
@@ -238,10 +243,23 @@ impl Prepared<'_> {
         supervisor.progress().takes(planned(&comparison));
         let runner = Runner::new(&comparison, supervisor, self.journal);
         let mut first_round = FirstRound::default();
-        let mut ending = runner.run(begun, &mut |place, interval| {
-            periods.period(place, interval)?;
-            Ok(first_round.look_at(&comparison, place, interval))
-        });
+        // Both write and read what has been measured.
+        let periods = RefCell::new(periods);
+        let mut ending = runner.run(
+            begun,
+            &mut |place, interval| {
+                periods.borrow_mut().period(place, interval)?;
+                Ok(first_round.look_at(&comparison, place, interval))
+            },
+            &mut |round| {
+                let look = |(rounds, _): &(usize, f64)| *rounds as u64 == round;
+                comparison.auto_rounds
+                    && LOOKS.iter().any(look)
+                    && periods.borrow().wait(FILE_PATIENCE)
+                    && self.is_answered()
+            },
+        );
+        let periods = periods.into_inner();
         if let Err(error) = periods.finish(&mut events) {
             ending.cut_short.get_or_insert(End::Failed(error));
         }
@@ -273,7 +291,7 @@ impl Prepared<'_> {
         let most = counts.iter().map(|&(_, count)| count).max().unwrap_or(0);
         let wanted = period_for(Quantity::P99, most, RATE_MEASURED);
         let wanted = wanted.unwrap_or(SHORTEST_AUTO).max(SHORTEST_AUTO);
-        let periods = 4 * self.args.rounds;
+        let periods = 4 * self.args.rounds.most();
         let longest = (self.args.max_duration / periods).saturating_sub(comparison.settle);
         if wanted > longest {
             comparison.period = longest.max(SHORTEST_AUTO);
@@ -286,6 +304,32 @@ impl Prepared<'_> {
             comparison.period = wanted;
         }
         Ok(())
+    }
+
+    /// Whether each limit is decided; without limits, whether each verdict is
+    /// one, or would be one if there were a change of `--precision`.
+    fn is_answered(&self) -> bool {
+        let Ok(file) = RunFile::read(self.path) else {
+            return false;
+        };
+        let limits = &self.args.findings.fail_if;
+        let analysis = analyse(&Input::Comparison(&file), limits);
+        if !limits.is_empty() {
+            return analysis.limits.iter().all(|outcome| match outcome.result {
+                Ok(judged) => judged.exceeded || judged.surely_within,
+                Err(Unjudged::Off | Unjudged::Idle) => true,
+                Err(Unjudged::TooFew(_) | Unjudged::None) => false,
+            });
+        }
+        let precision = (self.args.precision / 100.0).ln_1p();
+        let mut rows = analysis.hooks.iter().flat_map(Finding::rows);
+        // A tail varies by more than its own size: nobody means it by percent.
+        rows.all(|row| match row.verdict {
+            Some(Verdict::NotFound) if row.quantity != Quantity::Tail => {
+                row.least_ln.is_some_and(|least| least <= precision)
+            }
+            _ => true,
+        })
     }
 
     /// Says what came of it, as far as it came; the exit code.
@@ -307,7 +351,7 @@ impl Prepared<'_> {
             0 => "no round was completed".into(),
             n => format!(
                 "{n} of {} rounds are in {}",
-                self.args.rounds,
+                self.args.rounds.most(),
                 self.path.display()
             ),
         };
@@ -347,6 +391,9 @@ fn rounds_in(file: &RunFile) -> usize {
     }
 }
 
+/// How long a look at the result waits for the run file. If that is not written
+/// by then, the next rounds are made.
+const FILE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the packet rate is measured for `--period auto`.
 const RATE_MEASURED: Duration = Duration::from_secs(3);
 /// A shorter period would be mostly settling.
@@ -367,10 +414,15 @@ fn attached(info: &RunInfo) -> String {
 /// What will be done.
 fn plan(comparison: &Comparison, path: &Path) -> String {
     let mut text = format!(
-        "netstacklat: comparing {} (A) with {} (B): {} rounds of 4 periods of {}, about {} and your \
-         commands; seed {}; writing {}\n",
+        "netstacklat: comparing {} (A) with {} (B): {}{} rounds of 4 periods of {}, about {} and \
+         your commands; seed {}; writing {}\n",
         comparison.a.name,
         comparison.b.name,
+        if comparison.auto_rounds {
+            "at most "
+        } else {
+            ""
+        },
         comparison.rounds,
         human(comparison.period),
         human(planned(comparison)),

@@ -57,6 +57,11 @@ impl CompareWriter {
         Ok(())
     }
 
+    /// Waits until all that was measured is in the file; whether it is.
+    pub(super) fn wait(&self, patience: Duration) -> bool {
+        self.sink.wait(patience)
+    }
+
     /// Writes what each side has come to, and waits until all is on disk; once
     /// a signal has asked for the end, only as long as something is taken. A
     /// file without a whole round is removed: nobody could use it.

@@ -9,7 +9,7 @@ use crate::experiment::journal::Journal;
 use crate::experiment::supervisor::{End, Supervisor};
 use crate::model::comparison::{Arm, Comparison, Place};
 use crate::model::snapshot::Interval;
-use crate::stats::rounds::orders;
+use crate::stats::rounds::{orders, orders_of_looks};
 
 /// How a comparison has ended.
 #[derive(Debug)]
@@ -56,13 +56,22 @@ impl<'a, 'm> Runner<'a, 'm> {
 
     /// Makes all rounds, or as many as it can; hands each period to `keep` when
     /// it has been undone. The host is as it was when this returns, unless it
-    /// says otherwise. `begun`: the load runs, if there is one.
+    /// says otherwise. `begun`: the load runs, if there is one. `enough` is asked
+    /// after each round whether the answer is known.
     ///
     /// After a panic the guardian undoes: it is dropped without a goodbye.
-    pub fn run(mut self, begun: Result<(), End>, keep: &mut Keep<'_>) -> Ending {
+    pub fn run(
+        mut self,
+        begun: Result<(), End>,
+        keep: &mut Keep<'_>,
+        enough: &mut dyn FnMut(u64) -> bool,
+    ) -> Ending {
         let mut rounds = 0;
         let mut made = begun;
-        let orders = orders(self.comparison.rounds as usize, self.comparison.seed);
+        let orders = match self.comparison.auto_rounds {
+            true => orders_of_looks(self.comparison.seed),
+            false => orders(self.comparison.rounds as usize, self.comparison.seed),
+        };
         for (order, round) in orders.into_iter().zip(1..) {
             for arm in order {
                 made = made.and_then(|()| self.period(arm, round, keep));
@@ -71,6 +80,9 @@ impl<'a, 'm> Runner<'a, 'm> {
                 break;
             }
             rounds = round;
+            if enough(round) {
+                break;
+            }
         }
         // Where both sides have start commands and no stop commands, A's is
         // what undoes the last of them.

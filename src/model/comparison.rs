@@ -59,8 +59,11 @@ pub struct Comparison {
     pub b: Side,
     /// Shell command that makes traffic.
     pub load: Option<String>,
-    /// Rounds that are meant to be made.
+    /// Rounds that are meant to be made, at most with `auto_rounds`.
     pub rounds: u64,
+    /// Whether it stops as soon as the answer is known, at one of
+    /// [`crate::stats::looks::LOOKS`].
+    pub auto_rounds: bool,
     /// How long each period is measured.
     pub period: Duration,
     /// How long each waits before that.

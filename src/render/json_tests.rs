@@ -99,6 +99,7 @@ fn a_comparison_is_the_documented_lines() {
             b: side("rules", Some("iptables-restore rules")),
             load: Some("./load \"fast\"".into()),
             rounds: 10,
+            auto_rounds: false,
             period: Duration::from_secs(3),
             settle: Duration::from_millis(500),
             seed: u64::MAX,

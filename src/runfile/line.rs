@@ -111,6 +111,8 @@ struct ComparisonField {
     b: SideField,
     load: Option<Long>,
     rounds: u64,
+    #[serde(default)]
+    auto_rounds: bool,
     period_ns: u64,
     settle_ns: u64,
     seed: u64,
@@ -266,6 +268,7 @@ impl From<ComparisonField> for Comparison {
             b: side(field.b),
             load: field.load.map(|command| command.0),
             rounds: field.rounds,
+            auto_rounds: field.auto_rounds,
             period: Duration::from_nanos(field.period_ns),
             settle: Duration::from_nanos(field.settle_ns),
             seed: field.seed,

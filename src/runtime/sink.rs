@@ -121,6 +121,21 @@ impl<W: Write + Send + 'static> Sink<W> {
         state.pending
     }
 
+    /// Waits until all is written, but for no longer than that; whether it is.
+    pub fn wait(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = self.shared.lock();
+        while state.pending > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        !state.failed
+    }
+
     /// The error that ended writing, once.
     pub fn take_error(&self) -> Option<io::Error> {
         self.shared.lock().error.take()

@@ -47,8 +47,8 @@ pub struct Question {
 pub struct Answers {
     /// Adjusted p-values, of each question.
     pub p_values: Vec<f64>,
-    /// The statistic that the largest of all exceeds with 5 % where nothing was
-    /// changed.
+    /// The statistic that the largest of all exceeds, where nothing was changed,
+    /// as often as the level says.
     pub critical: f64,
     /// The smallest p-value that there could be.
     pub floor: f64,
@@ -143,13 +143,30 @@ impl Centred {
     }
 }
 
-/// Answers all questions, of units of which some have the label. `seed` draws
-/// assignments where there are too many.
-pub fn answer(questions: &[Question], labels: &[bool], variance: Variance, seed: u64) -> Answers {
+/// Which units have the label, and how it was given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labels {
+    /// Of each unit.
+    pub labels: Vec<bool>,
+    /// The labels were drawn within each block of units: their lengths.
+    pub blocks: Vec<usize>,
+    /// How the two groups are compared.
+    pub variance: Variance,
+}
+
+/// Answers all questions at a level, together. `seed` draws assignments where
+/// there are too many.
+pub fn answer(questions: &[Question], labels: &Labels, level: f64, seed: u64) -> Answers {
+    let Labels {
+        labels,
+        blocks,
+        variance,
+    } = labels;
+    let variance = *variance;
     let centred: Vec<Centred> = questions.iter().map(Centred::new).collect();
     let observed: Vec<f64> = centred
         .iter()
-        .map(|question| question.statistic(&labels, variance))
+        .map(|question| question.statistic(&labels.as_slice(), variance))
         .collect();
     let mut order: Vec<usize> = (0..questions.len()).collect();
     order.sort_by(|&a, &b| observed[b].total_cmp(&observed[a]));
@@ -163,17 +180,22 @@ pub fn answer(questions: &[Question], labels: &[bool], variance: Variance, seed:
     };
     let chosen = labels.iter().filter(|&&label| label).count();
     let tried = match combinations(labels.len(), chosen) {
-        Some(all) if all <= MOST_EXHAUSTIVE => {
+        Some(all) if all <= MOST_EXHAUSTIVE && blocks.len() <= 1 => {
             each_subset(labels.len(), chosen, |subset| tally.count(&subset));
             all as f64
         }
         _ => {
             // The one that was drawn is one of them.
-            tally.count(&labels);
+            tally.count(&labels.as_slice());
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
             let mut drawn = labels.to_vec();
             for _ in 0..DRAWS {
-                drawn.shuffle(&mut rng);
+                let mut rest = drawn.as_mut_slice();
+                for &length in blocks {
+                    let (block, after) = rest.split_at_mut(length.min(rest.len()));
+                    block.shuffle(&mut rng);
+                    rest = after;
+                }
                 tally.count(&drawn.as_slice());
             }
             DRAWS as f64 + 1.0
@@ -187,8 +209,11 @@ pub fn answer(questions: &[Question], labels: &[bool], variance: Variance, seed:
     }
     Answers {
         p_values,
-        critical: upper_twentieth(tally.largest),
-        floor: floor(labels.len(), chosen, questions.iter().any(|q| !q.one_sided)),
+        critical: upper(tally.largest, level),
+        floor: match blocks.len() {
+            0 | 1 => floor(labels.len(), chosen, questions.iter().any(|q| !q.one_sided)),
+            _ => 1.0 / (DRAWS as f64 + 1.0),
+        },
     }
 }
 
@@ -235,9 +260,10 @@ impl Tally<'_> {
     }
 }
 
-fn upper_twentieth(mut values: Vec<f64>) -> f64 {
+/// What a share of `level` of the values reaches.
+fn upper(mut values: Vec<f64>, level: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    let rank = (values.len() as f64 * 0.95).ceil() as usize;
+    let rank = (values.len() as f64 * (1.0 - level)).ceil() as usize;
     values
         .get(rank.min(values.len().saturating_sub(1)))
         .copied()
@@ -285,6 +311,31 @@ mod tests {
         }
     }
 
+    fn pooled(labels: &[bool]) -> Labels {
+        Labels {
+            labels: labels.to_vec(),
+            blocks: vec![labels.len()],
+            variance: Variance::Pooled,
+        }
+    }
+
+    /// Drawn within two blocks, the labels of one say nothing of the other's.
+    #[test]
+    fn labels_stay_in_their_block() {
+        let mut labels = pooled(&HALF);
+        // All of one label, then all of the other: no other assignment.
+        labels.blocks = vec![5, 5];
+        let answers = answer(
+            &[question(&[
+                1.0, 2.0, 1.5, 1.0, 2.0, 7.0, 8.0, 7.5, 7.0, 8.0,
+            ])],
+            &labels,
+            0.05,
+            0,
+        );
+        assert_eq!(answers.p_values, [1.0]);
+    }
+
     const HALF: [bool; 10] = [
         true, true, true, true, true, false, false, false, false, false,
     ];
@@ -308,15 +359,15 @@ mod tests {
         let labels = [false, false, false, true, true, true];
         let answers = answer(
             &[question(&[1.0, 2.0, 3.0, 10.0, 11.0, 12.0])],
-            &labels,
-            Variance::Pooled,
+            &pooled(&labels),
+            0.05,
             0,
         );
         assert_eq!(answers.p_values, [0.1]);
         assert_eq!(answers.floor, 0.1);
         let mut one_sided = question(&[1.0, 2.0, 3.0, 10.0, 11.0, 12.0]);
         one_sided.one_sided = true;
-        let answers = answer(&[one_sided], &labels, Variance::Pooled, 0);
+        let answers = answer(&[one_sided], &pooled(&labels), 0.05, 0);
         assert_eq!(answers.p_values, [0.05]);
     }
 
@@ -345,7 +396,7 @@ mod tests {
             let noise = (0..10).map(|unit| ((unit * 7 + n * 13) % 11) as f64);
             questions.push(question(&noise.collect::<Vec<_>>()));
         }
-        let answers = answer(&questions, &HALF, Variance::Pooled, 0);
+        let answers = answer(&questions, &pooled(&HALF), 0.05, 0);
         assert!(answers.p_values[0] <= 0.02, "{answers:?}");
         assert!(answers.p_values[1..].iter().all(|&p| p > 0.05));
         assert!((answers.floor - 2.0 / 252.0).abs() < 1e-12);
@@ -355,7 +406,7 @@ mod tests {
     fn what_is_missing_says_nothing() {
         let mut some = question(&[1.0; 10]);
         some.values = vec![None; 10];
-        let answers = answer(&[some], &HALF, Variance::Pooled, 0);
+        let answers = answer(&[some], &pooled(&HALF), 0.05, 0);
         assert_eq!(answers.p_values, [1.0]);
     }
 
@@ -364,13 +415,10 @@ mod tests {
         // 20 units: 184,756 assignments, of which 10,000 are drawn.
         let values: Vec<f64> = (0..20).map(|n| f64::from(n * n % 17)).collect();
         let labels: Vec<bool> = (0..20).map(|n| n % 3 == 0).collect();
-        let one = answer(&[question(&values)], &labels, Variance::Pooled, 1);
-        let two = answer(&[question(&values)], &labels, Variance::Pooled, 2);
+        let one = answer(&[question(&values)], &pooled(&labels), 0.05, 1);
+        let two = answer(&[question(&values)], &pooled(&labels), 0.05, 2);
         assert!((one.p_values[0] - two.p_values[0]).abs() < 0.02);
-        assert_eq!(
-            one,
-            answer(&[question(&values)], &labels, Variance::Pooled, 1)
-        );
+        assert_eq!(one, answer(&[question(&values)], &pooled(&labels), 0.05, 1));
     }
 
     proptest! {
@@ -380,8 +428,8 @@ mod tests {
             one in prop::collection::vec(-1.0..1.0, 10),
             other in prop::collection::vec(-1.0..1.0, 10),
         ) {
-            let alone = answer(&[question(&one)], &HALF, Variance::Pooled, 0);
-            let both = answer(&[question(&one), question(&other)], &HALF, Variance::Pooled, 0);
+            let alone = answer(&[question(&one)], &pooled(&HALF), 0.05, 0);
+            let both = answer(&[question(&one), question(&other)], &pooled(&HALF), 0.05, 0);
             prop_assert!(both.p_values[0] >= alone.p_values[0]);
             prop_assert!(both.p_values.iter().all(|&p| p >= both.floor && p <= 1.0));
         }

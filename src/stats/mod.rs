@@ -5,6 +5,7 @@
 //! `docs/statistics.md` has the formulas, their sources, and what simulations
 //! say of them.
 
+pub mod looks;
 pub mod max_t;
 pub mod outlier;
 pub mod rounds;

@@ -14,6 +14,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom as _;
 
 use crate::model::comparison::Arm;
+use crate::stats::looks::LOOKS;
 
 /// The sides of a round's periods, in their order.
 pub type Order = [Arm; 4];
@@ -31,6 +32,18 @@ pub fn orders(rounds: usize, seed: u64) -> Vec<Order> {
     orders[..of_baab].fill(BAAB);
     orders.shuffle(&mut rng);
     orders
+}
+
+/// The same for a comparison that looks at its result on the way: as many of
+/// each between two looks.
+pub fn orders_of_looks(seed: u64) -> Vec<Order> {
+    let mut before = 0;
+    let blocks = LOOKS.iter().zip(0..).flat_map(|(&(rounds, _), block)| {
+        let more = rounds - before;
+        before = rounds;
+        orders(more, seed.wrapping_add(block))
+    });
+    blocks.collect()
 }
 
 /// Whether B is measured first and last.

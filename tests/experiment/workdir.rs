@@ -72,6 +72,7 @@ impl Workdir {
                 b: Side::default(),
                 load: None,
                 rounds: 6,
+                auto_rounds: false,
                 period: MS,
                 settle: MS,
                 // B comes first.
@@ -152,10 +153,11 @@ impl Workdir {
         };
         let runner = Runner::new(&self.comparison, supervisor, &journal);
         let kept = &mut self.kept;
-        runner.run(begun, &mut |place, _| {
+        let mut keep = |place, _: &_| {
             kept.push(place);
             Ok(None)
-        })
+        };
+        runner.run(begun, &mut keep, &mut |_| false)
     }
 
     pub(crate) fn log(&self) -> Vec<String> {

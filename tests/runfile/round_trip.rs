@@ -35,7 +35,7 @@ prop_compose! {
     ) -> Comparison {
         let [rounds, period, settle, seed] = numbers;
         let (period, settle) = (Duration::from_nanos(period), Duration::from_nanos(settle));
-        Comparison { a, b, load, rounds, period, settle, seed }
+        Comparison { a, b, load, rounds, auto_rounds: seed % 2 == 0, period, settle, seed }
     }
 }
 

@@ -16,7 +16,7 @@ use netstacklat::model::side::PerSide;
 use netstacklat::model::snapshot::HookStats;
 use netstacklat::model::sparse::Sparse;
 use netstacklat::runfile::{Content, Period, RunFile, Tally};
-use netstacklat::stats::rounds::orders;
+use netstacklat::stats::rounds::{orders, orders_of_looks};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::StandardNormal;
@@ -88,6 +88,8 @@ pub(crate) struct Setup {
     pub(crate) effect: f64,
     /// Only the slowest share is slower.
     pub(crate) of_slowest: f64,
+    /// Orders are drawn between looks, of 40 rounds.
+    pub(crate) auto_rounds: bool,
 }
 
 /// The level of a host over time.
@@ -270,7 +272,12 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seeds.random());
     let mut sides = PerSide::of(|_| empty());
     let mut periods = Vec::new();
-    for (round, order) in orders(setup.rounds, seeds.random()).into_iter().enumerate() {
+    let seed_of_orders = seeds.random();
+    let orders = match setup.auto_rounds {
+        true => orders_of_looks(seed_of_orders),
+        false => orders(setup.rounds, seed_of_orders),
+    };
+    for (round, order) in orders.into_iter().take(setup.rounds).enumerate() {
         for arm in order {
             let number = periods.len();
             level.next_period();
@@ -312,6 +319,7 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
         b: Side::default(),
         load: None,
         rounds: setup.rounds as u64,
+        auto_rounds: setup.auto_rounds,
         period: Duration::from_secs(3),
         settle: Duration::from_secs(1),
         seed,

@@ -8,7 +8,7 @@ use crate::analysis::fail_if::{Judged, Outcome, Unjudged};
 use crate::analysis::outlook::period_for;
 use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS, tally};
 use crate::analysis::warnings::{Kind, Warning};
-use crate::analysis::{Analysis, Design, Finding, Input, Row, Verdict};
+use crate::analysis::{Analysis, Design, Finding, Input, LEVEL, Row, Verdict};
 use crate::model::comparison::Arm;
 use crate::model::fail_if::{Bound, Limit};
 use crate::model::hooks::Hook;
@@ -462,8 +462,12 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
     }
     if changed {
         let text = format!(
-            "{}; the chance that any verdict is wrong is at most 5%",
-            count(analysis.family.questions as u64, "question")
+            "{}; the chance that any verdict is wrong is at most 5%{}",
+            count(analysis.family.questions as u64, "question"),
+            match analysis.family.level < LEVEL {
+                true => format!(", {:.0}% of it at this look", analysis.family.level * 100.0),
+                false => String::new(),
+            }
         );
         note("verdicts:", text);
     }
