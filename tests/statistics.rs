@@ -204,8 +204,10 @@ fn what_is_said_holds() {
     );
     if at_full_length() {
         hold(&hosts(), trials());
+        // As many questions as there are: ten hooks.
         let many: Vec<(&str, Setup)> = hosts()
             .into_iter()
+            .take(TRIED_ALWAYS)
             .map(|(name, setup)| (name, Setup { hooks: 10, ..setup }))
             .collect();
         hold(&many, trials());
@@ -217,7 +219,7 @@ fn what_is_said_holds() {
 /// A test that nothing ever passes would not notice wrong bounds.
 #[test]
 fn what_there_is_is_found() {
-    let trials = trials().min(200);
+    let trials = trials().min(200).div_ceil(2);
     let slower = |setup: Setup, quantity: Quantity| {
         let traffic = Traffic::new(&setup);
         let [found] = count(trials, |seed| {
@@ -259,7 +261,7 @@ fn what_there_is_is_found() {
 /// `compare` does. The last look of a comparison is what its user sees.
 #[test]
 fn looks_hold_and_save_rounds() {
-    let trials = trials().min(200);
+    let trials = trials().min(400).div_ceil(2);
     let watched = limits(&["any:p50>+25%"]);
     for (name, host, effect) in [
         ("steady", Host::Steady, 0.0),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many comparisons each test simulates: more in `make test-all`.
 pub(crate) fn trials() -> u64 {
-    if testlab::at_full_length() { 1000 } else { 100 }
+    if testlab::at_full_length() { 1000 } else { 80 }
 }
 
 /// What happens in so many trials, counted by each of several questions.
