@@ -69,7 +69,6 @@ fn until_the_end(
 ) -> Result<()> {
     let interval = args.interval();
     let mut last = first.clone();
-    let mut missed = 0;
     loop {
         let event = events.wait()?;
         reports.check()?;
@@ -80,20 +79,13 @@ fn until_the_end(
             return Ok(());
         }
         let over = event.stop || event.deadline;
-        missed += event.reports;
-        // Without a report this interval goes on.
-        let due = event.reports > 0 && reports.ready();
-        let passed = reports.seq() + reports.missed_intervals() + missed;
-        if !over && !due && !condition.time_is_over(passed) {
+        if !reports.is_due(&event, over, &condition) {
             continue;
         }
         let now = capture.snapshot()?;
-        if event.reports > 0 {
-            reports.interval(&first, &last, &now, missed - 1, false)?;
-        } else if interval.is_some() {
-            reports.interval(&first, &last, &now, missed, true)?;
+        if event.reports > 0 || interval.is_some() {
+            reports.interval(&first, &last, &now, &event)?;
         }
-        missed = 0;
         last = now;
         if over || condition.reached(reports.seq(), reports.missed_intervals()) {
             // On a screen, do not repeat the only report as the total.

@@ -121,7 +121,6 @@ fn until_the_end(
     mut running: Option<&mut Running>,
 ) -> Result<Interval> {
     let mut last = first.clone();
-    let mut missed = 0;
     loop {
         let event = events.wait()?;
         reports.check()?;
@@ -137,20 +136,11 @@ fn until_the_end(
                 running.code()?.is_some()
             }
         };
-        missed += event.reports;
-        // Without a line this interval goes on.
-        let due = event.reports > 0 && reports.ready();
-        let passed = reports.seq() + reports.missed_intervals() + missed;
-        if !over && !due && !condition.time_is_over(passed) {
+        if !reports.is_due(&event, over, &condition) {
             continue;
         }
         let now = capture.snapshot()?;
-        if event.reports > 0 {
-            reports.interval(&first, &last, &now, missed - 1, false)?;
-        } else {
-            reports.interval(&first, &last, &now, missed, true)?;
-        }
-        missed = 0;
+        reports.interval(&first, &last, &now, &event)?;
         last = now;
         if over || condition.reached(reports.seq(), reports.missed_intervals()) {
             reports.total(&first, &last)?;

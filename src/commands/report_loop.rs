@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use crate::commands::stop_condition::StopCondition;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::render::{Kind, Renderer, Report, RunInfo};
-use crate::runtime::event_loop::EventLoop;
+use crate::runtime::event_loop::{EventLoop, Events};
 use crate::runtime::sink::{Full, Sink};
 
 /// Bytes that wait to be written: no report is begun before the one before it
@@ -23,6 +24,8 @@ pub(super) struct Reports<W> {
     cumulative: bool,
     seq: u64,
     missed_intervals: u64,
+    /// Intervals whose time is over since the last report.
+    waiting: u64,
 }
 
 impl<W: Write + Send + 'static> Reports<W> {
@@ -46,13 +49,18 @@ impl<W: Write + Send + 'static> Reports<W> {
             cumulative,
             seq: 0,
             missed_intervals: 0,
+            waiting: 0,
         })
     }
 
-    /// Whether all that came before has been written. Until then the next
-    /// interval goes on: nothing is lost, and nothing piles up.
-    pub(super) fn ready(&self) -> bool {
-        self.sink.pending() == 0
+    /// Whether to report now: at the end of an interval, if all that came before
+    /// has been written; and at the end of the run. Otherwise the interval goes
+    /// on: nothing is lost, and nothing piles up.
+    pub(super) fn is_due(&mut self, event: &Events, over: bool, condition: &StopCondition) -> bool {
+        self.waiting += event.reports;
+        let due = event.reports > 0 && self.sink.pending() == 0;
+        let passed = self.seq + self.missed_intervals + self.waiting;
+        over || due || condition.time_is_over(passed)
     }
 
     /// Whether writing goes well.
@@ -100,15 +108,17 @@ impl<W: Write + Send + 'static> Reports<W> {
         self.write(|renderer, out| renderer.start(out, info))
     }
 
-    /// What was counted from `last` to `now`; from `first` if cumulative.
+    /// What was counted from `last` to `now`; from `first` if cumulative. It is
+    /// partial unless `event` says that the time of an interval is over.
     pub(super) fn interval(
         &mut self,
         first: &Snapshot,
         last: &Snapshot,
         now: &Snapshot,
-        missed: u64,
-        partial: bool,
+        event: &Events,
     ) -> Result<()> {
+        let partial = event.reports == 0;
+        let missed = std::mem::take(&mut self.waiting) - u64::from(!partial);
         self.seq += 1;
         self.missed_intervals += missed;
         let from = if self.cumulative { first } else { last };
