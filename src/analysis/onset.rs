@@ -19,10 +19,10 @@ pub struct Onset {
     pub path: Path,
     /// The quantities that it is true of.
     pub quantities: Vec<Quantity>,
-    /// Quantities of which no change was found on the whole path, where they
-    /// could be judged.
+    /// Quantities of which no change was found on the whole path, though the
+    /// first hook was judged.
     pub unchanged: Vec<Quantity>,
-    /// Quantities that could be judged nowhere on the path.
+    /// Quantities that could not be judged at the first hook.
     pub not_judged: Vec<Quantity>,
     /// The first hook with a verdict.
     pub first: Hook,
@@ -37,6 +37,14 @@ pub struct Onset {
     pub unjudged: Vec<(Hook, Reason)>,
     /// What was found at the hooks after the first, where they were judged.
     pub after: Vec<After>,
+}
+
+impl Onset {
+    /// Hooks after the first at which something else was found.
+    fn differs_after(&self) -> impl Iterator<Item = &After> {
+        let same = self.verdict;
+        self.after.iter().filter(move |after| after.verdict != same)
+    }
 }
 
 /// What was found at a hook after the first that shows a change.
@@ -83,12 +91,12 @@ pub(super) fn find(hooks: &[Finding], warnings: &[Warning]) -> Vec<Onset> {
             };
             // Said once of several, where the same is true of all.
             let same = |other: &Onset| {
-                let quantities = other.quantities.clone();
-                *other
-                    == Onset {
-                        quantities,
-                        ..onset.clone()
-                    }
+                let of_other = Onset {
+                    quantities: other.quantities.clone(),
+                    after: other.after.clone(),
+                    ..onset.clone()
+                };
+                *other == of_other && other.differs_after().eq(onset.differs_after())
             };
             match onsets[before..].iter().position(same) {
                 Some(place) => onsets[before + place].quantities.push(quantity),
@@ -99,16 +107,14 @@ pub(super) fn find(hooks: &[Finding], warnings: &[Warning]) -> Vec<Onset> {
             .iter()
             .flat_map(|onset| onset.quantities.clone())
             .collect();
-        let (unchanged, not_judged): (Vec<Quantity>, Vec<Quantity>) = Quantity::JUDGED
-            .into_iter()
-            .filter(|quantity| !told.contains(quantity))
-            .partition(|&quantity| {
-                let mut on_path = path.hooks();
-                on_path.any(|hook| hooks[hook.index()].row(quantity).verdict.is_some())
-            });
         for onset in &mut onsets[before..] {
-            onset.unchanged.clone_from(&unchanged);
-            onset.not_judged.clone_from(&not_judged);
+            // What was judged before that hook only says nothing of the change.
+            let judged = |&quantity: &Quantity| {
+                let row = hooks[onset.first.index()].row(quantity);
+                row.verdict.is_some()
+            };
+            let others = Quantity::JUDGED.into_iter().filter(|q| !told.contains(q));
+            (onset.unchanged, onset.not_judged) = others.partition(judged);
         }
     }
     onsets

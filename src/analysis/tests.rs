@@ -292,6 +292,31 @@ fn a_change_is_told_where_it_is_first_seen() {
     );
 }
 
+/// One sentence, though the p99 could not be judged everywhere.
+#[test]
+fn quantities_that_begin_alike_are_told_once() {
+    let file = comparison(10, |name, arm, round| {
+        let (base, count) = match name {
+            "ip-start" => (3000.0, 4000),
+            "udp-start" => (6000.0, 4000),
+            "udp-socket-read" => (9000.0, 400),
+            _ => return None,
+        };
+        let slower = if name != "ip-start" && arm == Arm::B {
+            1.5
+        } else {
+            1.0
+        };
+        let ns = base * slower * (1.0 + 0.002 * noise(name, arm, round));
+        Some(At { count, ..at(ns) })
+    });
+    let onsets = of(&file).onsets;
+    assert_eq!(
+        onsets[0].quantities[..3],
+        [Quantity::P50, Quantity::P90, Quantity::P99]
+    );
+}
+
 #[test]
 fn hooks_that_could_not_be_judged_may_be_where_it_began() {
     let file = changes(&[("ip-start", 1.0), ("tcp-do-rcv", 1.5)]);
