@@ -54,7 +54,7 @@ pub enum Command {
     Record(RecordArgs),
     /// Compare two states of this host, in rounds that take turns
     #[command(after_help = compare::HELP)]
-    Compare(CompareArgs),
+    Compare(Box<CompareArgs>),
     /// Restore this host after a comparison that could not
     #[command(after_help = undo::HELP)]
     Undo(UndoArgs),
