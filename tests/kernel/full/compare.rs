@@ -247,6 +247,34 @@ fn an_automatic_period_keeps_to_the_time_there_is() {
     ]);
 }
 
+/// Nothing was changed, and a doubling is soon excluded: one of the looks before
+/// the last, after forty rounds, has the answer.
+#[test]
+fn automatic_rounds_end_when_the_answer_is_known() {
+    let desk = Desk::new("looks");
+    let flow = [udp::Flow::open(Family::V4, 7630)];
+    let args = [
+        ["--aa", "-e", "udp-start", "-o", "run.nsl", "--settle"],
+        ["10ms", "--period", "60ms", "--rounds", "auto", "--json"],
+    ];
+    let args = [&args.concat()[..], &["--fail-if", "any:p50>+100%"]].concat();
+    let comparison = desk.compare(&args);
+    comparison.does("round 1");
+    while has_state() {
+        exchange(&flow, 100);
+    }
+    let ended = comparison.ended();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.says(&["at most 40 rounds"]);
+    let found: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(found["limits"][0]["outcome"], "within", "{found}");
+    let rounds = &found["units_used"]["a"];
+    assert!(
+        [10, 16, 24].contains(&rounds.as_u64().expect("a number")),
+        "{rounds} rounds"
+    );
+}
+
 /// The first round tells what the rate is enough for.
 #[test]
 fn the_first_round_tells_what_can_be_judged() {
