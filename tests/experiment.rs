@@ -86,6 +86,45 @@ fn what_a_start_command_leaves_running_goes_on() {
     );
 }
 
+/// It may go on printing, too: nobody closes its pipe.
+#[test]
+fn what_is_left_running_can_go_on_printing() {
+    let mut workdir = Workdir::new("printing");
+    let pid = workdir.path.join("pid").display().to_string();
+    workdir.comparison.settle = 100 * MS;
+    workdir.comparison.b.start = Some(format!(
+        "(while echo tick; do sleep 0.01; done) & echo $! >{pid}"
+    ));
+    let stop = format!("pid=$(cat {pid}); ! grep -q '^State:.*Z' /proc/$pid/status && kill $pid");
+    workdir.comparison.b.stop = Some(stop);
+    let ending = workdir.run();
+    assert!(
+        ending.left_behind.is_none() && ending.rounds == 6,
+        "{ending:?}"
+    );
+}
+
+/// A command that prints without end keeps no signal from being heard.
+#[test]
+fn a_command_that_prints_without_end_is_ended() {
+    let mut workdir = Workdir::new("endless");
+    let us = std::process::id();
+    let start = format!(
+        "{}; (sleep 0.3; kill -TERM {us}) & yes",
+        workdir.logging("b-start")
+    );
+    workdir.comparison.b.start = Some(start);
+    let begun = Instant::now();
+    let ending = workdir.run();
+    assert!(
+        matches!(ending.cut_short, Some(End::Signal(Signal::SIGTERM))),
+        "{ending:?}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert_eq!(workdir.log(), ["b-start", "b-stop"]);
+    workdir.is_clean(&ending);
+}
+
 #[test]
 fn what_a_failing_start_command_leaves_running_is_ended() {
     let mut workdir = Workdir::new("failing");

@@ -66,6 +66,8 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     let left = recover::find()?;
     show_logs(&left, messages);
     recover::nothing_is_left(&left)?;
+    // What is left in other network namespaces is not ours to lock.
+    drop(left);
     // All that can be in the way is found out before the host is changed.
     let path = args.output.clone().unwrap_or_else(default_path);
     let state = State::here(&path, args.stop_timeout)?;

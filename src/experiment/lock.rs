@@ -60,7 +60,7 @@ impl Lock {
                 if !owner.is_ending() {
                     return Err(anyhow!(
                         "another comparison is running in this network namespace: process {pid} of \
-                         user {uid}. Wait for its end"
+                         user {uid}. Wait for its end, or, as root, use --force"
                     ));
                 }
                 if Instant::now() > deadline {

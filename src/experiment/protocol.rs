@@ -168,18 +168,23 @@ impl Channel {
         Ok(())
     }
 
-    /// All messages that have arrived; whether more can come.
+    /// Messages that have arrived, up to some amount at once: whoever sends
+    /// without end must not keep us here. Whether more can come.
     pub fn receive<M: DeserializeOwned>(&mut self) -> (Vec<M>, Result<(), Closed>) {
+        const READS: usize = 16;
         let mut buffer = [0; 16 << 10];
-        let state = loop {
+        let mut state = Ok(());
+        for _ in 0..READS {
             match self.socket.read(&mut buffer) {
-                Ok(0) => break Err(Closed),
-                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+                Ok(count) if count > 0 => self.received.extend_from_slice(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break Ok(()),
-                Err(_) => break Err(Closed),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                _ => {
+                    state = Err(Closed);
+                    break;
+                }
             }
-        };
+        }
         let mut messages = Vec::new();
         let whole = self.received.iter().rposition(|&byte| byte == b'\n');
         let lines: Vec<u8> = self

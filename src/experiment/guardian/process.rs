@@ -61,9 +61,11 @@ pub fn run(journal: PathBuf) -> Result<()> {
         journal: Journal::handed_on(directory, journal)?,
         channel: Some(Channel::new(UnixStream::from(socket))?),
         shell: Shell::new(),
+        outputs: Outputs::open()?,
         commands: Vec::new(),
-        undone: false,
+        undone: true,
         tried: false,
+        orphan: false,
         log: None,
     };
     guard.serve(&children)?;
@@ -76,18 +78,36 @@ struct Guard {
     /// `None`: the comparison is dead.
     channel: Option<Channel>,
     shell: Shell,
+    outputs: Outputs,
     commands: Vec<Command>,
-    /// The last change has been undone, whatever the journal says.
+    /// No start command has run since the last stop command that succeeded,
+    /// whatever the journal says: it is written before a start command runs.
     undone: bool,
     /// The stop command has been run, or was running, when the comparison died.
     tried: bool,
+    /// The comparison is dead, and its commands have been asked to end.
+    orphan: bool,
+    /// `None`: the comparison lives, or there is no room for a log.
     log: Option<Log>,
+}
+
+/// The pipes that commands write to, by role, for as long as the guardian lives:
+/// what a start command has left running goes on writing.
+struct Outputs([Output; Role::ALL.len()]);
+
+impl Outputs {
+    fn open() -> Result<Outputs> {
+        Ok(Outputs([Output::open()?, Output::open()?, Output::open()?]))
+    }
+
+    fn of(&mut self, role: Role) -> &mut Output {
+        &mut self.0[role as usize]
+    }
 }
 
 struct Command {
     role: Role,
     running: Running,
-    output: Output,
     limit: Option<Duration>,
     began: Instant,
     /// It has been asked to end, and is killed then.
@@ -118,8 +138,8 @@ impl Guard {
             flags.set(PollFlags::POLLOUT, channel.waiting() > 0);
             fds.push(PollFd::new(channel.as_fd(), flags));
         }
-        for command in &self.commands {
-            fds.push(PollFd::new(command.output.reader(), PollFlags::POLLIN));
+        for output in &self.outputs.0 {
+            fds.push(PollFd::new(output.reader(), PollFlags::POLLIN));
         }
         let next = self
             .commands
@@ -150,6 +170,8 @@ impl Guard {
         }
         for request in requests {
             match request {
+                // The comparison has died meanwhile: nothing new is begun.
+                Request::Run { role, .. } if self.channel.is_none() && role != Role::Stop => {}
                 Request::Run {
                     role,
                     command,
@@ -174,19 +196,16 @@ impl Guard {
             Role::Load | Role::Start => Bond::DiesWithUs,
             Role::Stop => Bond::OutlivesUs,
         };
-        let started = Output::open().and_then(|output| {
-            let running = self.shell.start(command, Some(output.writer()), bond)?;
-            Ok((running, output))
-        });
-        match started {
-            Ok((running, output)) => {
+        let output = self.outputs.of(role);
+        output.forget();
+        match self.shell.start(command, Some(output.writer()), bond) {
+            Ok(running) => {
                 if let Ok(group) = Group::of(role.name(), running.pid()) {
                     self.reply(&Reply::Started(role, group));
                 }
                 self.commands.push(Command {
                     role,
                     running,
-                    output,
                     limit,
                     began: Instant::now(),
                     kill_at: None,
@@ -227,10 +246,12 @@ impl Guard {
     }
 
     fn look_after_commands(&mut self) {
+        for role in Role::ALL {
+            let text = self.outputs.of(role).take();
+            self.printed(role, text);
+        }
         let now = Instant::now();
         for mut command in std::mem::take(&mut self.commands) {
-            let text = command.output.take();
-            self.printed(command.role, text);
             match command.running.ended() {
                 Ok(None) => {
                     command.mind_the_time(now);
@@ -247,7 +268,7 @@ impl Guard {
     }
 
     /// It has ended: by itself, or as it was asked to.
-    fn collect(&mut self, mut command: Command, how: How) {
+    fn collect(&mut self, command: Command, how: How) {
         let succeeded = matches!(how, How::Exit(exit) if exit.success());
         if succeeded && command.kill_at.is_none() {
             // What it has left running goes on.
@@ -255,7 +276,7 @@ impl Guard {
         } else {
             command.running.kill();
         }
-        let text = command.output.take_all();
+        let text = self.outputs.of(command.role).take_all();
         self.printed(command.role, text);
         let how = match command.limit {
             Some(limit) if command.took_too_long => How::TookLongerThan(limit),
@@ -263,7 +284,7 @@ impl Guard {
         };
         let ended = Ended {
             how,
-            last_words: command.output.last_words(),
+            last_words: self.outputs.of(command.role).last_words(),
         };
         self.has_ended(command.role, ended);
     }
@@ -286,8 +307,10 @@ impl Guard {
     /// The comparison is dead: ends its commands, then undoes its change.
     /// Whether all is done.
     fn orphaned(&mut self) -> Result<bool> {
-        if self.log.is_none() {
-            self.log = Some(Log::open(&self.journal)?);
+        if !self.orphan {
+            self.orphan = true;
+            // A full disk must not keep the stop command from running.
+            self.log = Log::open(&self.journal).ok();
             for command in &mut self.commands {
                 if command.role == Role::Stop {
                     // It was begun for the comparison; it is not run twice.
