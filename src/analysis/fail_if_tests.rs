@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Tests of limits: when they are exceeded, when not, and when nobody can tell.
 
-use super::fail_if::{Judged, Unjudged};
+use super::fail_if::{Judged, Outcome, Unjudged};
 use super::tests::*;
 use super::*;
 

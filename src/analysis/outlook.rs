@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What can be judged at a packet rate, told before the last round.
+//! What is known before the last round: what can be judged at this packet rate,
+//! and whether more rounds would tell more.
 
 use std::time::Duration;
 
+use crate::analysis::fail_if::Unjudged;
+use crate::analysis::{Analysis, Finding, Verdict};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 
@@ -63,6 +66,28 @@ pub fn period_for(quantity: Quantity, had: u64, period: Duration) -> Option<Dura
     let factor = SPARE * quantity.samples_to_compare() as f64 / had as f64;
     let seconds = (period.as_secs_f64() * factor).ceil();
     Some(Duration::from_secs_f64(seconds.clamp(1.0, 1e9)))
+}
+
+/// Whether more rounds would answer nothing new. With limits: each is decided.
+/// Without: each verdict is one, or a change of `precision` percent would have
+/// had one.
+pub fn is_answered(analysis: &Analysis, precision: f64) -> bool {
+    if !analysis.limits.is_empty() {
+        return analysis.limits.iter().all(|outcome| match outcome.result {
+            Ok(judged) => judged.exceeded || judged.surely_within,
+            Err(Unjudged::Off | Unjudged::Idle) => true,
+            Err(Unjudged::TooFew(_) | Unjudged::None) => false,
+        });
+    }
+    let precision = (precision / 100.0).ln_1p();
+    let mut rows = analysis.hooks.iter().flat_map(Finding::rows);
+    rows.all(|row| match row.verdict {
+        // A precision in percent is one of quantiles, not of the tail's share.
+        Some(Verdict::NotFound) if row.quantity.quantile().is_some() => {
+            row.least_ln.is_some_and(|least| least <= precision)
+        }
+        _ => true,
+    })
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ Examples:
     --b-stop 'iptables -D INPUT -j ACCEPT'
   netstacklat compare --b-start 'ethtool -K eth0 gro off' \\
     --b-stop 'ethtool -K eth0 gro on' --fail-if 'tcp-start:p99>+10%'
-  netstacklat compare --aa          what differs without any change
+  netstacklat compare --aa          differences without any change
   netstacklat undo                  where the host could not be restored
 
 docs/ab.md walks through one. Exit code: 0 compared, 1 could not, 2 bad usage,
@@ -140,7 +140,8 @@ pub struct CompareArgs {
     #[arg(long, value_name = "CMD", requires = "b_start")]
     pub b_stop: Option<String>,
 
-    /// Compare this host with itself: what is found then is no change of yours
+    /// Compare this host with itself: a difference then has another cause than a
+    /// change
     #[arg(long, conflicts_with_all = OF_SIDES)]
     pub aa: bool,
 

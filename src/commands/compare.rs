@@ -9,29 +9,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow};
 use nix::unistd::geteuid;
 
-use crate::analysis::fail_if::Unjudged;
-use crate::analysis::outlook::{Lacking, Outlook, outlook, period_for};
-use crate::analysis::{Finding, Input, Verdict, analyse};
+use crate::analysis::outlook::{is_answered, period_for};
+use crate::analysis::{Input, analyse};
 use crate::capture::Capture;
 use crate::cli::{BadUsage, CompareArgs, Period, Rounds, UndoArgs};
+use crate::commands::compare_messages::{FirstRound, attached, counts, plan};
 use crate::commands::compare_writer::CompareWriter;
 use crate::commands::diff;
 use crate::commands::session::{human, shortcomings, start};
 use crate::commands::undo::{self, show_logs};
 use crate::experiment::guardian::{Guardian, THIS_PROGRAM};
-use crate::experiment::journal::{self, Journal, State};
+use crate::experiment::journal::Journal;
 use crate::experiment::lock::Lock;
+use crate::experiment::places;
 use crate::experiment::progress::{Progress, TICK};
 use crate::experiment::recover;
 use crate::experiment::runner::{Ending, Runner, planned};
+use crate::experiment::state::State;
 use crate::experiment::supervisor::{End, Means, Measure, Supervisor};
-use crate::model::comparison::{Arm, Comparison, Place, Side};
+use crate::model::comparison::{Arm, Comparison, Side};
 use crate::model::fail_if::Limit;
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::quantity::Quantity;
 use crate::model::run::{HookVerdict, RunInfo};
-use crate::model::skips::SkipReason;
-use crate::model::snapshot::{HookStats, Interval, Snapshot};
+use crate::model::snapshot::Snapshot;
 use crate::process::shell::Shell;
 use crate::runfile::writer::Writer;
 use crate::runfile::{Content, RunFile};
@@ -39,6 +40,14 @@ use crate::runtime::event_loop::{EventLoop, asked_to_end, let_signals_kill};
 use crate::runtime::messages::Messages;
 use crate::runtime::sink::{PATIENCE, Sink, stdout};
 use crate::stats::looks::LOOKS;
+
+/// How long a look at the result waits for the run file. If that is not written
+/// by then, the next rounds are made.
+const FILE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the packet rate is measured for `--period auto`.
+const RATE_MEASURED: Duration = Duration::from_secs(3);
+/// A shorter period would be mostly settling.
+const SHORTEST_AUTO: Duration = Duration::from_secs(3);
 
 /// Makes the rounds, says what differs, and leaves the host as it was.
 ///
@@ -71,7 +80,8 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     // All that can be in the way is found out before the host is changed.
     let path = args.output.clone().unwrap_or_else(default_path);
     let state = State::here(&path, args.stop_timeout)?;
-    let journal = Journal::create(&journal::place()).context("keeping what is to be undone")?;
+    let journal =
+        Journal::create(&places::of_new_ones()).context("keeping what is to be undone")?;
     journal.write(&state)?;
     // Before any BPF object, socket or file is opened.
     let guardian = Guardian::start(Path::new(THIS_PROGRAM), &journal, lock.as_ref())?;
@@ -308,30 +318,13 @@ impl Prepared<'_> {
         Ok(())
     }
 
-    /// Whether each limit is decided; without limits, whether each verdict is
-    /// one, or would be one if there were a change of `--precision`.
+    /// Whether the answer is known by now.
     fn is_answered(&self) -> bool {
         let Ok(file) = RunFile::read(self.path) else {
             return false;
         };
-        let limits = &self.args.findings.fail_if;
-        let analysis = analyse(&Input::Comparison(&file), limits);
-        if !limits.is_empty() {
-            return analysis.limits.iter().all(|outcome| match outcome.result {
-                Ok(judged) => judged.exceeded || judged.surely_within,
-                Err(Unjudged::Off | Unjudged::Idle) => true,
-                Err(Unjudged::TooFew(_) | Unjudged::None) => false,
-            });
-        }
-        let precision = (self.args.precision / 100.0).ln_1p();
-        let mut rows = analysis.hooks.iter().flat_map(Finding::rows);
-        // A tail varies by more than its own size: nobody means it by percent.
-        rows.all(|row| match row.verdict {
-            Some(Verdict::NotFound) if row.quantity != Quantity::Tail => {
-                row.least_ln.is_some_and(|least| least <= precision)
-            }
-            _ => true,
-        })
+        let analysis = analyse(&Input::Comparison(&file), &self.args.findings.fail_if);
+        is_answered(&analysis, self.args.precision)
     }
 
     /// Says what came of it, as far as it came; the exit code.
@@ -391,128 +384,4 @@ fn rounds_in(file: &RunFile) -> usize {
         Content::Comparison { periods, .. } => periods.len() / 4,
         Content::Recording(_) => 0,
     }
-}
-
-/// How long a look at the result waits for the run file. If that is not written
-/// by then, the next rounds are made.
-const FILE_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the packet rate is measured for `--period auto`.
-const RATE_MEASURED: Duration = Duration::from_secs(3);
-/// A shorter period would be mostly settling.
-const SHORTEST_AUTO: Duration = Duration::from_secs(3);
-
-/// What is on from now on.
-fn attached(info: &RunInfo) -> String {
-    let on = info.hooks.iter().filter(|hook| hook.attached()).count();
-    format!(
-        "netstacklat: {on} hook{} attached; RX timestamping is on for the whole host; clock from \
-         {}, TAI offset {} s.\n",
-        if on == 1 { "" } else { "s" },
-        info.clock.source,
-        info.clock.tai_offset_s,
-    )
-}
-
-/// What will be done.
-fn plan(comparison: &Comparison, path: &Path) -> String {
-    let mut text = format!(
-        "netstacklat: comparing {} (A) with {} (B): {}{} rounds of 4 periods of {}, about {} and \
-         your commands; seed {}; writing {}\n",
-        comparison.a.name,
-        comparison.b.name,
-        if comparison.auto_rounds {
-            "at most "
-        } else {
-            ""
-        },
-        comparison.rounds,
-        human(comparison.period),
-        human(planned(comparison)),
-        comparison.seed,
-        path.display(),
-    );
-    if comparison.is_toggled() {
-        text += &format!(
-            "netstacklat: no stop commands: each start command has to undo the other; that of {} \
-             runs last.\n",
-            comparison.a.name
-        );
-    }
-    text
-}
-
-/// Latencies of each hook, those over range too.
-fn counts(interval: &Interval) -> Vec<(Hook, u64)> {
-    let count =
-        |stats: &HookStats| stats.histogram.count() + stats.skips.get(SkipReason::OVER_RANGE);
-    let hooks = interval.hooks();
-    hooks.map(|(hook, stats)| (hook, count(stats))).collect()
-}
-
-/// Tells after the first round what will come of it.
-#[derive(Default)]
-struct FirstRound {
-    periods: u32,
-    /// The least of its periods at each hook.
-    least: Vec<(Hook, u64)>,
-    silent: bool,
-}
-
-impl FirstRound {
-    fn look_at(
-        &mut self,
-        comparison: &Comparison,
-        place: Place,
-        interval: &Interval,
-    ) -> Option<String> {
-        if place.round != Some(1) {
-            return None;
-        }
-        self.periods += 1;
-        let counts = counts(interval);
-        let lost = interval.hooks().any(|(_, stats)| stats.skips.total() > 0);
-        if !self.silent && !lost && counts.iter().all(|&(_, count)| count == 0) {
-            self.silent = true;
-            let name = &comparison.side(place.arm).name;
-            return Some(format!(
-                "netstacklat: no packet passed in a period of {name}: without traffic there is \
-                 nothing to compare (--load makes some).\n"
-            ));
-        }
-        if self.least.is_empty() {
-            self.least = counts;
-        } else {
-            for (least, (_, count)) in self.least.iter_mut().zip(counts) {
-                least.1 = least.1.min(count);
-            }
-        }
-        match self.periods {
-            4 if !self.silent => told(&self.least, comparison.period),
-            _ => None,
-        }
-    }
-}
-
-/// What can be judged at this rate, if that is not all.
-fn told(least: &[(Hook, u64)], period: Duration) -> Option<String> {
-    let Outlook { judged, lacking } = outlook(least, period)?;
-    let Lacking {
-        quantity,
-        hook,
-        had,
-        period,
-    } = lacking?;
-    let judged: Vec<String> = judged.into_iter().map(Quantity::name).collect();
-    let judged = match judged.as_slice() {
-        [] => "nothing".into(),
-        names => names.join(" and "),
-    };
-    let remedy = period.map_or(String::new(), |period| {
-        format!(" (--period {})", human(period).replace(' ', ""))
-    });
-    Some(format!(
-        "netstacklat: at this packet rate {judged} can be judged. {quantity} needs {} packets a \
-         period; there are {had} at {hook}{remedy}.\n",
-        quantity.samples_to_compare()
-    ))
 }

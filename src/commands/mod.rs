@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod compare;
+mod compare_messages;
 mod compare_writer;
 pub mod diff;
 pub mod guardian;

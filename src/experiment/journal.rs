@@ -8,222 +8,26 @@
 //! is what a guardian's commands have printed.
 
 use std::cell::Cell;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use nix::unistd::{Uid, UnlinkatFlags, geteuid, unlinkat};
-use serde::{Deserialize, Serialize};
 
-use crate::process::group::Group;
+use crate::experiment::state::{SCHEMA, State};
 
 const STATE: &str = "state.json";
 const NEW_STATE: &str = "state.json.new";
 const LOG: &str = "output.log";
-const SCHEMA: u32 = 2;
 /// More than any environment and command line that the kernel takes.
 const MAX_STATE: u64 = 32 << 20;
 /// What is kept of the output of a guardian's commands.
 pub const MAX_LOG: u64 = 64 << 10;
-
-/// What a comparison has done to the host so far.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    schema: u32,
-    /// After a reboot the host is as it was.
-    boot_id: String,
-    /// The comparison's process.
-    pub pid: u32,
-    /// Where its commands are run.
-    pub directory: OsString,
-    /// The environment of its commands. Values are never shown.
-    pub environment: Vec<(OsString, OsString)>,
-    /// The namespaces in which its commands act.
-    pub namespaces: Namespaces,
-    /// Where its rounds are.
-    pub run_file: String,
-    /// What was being done.
-    pub step: String,
-    /// The command that undoes the last change, if any is to be undone.
-    pub undo: Option<String>,
-    /// How long that command may take.
-    pub stop_limit: Duration,
-    /// Process groups of commands that may still run.
-    pub running: Vec<Group>,
-}
-
-/// As `/proc/PID/ns` names them. Mount namespaces are not among them: `ip netns
-/// exec` makes a new one each time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Namespaces {
-    /// Network.
-    pub net: String,
-    /// Process ids.
-    pub pid: String,
-    /// User ids.
-    pub user: String,
-}
-
-impl Namespaces {
-    /// Those of this process.
-    ///
-    /// # Errors
-    ///
-    /// If /proc does not tell.
-    pub fn here() -> Result<Namespaces> {
-        let read = |kind| -> Result<String> {
-            let path = format!("/proc/self/ns/{kind}");
-            let name = std::fs::read_link(&path).with_context(|| format!("reading {path}"))?;
-            Ok(name.display().to_string())
-        };
-        Ok(Namespaces {
-            net: read("net")?,
-            pid: read("pid")?,
-            user: read("user")?,
-        })
-    }
-
-    /// Where these are not ours: which kind, and its name.
-    pub fn other_than<'a>(&'a self, ours: &Namespaces) -> Option<(&'static str, &'a str)> {
-        let kinds = [
-            ("network", &self.net, &ours.net),
-            ("pid", &self.pid, &ours.pid),
-            ("user", &self.user, &ours.user),
-        ];
-        let other = kinds.into_iter().find(|(_, theirs, ours)| theirs != ours);
-        other.map(|(kind, theirs, _)| (kind, theirs.as_str()))
-    }
-}
-
-impl State {
-    /// Of this process, here and now: nothing has been done yet.
-    ///
-    /// # Errors
-    ///
-    /// If /proc does not tell where we are.
-    pub fn here(run_file: &Path, stop_limit: Duration) -> Result<State> {
-        Ok(State {
-            schema: SCHEMA,
-            boot_id: boot_id()?,
-            pid: std::process::id(),
-            directory: std::env::current_dir()
-                .context("asking for the current directory")?
-                .into(),
-            environment: std::env::vars_os().collect(),
-            namespaces: Namespaces::here()?,
-            run_file: run_file.display().to_string(),
-            step: "beginning".into(),
-            undo: None,
-            stop_limit,
-            running: Vec::new(),
-        })
-    }
-
-    /// Whether it is of this boot of the host.
-    ///
-    /// # Errors
-    ///
-    /// If /proc does not tell.
-    pub fn of_this_boot(&self) -> Result<bool> {
-        Ok(self.boot_id == boot_id()?)
-    }
-
-    /// Those of its process groups that run.
-    ///
-    /// # Errors
-    ///
-    /// If /proc does not tell.
-    pub fn still_running(&self) -> Result<Vec<&Group>> {
-        let mut running = Vec::new();
-        for group in &self.running {
-            if group.lives()? {
-                running.push(group);
-            }
-        }
-        Ok(running)
-    }
-
-    /// Whether it says that nothing is left on the host.
-    ///
-    /// # Errors
-    ///
-    /// If /proc does not tell.
-    pub fn is_settled(&self) -> Result<bool> {
-        let pending = self.undo.is_some() || !self.still_running()?.is_empty();
-        Ok(!pending || !self.of_this_boot()?)
-    }
-}
-
-fn boot_id() -> Result<String> {
-    const PATH: &str = "/proc/sys/kernel/random/boot_id";
-    let id = std::fs::read_to_string(PATH).with_context(|| format!("reading {PATH}"))?;
-    Ok(id.trim().into())
-}
-
-/// The directory in which a user's comparisons keep their journals:
-/// `/run/netstacklat` of root, else in `$XDG_RUNTIME_DIR` or `/run/user/UID`,
-/// else in `/tmp`.
-pub fn place() -> PathBuf {
-    let uid = geteuid();
-    if uid.is_root() {
-        return "/run/netstacklat".into();
-    }
-    let places = places_of(uid);
-    // The last is /tmp, which is there.
-    let there = |place: &&PathBuf| place.parent().is_some_and(Path::is_dir);
-    places.iter().find(there).unwrap_or(&places[0]).clone()
-}
-
-/// Where journals of this user can be, whatever its environment was when it
-/// made them: a login has `$XDG_RUNTIME_DIR`; sudo and cron do not.
-pub fn places() -> Vec<PathBuf> {
-    places_of(geteuid())
-}
-
-fn places_of(uid: Uid) -> Vec<PathBuf> {
-    let mut places = Vec::new();
-    if uid.is_root() {
-        places.push("/run/netstacklat".into());
-    }
-    let of_session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    if let Some(directory) = of_session.filter(|path| path.is_absolute()) {
-        places.push(directory.join("netstacklat"));
-    }
-    places.push(format!("/run/user/{uid}/netstacklat").into());
-    places.push(format!("/tmp/netstacklat-{uid}").into());
-    let mut unique: Vec<PathBuf> = Vec::new();
-    for place in places {
-        if !unique.contains(&place) {
-            unique.push(place);
-        }
-    }
-    unique
-}
-
-/// Where journals of other users can be: only root can look there.
-pub fn places_of_others() -> Vec<PathBuf> {
-    let ours = places();
-    let in_each = |parent: &str, accept: fn(&str) -> bool, end: &str| {
-        let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let paths = names.filter(|name| accept(name));
-        paths
-            .map(|name| Path::new(parent).join(name).join(end))
-            .collect::<Vec<_>>()
-    };
-    let mut places = in_each("/run/user", |_| true, "netstacklat");
-    places.extend(in_each("/tmp", |name| name.starts_with("netstacklat-"), ""));
-    places.retain(|place| place.is_dir() && !ours.contains(place));
-    places.sort();
-    places
-}
 
 /// A comparison's journal, locked.
 #[derive(Debug)]
@@ -255,7 +59,7 @@ pub enum Found {
 }
 
 impl Journal {
-    /// Makes that of this process in [`place`].
+    /// Makes that of this process in `place`.
     ///
     /// # Errors
     ///
@@ -308,7 +112,7 @@ impl Journal {
         })
     }
 
-    /// All in the directories of [`places`].
+    /// All in the directories of [`super::places`].
     pub fn find(places: &[PathBuf]) -> Vec<Found> {
         let mut found = Vec::new();
         for place in places {
@@ -498,7 +302,7 @@ fn read(directory: &OwnedFd, owner: Uid) -> Result<Option<State>> {
     File::from(file).take(MAX_STATE).read_to_end(&mut text)?;
     let state: serde_json::Value = serde_json::from_slice(&text)?;
     match state.get("schema").and_then(serde_json::Value::as_u64) {
-        Some(2) => Ok(serde_json::from_value(state)?),
+        Some(schema) if schema == u64::from(SCHEMA) => Ok(serde_json::from_value(state)?),
         Some(other) => {
             bail!("written by another version of netstacklat (schema {other}): use that")
         }

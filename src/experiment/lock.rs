@@ -100,7 +100,7 @@ fn owner(address: &SocketAddr) -> Option<Owner> {
 }
 
 impl Owner {
-    /// It has ended, or is exiting: what holds the lock is its guardian.
+    /// The process has ended or is exiting; its guardian holds the lock.
     fn is_ending(self) -> bool {
         // 0: in a pid namespace that we do not see.
         if self.pid <= 0 {

@@ -5,15 +5,17 @@
 //! signals. The commands are run by a second process, the [`guardian`]
 //! ([`protocol`]: what the two say to each other). If the comparison dies, the
 //! guardian ends its commands and undoes the change; if the guardian dies, the
-//! comparison does. What is still to be undone is in the [`journal`], for
-//! `netstacklat undo` ([`recover`]) when both have died. [`lock`] admits one
+//! comparison does. What is still to be undone, the [`state`], is in the [`journal`], for
+//! `netstacklat undo` ([`recover`]) when both have died; [`places`] says where. [`lock`] admits one
 //! comparison at a time; [`progress`] shows how far it is.
 
 pub mod guardian;
 pub mod journal;
 pub mod lock;
+pub mod places;
 pub mod progress;
 pub mod protocol;
 pub mod recover;
 pub mod runner;
+pub mod state;
 pub mod supervisor;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::experiment::journal::{
-    Found, Journal, Namespaces, State, journals_in, places, places_of_others, read_of_others,
-};
+use crate::experiment::journal::{Found, Journal, journals_in, read_of_others};
+use crate::experiment::places;
 use crate::experiment::protocol::{Ended, How};
+use crate::experiment::state::{Namespaces, State};
 use crate::process::output::Output;
 use crate::process::shell::{Bond, Exit, GRACE, Place, Shell};
 
@@ -40,7 +40,7 @@ pub struct Leftovers {
 ///
 /// If /proc cannot be read.
 pub fn find() -> Result<Leftovers> {
-    find_in(places())
+    find_in(places::of_this_user())
 }
 
 /// The same in given places.
@@ -120,7 +120,7 @@ pub fn describe(state: &State) -> Result<String> {
 /// run by it.
 pub fn of_others() -> Vec<String> {
     let mut texts = Vec::new();
-    for place in places_of_others() {
+    for place in places::of_others() {
         for path in journals_in(&place).unwrap_or_default() {
             let Ok(Some((uid, state))) = read_of_others(&path) else {
                 continue;

@@ -9,10 +9,11 @@ use anyhow::{Result, anyhow};
 use nix::sys::signal::Signal;
 
 use crate::experiment::guardian::Guardian;
-use crate::experiment::journal::{Journal, State};
+use crate::experiment::journal::Journal;
 use crate::experiment::progress::Progress;
 use crate::experiment::protocol::{Ended, Reply, Request, Role};
 use crate::experiment::recover;
+use crate::experiment::state::State;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::process::shell::{GRACE, Shell};
 use crate::runtime::event_loop::{EventLoop, Events};
@@ -152,7 +153,7 @@ impl<'m> Supervisor<'m> {
         Ok(())
     }
 
-    /// Nothing is left to be undone, whether or not that can be written.
+    /// Marks the change as undone, even if the journal cannot be written.
     pub fn undone(&mut self) {
         self.means.state.undo = None;
     }
@@ -270,7 +271,7 @@ impl<'m> Supervisor<'m> {
         }
     }
 
-    /// Whatever keeps the guardian from undoing, we do not wait for it.
+    /// The guardian is dead or does not answer: undoes in this process.
     fn without_guardian(&mut self) -> Result<Option<Ended>> {
         self.means.guardian.kill();
         self.guardian_died = true;

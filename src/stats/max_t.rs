@@ -114,7 +114,8 @@ impl Centred {
             Variance::Separate => 2.0,
         };
         if count < least || other_count < least || count + other_count < 3.0 {
-            // Nothing is known of it: it must not make others look rare.
+            // This assignment has no statistic. Infinity keeps p-values on the
+            // safe side.
             return f64::INFINITY;
         }
         let within = |count: f64, sum: f64, squares: f64| (squares - sum * sum / count).max(0.0);

@@ -7,10 +7,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 use netstacklat::experiment::guardian::Guardian;
-use netstacklat::experiment::journal::{Journal, State};
+use netstacklat::experiment::journal::Journal;
 use netstacklat::experiment::progress::Progress;
 use netstacklat::experiment::recover::{self, Leftovers};
 use netstacklat::experiment::runner::{Ending, Runner};
+use netstacklat::experiment::state::State;
 use netstacklat::experiment::supervisor::{Means, Measure, Supervisor};
 use netstacklat::model::comparison::{Comparison, Place, Side};
 use netstacklat::model::histogram::Resolution;

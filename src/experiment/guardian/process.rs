@@ -48,7 +48,7 @@ pub fn run(journal: PathBuf) -> Result<()> {
     dup2_stdin(&nowhere)?;
     dup2_stdout(&nowhere)?;
     dup2_stderr(&nowhere)?;
-    // A name is for people; without it all works as well.
+    // Ignore an error: the name is only for people.
     let _ = nix::sys::prctl::set_name(NAME);
     // Handlers that do nothing, and not SIG_IGN, which commands would inherit.
     for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {

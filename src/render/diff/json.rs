@@ -17,7 +17,7 @@ use crate::model::comparison::Arm;
 use crate::model::fail_if::Bound;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
-use crate::render::diff::{Diff, onset, view};
+use crate::render::diff::{Diff, limits, onset, warnings};
 use crate::render::json::{SCHEMA, write_line};
 use crate::runfile::Tally;
 use crate::stats::shift::percent;
@@ -209,7 +209,7 @@ impl From<&Warning> for ObjectWarning {
             hook: warning.hook.map(|hook| hook.name()),
             quantity: warning.quantity.map(Quantity::name),
             puts_in_doubt: warning.is_serious(),
-            text: view::text(warning),
+            text: warnings::text(warning),
         }
     }
 }
@@ -310,7 +310,7 @@ impl From<&Outcome> for ObjectLimit {
             lower_bound_ns: ns.map(|judged| judged.lower_bound),
             p_value: judged.map(|judged| judged.p_value),
             together: judged.map_or(0, |judged| judged.together),
-            text: view::limit_text(outcome),
+            text: limits::limit_text(outcome),
         }
     }
 }

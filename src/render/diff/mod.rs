@@ -2,11 +2,13 @@
 //! What a comparison found, as a table with words around it.
 
 mod json;
+mod limits;
 mod onset;
 mod overlay;
 #[cfg(test)]
 mod tests;
 mod view;
+mod warnings;
 
 use std::io::{self, Write};
 

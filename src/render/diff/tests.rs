@@ -162,7 +162,7 @@ udp-start            p50    3.01us  4.03us   +34.0%
 idle: ip-start tcp-start tcp-do-rcv tcp-data-queue tcp-socket-enqueued
   tcp-socket-read udp-queue-rcv udp-socket-enqueued udp-socket-read
 
-No verdicts: nobody knows how much recordings of one side differ by themselves.
+No verdicts: too few recordings to know how much they vary.
 ";
     assert_eq!(text(&input, &[]), expected);
 }

@@ -2,19 +2,14 @@
 //! All that is said of a comparison, in words and figures, before it becomes
 //! text, JSON or a page: each renderer shows the same.
 
-use std::time::Duration;
-
-use crate::analysis::fail_if::{Judged, Outcome, Unjudged};
-use crate::analysis::outlook::period_for;
-use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS, tally};
-use crate::analysis::warnings::{Kind, Warning};
+use crate::analysis::samples::tally;
 use crate::analysis::{Analysis, Design, Finding, Input, LEVEL, Row, Verdict};
 use crate::model::comparison::Arm;
-use crate::model::fail_if::{Bound, Limit};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
-use crate::render::diff::onset::{list, sentence, unjudged};
+use crate::render::diff::onset::sentence;
+use crate::render::diff::{limits, warnings};
 use crate::render::units;
 use crate::runfile::Tally;
 use crate::runfile::text::clean;
@@ -22,9 +17,6 @@ use crate::stats::shift::percent;
 
 /// Characters of a name that are shown.
 const MAX_NAME: usize = 40;
-/// Rounds that `--rounds` takes at least.
-const PLANNED_ROUNDS: usize = 10;
-
 /// How a text is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
@@ -88,7 +80,7 @@ impl View {
         let names = |findings: Vec<&Finding>| findings.iter().map(|f| f.hook).collect();
         View {
             sides: PerSide::of(|arm| (short(&analysis.names[arm]), side(input, analysis, arm))),
-            warnings: warnings(input, analysis),
+            warnings: warnings::all(input, analysis),
             judged: analysis
                 .hooks
                 .iter()
@@ -103,7 +95,7 @@ impl View {
             idle: names(silent().filter(measured).collect()),
             off: names(silent().filter(|finding| !measured(finding)).collect()),
             notes: notes(analysis),
-            limits: limits(analysis),
+            limits: limits::all(analysis),
         }
     }
 }
@@ -143,7 +135,7 @@ fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
 }
 
 /// `1 round`, `2 rounds`.
-fn count(n: u64, what: &str) -> String {
+pub(super) fn count(n: u64, what: &str) -> String {
     match n {
         1 => format!("1 {what}"),
         n => format!("{n} {what}s"),
@@ -199,198 +191,6 @@ fn verdict(row: &Row) -> (String, Tone) {
     }
 }
 
-/// A line each; those of too few samples, and of disturbed rounds, together.
-fn warnings(input: &Input, analysis: &Analysis) -> Vec<String> {
-    let mut texts = Vec::new();
-    for warning in &analysis.warnings {
-        if !matches!(
-            warning.kind,
-            Kind::TooFewSamples { .. } | Kind::Disturbed(_) | Kind::UnequalRates(_)
-        ) {
-            texts.push(clean(&text(warning), usize::MAX));
-        }
-    }
-    let unequal: Vec<&str> = analysis
-        .warnings
-        .iter()
-        .filter(|warning| matches!(warning.kind, Kind::UnequalRates(_)))
-        .filter_map(|warning| Some(warning.hook?.name()))
-        .collect();
-    if !unequal.is_empty() {
-        texts.push(format!(
-            "A and B have very different numbers of packets at {}: as many of each were compared, \
-             drawn from the richer side",
-            list(&unequal)
-        ));
-    }
-    texts.extend(disturbed(analysis));
-    for quantity in Quantity::JUDGED {
-        texts.extend(too_few_samples(input, analysis, quantity));
-    }
-    texts
-}
-
-/// Rounds that were excluded, and at how many quantities.
-fn disturbed(analysis: &Analysis) -> Option<String> {
-    let mut rounds: Vec<usize> = Vec::new();
-    let mut times = 0;
-    for warning in &analysis.warnings {
-        if let Kind::Disturbed(numbers) = &warning.kind {
-            times += 1;
-            rounds.extend(numbers);
-        }
-    }
-    rounds.sort_unstable();
-    rounds.dedup();
-    let names: Vec<String> = rounds.iter().map(usize::to_string).collect();
-    (times > 0).then(|| {
-        format!(
-            "a period of round {} was far from all others: that round is excluded in {} of {}",
-            list(&names),
-            times,
-            count(analysis.family.questions as u64, "question"),
-        )
-    })
-}
-
-/// Hooks of which the same is true are said together; and what would help.
-fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Option<String> {
-    let lacking: Vec<&Finding> = analysis
-        .warnings
-        .iter()
-        .filter(|warning| {
-            matches!(warning.kind, Kind::TooFewSamples { .. }) && warning.quantity == Some(quantity)
-        })
-        .filter_map(|warning| Some(&analysis.hooks[warning.hook?.index()]))
-        .collect();
-    // The tail is judged beside the p99: one of the two warnings is enough.
-    if lacking.is_empty() || quantity == Quantity::Tail {
-        return None;
-    }
-    let all = analysis.hooks.iter().filter(|hook| hook.has_samples());
-    let at = match lacking.len() == all.count() {
-        true => String::new(),
-        false => {
-            let names: Vec<&str> = lacking.iter().map(|finding| finding.hook.name()).collect();
-            format!(" at {}", list(&names))
-        }
-    };
-    let needed = quantity.samples_to_compare();
-    let units = analysis.design.units();
-    let periods = match analysis.design {
-        Design::Rounds { .. } => 2 * units.a as u64,
-        Design::Files(_) => units.a.min(units.b) as u64,
-    };
-    // Of the hook that lacks the least, so that the remedy helps at once.
-    let most = lacking
-        .iter()
-        .map(|finding| finding.counts.a.min(finding.counts.b));
-    let most = most.max().unwrap_or(0).checked_div(periods).unwrap_or(0);
-    let unit = match analysis.design {
-        Design::Rounds { .. } => "period",
-        Design::Files(_) => "recording",
-    };
-    Some(format!(
-        "{quantity} is not judged{at}: it needs {needed} packets in each {unit}; there were {most}{}",
-        remedy(input, quantity, most)
-    ))
-}
-
-/// How much longer to measure.
-fn remedy(input: &Input, quantity: Quantity, had: u64) -> String {
-    let unit = input.period().unwrap_or(Duration::from_secs(1));
-    match (period_for(quantity, had, unit), input.period()) {
-        (None, _) => String::new(),
-        (Some(period), Some(_)) => {
-            let period = humantime::format_duration(period).to_string();
-            format!(" (--period {})", period.replace(' ', ""))
-        }
-        (Some(times), None) => format!(" (record {} times as long)", times.as_secs().max(2)),
-    }
-}
-
-/// What to know, as in both forms.
-pub(super) fn text(warning: &Warning) -> String {
-    let at = match warning.hook {
-        Some(hook) => format!(" at {hook}"),
-        None => String::new(),
-    };
-    let share = |part: &PerSide<u64>, of: &PerSide<u64>| {
-        let sides = part.zip(*of).map(|(part, of)| {
-            let percent = units::percentage(part, of);
-            format!("{part} of {of} ({percent})")
-        });
-        format!("A {}, B {}", sides.a, sides.b)
-    };
-    match &warning.kind {
-        Kind::Differs { what, values } => {
-            let values = values.as_ref().map(|values| values.join(" and "));
-            format!("{what} is not the same: {} (A), {} (B)", values.a, values.b)
-        }
-        Kind::ClockSteps(steps) => format!(
-            "the wall clock was stepped: A {} times, B {} times",
-            steps.a, steps.b
-        ),
-        Kind::RoundsExcluded(n) => {
-            let was = if *n == 1 { "it" } else { "them" };
-            format!(
-                "{} excluded: the wall clock was stepped in {was}",
-                count(*n, "round")
-            )
-        }
-        Kind::Disturbed(rounds) => {
-            let quantity = warning.quantity.map(Quantity::name).unwrap_or_default();
-            let rounds: Vec<String> = rounds.iter().map(usize::to_string).collect();
-            format!(
-                "round {} excluded for {quantity}{at}: one of its periods was far from all others",
-                list(&rounds)
-            )
-        }
-        Kind::UnequalRates(counts) => format!(
-            "A has {} packets{at}, B has {}: as many of each were compared, drawn from the richer \
-             side",
-            counts.a, counts.b
-        ),
-        Kind::NotAlternating => {
-            "all recordings of one side were made before those of the other: a \
-                                 drift of the host would look like a change. Alternate the sides"
-                .into()
-        }
-        Kind::Skipped { lost, of } => format!("not measured{at}: {}", share(lost, of)),
-        Kind::Missed { missed, of } => format!(
-            "missed{at} (the CPU was already in this program): {}",
-            share(missed, of)
-        ),
-        Kind::TooFewSamples { units, of } => {
-            let quantity = warning.quantity.map(Quantity::name).unwrap_or_default();
-            format!(
-                "too few samples for {quantity}{at}: enough in {} of {} (A), {} of {} (B)",
-                units.a, of.a, units.b, of.b
-            )
-        }
-        Kind::FewRounds(n) => format!(
-            "no verdicts: {} can be used, and {MIN_ROUNDS} are needed (--rounds {PLANNED_ROUNDS})",
-            count(*n as u64, "whole round")
-        ),
-        Kind::FewFiles(files) => format!(
-            "no intervals and no verdicts: {} of A, {} of B. Record {MIN_FILES} of each, \
-             alternating, or use netstacklat compare",
-            count(files.a as u64, "recording"),
-            files.b
-        ),
-        Kind::RoundsMissing { made, planned } => {
-            format!("{made} of {planned} rounds were made")
-        }
-        Kind::Incomplete(path) => format!("{path} ends before its total"),
-        Kind::Excluded { path, text } | Kind::Problem { path, text } => format!("{path}: {text}"),
-        Kind::MissedIntervals(missed) => format!(
-            "late reports: A {}, B {}; no sample is lost by that",
-            missed.a, missed.b
-        ),
-        Kind::SeveralRuns { path, runs } => format!("{path} holds {runs} runs, added up"),
-    }
-}
-
 /// Where changes begin, what was not found, and how to read the table.
 fn notes(analysis: &Analysis) -> Vec<(String, String)> {
     let mut notes: Vec<(String, String)> = Vec::new();
@@ -411,7 +211,7 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
             (false, _) => "Nothing was measured: no packet reached these hooks.",
             (true, Design::Rounds { .. }) => "No verdicts: see the warnings above.",
             (true, Design::Files(_)) => {
-                "No verdicts: nobody knows how much recordings of one side differ by themselves."
+                "No verdicts: too few recordings to know how much they vary."
             }
         };
         note("", text.into());
@@ -482,117 +282,4 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
         note("?:", "a warning above may be the cause".into());
     }
     notes
-}
-
-/// What became of each limit.
-fn limits(analysis: &Analysis) -> Vec<LimitView> {
-    let mut views: Vec<LimitView> = analysis
-        .limits
-        .iter()
-        .map(|outcome| {
-            let at = match (outcome.limit.hook, outcome.hook) {
-                (None, Some(hook)) => format!(" at {hook}"),
-                _ => String::new(),
-            };
-            let (word, tone) = match &outcome.result {
-                Ok(judged) if judged.exceeded => ("exceeded", Tone::Worse),
-                Ok(_) => ("within", Tone::Plain),
-                Err(_) => ("not judged", Tone::Worse),
-            };
-            LimitView {
-                limit: format!("{}{at}", outcome.limit),
-                outcome: word,
-                tone,
-                text: limit_text(outcome),
-            }
-        })
-        .collect();
-    for limit in any_that_were_judged(analysis) {
-        let others: Vec<&str> = not_judged(analysis, limit).map(Hook::name).collect();
-        if !others.is_empty() {
-            views.push(LimitView {
-                limit: limit.to_string(),
-                outcome: "not judged",
-                tone: Tone::Worse,
-                text: format!("too few samples at {}", list(&others)),
-            });
-        }
-    }
-    views
-}
-
-/// Limits for any hook, each once, that could be judged somewhere.
-fn any_that_were_judged(analysis: &Analysis) -> Vec<Limit> {
-    let mut limits: Vec<Limit> = Vec::new();
-    for outcome in &analysis.limits {
-        let any = outcome.limit.hook.is_none() && outcome.hook.is_some();
-        if any && !limits.contains(&outcome.limit) {
-            limits.push(outcome.limit);
-        }
-    }
-    limits
-}
-
-/// Hooks with samples at which such a limit could not be judged.
-fn not_judged(analysis: &Analysis, limit: Limit) -> impl Iterator<Item = Hook> {
-    let judged = move |hook: Hook| {
-        let mut outcomes = analysis.limits.iter();
-        outcomes.any(|outcome| outcome.limit == limit && outcome.hook == Some(hook))
-    };
-    let with_samples = analysis.hooks.iter().filter(|hook| hook.has_samples());
-    with_samples
-        .map(|finding| finding.hook)
-        .filter(move |hook| !judged(*hook))
-}
-
-/// What was found, and how sure it is.
-pub(super) fn limit_text(outcome: &Outcome) -> String {
-    let judged = match &outcome.result {
-        Ok(judged) => judged,
-        Err(Unjudged::TooFew(units)) => {
-            return format!(
-                "too few samples: rounds or recordings with enough: A {}, B {}",
-                units.a, units.b
-            );
-        }
-        Err(why) => return unjudged(*why).into(),
-    };
-    let Judged {
-        found,
-        lower_bound,
-        p_value,
-        together,
-        within_bucket,
-        ..
-    } = *judged;
-    let shown = |value: f64| match outcome.limit.bound {
-        Bound::Percent(_) => units::change(value),
-        Bound::Slower(_) if value < 0.0 => format!("-{}", units::computed(-value)),
-        Bound::Slower(_) => format!("+{}", units::computed(value)),
-        Bound::Level(_) => units::computed(value),
-    };
-    let mut text = format!(
-        "found {}, with 95% confidence above {}; p {}",
-        shown(found),
-        shown(lower_bound),
-        p_shown(p_value)
-    );
-    if together > 1 {
-        text += &format!(", one of {together} limits");
-    }
-    if within_bucket {
-        text += "; above the limit, but not surely by more than a bucket of the histogram";
-    }
-    if matches!(outcome.limit.bound, Bound::Level(_)) {
-        text += "; of the minutes measured, and no others";
-    }
-    text
-}
-
-fn p_shown(p_value: f64) -> String {
-    match p_value {
-        p if p < 1e-6 => "below 1e-6".into(),
-        p if p < 0.001 => format!("{p:.0e}"),
-        p => format!("{p:.3}"),
-    }
 }

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The latencies of a hook in all periods or files: thinned where one side has
+//! many more, and with the bound of their tail.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use rand::SeedableRng as _;
+use rand::rngs::Xoshiro256PlusPlus;
+
+use crate::analysis::Input;
+use crate::analysis::samples::{Rounds, Samples, Units, tally};
+use crate::model::comparison::Arm;
+use crate::model::hooks::Hook;
+use crate::model::quantity::Quantity;
+use crate::model::side::PerSide;
+use crate::model::skips::SkipReason;
+use crate::model::sparse::Sparse;
+use crate::stats::outlier::disturbed;
+use crate::stats::rounds::Order;
+
+/// Above this ratio of their counts, the richer side is thinned.
+const UNEQUAL: u64 = 2;
+/// A period with so many samples has quantiles that thinning would not move.
+const PLENTY: u64 = 100_000;
+/// The tail is above the quantile of this share, of both sides together.
+const TAIL: f64 = 0.001;
+/// A share above which it is none: there is no bound between it and the rest.
+const LARGEST_TAIL: f64 = 0.002;
+/// Samples in the tail that a period needs on average.
+const TAIL_EVENTS: u64 = 3;
+/// A period's tail is disturbed when it is at least so much larger, as ln.
+const TAIL_STEP: f64 = 0.1;
+
+/// The latencies of a hook in all periods, or files.
+pub(super) struct HookSamples<'a> {
+    units: HookUnits<'a>,
+    /// The sides had so many samples, and the richer one was thinned.
+    pub(super) thinned: Option<PerSide<u64>>,
+    /// Of the coarsest buckets, as ln.
+    bucket: f64,
+    /// The tail is above this, ns.
+    tail_ns: Option<u64>,
+}
+
+enum HookUnits<'a> {
+    /// In the order of time.
+    Rounds(Vec<Order>, Vec<[Option<Cow<'a, Sparse>>; 4]>),
+    Files(PerSide<Vec<Option<Sparse>>>),
+}
+
+impl<'a> HookSamples<'a> {
+    pub(super) fn new(
+        input: &Input,
+        rounds: &Rounds<'a>,
+        hook: Hook,
+        seed: u64,
+    ) -> HookSamples<'a> {
+        let resolutions = input.files().map(|file| file.info.resolution);
+        let coarsest = resolutions.map(|resolution| resolution.sub_buckets()).min();
+        let mut samples = HookSamples {
+            units: HookUnits::of(input, rounds, hook),
+            thinned: None,
+            bucket: (1.0 / f64::from(coarsest.unwrap_or(1))).ln_1p(),
+            tail_ns: None,
+        };
+        samples.thin(seed ^ hook.index() as u64);
+        samples.tail_ns = samples.units.tail();
+        samples
+    }
+
+    /// Where latencies take one of two levels, a median of few samples has another
+    /// bias than one of many. So both sides get as many samples.
+    fn thin(&mut self, seed: u64) {
+        let counts = self.units.counts();
+        let (poorer, richer) = (counts.a.min(counts.b), counts.a.max(counts.b));
+        let units = self.units.len() as u64;
+        if poorer == 0 || richer <= UNEQUAL.saturating_mul(poorer) || poorer / units > PLENTY {
+            return;
+        }
+        let thin = if counts.a > counts.b { Arm::A } else { Arm::B };
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        self.units.each(thin, |sparse| {
+            let keep = u128::from(sparse.count()) * u128::from(poorer) / u128::from(richer);
+            sparse.thinned(keep as u64, &mut rng)
+        });
+        self.thinned = Some(counts);
+    }
+
+    pub(super) fn of(&self, quantity: Quantity) -> Samples {
+        let of = |sparse: &Sparse| match (quantity.quantile(), self.tail_ns) {
+            (Some(quantile), _) => sparse.quantile(quantile),
+            (None, Some(bound)) => {
+                let (above, all) = (sparse.above(bound) as f64, sparse.count() as f64);
+                (all > 0.0).then(|| (above + 0.5) / (all + 1.0))
+            }
+            (None, None) => None,
+        };
+        let bucket = match quantity {
+            Quantity::Tail => 0.0,
+            _ => self.bucket,
+        };
+        let mut left_out = Vec::new();
+        let units = match &self.units {
+            HookUnits::Rounds(orders, rounds) => {
+                let values = rounds.iter().map(|round| {
+                    let values = round
+                        .each_ref()
+                        .map(|sparse| usable(of(sparse.as_deref()?)));
+                    let [Some(first), Some(second), Some(third), Some(last)] = values else {
+                        return None;
+                    };
+                    Some([first, second, third, last])
+                });
+                let mut values: Vec<Option<[f64; 4]>> = values.collect();
+                let logarithms: Vec<_> = values
+                    .iter()
+                    .map(|round| round.map(|values| values.map(f64::ln)))
+                    .collect();
+                left_out = disturbed(&logarithms, bucket.max(TAIL_STEP));
+                for &round in &left_out {
+                    values[round] = None;
+                }
+                Units::Rounds(orders.clone(), values)
+            }
+            HookUnits::Files(files) => Units::Files(files.as_ref().map(|files| {
+                let values = files.iter().map(|file| usable(of(file.as_ref()?)));
+                values.collect()
+            })),
+        };
+        Samples { units, left_out }
+    }
+}
+
+/// What is compared has a logarithm; a file can hold anything.
+fn usable(value: Option<f64>) -> Option<f64> {
+    value.filter(|value| value.is_finite() && *value > 0.0)
+}
+
+impl<'a> HookUnits<'a> {
+    fn of(input: &Input, rounds: &Rounds<'a>, hook: Hook) -> HookUnits<'a> {
+        match input {
+            Input::Comparison(_) => HookUnits::Rounds(
+                rounds.orders(),
+                rounds
+                    .rounds
+                    .iter()
+                    .map(|round| {
+                        round.map(|period| period.hooks[hook.index()].as_ref().map(Cow::Borrowed))
+                    })
+                    .collect(),
+            ),
+            Input::Recordings { .. } => HookUnits::Files(PerSide::of(|arm| {
+                let files = input.side(arm).iter();
+                files
+                    .map(|file| {
+                        let stats = tally(file, arm).hook(hook)?;
+                        let over_range = stats.skips.get(SkipReason::OVER_RANGE);
+                        Some(Sparse::new(&stats.histogram, over_range))
+                    })
+                    .collect()
+            })),
+        }
+    }
+
+    /// Periods or files a side.
+    fn len(&self) -> usize {
+        match self {
+            HookUnits::Rounds(_, rounds) => 2 * rounds.len(),
+            HookUnits::Files(files) => files.a.len().max(files.b.len()),
+        }
+        .max(1)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Arm, &Sparse)> {
+        let (rounds, files) = match self {
+            HookUnits::Rounds(orders, rounds) => (Some(orders.iter().zip(rounds)), None),
+            HookUnits::Files(files) => (None, Some(files)),
+        };
+        let of_rounds = rounds.into_iter().flatten().flat_map(|(order, round)| {
+            let sparse = order.iter().zip(round);
+            sparse.filter_map(|(arm, sparse)| Some((*arm, sparse.as_deref()?)))
+        });
+        let of_files = files.into_iter().flat_map(|files| {
+            Arm::BOTH.into_iter().flat_map(|arm| {
+                let sparse = files[arm].iter().flatten();
+                sparse.map(move |sparse| (arm, sparse))
+            })
+        });
+        of_rounds.chain(of_files)
+    }
+
+    fn counts(&self) -> PerSide<u64> {
+        let mut counts = PerSide::both(0u64);
+        for (arm, sparse) in self.all() {
+            counts[arm] = counts[arm].saturating_add(sparse.count());
+        }
+        counts
+    }
+
+    fn each(&mut self, side: Arm, mut change: impl FnMut(&Sparse) -> Sparse) {
+        match self {
+            HookUnits::Rounds(orders, rounds) => {
+                for (order, round) in orders.iter().zip(rounds) {
+                    for (arm, sparse) in order.iter().zip(round) {
+                        if *arm == side
+                            && let Some(sparse) = sparse
+                        {
+                            *sparse = Cow::Owned(change(sparse));
+                        }
+                    }
+                }
+            }
+            HookUnits::Files(files) => {
+                for sparse in files[side].iter_mut().flatten() {
+                    *sparse = change(sparse);
+                }
+            }
+        }
+    }
+
+    /// The bound above which the share of all samples is nearest to a thousandth,
+    /// of those with events enough above them.
+    fn tail(&self) -> Option<u64> {
+        let mut above: BTreeMap<u64, u64> = BTreeMap::new();
+        let (mut units, mut all) = (0, 0u64);
+        for (_, sparse) in self.all() {
+            units += 1;
+            all = all.saturating_add(sparse.count());
+            for (lo, count) in sparse.from_the_top() {
+                let sum = above.entry(lo).or_default();
+                *sum = sum.saturating_add(count);
+            }
+        }
+        let mut sum = 0u64;
+        let mut nearest: Option<(f64, u64)> = None;
+        for (&bound, &count) in above.iter().rev() {
+            sum = sum.saturating_add(count);
+            let share = sum as f64 / all as f64;
+            let distance = (share / TAIL).ln().abs();
+            let fits = share <= LARGEST_TAIL && sum >= TAIL_EVENTS * units;
+            if fits && nearest.is_none_or(|(least, _)| distance < least) {
+                nearest = Some((distance, bound));
+            }
+        }
+        nearest.map(|(_, bound)| bound)
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What `compare` says before and during its rounds.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::analysis::outlook::{Lacking, Outlook, outlook};
+use crate::commands::session::human;
+use crate::experiment::runner::planned;
+use crate::model::comparison::{Comparison, Place};
+use crate::model::hooks::Hook;
+use crate::model::quantity::Quantity;
+use crate::model::run::RunInfo;
+use crate::model::skips::SkipReason;
+use crate::model::snapshot::{HookStats, Interval};
+
+/// What is on from now on.
+pub(super) fn attached(info: &RunInfo) -> String {
+    let on = info.hooks.iter().filter(|hook| hook.attached()).count();
+    format!(
+        "netstacklat: {on} hook{} attached; RX timestamping is on for the whole host; clock from \
+         {}, TAI offset {} s.\n",
+        if on == 1 { "" } else { "s" },
+        info.clock.source,
+        info.clock.tai_offset_s,
+    )
+}
+
+/// What will be done.
+pub(super) fn plan(comparison: &Comparison, path: &Path) -> String {
+    let mut text = format!(
+        "netstacklat: comparing {} (A) with {} (B): {}{} rounds of 4 periods of {}, about {} and \
+         your commands; seed {}; writing {}\n",
+        comparison.a.name,
+        comparison.b.name,
+        if comparison.auto_rounds {
+            "at most "
+        } else {
+            ""
+        },
+        comparison.rounds,
+        human(comparison.period),
+        human(planned(comparison)),
+        comparison.seed,
+        path.display(),
+    );
+    if comparison.is_toggled() {
+        text += &format!(
+            "netstacklat: no stop commands: each start command has to undo the other; that of {} \
+             runs last.\n",
+            comparison.a.name
+        );
+    }
+    text
+}
+
+/// Latencies of each hook, those over range too.
+pub(super) fn counts(interval: &Interval) -> Vec<(Hook, u64)> {
+    let count =
+        |stats: &HookStats| stats.histogram.count() + stats.skips.get(SkipReason::OVER_RANGE);
+    let hooks = interval.hooks();
+    hooks.map(|(hook, stats)| (hook, count(stats))).collect()
+}
+
+/// Tells after the first round what will come of it.
+#[derive(Default)]
+pub(super) struct FirstRound {
+    periods: u32,
+    /// The least of its periods at each hook.
+    least: Vec<(Hook, u64)>,
+    silent: bool,
+}
+
+impl FirstRound {
+    pub(super) fn look_at(
+        &mut self,
+        comparison: &Comparison,
+        place: Place,
+        interval: &Interval,
+    ) -> Option<String> {
+        if place.round != Some(1) {
+            return None;
+        }
+        self.periods += 1;
+        let counts = counts(interval);
+        let lost = interval.hooks().any(|(_, stats)| stats.skips.total() > 0);
+        if !self.silent && !lost && counts.iter().all(|&(_, count)| count == 0) {
+            self.silent = true;
+            let name = &comparison.side(place.arm).name;
+            return Some(format!(
+                "netstacklat: no packet passed in a period of {name}: without traffic there is \
+                 nothing to compare (--load makes some).\n"
+            ));
+        }
+        if self.least.is_empty() {
+            self.least = counts;
+        } else {
+            for (least, (_, count)) in self.least.iter_mut().zip(counts) {
+                least.1 = least.1.min(count);
+            }
+        }
+        match self.periods {
+            4 if !self.silent => told(&self.least, comparison.period),
+            _ => None,
+        }
+    }
+}
+
+/// What can be judged at this rate, if that is not all.
+fn told(least: &[(Hook, u64)], period: Duration) -> Option<String> {
+    let Outlook { judged, lacking } = outlook(least, period)?;
+    let Lacking {
+        quantity,
+        hook,
+        had,
+        period,
+    } = lacking?;
+    let judged: Vec<String> = judged.into_iter().map(Quantity::name).collect();
+    let judged = match judged.as_slice() {
+        [] => "nothing".into(),
+        names => names.join(" and "),
+    };
+    let remedy = period.map_or(String::new(), |period| {
+        format!(" (--period {})", human(period).replace(' ', ""))
+    });
+    Some(format!(
+        "netstacklat: at this packet rate {judged} can be judged. {quantity} needs {} packets a \
+         period; there are {had} at {hook}{remedy}.\n",
+        quantity.samples_to_compare()
+    ))
+}

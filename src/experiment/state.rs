@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What a comparison has done to the host, as its journal holds it.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::process::group::Group;
+
+/// Of the journal's file.
+pub(super) const SCHEMA: u32 = 2;
+
+/// What a comparison has done to the host so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    schema: u32,
+    /// After a reboot the host is as it was.
+    boot_id: String,
+    /// The comparison's process.
+    pub pid: u32,
+    /// Where its commands are run.
+    pub directory: OsString,
+    /// The environment of its commands. Values are never shown.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The namespaces in which its commands act.
+    pub namespaces: Namespaces,
+    /// Where its rounds are.
+    pub run_file: String,
+    /// What was being done.
+    pub step: String,
+    /// The command that undoes the last change, if any is to be undone.
+    pub undo: Option<String>,
+    /// How long that command may take.
+    pub stop_limit: Duration,
+    /// Process groups of commands that may still run.
+    pub running: Vec<Group>,
+}
+
+/// As `/proc/PID/ns` names them. Mount namespaces are not among them: `ip netns
+/// exec` makes a new one each time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// Network.
+    pub net: String,
+    /// Process ids.
+    pub pid: String,
+    /// User ids.
+    pub user: String,
+}
+
+impl Namespaces {
+    /// Those of this process.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell.
+    pub fn here() -> Result<Namespaces> {
+        let read = |kind| -> Result<String> {
+            let path = format!("/proc/self/ns/{kind}");
+            let name = std::fs::read_link(&path).with_context(|| format!("reading {path}"))?;
+            Ok(name.display().to_string())
+        };
+        Ok(Namespaces {
+            net: read("net")?,
+            pid: read("pid")?,
+            user: read("user")?,
+        })
+    }
+
+    /// Where these are not ours: which kind, and its name.
+    pub fn other_than<'a>(&'a self, ours: &Namespaces) -> Option<(&'static str, &'a str)> {
+        let kinds = [
+            ("network", &self.net, &ours.net),
+            ("pid", &self.pid, &ours.pid),
+            ("user", &self.user, &ours.user),
+        ];
+        let other = kinds.into_iter().find(|(_, theirs, ours)| theirs != ours);
+        other.map(|(kind, theirs, _)| (kind, theirs.as_str()))
+    }
+}
+
+impl State {
+    /// Of this process, here and now: nothing has been done yet.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell where we are.
+    pub fn here(run_file: &Path, stop_limit: Duration) -> Result<State> {
+        Ok(State {
+            schema: SCHEMA,
+            boot_id: boot_id()?,
+            pid: std::process::id(),
+            directory: std::env::current_dir()
+                .context("asking for the current directory")?
+                .into(),
+            environment: std::env::vars_os().collect(),
+            namespaces: Namespaces::here()?,
+            run_file: run_file.display().to_string(),
+            step: "beginning".into(),
+            undo: None,
+            stop_limit,
+            running: Vec::new(),
+        })
+    }
+
+    /// Whether it is of this boot of the host.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell.
+    pub fn of_this_boot(&self) -> Result<bool> {
+        Ok(self.boot_id == boot_id()?)
+    }
+
+    /// Those of its process groups that run.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell.
+    pub fn still_running(&self) -> Result<Vec<&Group>> {
+        let mut running = Vec::new();
+        for group in &self.running {
+            if group.lives()? {
+                running.push(group);
+            }
+        }
+        Ok(running)
+    }
+
+    /// Whether it says that nothing is left on the host.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell.
+    pub fn is_settled(&self) -> Result<bool> {
+        let pending = self.undo.is_some() || !self.still_running()?.is_empty();
+        Ok(!pending || !self.of_this_boot()?)
+    }
+}
+
+fn boot_id() -> Result<String> {
+    const PATH: &str = "/proc/sys/kernel/random/boot_id";
+    let id = std::fs::read_to_string(PATH).with_context(|| format!("reading {PATH}"))?;
+    Ok(id.trim().into())
+}

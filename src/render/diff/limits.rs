@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What became of `--fail-if` limits, in words.
+
+use crate::analysis::Analysis;
+use crate::analysis::fail_if::{Judged, Outcome, Unjudged};
+use crate::model::fail_if::{Bound, Limit};
+use crate::model::hooks::Hook;
+use crate::render::diff::onset::{list, unjudged};
+use crate::render::diff::view::{LimitView, Tone};
+use crate::render::units;
+
+/// What became of each limit.
+pub(super) fn all(analysis: &Analysis) -> Vec<LimitView> {
+    let mut views: Vec<LimitView> = analysis
+        .limits
+        .iter()
+        .map(|outcome| {
+            let at = match (outcome.limit.hook, outcome.hook) {
+                (None, Some(hook)) => format!(" at {hook}"),
+                _ => String::new(),
+            };
+            let (word, tone) = match &outcome.result {
+                Ok(judged) if judged.exceeded => ("exceeded", Tone::Worse),
+                Ok(_) => ("within", Tone::Plain),
+                Err(_) => ("not judged", Tone::Worse),
+            };
+            LimitView {
+                limit: format!("{}{at}", outcome.limit),
+                outcome: word,
+                tone,
+                text: limit_text(outcome),
+            }
+        })
+        .collect();
+    for limit in any_that_were_judged(analysis) {
+        let others: Vec<&str> = not_judged(analysis, limit).map(Hook::name).collect();
+        if !others.is_empty() {
+            views.push(LimitView {
+                limit: limit.to_string(),
+                outcome: "not judged",
+                tone: Tone::Worse,
+                text: format!("too few samples at {}", list(&others)),
+            });
+        }
+    }
+    views
+}
+
+/// Limits for any hook, each once, that could be judged somewhere.
+fn any_that_were_judged(analysis: &Analysis) -> Vec<Limit> {
+    let mut limits: Vec<Limit> = Vec::new();
+    for outcome in &analysis.limits {
+        let any = outcome.limit.hook.is_none() && outcome.hook.is_some();
+        if any && !limits.contains(&outcome.limit) {
+            limits.push(outcome.limit);
+        }
+    }
+    limits
+}
+
+/// Hooks with samples at which such a limit could not be judged.
+fn not_judged(analysis: &Analysis, limit: Limit) -> impl Iterator<Item = Hook> {
+    let judged = move |hook: Hook| {
+        let mut outcomes = analysis.limits.iter();
+        outcomes.any(|outcome| outcome.limit == limit && outcome.hook == Some(hook))
+    };
+    let with_samples = analysis.hooks.iter().filter(|hook| hook.has_samples());
+    with_samples
+        .map(|finding| finding.hook)
+        .filter(move |hook| !judged(*hook))
+}
+
+/// What was found, and how sure it is.
+pub(super) fn limit_text(outcome: &Outcome) -> String {
+    let judged = match &outcome.result {
+        Ok(judged) => judged,
+        Err(Unjudged::TooFew(units)) => {
+            return format!(
+                "too few samples: rounds or recordings with enough: A {}, B {}",
+                units.a, units.b
+            );
+        }
+        Err(why) => return unjudged(*why).into(),
+    };
+    let Judged {
+        found,
+        lower_bound,
+        p_value,
+        together,
+        within_bucket,
+        ..
+    } = *judged;
+    let shown = |value: f64| match outcome.limit.bound {
+        Bound::Percent(_) => units::change(value),
+        Bound::Slower(_) if value < 0.0 => format!("-{}", units::computed(-value)),
+        Bound::Slower(_) => format!("+{}", units::computed(value)),
+        Bound::Level(_) => units::computed(value),
+    };
+    let mut text = format!(
+        "found {}, with 95% confidence above {}; p {}",
+        shown(found),
+        shown(lower_bound),
+        p_shown(p_value)
+    );
+    if together > 1 {
+        text += &format!(", one of {together} limits");
+    }
+    if within_bucket {
+        text += "; above the limit, but not surely by more than a bucket of the histogram";
+    }
+    if matches!(outcome.limit.bound, Bound::Level(_)) {
+        text += "; of the minutes measured, and no others";
+    }
+    text
+}
+
+fn p_shown(p_value: f64) -> String {
+    match p_value {
+        p if p < 1e-6 => "below 1e-6".into(),
+        p if p < 0.001 => format!("{p:.0e}"),
+        p => format!("{p:.3}"),
+    }
+}
