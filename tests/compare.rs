@@ -36,8 +36,6 @@ impl Desk {
             .arg("compare")
             .args(args)
             .current_dir(&self.path)
-            // Root's state is in /run, whatever this says.
-            .env("XDG_RUNTIME_DIR", &self.path)
             .stdin(Stdio::null())
             .output()
             .expect("the binary runs");
@@ -122,6 +120,31 @@ fn sides_can_be_undone() {
     let (code, stderr) = desk.compare(&["--aa", "--b-start", "touch ran"]);
     assert_eq!(code, Some(2), "{stderr}");
     assert!(!desk.path.join("ran").exists());
+}
+
+/// A login has variables that sudo and cron have not; what one of them leaves
+/// the others find.
+#[test]
+fn where_it_looks_depends_on_no_variable() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let looked = |variables: &[(&str, &str)]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_netstacklat"))
+            .args(["undo", "--list"])
+            .env_clear()
+            .envs(variables.iter().copied())
+            .output()
+            .expect("the binary runs");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        let found = stderr.split_once("looked in ").expect("places").1;
+        found.lines().next().expect("a line").to_owned()
+    };
+    let cron = looked(&[]);
+    assert!(cron.contains("/tmp/netstacklat-"), "{cron}");
+    let login = [("XDG_RUNTIME_DIR", "/tmp/session"), ("HOME", "/nowhere")];
+    assert_eq!(looked(&login), cron);
+    let sudo = [("SUDO_USER", "somebody"), ("SUDO_UID", "1000")];
+    assert_eq!(looked(&sudo), cron);
 }
 
 /// It is a part of `compare`, and nothing for users.

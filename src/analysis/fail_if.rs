@@ -67,6 +67,41 @@ impl Unjudged {
     }
 }
 
+/// Where a limit for any hook could not be judged, though it could elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotJudged {
+    /// The limit.
+    pub limit: Limit,
+    /// Hooks with too few samples for it.
+    pub hooks: Vec<Hook>,
+}
+
+/// Of each limit for any hook that could be judged somewhere: where not. A hook
+/// without samples is not meant.
+pub(super) fn not_judged(outcomes: &[Outcome], findings: &[Finding]) -> Vec<NotJudged> {
+    let mut found: Vec<NotJudged> = Vec::new();
+    for Outcome { limit, hook, .. } in outcomes {
+        let known = found.iter().any(|other| other.limit == *limit);
+        if known || limit.hook.is_some() || hook.is_none() {
+            continue;
+        }
+        let judged = |hook: Hook| {
+            let mut outcomes = outcomes.iter();
+            outcomes.any(|outcome| outcome.limit == *limit && outcome.hook == Some(hook))
+        };
+        let hooks = findings.iter().filter(|finding| finding.has_samples());
+        let hooks = hooks
+            .map(|finding| finding.hook)
+            .filter(|&hook| !judged(hook));
+        found.push(NotJudged {
+            limit: *limit,
+            hooks: hooks.collect(),
+        });
+    }
+    found.retain(|not_judged| !not_judged.hooks.is_empty());
+    found
+}
+
 /// Judges all limits together. `any` stands for each hook that can be judged.
 ///
 /// Limits on a change are answered like verdicts, by drawing the labels again,

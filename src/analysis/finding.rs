@@ -2,7 +2,7 @@
 //! What is found: plain data.
 
 use crate::analysis::Design;
-use crate::analysis::fail_if::Outcome;
+use crate::analysis::fail_if::{NotJudged, Outcome};
 use crate::analysis::onset::Onset;
 use crate::analysis::warnings::Warning;
 use crate::model::hooks::Hook;
@@ -27,6 +27,8 @@ pub struct Analysis {
     pub onsets: Vec<Onset>,
     /// What became of the limits, `any` taken apart.
     pub limits: Vec<Outcome>,
+    /// Where limits for any hook could not be judged.
+    pub not_judged: Vec<NotJudged>,
 }
 
 /// The questions that are answered together.
@@ -66,12 +68,12 @@ pub struct Row {
     pub levels: PerSide<Option<f64>>,
     /// Rounds or files of A and of B that have it.
     pub units: PerSide<usize>,
-    /// Rounds left out, as one of their periods was disturbed: from 1.
-    pub left_out: Vec<usize>,
+    /// Numbers of rounds left out, as one of their periods was disturbed.
+    pub left_out: Vec<u64>,
     /// B against A, where it is known how units vary.
     pub shift: Option<Shift>,
-    /// The change that each round shows, as ln.
-    pub by_round: Vec<Option<f64>>,
+    /// The change that each round shows, by its number, as ln.
+    pub by_round: Vec<(u64, Option<f64>)>,
     /// Width of the bucket there, as ln of its bounds' ratio; 0: none matters.
     pub bucket_ln: f64,
     /// The same in ns.

@@ -96,8 +96,8 @@ impl<'a> HookSamples<'a> {
             }
             (None, None) => None,
         };
-        let bucket = match quantity {
-            Quantity::Tail => 0.0,
+        let least = match quantity {
+            Quantity::Tail => TAIL_STEP,
             _ => self.bucket,
         };
         let mut left_out = Vec::new();
@@ -117,7 +117,7 @@ impl<'a> HookSamples<'a> {
                     .iter()
                     .map(|round| round.map(|values| values.map(f64::ln)))
                     .collect();
-                left_out = disturbed(&logarithms, bucket.max(TAIL_STEP));
+                left_out = disturbed(&logarithms, least);
                 for &round in &left_out {
                     values[round] = None;
                 }

@@ -182,7 +182,7 @@ pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
         .collect();
     let mut findings: Vec<Finding> = Hook::all()
         .zip(hooks.iter().zip(&samples))
-        .map(|(hook, (of_hook, samples))| finding(input, hook, of_hook, samples))
+        .map(|(hook, (of_hook, samples))| finding(input, hook, of_hook, samples, &rounds))
         .collect();
     let judging = Judging::of(input, &rounds);
     let family = give_verdicts(&mut findings, &samples, &judging);
@@ -193,11 +193,13 @@ pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
             row.in_doubt = warnings.iter().any(doubts);
         }
     }
+    let outcomes = fail_if::judge(limits, &findings, &samples, &judging);
     Analysis {
         design,
         names: input.names(),
         onsets: onset::find(&findings, &warnings),
-        limits: fail_if::judge(limits, &findings, &samples, &judging),
+        not_judged: fail_if::not_judged(&outcomes, &findings),
+        limits: outcomes,
         family,
         warnings,
         hooks: findings,
@@ -221,7 +223,7 @@ impl Judging {
         let auto_rounds = plan.is_some_and(|plan| plan.auto_rounds);
         Judging {
             level: match auto_rounds {
-                true => looks::level(rounds.last().unwrap_or(0)),
+                true => looks::level(rounds.numbers().last().unwrap_or(0) as usize),
                 false => LEVEL,
             },
             blocks: rounds.blocks(auto_rounds),
@@ -230,7 +232,13 @@ impl Judging {
     }
 }
 
-fn finding(input: &Input, hook: Hook, of_hook: &HookSamples, samples: &[Samples]) -> Finding {
+fn finding(
+    input: &Input,
+    hook: Hook,
+    of_hook: &HookSamples,
+    samples: &[Samples],
+    rounds: &Rounds,
+) -> Finding {
     let sides = PerSide::of(|arm| {
         let files = input.side(arm).iter();
         let stats = files.filter_map(move |file| tally(file, arm).hook(hook));
@@ -249,12 +257,16 @@ fn finding(input: &Input, hook: Hook, of_hook: &HookSamples, samples: &[Samples]
         counts: sides.map(|(_, count)| count),
         thinned: of_hook.thinned,
         rows: quantities
-            .map(|(quantity, samples)| row(quantity, samples, coarsest.unwrap_or(Resolution::FINE)))
+            .map(|(quantity, samples)| {
+                let resolution = coarsest.unwrap_or(Resolution::FINE);
+                row(quantity, samples, resolution, rounds)
+            })
             .collect(),
     }
 }
 
-fn row(quantity: Quantity, samples: &Samples, resolution: Resolution) -> Row {
+fn row(quantity: Quantity, samples: &Samples, resolution: Resolution, rounds: &Rounds) -> Row {
+    let numbers: Vec<u64> = rounds.numbers().collect();
     let levels = samples.levels();
     // A share is not in a bucket.
     let of_bucket = quantity.quantile().is_some();
@@ -272,11 +284,15 @@ fn row(quantity: Quantity, samples: &Samples, resolution: Resolution) -> Row {
         quantity,
         levels,
         units: samples.units(),
-        left_out: samples.left_out.iter().map(|place| place + 1).collect(),
+        left_out: samples
+            .left_out
+            .iter()
+            .map(|&place| numbers[place])
+            .collect(),
         shift: samples
             .shift(Scale::Ratio)
             .map(|shift| shift.with_bucket(bucket_ln)),
-        by_round: samples.by_round(),
+        by_round: numbers.iter().copied().zip(samples.by_round()).collect(),
         bucket_ln,
         bucket_ns: widest(|(lo, hi)| hi - lo),
         b_low_ns: buckets.b.map(|(lo, _)| lo),
@@ -328,12 +344,16 @@ fn give_verdicts(findings: &mut [Finding], samples: &[Vec<Samples>], judging: &J
         let found = p_value <= judging.level;
         row.p_value = Some(p_value);
         row.least_ln = Some((answers.critical * shift.error).max(row.bucket_ln));
-        row.verdict = Some(match found {
+        let verdict = match found {
             true if shift.ln.abs() < row.bucket_ln => Verdict::BelowBucket,
             true if shift.ln > 0.0 => Verdict::Slower,
             true => Verdict::Faster,
             false => Verdict::NotFound,
-        });
+        };
+        row.verdict = Some(verdict);
+        if verdict.is_change() {
+            row.shift = Some(shift.with_sure_direction());
+        }
     }
     Family {
         questions: questions.len(),

@@ -33,7 +33,7 @@ pub struct Onset {
     /// The interval there reaches as far, in ns and in its direction, as the
     /// near end of the change's own: it may have begun there unseen.
     pub may_hide: bool,
-    /// Hooks between the two, or before the first, that were not judged.
+    /// Hooks between the two, or before the first, that do not tell.
     pub unjudged: Vec<(Hook, Reason)>,
     /// What was found at the hooks after the first, where they were judged.
     pub after: Vec<After>,
@@ -65,6 +65,8 @@ pub enum Reason {
     Unjudged(Unjudged),
     /// It was, with a warning of its own.
     InDoubt,
+    /// There is a difference, of less than a bucket.
+    BelowBucket,
 }
 
 /// What a hook says of a quantile.
@@ -128,6 +130,8 @@ fn state<'a>(finding: &'a Finding, quantity: Quantity, warnings: &[Warning]) -> 
     match row.verdict {
         None => State::Not(Reason::Unjudged(unjudged(finding, quantity))),
         Some(Verdict::NotFound) if warnings.iter().any(own) => State::Not(Reason::InDoubt),
+        // Neither without the change, nor surely with it.
+        Some(Verdict::BelowBucket) => State::Not(Reason::BelowBucket),
         Some(verdict) => State::Judged(verdict, row),
     }
 }

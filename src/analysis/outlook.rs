@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use crate::analysis::fail_if::Unjudged;
-use crate::analysis::{Analysis, Finding, Verdict};
+use crate::analysis::samples::MIN_ROUNDS;
+use crate::analysis::{Analysis, Finding, Row, Verdict};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
+use crate::stats::looks::MOST_ROUNDS;
 
 /// A period is made so much longer than it need be: rates vary.
 const SPARE: f64 = 1.2;
@@ -69,8 +71,8 @@ pub fn period_for(quantity: Quantity, had: u64, period: Duration) -> Option<Dura
 }
 
 /// Whether more rounds would answer nothing new. With limits: each is decided.
-/// Without: each verdict is one, or a change of `precision` percent would have
-/// had one.
+/// Without: each row that has enough rounds, or will have by the last look, has a
+/// verdict, or a change of `precision` percent would have had one.
 pub fn is_answered(analysis: &Analysis, precision: f64) -> bool {
     if !analysis.limits.is_empty() {
         return analysis.limits.iter().all(|outcome| match outcome.result {
@@ -80,13 +82,19 @@ pub fn is_answered(analysis: &Analysis, precision: f64) -> bool {
         });
     }
     let precision = (precision / 100.0).ln_1p();
+    let made = analysis.design.units().a.max(1);
+    let judgeable_later = |row: &Row| {
+        let units = row.units.a + row.left_out.len();
+        Quantity::JUDGED.contains(&row.quantity) && units * MOST_ROUNDS / made >= MIN_ROUNDS
+    };
     let mut rows = analysis.hooks.iter().flat_map(Finding::rows);
     rows.all(|row| match row.verdict {
         // A precision in percent is one of quantiles, not of the tail's share.
         Some(Verdict::NotFound) if row.quantity.quantile().is_some() => {
             row.least_ln.is_some_and(|least| least <= precision)
         }
-        _ => true,
+        Some(_) => true,
+        None => !judgeable_later(row),
     })
 }
 

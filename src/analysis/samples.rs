@@ -47,9 +47,9 @@ impl<'a> Rounds<'a> {
         self.rounds.len()
     }
 
-    /// The number of the last one.
-    pub(super) fn last(&self) -> Option<usize> {
-        Some(self.rounds.last()?[0].round as usize)
+    /// Their numbers in the file, from 1: some may be left out.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.rounds.iter().map(|round| round[0].round)
     }
 
     /// Rounds between whose looks the orders were drawn: how many of each block
@@ -58,9 +58,10 @@ impl<'a> Rounds<'a> {
         if !auto_rounds {
             return vec![self.rounds.len()];
         }
-        let numbers = self.rounds.iter().map(|round| looks::block(round[0].round));
         let mut blocks = vec![0; looks::LOOKS.len()];
-        numbers.for_each(|block| blocks[block] += 1);
+        for number in self.numbers() {
+            blocks[looks::block(number)] += 1;
+        }
         blocks.retain(|&length| length > 0);
         blocks
     }

@@ -39,7 +39,7 @@ pub enum Kind {
     RoundsExcluded(u64),
     /// At this quantity, rounds of these numbers are excluded, because one of
     /// their periods was disturbed.
-    Disturbed(Vec<usize>),
+    Disturbed(Vec<u64>),
     /// Latencies of A and B in the rounds or files that are used: so different
     /// that those of the richer side were thinned.
     UnequalRates(PerSide<u64>),
@@ -158,13 +158,13 @@ impl Warning {
         match self.kind {
             Kind::Differs { .. }
             | Kind::ClockSteps(_)
-            | Kind::RoundsExcluded(_)
             | Kind::Skipped { .. }
             | Kind::Missed { .. }
             | Kind::TooFewSamples { .. }
             | Kind::NotAlternating
             | Kind::Problem { .. } => true,
             Kind::FewRounds(_)
+            | Kind::RoundsExcluded(_)
             | Kind::Disturbed(_)
             | Kind::UnequalRates(_)
             | Kind::FewFiles(_)
@@ -378,8 +378,10 @@ fn too_few_samples(found: &mut Vec<Warning>, design: &Design, finding: &Finding)
 
 fn disturbed(found: &mut Vec<Warning>, finding: &Finding) {
     for quantity in Quantity::JUDGED {
-        let rounds = &finding.row(quantity).left_out;
-        if !rounds.is_empty() {
+        let row = finding.row(quantity);
+        let rounds = &row.left_out;
+        // Of what is no question nothing is excluded.
+        if !rounds.is_empty() && row.verdict.is_some() {
             found.push(Warning {
                 quantity: Some(quantity),
                 ..Warning::about(finding.hook, Kind::Disturbed(rounds.clone()))

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use crate::model::comparison::{Arm, Place};
 use crate::model::run::RunInfo;
+use crate::model::side::PerSide;
 use crate::model::snapshot::Interval;
 use crate::render::{Json, Kind, Renderer as _, Report};
 use crate::runfile::writer::Writer;
@@ -23,7 +24,7 @@ const PERIODS_OF_A_ROUND: u64 = 4;
 pub(super) struct CompareWriter {
     sink: Sink<Writer>,
     seq: u64,
-    sums: [Option<Interval>; 2],
+    sums: PerSide<Option<Interval>>,
 }
 
 impl CompareWriter {
@@ -37,7 +38,7 @@ impl CompareWriter {
         Ok(CompareWriter {
             sink: sink.context("starting a thread that writes")?,
             seq: 0,
-            sums: [None, None],
+            sums: PerSide::default(),
         })
     }
 
@@ -50,7 +51,7 @@ impl CompareWriter {
     pub(super) fn period(&mut self, place: Place, interval: &Interval) -> Result<()> {
         self.seq += 1;
         self.report(Kind::Interval, place, interval)?;
-        match &mut self.sums[place.arm as usize] {
+        match &mut self.sums[place.arm] {
             Some(sum) => sum.add(interval),
             none => *none = Some(interval.clone()),
         }
@@ -68,7 +69,7 @@ impl CompareWriter {
     pub(super) fn finish(mut self, events: &mut EventLoop) -> Result<()> {
         self.check()?;
         for arm in Arm::BOTH {
-            if let Some(sum) = self.sums[arm as usize].take() {
+            if let Some(sum) = self.sums[arm].take() {
                 self.report(Kind::Total, Place { arm, round: None }, &sum)?;
             }
         }

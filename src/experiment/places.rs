@@ -1,49 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! In which directories journals are, whatever the environment of the command
-//! that made them.
+//! In which directories journals are. That depends on the user alone and on no
+//! variable: a login, sudo and cron have different environments, and what one
+//! of them leaves another has to find.
 
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, geteuid};
 
-/// The directory in which a user's comparisons keep their journals:
-/// `/run/netstacklat` of root, else in `$XDG_RUNTIME_DIR` or `/run/user/UID`,
-/// else in `/tmp`.
+/// The directory in which this user's comparisons keep their journals:
+/// `/run/netstacklat` of root, else `/run/user/UID/netstacklat`, or, where a
+/// user has no `/run/user/UID`, `/tmp/netstacklat-UID`.
 pub fn of_new_ones() -> PathBuf {
-    let uid = geteuid();
-    if uid.is_root() {
-        return "/run/netstacklat".into();
-    }
-    let places = of_user(uid);
-    // The last is /tmp, which is there.
-    let there = |place: &&PathBuf| place.parent().is_some_and(Path::is_dir);
-    places.iter().find(there).unwrap_or(&places[0]).clone()
+    first_with_parent(of_this_user(), Path::is_dir)
 }
 
-/// Where journals of this user can be, whatever its environment was when it
-/// made them: a login has `$XDG_RUNTIME_DIR`; sudo and cron do not.
+/// Where journals of this user can be. `/run/user/UID` comes with a login:
+/// whoever began without it looks in both later.
 pub fn of_this_user() -> Vec<PathBuf> {
     of_user(geteuid())
 }
 
 fn of_user(uid: Uid) -> Vec<PathBuf> {
-    let mut places = Vec::new();
+    let mut places = vec![
+        format!("/run/user/{uid}/netstacklat").into(),
+        format!("/tmp/netstacklat-{uid}").into(),
+    ];
     if uid.is_root() {
-        places.push("/run/netstacklat".into());
+        places.insert(0, "/run/netstacklat".into());
     }
-    let of_session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    if let Some(directory) = of_session.filter(|path| path.is_absolute()) {
-        places.push(directory.join("netstacklat"));
-    }
-    places.push(format!("/run/user/{uid}/netstacklat").into());
-    places.push(format!("/tmp/netstacklat-{uid}").into());
-    let mut unique: Vec<PathBuf> = Vec::new();
-    for place in places {
-        if !unique.contains(&place) {
-            unique.push(place);
-        }
-    }
-    unique
+    places
+}
+
+/// The last one where no parent is there.
+fn first_with_parent(mut places: Vec<PathBuf>, is_there: impl Fn(&Path) -> bool) -> PathBuf {
+    let usable = |place: &PathBuf| place.parent().is_some_and(&is_there);
+    let first = places.iter().position(usable).unwrap_or(places.len() - 1);
+    places.swap_remove(first)
 }
 
 /// Where journals of other users can be: only root can look there.
@@ -62,4 +54,29 @@ pub fn of_others() -> Vec<PathBuf> {
     places.retain(|place| place.is_dir() && !ours.contains(place));
     places.sort();
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_user_makes_anywhere_it_finds_everywhere() {
+        for (uid, directories, expected) in [
+            (0, ["/run", "/tmp"], "/run/netstacklat"),
+            (
+                1000,
+                ["/run/user/1000", "/tmp"],
+                "/run/user/1000/netstacklat",
+            ),
+            // No login: cron, a unit of systemd, a container.
+            (1000, ["/run", "/tmp"], "/tmp/netstacklat-1000"),
+        ] {
+            let is_there = |path: &Path| directories.iter().any(|there| Path::new(there) == path);
+            let searched = of_user(Uid::from_raw(uid));
+            let made = first_with_parent(searched.clone(), is_there);
+            assert_eq!(made, Path::new(expected));
+            assert!(searched.contains(&made));
+        }
+    }
 }

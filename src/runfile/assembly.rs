@@ -8,6 +8,7 @@ use crate::model::comparison::{Arm, Place};
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::run::RunInfo;
+use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
 use crate::model::sparse::Sparse;
 use crate::runfile::line::{Line, Report, Start};
@@ -29,7 +30,7 @@ pub(super) struct Assembly {
     excluded: Vec<String>,
     problems: Vec<String>,
     /// Of each side; recordings have the first only.
-    sums: [Tally; 2],
+    sums: PerSide<Tally>,
     periods: Vec<Period>,
     round: Round,
     run: Run,
@@ -39,8 +40,8 @@ pub(super) struct Assembly {
 struct Run {
     resolution: Resolution,
     lines: u64,
-    sums: [Tally; 2],
-    totals: [Option<Tally>; 2],
+    sums: PerSide<Tally>,
+    totals: PerSide<Option<Tally>>,
     /// The last line of a run with `--cumulative`.
     cumulative: Option<(u64, Tally)>,
     stalled: u64,
@@ -59,8 +60,8 @@ impl Run {
         Run {
             resolution,
             lines: 0,
-            sums: [Tally::empty(), Tally::empty()],
-            totals: [None, None],
+            sums: PerSide::both(Tally::empty()),
+            totals: PerSide::default(),
             cumulative: None,
             stalled: 0,
         }
@@ -73,8 +74,9 @@ fn note(texts: &mut Vec<String>, text: String) {
     }
 }
 
-fn side(place: Option<Place>) -> usize {
-    usize::from(place.is_some_and(|place| place.arm == Arm::B))
+/// A recording has the first side only.
+fn side(place: Option<Place>) -> Arm {
+    place.map_or(Arm::A, |place| place.arm)
 }
 
 impl Assembly {
@@ -86,7 +88,7 @@ impl Assembly {
             runs: 1,
             excluded: Vec::new(),
             problems: Vec::new(),
-            sums: [Tally::empty(), Tally::empty()],
+            sums: PerSide::both(Tally::empty()),
             periods: Vec::new(),
             round: Round::default(),
         };
@@ -161,7 +163,7 @@ impl Assembly {
         self.run.lines += 1;
         self.run.stalled += u64::from(report.stalled);
         if report.cumulative {
-            if report.place.is_some() || self.run.sums[0].intervals > 0 {
+            if report.place.is_some() || self.run.sums.a.intervals > 0 {
                 return Err("cumulative here, and not before".into());
             }
             self.run.cumulative = Some((report.seq, Tally::of(report)));
@@ -266,8 +268,9 @@ impl Assembly {
             ));
         }
         let sides = if self.info.comparison.is_some() { 2 } else { 1 };
-        let ended = run.totals[..sides].iter().all(Option::is_some);
-        for (side, (sum, total)) in run.sums.into_iter().zip(run.totals).enumerate() {
+        let ended = run.totals.iter().take(sides).all(Option::is_some);
+        let read = run.sums.zip(run.totals);
+        for (side, (sum, total)) in Arm::BOTH.into_iter().zip(read) {
             let tally = match (sum.intervals, total, &run.cumulative) {
                 (0, Some(total), _) => Some(total),
                 (0, None, Some((_, last))) => Some(last.clone()),
@@ -296,7 +299,7 @@ impl Assembly {
     /// What exceeds 64 bits.
     pub(super) fn finish(mut self, path: &Path) -> Result<RunFile, String> {
         let complete = self.end_run()?;
-        let [a, b] = self.sums;
+        let PerSide { a, b } = self.sums;
         if a.intervals + b.intervals == 0 {
             self.problems.push("nothing was recorded in it".into());
         }

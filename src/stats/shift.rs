@@ -22,6 +22,8 @@ pub struct Shift {
     /// By how much the buckets of the histogram may have moved the estimate,
     /// either way: intervals and bounds are wider by this.
     pub bucket: f64,
+    /// A test has told that it is not 0: its interval ends there.
+    pub direction_is_sure: bool,
 }
 
 /// Mean and the square of its standard error.
@@ -45,6 +47,7 @@ impl Shift {
             error: variance.sqrt(),
             dof: values.len() as f64 - 1.0,
             bucket: 0.0,
+            direction_is_sure: false,
         })
     }
 
@@ -70,6 +73,7 @@ impl Shift {
             error: (variance * (1.0 / n_abba + 1.0 / n_baab)).sqrt() / 2.0,
             dof,
             bucket: 0.0,
+            direction_is_sure: false,
         })
     }
 
@@ -94,6 +98,7 @@ impl Shift {
                 a_free.min(b_free)
             },
             bucket: 0.0,
+            direction_is_sure: false,
         })
     }
 
@@ -108,10 +113,24 @@ impl Shift {
         percent(self.ln)
     }
 
+    /// The same, when a test has told that it is not 0.
+    #[must_use]
+    pub fn with_sure_direction(self) -> Shift {
+        Shift {
+            direction_is_sure: true,
+            ..self
+        }
+    }
+
     /// The 95 % interval of the estimate.
     pub fn interval(&self) -> (f64, f64) {
         let half = self.t(0.5 + CONFIDENCE / 2.0) * self.error + self.bucket;
-        (self.ln - half, self.ln + half)
+        let (low, high) = (self.ln - half, self.ln + half);
+        match self.direction_is_sure {
+            false => (low, high),
+            true if self.ln > 0.0 => (low.max(0.0), high),
+            true => (low, high.min(0.0)),
+        }
     }
 
     /// What the true shift is above, with 95 % confidence.

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::analysis::fail_if::Outcome;
+use crate::analysis::fail_if::{NotJudged, Outcome};
 use crate::analysis::onset::{Onset, Reason};
 use crate::analysis::samples::tally;
 use crate::analysis::warnings::Warning;
@@ -31,6 +31,7 @@ struct Object<'a> {
     units_used: PerSide<usize>,
     rounds_planned: Option<u64>,
     questions: usize,
+    level: f64,
     p_value_floor: f64,
     a: Side<'a>,
     b: Side<'a>,
@@ -38,6 +39,7 @@ struct Object<'a> {
     hooks: Vec<Hook>,
     onsets: Vec<ObjectOnset>,
     limits: Vec<ObjectLimit>,
+    limits_not_judged: Vec<ObjectNotJudged>,
 }
 
 #[derive(Serialize)]
@@ -75,16 +77,22 @@ struct ObjectRow {
     #[serde(flatten)]
     levels: Levels,
     units: PerSide<usize>,
-    rounds_excluded: Vec<usize>,
+    rounds_excluded: Vec<u64>,
     change_percent: Option<f64>,
     interval_percent: Option<(f64, f64)>,
-    by_round_percent: Vec<Option<f64>>,
+    by_round: Vec<ObjectRound>,
     degrees_of_freedom: Option<f64>,
     p_value: Option<f64>,
     bucket_percent: Option<f64>,
     verdict: Option<&'static str>,
     in_doubt: bool,
     least_percent: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct ObjectRound {
+    round: u64,
+    change_percent: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -142,6 +150,13 @@ struct ObjectLimit {
     text: String,
 }
 
+#[derive(Serialize)]
+struct ObjectNotJudged {
+    limit: String,
+    hooks: Vec<&'static str>,
+    text: String,
+}
+
 pub(super) fn write(out: &mut dyn Write, diff: &Diff, histograms: bool) -> io::Result<()> {
     let analysis = diff.analysis;
     let side = |arm: Arm| {
@@ -170,6 +185,7 @@ pub(super) fn write(out: &mut dyn Write, diff: &Diff, histograms: bool) -> io::R
         buckets: histograms.then(|| buckets(diff.input, finding)),
         ..Hook::from(finding)
     });
+    let not_judged = analysis.not_judged.iter();
     write_line(
         out,
         &Object {
@@ -180,6 +196,7 @@ pub(super) fn write(out: &mut dyn Write, diff: &Diff, histograms: bool) -> io::R
             units_used: analysis.design.units(),
             rounds_planned,
             questions: analysis.family.questions,
+            level: analysis.family.level,
             p_value_floor: analysis.family.floor,
             a: side(Arm::A),
             b: side(Arm::B),
@@ -187,6 +204,7 @@ pub(super) fn write(out: &mut dyn Write, diff: &Diff, histograms: bool) -> io::R
             hooks: hooks.collect(),
             onsets: analysis.onsets.iter().map(ObjectOnset::from).collect(),
             limits: analysis.limits.iter().map(ObjectLimit::from).collect(),
+            limits_not_judged: not_judged.map(ObjectNotJudged::from).collect(),
         },
     )
 }
@@ -246,13 +264,32 @@ impl From<&Row> for ObjectRow {
             rounds_excluded: row.left_out.clone(),
             change_percent: row.ln().map(percent),
             interval_percent: row.shift.map(|shift| shift.interval_percent()),
-            by_round_percent: row.by_round.iter().map(|ln| ln.map(percent)).collect(),
+            by_round: row.by_round.iter().map(ObjectRound::from).collect(),
             degrees_of_freedom: row.shift.map(|shift| shift.dof),
             p_value: row.p_value,
             bucket_percent: row.quantity.quantile().map(|_| percent(row.bucket_ln)),
             verdict: row.verdict.map(|verdict| verdict.name()),
             in_doubt: row.in_doubt,
             least_percent: row.least_ln.map(percent),
+        }
+    }
+}
+
+impl From<&(u64, Option<f64>)> for ObjectRound {
+    fn from((round, ln): &(u64, Option<f64>)) -> ObjectRound {
+        ObjectRound {
+            round: *round,
+            change_percent: ln.map(percent),
+        }
+    }
+}
+
+impl From<&NotJudged> for ObjectNotJudged {
+    fn from(not_judged: &NotJudged) -> ObjectNotJudged {
+        ObjectNotJudged {
+            limit: not_judged.limit.to_string(),
+            hooks: not_judged.hooks.iter().map(|hook| hook.name()).collect(),
+            text: limits::not_judged_text(not_judged),
         }
     }
 }
@@ -264,6 +301,7 @@ impl From<&Onset> for ObjectOnset {
             reason: match why {
                 Reason::Unjudged(why) => why.code(),
                 Reason::InDoubt => "in-doubt",
+                Reason::BelowBucket => "below-bucket",
             },
         });
         let after = onset.after.iter().map(|after| ObjectAfter {

@@ -2,9 +2,8 @@
 //! What became of `--fail-if` limits, in words.
 
 use crate::analysis::Analysis;
-use crate::analysis::fail_if::{Judged, Outcome, Unjudged};
-use crate::model::fail_if::{Bound, Limit};
-use crate::model::hooks::Hook;
+use crate::analysis::fail_if::{Judged, NotJudged, Outcome, Unjudged};
+use crate::model::fail_if::Bound;
 use crate::render::diff::onset::{list, unjudged};
 use crate::render::diff::view::{LimitView, Tone};
 use crate::render::units;
@@ -32,42 +31,19 @@ pub(super) fn all(analysis: &Analysis) -> Vec<LimitView> {
             }
         })
         .collect();
-    for limit in any_that_were_judged(analysis) {
-        let others: Vec<&str> = not_judged(analysis, limit).map(Hook::name).collect();
-        if !others.is_empty() {
-            views.push(LimitView {
-                limit: limit.to_string(),
-                outcome: "not judged",
-                tone: Tone::Worse,
-                text: format!("too few samples at {}", list(&others)),
-            });
-        }
-    }
+    views.extend(analysis.not_judged.iter().map(|not_judged| LimitView {
+        limit: not_judged.limit.to_string(),
+        outcome: "not judged",
+        tone: Tone::Worse,
+        text: not_judged_text(not_judged),
+    }));
     views
 }
 
-/// Limits for any hook, each once, that could be judged somewhere.
-fn any_that_were_judged(analysis: &Analysis) -> Vec<Limit> {
-    let mut limits: Vec<Limit> = Vec::new();
-    for outcome in &analysis.limits {
-        let any = outcome.limit.hook.is_none() && outcome.hook.is_some();
-        if any && !limits.contains(&outcome.limit) {
-            limits.push(outcome.limit);
-        }
-    }
-    limits
-}
-
-/// Hooks with samples at which such a limit could not be judged.
-fn not_judged(analysis: &Analysis, limit: Limit) -> impl Iterator<Item = Hook> {
-    let judged = move |hook: Hook| {
-        let mut outcomes = analysis.limits.iter();
-        outcomes.any(|outcome| outcome.limit == limit && outcome.hook == Some(hook))
-    };
-    let with_samples = analysis.hooks.iter().filter(|hook| hook.has_samples());
-    with_samples
-        .map(|finding| finding.hook)
-        .filter(move |hook| !judged(*hook))
+/// Where a limit for any hook could not be judged.
+pub(super) fn not_judged_text(not_judged: &NotJudged) -> String {
+    let hooks: Vec<&str> = not_judged.hooks.iter().map(|hook| hook.name()).collect();
+    format!("too few samples at {}", list(&hooks))
 }
 
 /// What was found, and how sure it is.

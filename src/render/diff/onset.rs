@@ -62,14 +62,20 @@ pub(super) fn sentence(onset: &Onset) -> String {
         };
     }
     for (hook, why) in &onset.unjudged {
-        text += &format!(
-            " {hook} could not be judged ({}), so it may have begun there{}.",
-            reason(*why),
-            match onset.not_at {
-                Some(_) => "",
-                None => " or before",
-            }
-        );
+        let before = match onset.not_at {
+            Some(_) => "",
+            None => " or before",
+        };
+        text += &match why {
+            Reason::BelowBucket => format!(
+                " At {hook} there is a change of less than a bucket of the histogram, so it may \
+                 have begun there{before}."
+            ),
+            _ => format!(
+                " {hook} could not be judged ({}), so it may have begun there{before}.",
+                reason(*why)
+            ),
+        };
     }
     let after = |wanted: &dyn Fn(&After) -> bool| {
         let after = onset.after.iter().filter(|after| wanted(after));
@@ -118,6 +124,7 @@ fn reason(why: Reason) -> &'static str {
     match why {
         Reason::Unjudged(why) => unjudged(why),
         Reason::InDoubt => "see the warnings",
+        Reason::BelowBucket => "less than a bucket",
     }
 }
 

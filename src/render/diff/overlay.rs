@@ -4,6 +4,7 @@
 use crate::analysis::{Analysis, Finding, Input};
 use crate::model::comparison::Arm;
 use crate::model::histogram::{Histogram, MAX_NS, Resolution};
+use crate::model::side::PerSide;
 use crate::render::{Screen, units};
 
 /// Each hook that has latencies, with a row per power of two.
@@ -47,9 +48,9 @@ fn hook(page: &mut String, screen: &Screen, input: &Input, finding: &Finding) {
     let title = screen.bold(&format!("{}:", finding.hook));
     let words = std::iter::once(title.as_str()).chain(finding.hook.meaning().split(' '));
     screen.flow(page, " ", words);
-    let sides = Arm::BOTH.map(|arm| input.log2(arm, finding.hook));
+    let sides = PerSide::of(|arm| input.log2(arm, finding.hook));
     let rows = rows(&sides);
-    let shares = rows.iter().flat_map(|(_, shares)| shares);
+    let shares = rows.iter().flat_map(|(_, shares)| shares.iter());
     let largest = shares.map(|share| share.of_all()).fold(0.0, f64::max);
     let bar_columns = screen.width() - LABEL - 2 * SHARE - " ||".len();
     let header = format!("{:LABEL$}{:>SHARE$}{:>SHARE$}", "", "A", "B");
@@ -57,37 +58,37 @@ fn hook(page: &mut String, screen: &Screen, input: &Input, finding: &Finding) {
     page.push('\n');
     for (label, shares) in &rows {
         let label = screen.dim(&format!("{label:LABEL$}"));
-        let [a, b] = shares.map(|share| units::percentage(share.part, share.whole));
         let bar = bar(shares, largest, bar_columns);
+        let PerSide { a, b } = shares.map(|share| units::percentage(share.part, share.whole));
         *page += &format!("{label}{a:>SHARE$}{b:>SHARE$} |{bar:bar_columns$}|\n");
     }
 }
 
 /// As far as both reach, then the one that reaches further.
-fn bar(shares: &[Share; 2], largest: f64, columns: usize) -> String {
-    let [a, b] = shares.map(|share| share.columns(largest, columns));
+fn bar(shares: &PerSide<Share>, largest: f64, columns: usize) -> String {
+    let PerSide { a, b } = shares.map(|share| share.columns(largest, columns));
     let more = if a > b { "A" } else { "B" };
     "@".repeat(a.min(b)) + &more.repeat(a.abs_diff(b))
 }
 
 /// From the lowest power of two that either has to the highest.
-fn rows(sides: &[(Histogram, u64); 2]) -> Vec<(String, [Share; 2])> {
-    let wholes = [0, 1].map(|side: usize| sides[side].0.count() + sides[side].1);
-    let mut counts = [[0u64; 2]; 64];
-    for (side, (histogram, _)) in sides.iter().enumerate() {
-        for bucket in histogram.buckets() {
+fn rows(sides: &PerSide<(Histogram, u64)>) -> Vec<(String, PerSide<Share>)> {
+    let mut counts = [PerSide::<u64>::default(); 64];
+    for arm in Arm::BOTH {
+        for bucket in sides[arm].0.buckets() {
             if let Some(index) = Resolution::LOG2.index(bucket.hi_ns) {
-                counts[index][side] = bucket.count;
+                counts[index][arm] = bucket.count;
             }
         }
     }
-    let filled = |counts: &[u64; 2]| *counts != [0, 0];
-    let shares = |parts: [u64; 2]| {
-        [0, 1].map(|side: usize| Share {
-            part: parts[side],
-            whole: wholes[side],
+    let shares = |parts: PerSide<u64>| {
+        PerSide::of(|arm| Share {
+            part: parts[arm],
+            whole: sides[arm].0.count() + sides[arm].1,
         })
     };
+    let empty = PerSide::default();
+    let filled = |counts: &PerSide<u64>| *counts != empty;
     let mut rows = Vec::new();
     if let (Some(first), Some(last)) = (
         counts.iter().position(filled),
@@ -99,8 +100,8 @@ fn rows(sides: &[(Histogram, u64); 2]) -> Vec<(String, [Share; 2])> {
             rows.push((label, shares(*parts)));
         }
     }
-    let over_range = [sides[0].1, sides[1].1];
-    if over_range != [0, 0] {
+    let over_range = PerSide::of(|arm| sides[arm].1);
+    if filled(&over_range) {
         let label = format!("({}, ...)", units::duration(MAX_NS));
         rows.push((label, shares(over_range)));
     }

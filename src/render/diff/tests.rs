@@ -91,7 +91,8 @@ fn a_comparison() {
          netfilter (connection tracking included), routing and reassembly. It was not\n  \
          found at ip-start. The p99 and tail could not be judged.\n",
         "\n~: no change seen. The smallest change that this run could see: ip-start p50\n",
-        "\nverdicts: 4 questions; the chance that any verdict is wrong is at most 5%\n",
+        "\nverdicts: 4 questions of 10 rounds (a verdict takes 8); the chance that any\n  \
+         verdict is wrong is at most 5%\n",
         "\n\nlimit: tcp-start:p50>+10% exceeded: found +28",
         "\nlimit: tcp-start:p50>3ms within: found 3.8",
         "; of the minutes measured, and no others",
@@ -287,7 +288,13 @@ fn json_says_the_same() {
     assert!((change - 28.4).abs() < 2.0, "{change}");
     assert!(number(&p50["interval_percent"][0]) < change);
     assert_eq!(p50["degrees_of_freedom"], 8.0);
-    assert_eq!(p50["by_round_percent"].as_array().unwrap().len(), 10);
+    let rounds = p50["by_round"].as_array().unwrap();
+    let numbers: Vec<u64> = rounds
+        .iter()
+        .map(|of| of["round"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
+    assert!(rounds[9]["change_percent"].is_f64());
     assert!((number(&p50["p_value"]) - 2.0 / 252.0).abs() < 1e-9);
     assert!(hooks[1]["quantities"]["p99"]["a_ns"].is_null());
     assert_eq!(hooks[0]["quantities"]["p50"]["verdict"], "not-found");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! All that is said of a comparison, in words and figures, before it becomes
-//! text, JSON or a page: each renderer shows the same.
+//! All that is said of a comparison, in words and rounded figures, before it
+//! becomes a text or a page. The JSON has the figures as they were computed, and
+//! the same sentences.
 
-use crate::analysis::samples::tally;
+use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS, tally};
 use crate::analysis::{Analysis, Design, Finding, Input, LEVEL, Row, Verdict};
 use crate::model::comparison::Arm;
 use crate::model::hooks::Hook;
@@ -191,6 +192,31 @@ fn verdict(row: &Row) -> (String, Tone) {
     }
 }
 
+fn excludes_zero((low, high): (f64, f64)) -> bool {
+    low > 0.0 || high < 0.0
+}
+
+/// How many questions there are, what a verdict takes, and how sure it is.
+fn verdicts(analysis: &Analysis) -> String {
+    let asked = count(analysis.family.questions as u64, "question");
+    let asked = match analysis.design {
+        Design::Rounds { used, .. } => format!(
+            "{asked} of {} (a verdict takes {MIN_ROUNDS})",
+            count(used as u64, "round")
+        ),
+        Design::Files(files) => format!(
+            "{asked} of {} and {} (a verdict takes {MIN_FILES} a side)",
+            files.a,
+            count(files.b as u64, "recording")
+        ),
+    };
+    let level = match analysis.family.level < LEVEL {
+        true => format!(", {:.0}% of it at this look", analysis.family.level * 100.0),
+        false => String::new(),
+    };
+    format!("{asked}; the chance that any verdict is wrong is at most 5%{level}")
+}
+
 /// Where changes begin, what was not found, and how to read the table.
 fn notes(analysis: &Analysis) -> Vec<(String, String)> {
     let mut notes: Vec<(String, String)> = Vec::new();
@@ -260,17 +286,23 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
         );
         note("~:", text);
     }
-    if changed {
+    let outside: Vec<String> = of(|verdict| verdict == Verdict::NotFound)
+        .filter(|(_, row)| {
+            row.shift
+                .is_some_and(|shift| excludes_zero(shift.interval()))
+        })
+        .filter(|(_, row)| row.quantity != Quantity::Tail)
+        .map(|(hook, row)| format!("{hook} {}", row.quantity))
+        .collect();
+    if !outside.is_empty() {
         let text = format!(
-            "{}; the chance that any verdict is wrong is at most 5%{}",
-            count(analysis.family.questions as u64, "question"),
-            match analysis.family.level < LEVEL {
-                true => format!(", {:.0}% of it at this look", analysis.family.level * 100.0),
-                false => String::new(),
-            }
+            "an interval is of its row alone, a verdict of all rows together: so {} has `~` beside \
+             an interval without 0",
+            outside.join(", ")
         );
-        note("verdicts:", text);
+        note("", text);
     }
+    note("verdicts:", verdicts(analysis));
     if of(Verdict::is_change).any(|(_, row)| row.quantity == Quantity::Tail) {
         let text = "the share of packets above the p99.9 of both sides together";
         note("tail:", text.into());

@@ -50,7 +50,7 @@ pub(super) fn all(input: &Input, analysis: &Analysis) -> Vec<String> {
 
 /// Rounds that were excluded, and at how many quantities.
 fn disturbed(analysis: &Analysis) -> Option<String> {
-    let mut rounds: Vec<usize> = Vec::new();
+    let mut rounds: Vec<u64> = Vec::new();
     let mut times = 0;
     for warning in &analysis.warnings {
         if let Kind::Disturbed(numbers) = &warning.kind {
@@ -60,7 +60,7 @@ fn disturbed(analysis: &Analysis) -> Option<String> {
     }
     rounds.sort_unstable();
     rounds.dedup();
-    let names: Vec<String> = rounds.iter().map(usize::to_string).collect();
+    let names: Vec<String> = rounds.iter().map(u64::to_string).collect();
     (times > 0).then(|| {
         format!(
             "a period of round {} was far from all others: that round is excluded in {} of {}",
@@ -158,7 +158,7 @@ pub(super) fn text(warning: &Warning) -> String {
         }
         Kind::Disturbed(rounds) => {
             let quantity = warning.quantity.map(Quantity::name).unwrap_or_default();
-            let rounds: Vec<String> = rounds.iter().map(usize::to_string).collect();
+            let rounds: Vec<String> = rounds.iter().map(u64::to_string).collect();
             format!(
                 "round {} excluded for {quantity}{at}: one of its periods was far from all others",
                 list(&rounds)

@@ -149,6 +149,44 @@ fn killed_with_its_guardian_it_is_undone_later() {
     assert!(!has_state());
 }
 
+/// A comparison that is ending holds the lock until its guardian has undone it.
+/// The next waits for that, and does not for ever.
+#[test]
+fn the_next_waits_for_one_that_is_ending() {
+    let (desk, second) = (Desk::new("ending"), Desk::new("next"));
+    let stop = "until [ -e go ]; do sleep 0.1; done; echo stop >>log";
+    let mut args = told([SHORT, LONG], [START, stop]);
+    args.extend(["--stop-timeout", "1h"]);
+    let comparison = desk.compare(&args);
+    comparison.does("measuring");
+    let pid = comparison.pid();
+    comparison.signal(Signal::SIGKILL);
+
+    let args = told([SHORT, SHORT], [START, STOP]);
+    let begun = Instant::now();
+    let gave_up = second.compare(&args).ended();
+    let waited = begun.elapsed();
+    assert_eq!(gave_up.code, Some(1), "{}", gave_up.stderr);
+    let waiting = format!("waiting for the comparison of process {pid} (user 0) to end");
+    let hint = "netstacklat undo --list";
+    gave_up.says(&[&waiting, "has been ending for 30s", hint]);
+    assert!(waited >= Duration::from_secs(30), "{waited:?}");
+    assert!(second.log().is_empty() && desk.log() == ["start"]);
+
+    let next = second.compare(&args);
+    // It looks, and does not go on.
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(second.log().is_empty());
+    fs::write(desk.path().join("go"), "").expect("ours");
+    let next = next.ended();
+    assert_eq!(next.code, Some(0), "{}", next.stderr);
+    next.says(&[&waiting, "The stop command has succeeded"]);
+    assert_eq!(desk.log(), ["start", "stop"]);
+    assert_eq!(second.log().len(), 40);
+    assert_eq!(comparison.ended().code, None);
+    assert!(!has_state());
+}
+
 /// What cannot be undone is given up when the user says so, and not before.
 #[test]
 fn a_stop_command_that_fails_can_be_given_up() {
