@@ -17,8 +17,8 @@ const SUCCESS: u8 = 0;
 fn main() -> ExitCode {
     let command = Cli::read();
     // It has nobody to talk to, and says nothing by a thread.
-    if let Command::Guardian(args) = command {
-        return match commands::guardian::run(args) {
+    if matches!(command, Command::Guardian) {
+        return match commands::guardian::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("netstacklat: {error:#}");
@@ -58,7 +58,7 @@ fn run(command: Command, messages: &Messages) -> anyhow::Result<u8> {
         Command::Undo(args) => commands::undo::run(&args, messages).map(success),
         Command::Diff(args) => commands::diff::run(&args),
         Command::HoldTimestamps => commands::hold_timestamps::run(messages).map(success),
-        Command::Guardian(args) => commands::guardian::run(args).map(success),
+        Command::Guardian => commands::guardian::run().map(success),
         Command::Check(args) => commands::check::run(&args).map(|outcome| match outcome {
             Outcome::Usable => SUCCESS,
             Outcome::HooksMissing => 3,

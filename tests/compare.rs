@@ -95,6 +95,17 @@ fn sides_have_different_names() {
     desk.refused(&["--a-name", "B"], 2, &["both sides are called 'B'"]);
 }
 
+#[test]
+fn the_longest_duration_has_room_for_the_shortest_periods() {
+    let desk = Desk::new("duration");
+    let auto = ["--period", "auto", "--rounds", "auto", "--max-duration"];
+    let words = ["--max-duration 1m is too short", "10m 40s"];
+    desk.refused(&[&auto[..], &["60s"]].concat(), 2, &words);
+    // As far as another reason.
+    let args = [&auto[..], &["10m40s", "-o", "."]].concat();
+    desk.refused(&args, 2, &["is a directory"]);
+}
+
 /// What a start command changes has to be undone, or it would be measured with
 /// the other side and be left.
 #[test]
@@ -140,7 +151,7 @@ fn where_it_looks_depends_on_no_variable() {
         found.lines().next().expect("a line").to_owned()
     };
     let cron = looked(&[]);
-    assert!(cron.contains("/tmp/netstacklat-"), "{cron}");
+    assert!(cron.contains("/netstacklat"), "{cron}");
     let login = [("XDG_RUNTIME_DIR", "/tmp/session"), ("HOME", "/nowhere")];
     assert_eq!(looked(&login), cron);
     let sudo = [("SUDO_USER", "somebody"), ("SUDO_UID", "1000")];
@@ -152,7 +163,7 @@ fn where_it_looks_depends_on_no_variable() {
 fn a_guardian_is_not_started_by_hand() {
     let desk = Desk::new("guardian");
     let output = Command::new(env!("CARGO_BIN_EXE_netstacklat"))
-        .args(["guardian", "--journal", "."])
+        .arg("guardian")
         .current_dir(&desk.path)
         .stdin(Stdio::null())
         .output()

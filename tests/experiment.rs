@@ -6,19 +6,22 @@
 #[path = "experiment/workdir.rs"]
 mod workdir;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use netstacklat::experiment::recover;
 use netstacklat::experiment::runner::Ending;
 use netstacklat::experiment::supervisor::End;
+use netstacklat::model::comparison::Side;
 use netstacklat::process::group::Group;
-use netstacklat::process::shell::{Bond, Shell};
+use netstacklat::process::output::Output;
+use netstacklat::process::shell::{self, Bond};
 use netstacklat::stats::rounds::orders;
+use nix::fcntl::{FcntlArg, FdFlag};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::unistd::Pid;
 
-use workdir::{MS, Workdir};
+use workdir::{MS, PROGRAM, Workdir};
 
 fn failed(ending: &Ending) -> String {
     match &ending.cut_short {
@@ -164,7 +167,8 @@ fn what_outlives_its_shell_is_found_and_ended() {
         "trap '' TERM; sleep 7777 & echo $! >{0}.new; mv {0}.new {0}; wait",
         path.display()
     );
-    let shell = Shell::new().start(&command, None, Bond::OutlivesUs);
+    let output = Output::open().expect("a pipe");
+    let shell = shell::start(&command, &output, Bond::OutlivesUs);
     let shell = shell.expect("a shell");
     let deadline = Instant::now() + Duration::from_secs(20);
     while !path.exists() {
@@ -233,14 +237,14 @@ fn nothing_is_left(workdir: &Workdir) -> Result<(), String> {
 
 /// What was done for each comparison that has left something.
 fn undo(workdir: &Workdir) -> Result<Vec<String>, String> {
-    let left = workdir.leftovers();
+    let mut left = workdir.leftovers();
     if let Some(text) = left.unusable.first() {
         return Err(text.clone());
     }
-    let pending = left.pending.iter();
+    let pending = left.pending.iter_mut();
     pending
         .map(|(journal, state)| {
-            let undone = recover::undo(journal, state, &mut |_| {});
+            let undone = recover::undo(journal, state, Path::new(PROGRAM), &mut |_| {});
             undone.map_err(|error| format!("{error:#}"))
         })
         .collect()
@@ -345,6 +349,89 @@ fn without_its_guardian_it_ends_and_undoes() {
     }
 }
 
+/// Also where nothing is to be undone: the load does not outlive it.
+#[test]
+fn without_its_guardian_it_ends_its_load() {
+    let mut workdir = Workdir::new("load-left");
+    let (pid, orphan) = (workdir.path.join("pid"), workdir.path.join("orphan"));
+    workdir.comparison.a = Side {
+        name: "a".into(),
+        ..Side::default()
+    };
+    workdir.comparison.b = Side {
+        name: "b".into(),
+        ..Side::default()
+    };
+    workdir.comparison.period = Duration::from_secs(600);
+    workdir.comparison.load = Some(format!(
+        "sleep 7777 & echo $! >{}; sleep 0.5; kill -KILL $(cat {}); wait",
+        orphan.display(),
+        pid.display()
+    ));
+    let ending = workdir.run_watched(|guardian| {
+        std::fs::write(&pid, guardian.to_string()).expect("ours");
+    });
+    let text = failed(&ending);
+    assert!(text.contains("guardian process"), "{text}");
+    ends(number_in(&orphan));
+    workdir.is_clean(&ending);
+}
+
+/// Half of a stop command is worse than none: it comes to its end, then another
+/// guardian runs it again, as nobody knows how it has ended.
+#[test]
+fn a_stop_command_whose_guardian_is_killed_comes_to_its_end() {
+    let mut workdir = Workdir::new("half");
+    let pid = workdir.path.join("pid");
+    workdir.comparison.b.stop = Some(format!(
+        "{}; kill -KILL $(cat {}); sleep 1; echo on; {}",
+        workdir.logging("begun"),
+        pid.display(),
+        workdir.logging("b-stop")
+    ));
+    let ending = workdir.run_watched(|guardian| {
+        std::fs::write(&pid, guardian.to_string()).expect("ours");
+    });
+    failed(&ending);
+    let once = ["begun", "b-stop"];
+    assert_eq!(workdir.log(), [&["b-start"][..], &once, &once].concat());
+    assert!(
+        ending.left_behind.is_none() && !workdir.has_state(),
+        "{ending:?}"
+    );
+}
+
+/// What the user's shell has open (`exec 9>lock; flock 9`) is not held by a
+/// process that may outlive us; and `pkill -f netstacklat` does not match it.
+#[test]
+fn the_guardian_holds_nothing_of_others() {
+    let mut workdir = Workdir::new("holds");
+    let of_others = std::fs::File::create(workdir.path.join("of-others")).expect("ours");
+    // Inherited by all that is started from here.
+    nix::fcntl::fcntl(&of_others, FcntlArg::F_SETFD(FdFlag::empty())).expect("a descriptor");
+    let seen = workdir.path.join("seen");
+    workdir.comparison.b.start = Some(format!(
+        "{}; ls -l /proc/$PPID/fd >{1}; tr '\\0' ' ' </proc/$PPID/cmdline >>{1}; echo >>{1}; \
+         cat /proc/$PPID/comm >>{1}",
+        workdir.logging("b-start"),
+        seen.display()
+    ));
+    let ending = workdir.run();
+    workdir.is_clean(&ending);
+    let seen = std::fs::read_to_string(seen).expect("written");
+    assert!(seen.contains("socket:"), "{seen}");
+    assert!(!seen.contains("of-others"), "{seen}");
+    let named = seen.lines().rev().take(2);
+    assert!(
+        named.clone().all(|line| line.contains("undo-guardian")),
+        "{seen}"
+    );
+    assert!(
+        named.clone().all(|line| !line.contains("netstacklat")),
+        "{seen}"
+    );
+}
+
 /// Commands are run from it: whoever else can write to it is not trusted.
 #[test]
 fn a_state_that_others_could_have_written_is_refused() {
@@ -374,7 +461,11 @@ fn a_state_that_others_could_have_written_is_refused() {
     std::fs::rename(&aside, &directory).expect("ours");
 
     let journal = workdir.journal().expect("as before");
-    workdir.journal().expect_err("it is locked");
+    assert_eq!(workdir.leftovers().in_use, [journal.path()]);
+    // Of a process with the same number, in another pid namespace say.
+    let other = workdir.journal().expect("another place");
+    assert_ne!(other.path(), journal.path());
+    drop(other);
     assert_eq!(workdir.leftovers().in_use, [journal.path()]);
     let mut state = workdir.state();
     state.undo = Some("echo undone".into());

@@ -20,7 +20,7 @@ pub use findings::FindingsArgs;
 pub use hooks::HookArgs;
 pub use live::LiveArgs;
 pub use record::RecordArgs;
-pub use undo::{GuardianArgs, UndoArgs};
+pub use undo::UndoArgs;
 
 use durations::is_bare_number;
 use live::EXAMPLES;
@@ -69,7 +69,7 @@ pub enum Command {
     HoldTimestamps,
     /// Run the commands of a comparison.
     #[command(hide = true)]
-    Guardian(GuardianArgs),
+    Guardian,
 }
 
 const CHECK_EXIT: &str = "\
@@ -150,7 +150,7 @@ impl Command {
             | Command::Diff(_)
             | Command::Check(_)
             | Command::HoldTimestamps
-            | Command::Guardian(_) => None,
+            | Command::Guardian => None,
         }
     }
 }

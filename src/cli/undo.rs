@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Options of `undo`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -35,12 +34,4 @@ pub struct UndoArgs {
     /// How long the stop command may take; default: as its comparison said
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_negative_numbers = true)]
     pub stop_timeout: Option<Duration>,
-}
-
-/// Options of the guardian process.
-#[derive(Args, Clone, Debug)]
-pub struct GuardianArgs {
-    /// The comparison's journal.
-    #[arg(long)]
-    pub journal: PathBuf,
 }

@@ -18,7 +18,7 @@ use crate::commands::compare_writer::CompareWriter;
 use crate::commands::diff;
 use crate::commands::session::{human, shortcomings, start};
 use crate::commands::undo::{self, show_logs};
-use crate::experiment::guardian::{Guardian, THIS_PROGRAM};
+use crate::experiment::guardian::{Guardian, Start, THIS_PROGRAM};
 use crate::experiment::journal::Journal;
 use crate::experiment::lock::Lock;
 use crate::experiment::places;
@@ -33,7 +33,7 @@ use crate::model::hooks::{Hook, HookSet};
 use crate::model::quantity::Quantity;
 use crate::model::run::{HookVerdict, RunInfo};
 use crate::model::snapshot::Snapshot;
-use crate::process::shell::Shell;
+use crate::process::rlimits::Limits;
 use crate::runfile::writer::Writer;
 use crate::runfile::{Content, RunFile};
 use crate::runtime::event_loop::{EventLoop, asked_to_end, let_signals_kill};
@@ -41,9 +41,6 @@ use crate::runtime::messages::Messages;
 use crate::runtime::sink::{PATIENCE, Sink, stdout};
 use crate::stats::looks::LOOKS;
 
-/// How long a look at the result waits for the run file. If that is not written
-/// by then, the next rounds are made.
-const FILE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the packet rate is measured for `--period auto`.
 const RATE_MEASURED: Duration = Duration::from_secs(3);
 /// A shorter period would be mostly settling.
@@ -64,6 +61,7 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     }
     let comparison = comparison(args)?;
     sides_can_be_undone(&comparison)?;
+    fits(args, &comparison)?;
     limits_are_of(args.selection.hooks(), &args.findings.fail_if)?;
     let lock = match args.force {
         true if !geteuid().is_root() => {
@@ -84,9 +82,13 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
         Journal::create(&places::of_new_ones()).context("keeping what is to be undone")?;
     journal.write(&state)?;
     // Before any BPF object, socket or file is opened.
-    let guardian = Guardian::start(Path::new(THIS_PROGRAM), &journal, lock.as_ref())?;
+    let with = Start {
+        program: THIS_PROGRAM.into(),
+        limits: Limits::now(),
+        place: None,
+    };
+    let guardian = Guardian::start(&with, &journal, lock.as_ref())?;
     let writer = create(&path)?;
-    let shell = Shell::new();
     let (capture, info) = start(&args.selection, None, false)?;
     limits_can_be_judged(&info, &args.findings.fail_if)?;
     let prepared = Prepared {
@@ -96,7 +98,7 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
         path: &path,
         messages,
     };
-    prepared.run(capture, info, writer, shell, guardian, state)
+    prepared.run(capture, info, writer, guardian, with, state)
 }
 
 fn comparison(args: &CompareArgs) -> Result<Comparison> {
@@ -142,6 +144,24 @@ fn sides_can_be_undone(comparison: &Comparison) -> Result<()> {
             Err(BadUsage(text).into())
         }
     }
+}
+
+/// `--period auto` has room for the shortest period that it chooses.
+fn fits(args: &CompareArgs, comparison: &Comparison) -> Result<()> {
+    let (least, most) = (planned(comparison), args.max_duration);
+    if args.period != Period::Auto || least <= most {
+        return Ok(());
+    }
+    let text = format!(
+        "--max-duration {} is too short for --period auto: {} rounds of 4 periods of {} after {} \
+         take {} at least",
+        human(most),
+        comparison.rounds,
+        human(comparison.period),
+        human(comparison.settle),
+        human(least)
+    );
+    Err(BadUsage(text).into())
 }
 
 /// What is not measured on demand cannot be judged: said now, not after the
@@ -221,8 +241,8 @@ impl Prepared<'_> {
         mut capture: Capture,
         mut info: RunInfo,
         writer: Writer,
-        shell: Shell,
         guardian: Guardian,
+        with: Start,
         state: State,
     ) -> Result<u8> {
         let (mut comparison, messages) = (self.comparison.clone(), self.messages);
@@ -231,12 +251,12 @@ impl Prepared<'_> {
         let tick = messages.shows_progress().then_some(TICK);
         let mut events = EventLoop::for_undoing(tick, capture.clock().timers())?;
         events.ignore_output();
-        let mut periods = CompareWriter::new(writer, &events)?;
+        let mut periods = CompareWriter::new(writer, &events, comparison.auto_rounds)?;
         let mut supervisor = Supervisor::new(Means {
             events: &mut events,
             measure: &mut capture,
             guardian,
-            shell,
+            start: with,
             journal: self.journal,
             state,
             messages: messages.clone(),
@@ -267,12 +287,12 @@ impl Prepared<'_> {
                 let look = |(rounds, _): &(usize, f64)| *rounds as u64 == round;
                 comparison.auto_rounds
                     && LOOKS.iter().any(look)
-                    && periods.borrow().wait(FILE_PATIENCE)
-                    && self.is_answered()
+                    && self.is_answered(periods.borrow().so_far())
             },
         );
         let periods = periods.into_inner();
         if let Err(error) = periods.finish(&mut events) {
+            messages.say(&format!("netstacklat: {error:#}\n"));
             ending.cut_short.get_or_insert(End::Failed(error));
         }
         let_signals_kill()?;
@@ -304,9 +324,10 @@ impl Prepared<'_> {
         let wanted = period_for(Quantity::P99, most, RATE_MEASURED);
         let wanted = wanted.unwrap_or(SHORTEST_AUTO).max(SHORTEST_AUTO);
         let periods = 4 * self.args.rounds.most();
+        // As long as SHORTEST_AUTO at least: see `fits`.
         let longest = (self.args.max_duration / periods).saturating_sub(comparison.settle);
         if wanted > longest {
-            comparison.period = longest.max(SHORTEST_AUTO);
+            comparison.period = longest;
             say(format!(
                 "a p99 needs --period {}: that is more than --max-duration {} has time for",
                 human(wanted).replace(' ', ""),
@@ -318,9 +339,9 @@ impl Prepared<'_> {
         Ok(())
     }
 
-    /// Whether the answer is known by now.
-    fn is_answered(&self) -> bool {
-        let Ok(file) = RunFile::read(self.path) else {
+    /// Whether the answer is known from what has been written by now.
+    fn is_answered(&self, lines: &[u8]) -> bool {
+        let Ok(file) = RunFile::read_from(lines, self.path) else {
             return false;
         };
         let analysis = analyse(&Input::Comparison(&file), &self.args.findings.fail_if);
@@ -329,18 +350,23 @@ impl Prepared<'_> {
 
     /// Says what came of it, as far as it came; the exit code.
     fn conclude(&self, ending: Ending, out: &Sink<File>) -> Result<u8> {
+        let say = |text: &str| self.messages.say(&format!("netstacklat: {text}\n"));
         let file = RunFile::read(self.path);
         let rounds = file.as_ref().map_or(0, rounds_in);
-        let shown = match file {
+        let result = match file {
             Ok(file) if rounds > 0 => {
                 let found = diff::find(vec![(String::new(), file)], &self.args.findings);
-                Some(found.map(|found| {
+                found.map(|found| {
                     // Ignore that there is no room: the queue has no bound.
                     let _ = out.send(found.text);
                     found.code
-                }))
+                })
             }
-            _ => None,
+            // Why not is said below.
+            Ok(_) => Ok(1),
+            // Without a whole round the file was removed.
+            Err(_) if ending.rounds == 0 => Ok(1),
+            Err(error) => Err(error.context("the run file cannot be read back")),
         };
         let rounds = match rounds {
             0 => "no round was completed".into(),
@@ -350,29 +376,32 @@ impl Prepared<'_> {
                 self.path.display()
             ),
         };
-        let cause = match ending.cut_short {
+        // The cause of a failure has been said before anything was undone.
+        let code = match &ending.cut_short {
             None => None,
-            Some(End::Failed(error)) => Some((1, format!("{error:#}"))),
-            Some(End::Signal(signal)) => Some((128 + signal as u8, format!("ended by {signal}"))),
-        };
-        let say = |text: &str| self.messages.say(&format!("netstacklat: {text}\n"));
-        if let (Some(_), Some(Err(error))) = (&cause, &shown) {
-            say(&format!("{error:#}"));
-        }
-        // The cause first, then what it has led to.
-        match (cause, ending.left_behind) {
-            (None, None) => shown.unwrap_or(Ok(0)),
-            (Some((code, cause)), None) => {
-                say(&format!("{cause}\n  The host is as it was; {rounds}"));
-                Ok(code)
+            Some(End::Failed(_)) => Some(1),
+            Some(End::Signal(signal)) => {
+                say(&format!("ended by {signal}"));
+                Some(128 + *signal as u8)
             }
-            (cause, Some(error)) => {
-                if let Some((_, cause)) = cause {
-                    say(&cause);
+        };
+        match (code, ending.left_behind) {
+            (None, None) => result,
+            (code, left_behind) => {
+                if let Err(error) = result {
+                    say(&format!("{error:#}"));
                 }
-                say(&format!("{error:#}"));
-                say(&rounds);
-                Ok(1)
+                match left_behind {
+                    None => {
+                        say(&format!("the host is as it was; {rounds}"));
+                        Ok(code.unwrap_or(1))
+                    }
+                    // Whatever ended it, something is left.
+                    Some(error) => {
+                        say(&format!("{error:#}\n  {rounds}"));
+                        Ok(1)
+                    }
+                }
             }
         }
     }

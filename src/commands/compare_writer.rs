@@ -25,20 +25,27 @@ pub(super) struct CompareWriter {
     sink: Sink<Writer>,
     seq: u64,
     sums: PerSide<Option<Interval>>,
+    /// The lines, where somebody looks at them before the end.
+    so_far: Option<Vec<u8>>,
 }
 
 impl CompareWriter {
-    /// Into `writer`.
+    /// Into `writer`; keeps the lines for [`CompareWriter::so_far`] if it is to.
     ///
     /// # Errors
     ///
     /// If there is no room for a thread.
-    pub(super) fn new(writer: Writer, events: &EventLoop) -> Result<CompareWriter> {
+    pub(super) fn new(
+        writer: Writer,
+        events: &EventLoop,
+        keep_lines: bool,
+    ) -> Result<CompareWriter> {
         let sink = Sink::new(writer, CAPACITY, Some(events.waker()));
         Ok(CompareWriter {
             sink: sink.context("starting a thread that writes")?,
             seq: 0,
             sums: PerSide::default(),
+            so_far: keep_lines.then(Vec::new),
         })
     }
 
@@ -58,9 +65,9 @@ impl CompareWriter {
         Ok(())
     }
 
-    /// Waits until all that was measured is in the file; whether it is.
-    pub(super) fn wait(&self, patience: Duration) -> bool {
-        self.sink.wait(patience)
+    /// What the file has, or will have when the disk has taken it.
+    pub(super) fn so_far(&self) -> &[u8] {
+        self.so_far.as_deref().unwrap_or_default()
     }
 
     /// Writes what each side has come to, and waits until all is on disk; once
@@ -98,10 +105,13 @@ impl CompareWriter {
         self.line(|bytes| Json.report(bytes, &report))
     }
 
-    fn line(&self, render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<()> {
+    fn line(&mut self, render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<()> {
         self.check()?;
         let mut bytes = Vec::new();
         render(&mut bytes)?;
+        if let Some(so_far) = &mut self.so_far {
+            so_far.extend_from_slice(&bytes);
+        }
         self.sink
             .send(bytes)
             .map_err(|Full| anyhow!("writing the run file: the disk takes nothing"))

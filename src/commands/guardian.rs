@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use anyhow::Result;
 use nix::sys::stat::{SFlag, fstat};
 
-use crate::cli::{BadUsage, GuardianArgs};
+use crate::cli::BadUsage;
 use crate::experiment::guardian::process;
 
 /// Serves a comparison until its end.
@@ -15,11 +15,11 @@ use crate::experiment::guardian::process;
 /// # Errors
 ///
 /// If no comparison has started it, or the kernel refuses a descriptor.
-pub fn run(args: GuardianArgs) -> Result<()> {
+pub fn run() -> Result<()> {
     let mode = fstat(stdin().as_fd())?.st_mode;
     if mode & SFlag::S_IFMT.bits() != SFlag::S_IFSOCK.bits() {
         let text = "guardian is a part of compare, which starts it".into();
         return Err(BadUsage(text).into());
     }
-    process::run(args.journal)
+    process::run()
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! `undo`: restores the host after comparisons that could not.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::cli::UndoArgs;
+use crate::experiment::guardian::THIS_PROGRAM;
 use crate::experiment::recover::{self, Leftovers};
 use crate::runtime::messages::Messages;
 
@@ -18,7 +21,10 @@ use crate::runtime::messages::Messages;
 /// If something cannot be undone.
 pub fn run(args: &UndoArgs, messages: &Messages) -> Result<()> {
     let say = |text: &str| messages.say(text);
-    let found = recover::find()?;
+    if !args.list {
+        wait_for_guardians(messages);
+    }
+    let mut found = recover::find()?;
     show_logs(&found, messages);
     for text in &found.unusable {
         say(&format!("netstacklat: cannot be used: {text}\n"));
@@ -34,7 +40,9 @@ pub fn run(args: &UndoArgs, messages: &Messages) -> Result<()> {
         say(&format!("netstacklat: {text}"));
     }
     if found.pending.is_empty() {
-        say(&nothing(&found));
+        if found.in_use.is_empty() {
+            say(&nothing(&found));
+        }
     } else if args.list || args.forget {
         for (journal, state) in &found.pending {
             say(&format!(
@@ -48,28 +56,50 @@ pub fn run(args: &UndoArgs, messages: &Messages) -> Result<()> {
             }
         }
     } else {
-        undo_all(args, &found, messages)?;
+        undo_all(args, &mut found, messages)?;
     }
-    match found.unusable.is_empty() {
-        true => Ok(()),
-        false => bail!("see what is in these files, undo it by hand, and remove them"),
+    if !found.unusable.is_empty() {
+        bail!("see what is in these files, undo it by hand, and remove them");
+    }
+    if !found.in_use.is_empty() && !args.list {
+        bail!("not undone by this command: a comparison that is running undoes its own change");
+    }
+    Ok(())
+}
+
+/// What is being undone is waited for: but not for ever.
+fn wait_for_guardians(messages: &Messages) {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const LOOK: Duration = Duration::from_millis(50);
+    let deadline = Instant::now() + PATIENCE;
+    let mut told = false;
+    while let Some(pid) = recover::being_undone() {
+        if Instant::now() > deadline {
+            return;
+        }
+        if !std::mem::replace(&mut told, true) {
+            messages.say(&format!(
+                "netstacklat: waiting for the comparison of process {pid} to be undone.\n"
+            ));
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
-fn undo_all(args: &UndoArgs, found: &Leftovers, messages: &Messages) -> Result<()> {
+fn undo_all(args: &UndoArgs, found: &mut Leftovers, messages: &Messages) -> Result<()> {
     // Ctrl-C does not end a stop command halfway.
     for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))
             .context("installing signal handlers")?;
     }
     let mut failed = Vec::new();
-    for (journal, state) in &found.pending {
-        let mut state = state.clone();
+    for (journal, state) in &mut found.pending {
         if let Some(limit) = args.stop_timeout {
             state.stop_limit = limit;
         }
-        messages.say(&recover::describe(&state)?);
-        match recover::undo(journal, &state, &mut |text| messages.say(text)) {
+        messages.say(&recover::describe(state)?);
+        let program = Path::new(THIS_PROGRAM);
+        match recover::undo(journal, state, program, &mut |text| messages.say(text)) {
             Ok(done) => messages.say(&format!("netstacklat: {done}\n")),
             Err(error) => failed.push(format!("{error:#}")),
         }

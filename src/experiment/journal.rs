@@ -10,7 +10,8 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -26,6 +27,8 @@ const NEW_STATE: &str = "state.json.new";
 const LOG: &str = "output.log";
 /// More than any environment and command line that the kernel takes.
 const MAX_STATE: u64 = 32 << 20;
+/// Journals of processes with the same number.
+const MOST_OF_A_NUMBER: u32 = 100;
 /// What is kept of the output of a guardian's commands.
 pub const MAX_LOG: u64 = 64 << 10;
 
@@ -65,22 +68,33 @@ impl Journal {
     ///
     /// If it cannot be made, or others could write into it.
     pub fn create(place: &Path) -> Result<Journal> {
-        let mode = Mode::S_IRWXU;
-        let make = |path: &Path| match mkdirat(AT_FDCWD, path, mode) {
-            Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        let make = |path: &Path| match mkdirat(AT_FDCWD, path, Mode::S_IRWXU) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
             Err(error) => Err(error).with_context(|| format!("making {}", path.display())),
         };
         make(place)?;
         drop(open_directory(place)?);
-        let path = place.join(format!("compare-{}", std::process::id()));
-        make(&path)?;
-        match Journal::open(&path)? {
-            Some(journal) => {
-                journal.idle.set(true);
-                Ok(journal)
+        // A process in another pid namespace, or one of long ago, may have had
+        // our number; what it has left is not ours to write over.
+        let pid = std::process::id();
+        let names = std::iter::once(format!("compare-{pid}"))
+            .chain((1..MOST_OF_A_NUMBER).map(|n| format!("compare-{pid}-{n}")));
+        for path in names.map(|name| place.join(name)) {
+            if !make(&path)? {
+                continue;
             }
-            None => bail!("{} is in use", path.display()),
+            // Another netstacklat may have looked into it, and taken it away.
+            match Journal::open(&path) {
+                Ok(Some(journal)) => {
+                    journal.idle.set(true);
+                    return Ok(journal);
+                }
+                Err(error) if path.exists() => return Err(error),
+                _ => {}
+            }
         }
+        bail!("{} is full: see netstacklat undo --list", place.display())
     }
 
     /// That at `path`; `None` if it is locked.
@@ -101,8 +115,10 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// If it cannot be locked, which does not happen.
-    pub fn handed_on(directory: OwnedFd, path: PathBuf) -> Result<Journal> {
+    /// If it cannot be locked, or /proc does not tell where it is.
+    pub fn handed_on(directory: OwnedFd) -> Result<Journal> {
+        let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        let path = std::fs::read_link(&link).with_context(|| format!("reading {link}"))?;
         let locked = Flock::lock(directory, FlockArg::LockExclusiveNonblock);
         let directory = locked.map_err(|(_, error)| error);
         Ok(Journal {
@@ -118,6 +134,8 @@ impl Journal {
         for place in places {
             match std::fs::symlink_metadata(place) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                // Anybody can put something there, in /tmp: it is not ours.
+                Ok(there) if there.uid() != geteuid().as_raw() => continue,
                 _ => {}
             }
             let paths = open_directory(place).and_then(|_| journals_in(place));
@@ -178,7 +196,8 @@ impl Journal {
             Ok(())
         };
         written().with_context(|| format!("writing {}", self.path.join(STATE).display()))?;
-        self.idle.set(state.undo.is_none());
+        self.idle
+            .set(state.undo.is_none() && state.running.is_empty());
         Ok(())
     }
 

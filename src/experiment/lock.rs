@@ -7,18 +7,23 @@
 //! whose it is. No file can be left over.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use anyhow::{Context as _, Result, bail};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
+
+use crate::process::stat::Stat;
 
 const NAME: &str = "netstacklat-compare";
 /// How long to wait for a comparison that is ending: to detach takes the kernel
 /// seconds, and a guardian may be at work.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the same where nobody answers for it.
+const UNKNOWN: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Held as long as it, or a descriptor of it, is open.
@@ -46,7 +51,7 @@ impl Lock {
 
     fn take_named(name: &str, patience: Duration, say: impl Fn(&str)) -> Result<Lock> {
         let address = SocketAddr::from_abstract_name(name)?;
-        let deadline = Instant::now() + patience;
+        let began = Instant::now();
         let mut told = false;
         loop {
             match UnixListener::bind_addr(&address) {
@@ -54,29 +59,32 @@ impl Lock {
                 Err(error) if error.kind() == ErrorKind::AddrInUse => {}
                 Err(error) => return Err(error).context("taking the lock of comparisons"),
             }
-            // `None`: it has just been given back.
-            if let Some(owner) = owner(&address) {
-                let Owner { pid, uid } = owner;
-                if !owner.is_ending() {
-                    return Err(anyhow!(
-                        "another comparison is running in this network namespace: process {pid} of \
-                         user {uid}. Wait for its end, or, as root, use --force"
-                    ));
-                }
-                if Instant::now() > deadline {
-                    return Err(anyhow!(
-                        "the comparison of process {pid} (user {uid}) has been ending for {}: see \
-                         netstacklat undo --list",
-                        humantime::format_duration(patience)
-                    ));
-                }
-                if !told {
+            let waited = began.elapsed();
+            match owner(name)? {
+                Some(owner @ Owner { pid, uid }) if !owner.is_ending() => bail!(
+                    "another comparison is running in this network namespace: process {pid} of \
+                     user {uid}. Wait for its end, or, as root, use --force"
+                ),
+                Some(Owner { pid, uid }) if waited > patience => bail!(
+                    "the comparison of process {pid} (user {uid}) has been ending for {}: see \
+                     netstacklat undo --list",
+                    humantime::format_duration(patience)
+                ),
+                Some(Owner { pid, uid }) if !told => {
                     told = true;
                     say(&format!(
                         "netstacklat: waiting for the comparison of process {pid} (user {uid}) to \
                          end.\n"
                     ));
                 }
+                Some(_) => {}
+                None if waited > patience.min(UNKNOWN) => bail!(
+                    "another process holds the lock of comparisons, the socket @{name} in this \
+                     network namespace (/proc/net/unix), and does not answer. End it, or, as root, \
+                     use --force"
+                ),
+                // It has just been given back, or is about to be taken.
+                None => {}
             }
             std::thread::sleep(LOOK);
         }
@@ -89,47 +97,41 @@ impl AsFd for Lock {
     }
 }
 
-/// The process that began to listen: the comparison, not its guardian.
-fn owner(address: &SocketAddr) -> Option<Owner> {
-    let socket = UnixStream::connect_addr(address).ok()?;
-    let credentials = getsockopt(&socket, PeerCredentials).ok()?;
-    Some(Owner {
+/// The process that began to listen: the comparison, not its guardian. `None`:
+/// nobody listens, or too many wait for an answer.
+fn owner(name: &str) -> Result<Option<Owner>> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None);
+    let socket = socket.context("making a socket")?;
+    let address = UnixAddr::new_abstract(name.as_bytes()).context("naming a socket")?;
+    if connect(socket.as_raw_fd(), &address).is_err() {
+        return Ok(None);
+    }
+    let credentials = getsockopt(&socket, PeerCredentials);
+    Ok(credentials.ok().map(|credentials| Owner {
         pid: credentials.pid(),
         uid: credentials.uid(),
-    })
+    }))
 }
 
 impl Owner {
     /// The process has ended or is exiting; its guardian holds the lock.
     fn is_ending(self) -> bool {
-        // 0: in a pid namespace that we do not see.
-        if self.pid <= 0 {
-            return false;
-        }
-        match std::fs::read_to_string(format!("/proc/{}/stat", self.pid)) {
-            Ok(stat) => is_exiting(&stat),
-            Err(error) => error.kind() == ErrorKind::NotFound,
+        match u32::try_from(self.pid) {
+            // 0: in a pid namespace that we do not see.
+            Err(_) | Ok(0) => false,
+            Ok(pid) => match Stat::of(pid) {
+                Ok(stat) => stat.is_none_or(|stat| stat.exiting),
+                Err(_) => false,
+            },
         }
     }
 }
 
-/// By proc_pid_stat(5).
-fn is_exiting(stat: &str) -> bool {
-    /// `include/linux/sched.h`: the process is being shut down.
-    const PF_EXITING: u64 = 4;
-    // The name may hold anything, parentheses too.
-    let Some((_, rest)) = stat.rsplit_once(") ") else {
-        return false;
-    };
-    let fields: Vec<&str> = rest.split(' ').collect();
-    // Fields 3 and 9.
-    let ended = matches!(fields.first(), Some(&("Z" | "X")));
-    let flags = fields.get(6).and_then(|flags| flags.parse::<u64>().ok());
-    ended || flags.is_some_and(|flags| flags & PF_EXITING != 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use nix::sys::socket::{Backlog, bind, listen};
+
     use super::*;
 
     fn name(what: &str) -> String {
@@ -153,12 +155,32 @@ mod tests {
         Lock::take_named(&name, short, |_| {}).expect("given back");
     }
 
+    /// Whoever binds the name and does not listen, or does not accept, keeps
+    /// nobody waiting for ever.
     #[test]
-    fn what_is_exiting_is_seen() {
-        let stat = |state, flags| format!("7 (a) b) {state} 1 7 7 0 -1 {flags} 0 0");
-        assert!(!is_exiting(&stat("S", 0x40_0000)));
-        assert!(is_exiting(&stat("Z", 0)));
-        assert!(is_exiting(&stat("R", 0x40_0004)));
-        assert!(!is_exiting(""));
+    fn a_name_that_nobody_answers_for_is_told() {
+        let name = name("silent");
+        let address = UnixAddr::new_abstract(name.as_bytes()).expect("a name");
+        let make = || {
+            let flags = SockFlag::SOCK_NONBLOCK;
+            socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("a socket")
+        };
+        let holder = make();
+        bind(holder.as_raw_fd(), &address).expect("it is free");
+        let refused = |name: &str| {
+            let taken = Lock::take_named(name, Duration::from_millis(1), |_| {});
+            format!("{:#}", taken.expect_err("it is taken"))
+        };
+        let told = refused(&name);
+        assert!(told.contains("does not answer"), "{told}");
+        assert!(told.contains(&format!("@{name}")), "{told}");
+        listen(&holder, Backlog::new(1).expect("a number")).expect("it is bound");
+        let waiting: Vec<_> = (0..4).map(|_| make()).collect();
+        let full = waiting
+            .iter()
+            .filter(|socket| connect(socket.as_raw_fd(), &address).is_err());
+        assert!(full.count() > 0);
+        let told = refused(&name);
+        assert!(told.contains("does not answer"), "{told}");
     }
 }

@@ -21,14 +21,13 @@ pub fn of_this_user() -> Vec<PathBuf> {
 }
 
 fn of_user(uid: Uid) -> Vec<PathBuf> {
-    let mut places = vec![
-        format!("/run/user/{uid}/netstacklat").into(),
-        format!("/tmp/netstacklat-{uid}").into(),
-    ];
-    if uid.is_root() {
-        places.insert(0, "/run/netstacklat".into());
+    match uid.is_root() {
+        true => vec!["/run/netstacklat".into()],
+        false => vec![
+            format!("/run/user/{uid}/netstacklat").into(),
+            format!("/tmp/netstacklat-{uid}").into(),
+        ],
     }
-    places
 }
 
 /// The last one where no parent is there.

@@ -2,21 +2,18 @@
 //! After a comparison that could not restore the host: says what is left, and
 //! undoes it.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::experiment::guardian::{Guardian, Place, Start};
 use crate::experiment::journal::{Found, Journal, journals_in, read_of_others};
 use crate::experiment::places;
-use crate::experiment::protocol::{Ended, How};
+use crate::experiment::protocol::{Ended, Reply, Role};
 use crate::experiment::state::{Namespaces, State};
-use crate::process::output::Output;
-use crate::process::shell::{Bond, Exit, GRACE, Place, Shell};
-
-/// How often a command is looked at where nothing tells of its end.
-const LOOK_MS: u16 = 10;
+use crate::process::rlimits::Limits;
+use crate::process::shell::GRACE;
+use crate::process::stat::Stat;
 
 /// What was found of comparisons that have ended without restoring the host.
 #[derive(Debug, Default)]
@@ -70,6 +67,24 @@ pub fn find_in(places: Vec<PathBuf>) -> Result<Leftovers> {
     Ok(left)
 }
 
+/// The process of a comparison that has ended, or is exiting, and is being
+/// undone by its guardian, or by another `undo`; if there is one.
+pub fn being_undone() -> Option<u32> {
+    let places = places::of_this_user();
+    Journal::find(&places)
+        .into_iter()
+        .find_map(|found| match found {
+            Found::InUse(path) => ended_comparison_of(&path),
+            Found::Abandoned(_) | Found::Unusable(..) => None,
+        })
+}
+
+fn ended_comparison_of(path: &Path) -> Option<u32> {
+    let (_, state) = read_of_others(path).ok()??;
+    let stat = Stat::of(state.pid).ok()?;
+    stat.is_none_or(|stat| stat.exiting).then_some(state.pid)
+}
+
 /// Refuses to go on where an earlier comparison in this network namespace has
 /// left something behind.
 ///
@@ -104,16 +119,27 @@ pub fn nothing_is_left(left: &Leftovers) -> Result<()> {
 pub fn describe(state: &State) -> Result<String> {
     let mut text = format!(
         "  Comparison: process {}, {}\n  Last step: {}\n",
-        state.pid, state.run_file, state.step
+        state.pid,
+        indented(&state.run_file),
+        indented(&state.step)
     );
     for group in state.still_running()? {
         text += &format!("  Still running: {group}\n");
     }
     if let Some(undo) = &state.undo {
-        let directory = state.directory.display();
-        text += &format!("  Not undone: its stop command, in {directory}:\n    {undo}\n");
+        let directory = state.directory.display().to_string();
+        text += &format!(
+            "  Not undone: its stop command, in {}:\n    {}\n",
+            indented(&directory),
+            indented(undo)
+        );
     }
     Ok(text)
+}
+
+/// No line of it can be taken for one of ours.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n    ").replace('\r', " ")
 }
 
 /// Pending states of other users: their commands are shown to root, and never
@@ -127,9 +153,10 @@ pub fn of_others() -> Vec<String> {
             };
             if let Some(undo) = state.undo {
                 texts.push(format!(
-                    "User {uid} has a comparison in {}, with the stop command\n    {undo}\n  It is \
-                     run with that user's identity only: netstacklat undo, as user {uid}.\n",
-                    path.display()
+                    "User {uid} has a comparison in {}, with the stop command\n    {}\n  It is run \
+                     with that user's identity only: netstacklat undo, as user {uid}.\n",
+                    indented(&path.display().to_string()),
+                    indented(&undo)
                 ));
             }
         }
@@ -138,12 +165,18 @@ pub fn of_others() -> Vec<String> {
 }
 
 /// Ends what still runs of a comparison, then runs its stop command: in its
-/// directory, with its environment. What was done, in words.
+/// directory, with its environment, by a guardian that is `program`. What was
+/// done, in words.
 ///
 /// # Errors
 ///
 /// If it cannot be undone: what is in the way.
-pub fn undo(journal: &Journal, state: &State, say: &mut dyn FnMut(&str)) -> Result<String> {
+pub fn undo(
+    journal: &Journal,
+    state: &mut State,
+    program: &Path,
+    say: &mut dyn FnMut(&str),
+) -> Result<String> {
     if let Some((kind, name)) = state.namespaces.other_than(&Namespaces::here()?) {
         bail!(
             "the comparison of process {} ran in another {kind} namespace ({name}): run this there",
@@ -152,11 +185,18 @@ pub fn undo(journal: &Journal, state: &State, say: &mut dyn FnMut(&str)) -> Resu
     }
     let mut done = Vec::new();
     for group in state.still_running()? {
-        group.end(GRACE)?;
         done.push(format!("ended {group}"));
     }
-    if let Some(command) = &state.undo {
-        let ended = run(state, command, Shell::new(), say)?;
+    let start = Start {
+        program: program.into(),
+        limits: Limits::now(),
+        place: Some(Place {
+            directory: state.directory.clone(),
+            environment: state.environment.clone(),
+        }),
+    };
+    if let Some(ended) = restore(journal, state, &start, say)? {
+        let command = state.undo.as_deref().unwrap_or_default();
         if !ended.success() {
             bail!(
                 "not undone: the stop command failed: {ended}{}\n  The command: {command}\n  If it \
@@ -170,54 +210,44 @@ pub fn undo(journal: &Journal, state: &State, say: &mut dyn FnMut(&str)) -> Resu
     Ok(done.join("; "))
 }
 
-/// Runs a stop command as the comparison would have; blocks until its end.
-fn run(state: &State, command: &str, shell: Shell, say: &mut dyn FnMut(&str)) -> Result<Ended> {
-    let mut output = Output::open()?;
-    let shell = shell.at(Place {
-        directory: state.directory.clone(),
-        environment: state.environment.clone(),
-    });
-    let running = shell.start(command, Some(output.writer()), Bond::OutlivesUs)?;
-    let began = Instant::now();
-    let how = loop {
-        let mut fds = [PollFd::new(output.reader(), PollFlags::POLLIN)];
-        let _ = poll(&mut fds, PollTimeout::from(LOOK_MS));
-        say(&output.take());
-        match running.ended()? {
-            Some(exit) => break How::Exit(exit),
-            None if began.elapsed() >= state.stop_limit => {
-                break How::TookLongerThan(state.stop_limit);
-            }
-            None => {}
-        }
-    };
-    match how {
-        How::Exit(Exit::Code(0)) => running.leave(),
-        _ => running.end(GRACE),
-    }
-    say(&output.take_all());
-    Ok(Ended {
-        how,
-        last_words: output.last_words(),
-    })
-}
-
-/// Undoes within a comparison whose guardian is dead. `None`: nothing was to be
-/// undone.
+/// Ends what still runs of a comparison, then runs its stop command by a new
+/// guardian: whoever asks for it may be killed, the command comes to its end.
+/// `None`: nothing was to be undone.
 ///
 /// # Errors
 ///
-/// If a process group cannot be ended, or there is no shell.
-pub fn without_guardian(
-    state: &State,
-    shell: Shell,
+/// If a process group cannot be ended, or there is no guardian.
+pub(super) fn restore(
+    journal: &Journal,
+    state: &mut State,
+    start: &Start,
     say: &mut dyn FnMut(&str),
 ) -> Result<Option<Ended>> {
     for group in state.still_running()? {
-        group.end(Duration::from_secs(1))?;
+        // A stop command whose guardian was killed is at work: half of it is
+        // worse than none.
+        if group.what == Role::Stop.name() && group.wait(state.stop_limit)? {
+            continue;
+        }
+        group.end(GRACE)?;
     }
-    match &state.undo {
-        Some(command) => run(state, command, shell, say).map(Some),
-        None => Ok(None),
-    }
+    state.running.clear();
+    let Some(command) = state.undo.clone() else {
+        return Ok(None);
+    };
+    let mut guardian = Guardian::start(start, journal, None)?;
+    let limit = state.stop_limit;
+    let ended = guardian.run(Role::Stop, &command, limit, &mut |reply| match reply {
+        Reply::Started(_, group) => {
+            state.running.push(group);
+            // If it cannot be noted, it runs all the same.
+            let _ = journal.write(state);
+        }
+        Reply::Printed(_, text) => say(&text),
+        Reply::Ended(..) => {}
+    });
+    state.running.clear();
+    // Whatever came of it is ours to note.
+    guardian.leave();
+    ended.map(Some)
 }

@@ -16,7 +16,7 @@ use crate::stats::rounds::{orders, orders_of_looks};
 pub struct Ending {
     /// Rounds of which all four periods were measured.
     pub rounds: u64,
-    /// Why there are no more; `None`: all were made.
+    /// Why there are no more; `None`: all were made. A failure has been said.
     pub cut_short: Option<End>,
     /// What is left on the host, and how to undo it.
     pub left_behind: Option<anyhow::Error>,
@@ -31,6 +31,8 @@ pub struct Runner<'a, 'm> {
     supervisor: Supervisor<'m>,
     journal: &'a Journal,
     left_behind: Option<anyhow::Error>,
+    /// The failure that ends it has been said.
+    told: bool,
 }
 
 /// How long it takes without its commands.
@@ -51,6 +53,18 @@ impl<'a, 'm> Runner<'a, 'm> {
             supervisor,
             journal,
             left_behind: None,
+            told: false,
+        }
+    }
+
+    /// Says why it ends, once: before anything is undone, as that may take long,
+    /// or fail, too.
+    fn tell(&mut self, end: &End) {
+        if let End::Failed(error) = end
+            && !std::mem::replace(&mut self.told, true)
+        {
+            let text = format!("netstacklat: {error:#}\n");
+            self.supervisor.messages().say(&text);
         }
     }
 
@@ -76,7 +90,8 @@ impl<'a, 'm> Runner<'a, 'm> {
             for arm in order {
                 made = made.and_then(|()| self.period(arm, round, keep));
             }
-            if made.is_err() {
+            if let Err(end) = &made {
+                self.tell(end);
                 break;
             }
             rounds = round;
@@ -92,7 +107,11 @@ impl<'a, 'm> Runner<'a, 'm> {
             made = Err(end);
         }
         self.supervisor.progress().finish();
-        self.supervisor.end_load();
+        if let Err(error) = self.supervisor.end_load()
+            && self.left_behind.is_none()
+        {
+            self.left_behind = Some(error.context("not all that was started has ended"));
+        }
         if self.left_behind.is_none()
             && let Err(error) = self.journal.clear()
         {
@@ -112,6 +131,9 @@ impl<'a, 'm> Runner<'a, 'm> {
         let name = format!("round {round} of {rounds}: {}", side.name);
         self.supervisor.progress().now_in(name.clone());
         let measured = self.measured(arm, &name);
+        if let Err(end) = &measured {
+            self.tell(end);
+        }
         let undone = match measured.is_ok() && self.comparison.is_toggled() {
             // The other side's start command undoes it.
             true => Ok(()),

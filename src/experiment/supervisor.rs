@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use nix::sys::signal::Signal;
 
-use crate::experiment::guardian::Guardian;
+use crate::experiment::guardian::{Guardian, LATE, Start};
 use crate::experiment::journal::Journal;
 use crate::experiment::progress::Progress;
 use crate::experiment::protocol::{Ended, Reply, Request, Role};
 use crate::experiment::recover;
 use crate::experiment::state::State;
 use crate::model::snapshot::{Interval, Snapshot};
-use crate::process::shell::{GRACE, Shell};
+use crate::process::shell::GRACE;
 use crate::runtime::event_loop::{EventLoop, Events};
 use crate::runtime::messages::Messages;
 
@@ -23,9 +23,6 @@ use crate::runtime::messages::Messages;
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the load has to show that it does not end at once.
 const LOAD_TRIED: Duration = Duration::from_millis(200);
-/// How long the guardian may take to end a command that has been asked to end
-/// and then killed, and to tell us. Above this it is dead to us.
-const GUARDIAN_LATE: Duration = Duration::from_secs(8);
 
 /// What measures while the host goes from one side to the other.
 pub trait Measure {
@@ -67,8 +64,8 @@ pub struct Means<'m> {
     pub measure: &'m mut dyn Measure,
     /// What runs the commands.
     pub guardian: Guardian,
-    /// For commands when the guardian is dead.
-    pub shell: Shell,
+    /// How to start another when that is dead.
+    pub start: Start,
     /// Where the state is kept.
     pub journal: &'m Journal,
     /// What is to be undone: nothing yet.
@@ -226,6 +223,10 @@ impl<'m> Supervisor<'m> {
             {
                 stopping = Some(end);
                 self.ask(&Request::End(Role::Start));
+                let ended = self.until_ended(Role::Start, GRACE + LATE);
+                // One that does not even answer this will undo nothing.
+                self.guardian_died |= ended.is_none();
+                break ended;
             }
             self.turn();
         };
@@ -258,7 +259,7 @@ impl<'m> Supervisor<'m> {
         let limit = self.means.state.stop_limit;
         self.undoing = Some(command.clone());
         self.run(Role::Stop, &command, Some(limit));
-        let ended = self.until_ended(Role::Stop, limit + GUARDIAN_LATE);
+        let ended = self.until_ended(Role::Stop, limit + GRACE + LATE);
         let ended = match ended {
             Some(ended) => Ok(Some(ended)),
             None => self.without_guardian(),
@@ -271,15 +272,22 @@ impl<'m> Supervisor<'m> {
         }
     }
 
-    /// The guardian is dead or does not answer: undoes in this process.
+    /// The guardian is dead or does not answer: ends what it has left, and undoes
+    /// by another one.
     fn without_guardian(&mut self) -> Result<Option<Ended>> {
         self.means.guardian.kill();
         self.guardian_died = true;
-        let messages = self.means.messages.clone();
-        messages.say("netstacklat: the guardian process is gone: undoing without it.\n");
-        recover::without_guardian(&self.means.state, self.means.shell.clone(), &mut |text| {
-            messages.say(text);
-        })
+        let Means {
+            messages,
+            journal,
+            state,
+            start,
+            ..
+        } = &mut self.means;
+        if state.undo.is_some() {
+            messages.say("netstacklat: the guardian process is gone: undoing by another one.\n");
+        }
+        recover::restore(journal, state, start, &mut |text| messages.say(text))
     }
 
     /// Starts the load, and waits a moment to see that it does not end at once.
@@ -294,11 +302,21 @@ impl<'m> Supervisor<'m> {
         self.pause(LOAD_TRIED)
     }
 
-    /// Ends the load, if there is one.
-    pub fn end_load(&mut self) {
-        if self.load.take().is_some() && self.ended[Role::Load as usize].is_none() {
+    /// Ends the load, if there is one, and whatever a dead guardian has left.
+    ///
+    /// # Errors
+    ///
+    /// If something still runs.
+    pub fn end_load(&mut self) -> Result<()> {
+        let runs = self.load.take().is_some() && self.ended[Role::Load as usize].is_none();
+        if runs {
             self.ask(&Request::End(Role::Load));
-            self.until_ended(Role::Load, GRACE + GUARDIAN_LATE);
+        }
+        let told = runs && self.until_ended(Role::Load, GRACE + LATE).is_some();
+        match (runs && !told) || self.guardian_died {
+            // What is to be undone could not be: it is left to `undo`.
+            true if self.means.state.undo.is_none() => self.without_guardian().map(|_| ()),
+            _ => Ok(()),
         }
     }
 

@@ -9,6 +9,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use crate::process::stat::Stat;
+
 /// How often a group is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -32,8 +34,7 @@ impl Group {
     ///
     /// If /proc does not tell of it.
     pub fn of(what: &str, pid: u32) -> Result<Group> {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-        let stat = text.ok().as_deref().and_then(Stat::read);
+        let stat = Stat::of(pid).ok().flatten();
         let stat = stat.with_context(|| format!("reading /proc/{pid}/stat"))?;
         Ok(Group {
             what: what.into(),
@@ -56,8 +57,7 @@ impl Group {
                 continue;
             };
             // What has ended meanwhile is not there.
-            let text = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-            let Some(stat) = text.ok().as_deref().and_then(Stat::read) else {
+            let Some(stat) = Stat::of(pid).ok().flatten() else {
                 continue;
             };
             // The kernel gives no number away that is a group's. So where a
@@ -93,15 +93,27 @@ impl Group {
                     }
                 }
             }
-            let deadline = Instant::now() + patience;
-            while Instant::now() < deadline {
-                if !self.lives()? {
-                    return Ok(());
-                }
-                std::thread::sleep(LOOK);
+            if self.wait(patience)? {
+                return Ok(());
             }
         }
         bail!("{self} does not end, not even by SIGKILL")
+    }
+
+    /// Waits for its end, for so long; whether it has ended.
+    ///
+    /// # Errors
+    ///
+    /// If /proc cannot be read.
+    pub fn wait(&self, patience: Duration) -> Result<bool> {
+        let deadline = Instant::now() + patience;
+        while self.lives()? {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(true)
     }
 
     fn signal(&self, signal: Signal) -> nix::Result<()> {
@@ -120,54 +132,9 @@ impl std::fmt::Display for Group {
     }
 }
 
-/// What is of interest in proc_pid_stat(5).
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    /// A zombie, or about to go.
-    ended: bool,
-    group: u32,
-    session: u32,
-    began: u64,
-}
-
-impl Stat {
-    fn read(text: &str) -> Option<Stat> {
-        // The name may hold anything, parentheses too.
-        let (_, rest) = text.rsplit_once(") ")?;
-        // Field 3 is the first of them.
-        let fields: Vec<&str> = rest.split(' ').collect();
-        let field = |number: usize| fields.get(number - 3);
-        Some(Stat {
-            ended: matches!(*field(3)?, "Z" | "X"),
-            group: field(5)?.parse().ok()?,
-            session: field(6)?.parse().ok()?,
-            began: field(22)?.parse().ok()?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// As Linux 6.12 shows it, but for the name.
-    const STAT: &str = "915 (a) b) S 1 900 800 34816 915 4194304 100 0 0 0 0 0 0 0 20 0 1 0 4711 \
-                        2543616 200 18446744073709551615 1 1 0 0 0 0 0 4096 0 0 0 0 17 1 0 0 0 0 0";
-
-    #[test]
-    fn fields_are_found_whatever_the_name() {
-        let stat = Stat {
-            ended: false,
-            group: 900,
-            session: 800,
-            began: 4711,
-        };
-        assert_eq!(Stat::read(STAT), Some(stat));
-        assert!(Stat::read(&STAT.replace(" S ", " Z ")).unwrap().ended);
-        for cut in ["", "915 (a", "915 (a) S", "915 (a) S 1 900 800 34816"] {
-            assert_eq!(Stat::read(cut), None, "{cut}");
-        }
-    }
 
     #[test]
     fn another_group_of_the_same_number_is_not_taken_for_it() {
@@ -177,7 +144,13 @@ mod tests {
             session,
             began,
         };
-        let stat = Stat::read(STAT).unwrap();
+        let stat = Stat {
+            ended: false,
+            exiting: false,
+            group: 900,
+            session: 800,
+            began: 4711,
+        };
         assert!(group(800, 4711).has(&stat) && group(800, 4000).has(&stat));
         assert!(!group(801, 4711).has(&stat) && !group(800, 4712).has(&stat));
         // A number that a living process has, which began at another time.

@@ -3,28 +3,24 @@
 //! own: Ctrl-C at the terminal is for netstacklat, and what a command has
 //! started can be ended with it.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, parent_id};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::process::rlimits::Limits;
+use crate::process::output::Output;
 
 /// How long a command may take to end when it is asked to.
 pub const GRACE: Duration = Duration::from_secs(5);
-
-/// How often a command is looked at where nothing tells of its end.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// How a command has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,90 +79,45 @@ pub enum Bond {
     OutlivesUs,
 }
 
-/// Starts commands.
-#[derive(Clone, Debug)]
-pub struct Shell {
-    limits: Limits,
-    /// Where to run them and with which environment, if not with ours.
-    place: Option<Place>,
-}
-
-/// Where a command runs.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The current directory.
-    pub directory: OsString,
-    /// All of the environment.
-    pub environment: Vec<(OsString, OsString)>,
-}
-
 /// A command that has been started and not yet waited for.
 #[derive(Debug)]
 pub struct Running {
     pid: Pid,
 }
 
-impl Shell {
-    /// Commands will find the limits of now.
-    #[expect(clippy::new_without_default, reason = "when it is made matters")]
-    pub fn new() -> Shell {
-        Shell {
-            limits: Limits::now(),
-            place: None,
+/// Starts `command`. What it says goes to `output`; it has nothing to read. One
+/// that outlives us also holds the end of the pipe that we read from: else it
+/// would die at the first word that it says after us.
+///
+/// # Errors
+///
+/// If there is no shell, or no room for a process.
+pub fn start(command: &str, output: &Output, bond: Bond) -> Result<Running> {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", command]);
+    shell.process_group(0).stdin(Stdio::null());
+    let to = || output.writer().try_clone().map(Stdio::from);
+    shell.stdout(to()?).stderr(to()?);
+    let us = std::process::id();
+    let reader = output.reader().try_clone_to_owned()?;
+    let prepare = move || {
+        if bond == Bond::OutlivesUs {
+            fcntl(&reader, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            return Ok(());
         }
-    }
-
-    /// The same, but commands run there.
-    #[must_use]
-    pub fn at(self, place: Place) -> Shell {
-        Shell {
-            place: Some(place),
-            ..self
+        set_pdeathsig(Signal::SIGTERM)?;
+        // If we have died before that.
+        match parent_id() == us {
+            true => Ok(()),
+            false => Err(Errno::ESRCH.into()),
         }
-    }
-
-    /// Starts `command`. What it says goes to `output`, or where our own
-    /// errors go; it has nothing to read.
-    ///
-    /// # Errors
-    ///
-    /// If there is no shell, or no room for a process.
-    pub fn start(&self, command: &str, output: Option<&OwnedFd>, bond: Bond) -> Result<Running> {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", command]);
-        shell.process_group(0).stdin(Stdio::null());
-        let to = |output: &OwnedFd| output.try_clone().map(Stdio::from);
-        match output {
-            Some(output) => shell.stdout(to(output)?).stderr(to(output)?),
-            None => shell.stdout(std::io::stderr().as_fd().try_clone_to_owned()?),
-        };
-        if let Some(place) = &self.place {
-            shell.current_dir(&place.directory).env_clear();
-            shell.envs(place.environment.iter().map(|(name, value)| (name, value)));
-        }
-        let limits = self.limits.clone();
-        let us = std::process::id();
-        let prepare = move || {
-            limits.restore()?;
-            if bond == Bond::DiesWithUs {
-                set_pdeathsig(Signal::SIGTERM)?;
-                // If we have died before that.
-                if parent_id() != us {
-                    return Err(Errno::ESRCH.into());
-                }
-            }
-            Ok(())
-        };
-        // SAFETY: between fork and exec it makes system calls on values of its
-        // own, and nothing else: no memory is allocated, no lock is taken.
-        unsafe { shell.pre_exec(prepare) };
-        let child = shell.spawn().with_context(|| match &self.place {
-            None => "starting /bin/sh".into(),
-            Some(place) => format!("starting /bin/sh in {}", place.directory.display()),
-        })?;
-        let pid = Pid::from_raw(child.id() as i32);
-        Ok(Running { pid })
-    }
+    };
+    // SAFETY: between fork and exec it makes system calls on values of its own,
+    // and nothing else: no memory is allocated, no lock is taken.
+    unsafe { shell.pre_exec(prepare) };
+    let child = shell.spawn().context("starting /bin/sh")?;
+    let pid = Pid::from_raw(child.id() as i32);
+    Ok(Running { pid })
 }
 
 impl Running {
@@ -211,58 +162,31 @@ impl Running {
         self.signal(Signal::SIGKILL);
         self.leave();
     }
-
-    /// Ends a command and all that it has started: asks, waits for so long,
-    /// and kills what is left.
-    pub fn end(self, grace: Duration) {
-        self.signal(Signal::SIGTERM);
-        // One that is stopped would not see it.
-        self.signal(Signal::SIGCONT);
-        let deadline = Instant::now() + grace;
-        while self.runs() && Instant::now() < deadline {
-            std::thread::sleep(LOOK);
-        }
-        self.kill();
-    }
-
-    /// Waits without an event loop: how it has ended, `None` if it had to be
-    /// killed.
-    pub fn wait(self, limit: Duration) -> Option<Exit> {
-        let deadline = Instant::now() + limit;
-        while self.runs() {
-            if Instant::now() > deadline {
-                self.kill();
-                return None;
-            }
-            std::thread::sleep(LOOK);
-        }
-        let exit = self.ended().ok().flatten();
-        self.leave();
-        exit
-    }
-
-    fn runs(&self) -> bool {
-        matches!(self.ended(), Ok(None | Some(Exit::Stopped(_))))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
-
-    fn run(command: &str) -> Option<Exit> {
-        let running = Shell::new().start(command, None, Bond::OutlivesUs).unwrap();
-        running.wait(PATIENCE)
+    fn run(command: &str) -> Exit {
+        let output = Output::open().unwrap();
+        let running = start(command, &output, Bond::OutlivesUs).unwrap();
+        let ended = loop {
+            match running.ended().unwrap() {
+                Some(exit) => break exit,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        running.leave();
+        ended
     }
 
     #[test]
     fn ends_are_told_apart() {
-        assert_eq!(run("true"), Some(Exit::Code(0)));
-        assert_eq!(run("exit 7"), Some(Exit::Code(7)));
-        assert_eq!(run("kill -KILL $$"), Some(Exit::Signal(9)));
-        let missing = run("nowhere-to-be-found 2>/dev/null").unwrap();
+        assert_eq!(run("true"), Exit::Code(0));
+        assert_eq!(run("exit 7"), Exit::Code(7));
+        assert_eq!(run("kill -KILL $$"), Exit::Signal(9));
+        let missing = run("nowhere-to-be-found");
         assert!(missing.to_string().contains("not found"), "{missing}");
     }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Where comparisons are made that measure nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
-use netstacklat::experiment::guardian::Guardian;
+use netstacklat::experiment::guardian::{Guardian, Start};
 use netstacklat::experiment::journal::Journal;
 use netstacklat::experiment::progress::Progress;
 use netstacklat::experiment::recover::{self, Leftovers};
@@ -17,10 +17,11 @@ use netstacklat::model::comparison::{Comparison, Place, Side};
 use netstacklat::model::histogram::Resolution;
 use netstacklat::model::hooks::HookSet;
 use netstacklat::model::snapshot::Snapshot;
-use netstacklat::process::shell::Shell;
+use netstacklat::process::rlimits::Limits;
 use netstacklat::runtime::event_loop::EventLoop;
 use netstacklat::runtime::messages::Messages;
 
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_netstacklat");
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
 /// Signals come to all event loops of a process: one test at a time.
@@ -132,8 +133,12 @@ impl Workdir {
         let journal = self.journal().expect("the journal");
         let state = self.state();
         journal.write(&state).expect("written");
-        let program = Path::new(env!("CARGO_BIN_EXE_netstacklat"));
-        let guardian = Guardian::start(program, &journal, None).expect("a process");
+        let start = Start {
+            program: PROGRAM.into(),
+            limits: Limits::now(),
+            place: None,
+        };
+        let guardian = Guardian::start(&start, &journal, None).expect("a process");
         see(guardian.pid());
         let messages = Messages::nowhere().expect("a thread");
         let mut events = EventLoop::for_undoing(None, std::iter::empty()).expect("events");
@@ -141,7 +146,7 @@ impl Workdir {
             events: &mut events,
             measure: &mut self.measure,
             guardian,
-            shell: Shell::new(),
+            start,
             journal: &journal,
             state,
             progress: Progress::new(messages.clone(), 1),

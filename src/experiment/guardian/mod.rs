@@ -11,21 +11,52 @@
 
 pub mod process;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::experiment::journal::Journal;
 use crate::experiment::lock::Lock;
-use crate::experiment::protocol::{Channel, Closed, Reply, Request};
+use crate::experiment::protocol::{Channel, Closed, Ended, Reply, Request, Role};
+use crate::process::rlimits::Limits;
+use crate::process::shell::GRACE;
 
 /// The program that is running, also when its file has been replaced.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
+/// What it is called by ps(1): `pkill -f netstacklat` does not match it.
+const NAME: &str = "undo-guardian";
+/// How long the guardian may take to end a command that has been asked to end
+/// and then killed, to tell us, or to end itself. Above this it is dead to us.
+pub(super) const LATE: Duration = Duration::from_secs(8);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How a guardian is started.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// A netstacklat.
+    pub program: PathBuf,
+    /// The limits that commands are to find.
+    pub limits: Limits,
+    /// Where commands run, if not where we do.
+    pub place: Option<Place>,
+}
+
+/// Where commands run.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The current directory.
+    pub directory: OsString,
+    /// All of the environment.
+    pub environment: Vec<(OsString, OsString)>,
+}
 
 /// The comparison's side of it. When it is dropped without [`Guardian::leave`],
 /// as in a panic, the guardian undoes what is to be undone, and the drop waits
@@ -37,31 +68,41 @@ pub struct Guardian {
 }
 
 impl Guardian {
-    /// Starts `program`, a netstacklat, as guardian of the comparison whose
-    /// `journal` and `lock` it will hold.
+    /// Starts it. It will hold the `journal` and the `lock` of the comparison.
     ///
     /// # Errors
     ///
     /// If the kernel refuses a process or a descriptor.
-    pub fn start(program: &Path, journal: &Journal, lock: Option<&Lock>) -> Result<Guardian> {
+    pub fn start(start: &Start, journal: &Journal, lock: Option<&Lock>) -> Result<Guardian> {
         let (ours, theirs) = UnixStream::pair().context("making sockets for the guardian")?;
         let owned = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Stdio::from);
         let lock = match lock {
             Some(lock) => owned(lock.as_fd()),
             None => File::open("/dev/null").map(Stdio::from),
         };
-        let mut command = Command::new(program);
+        let mut command = Command::new(&start.program);
         command
-            .args(["guardian", "--journal"])
-            .arg(journal.path())
+            .arg0(NAME)
+            .arg("guardian")
             // Out of reach of Ctrl-C, but in our session: sudo(8) knows the
             // terminal on which a password was given.
             .process_group(0)
-            // The three descriptors that it needs; all others are closed.
+            // The three descriptors that it needs; it closes all others.
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(owned(journal.directory()).context("copying a descriptor")?)
             .stderr(lock.context("copying a descriptor")?);
-        let child = command.spawn().context("starting the guardian process")?;
+        let mut what = "starting the guardian process".to_owned();
+        if let Some(place) = &start.place {
+            command.current_dir(&place.directory).env_clear();
+            command.envs(place.environment.iter().map(|(name, value)| (name, value)));
+            what += &format!(" in {}", place.directory.display());
+        }
+        let limits = start.limits.clone();
+        let restore = move || limits.restore();
+        // SAFETY: between fork and exec it makes system calls on values of its
+        // own, and nothing else: no memory is allocated, no lock is taken.
+        unsafe { command.pre_exec(restore) };
+        let child = command.spawn().context(what)?;
         let channel = Channel::new(ours).context("setting up a socket")?;
         Ok(Guardian {
             child,
@@ -104,12 +145,64 @@ impl Guardian {
         (replies, state)
     }
 
-    /// Has it end without undoing anything.
+    /// Runs a command to its end, but for no longer than `limit`; hands what it
+    /// replies meanwhile to `replied`. It goes on without us if we die.
+    ///
+    /// # Errors
+    ///
+    /// If the guardian is killed, or does not answer.
+    pub fn run(
+        &mut self,
+        role: Role,
+        command: &str,
+        limit: Duration,
+        replied: &mut dyn FnMut(Reply),
+    ) -> Result<Ended> {
+        let dead = || anyhow!("the guardian process, which runs the commands, was killed");
+        let request = Request::Run {
+            role,
+            command: command.into(),
+            limit: Some(limit),
+        };
+        self.ask(&request).map_err(|Closed| dead())?;
+        let deadline = Instant::now() + limit + GRACE + LATE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.kill();
+                bail!("the guardian process, which runs the commands, did not answer");
+            }
+            if let Some(socket) = self.socket() {
+                let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
+                let ms = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
+                // A signal is for us; the command goes on.
+                let _ = poll(&mut fds, PollTimeout::from(ms));
+            }
+            let (replies, state) = self.replies();
+            for reply in replies {
+                match reply {
+                    Reply::Ended(ended, how) if ended == role => return Ok(how),
+                    reply => replied(reply),
+                }
+            }
+            state.map_err(|Closed| dead())?;
+        }
+    }
+
+    /// Has it end without undoing anything. One that does not (SIGSTOP) is
+    /// killed.
     pub fn leave(&mut self) {
         if let Some(mut channel) = self.channel.take() {
             let _ = channel.send(&Request::Leave);
         }
-        let _ = self.child.wait();
+        let deadline = Instant::now() + LATE;
+        while Instant::now() < deadline {
+            match self.child.try_wait() {
+                Ok(None) => std::thread::sleep(LOOK),
+                _ => return,
+            }
+        }
+        self.kill();
     }
 
     /// Makes sure that it does nothing any more: what is to be done is done by

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -20,14 +19,14 @@ use crate::experiment::journal::{Journal, MAX_LOG};
 use crate::experiment::protocol::{Channel, Ended, How, Reply, Request, Role};
 use crate::process::group::Group;
 use crate::process::output::Output;
-use crate::process::shell::{Bond, Exit, GRACE, Running, Shell};
+use crate::process::shell::{self, Bond, Exit, GRACE, Running};
 
 /// How long commands may take to end once the comparison is dead.
 const GRACE_OF_ORPHANS: Duration = Duration::from_secs(1);
 /// Messages that wait for a comparison that does not read (SIGSTOP): output is
 /// dropped above this.
 const MAX_WAITING: usize = 1 << 20;
-/// As `pkill netstacklat` does not match it.
+/// `pkill netstacklat` does not match it.
 const NAME: &std::ffi::CStr = c"undo-guardian";
 
 /// Serves the comparison until that says that it is done, or dies.
@@ -39,7 +38,8 @@ const NAME: &std::ffi::CStr = c"undo-guardian";
 /// # Errors
 ///
 /// If it was not started by a comparison, or the kernel refuses a descriptor.
-pub fn run(journal: PathBuf) -> Result<()> {
+pub fn run() -> Result<()> {
+    close_all_others();
     let own = |fd: std::io::Result<OwnedFd>| fd.context("copying a descriptor");
     let socket = own(std::io::stdin().as_fd().try_clone_to_owned())?;
     let directory = own(std::io::stdout().as_fd().try_clone_to_owned())?;
@@ -57,13 +57,16 @@ pub fn run(journal: PathBuf) -> Result<()> {
     let (children, wake) = UnixStream::pair()?;
     children.set_nonblocking(true)?;
     signal_hook::low_level::pipe::register(SIGCHLD, wake)?;
+    let journal = Journal::handed_on(directory)?;
+    // One that is to be undone now, by `undo` say, is undone even if whoever has
+    // started us dies before it has told us to.
+    let pending = journal.read()?.is_some_and(|state| state.undo.is_some());
     let mut guard = Guard {
-        journal: Journal::handed_on(directory, journal)?,
+        journal,
         channel: Some(Channel::new(UnixStream::from(socket))?),
-        shell: Shell::new(),
         outputs: Outputs::open()?,
         commands: Vec::new(),
-        undone: true,
+        undone: !pending,
         tried: false,
         orphan: false,
         log: None,
@@ -73,11 +76,18 @@ pub fn run(journal: PathBuf) -> Result<()> {
     Ok(())
 }
 
+/// A shell's descriptors that our parent has inherited (`exec 9>lock; flock 9`)
+/// are not for us to hold.
+fn close_all_others() {
+    // SAFETY: this process has just begun: nothing in it owns a descriptor but
+    // the three that stay open.
+    unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 3, u32::MAX, 0) };
+}
+
 struct Guard {
     journal: Journal,
     /// `None`: the comparison is dead.
     channel: Option<Channel>,
-    shell: Shell,
     outputs: Outputs,
     commands: Vec<Command>,
     /// No start command has run since the last stop command that succeeded,
@@ -198,7 +208,7 @@ impl Guard {
         };
         let output = self.outputs.of(role);
         output.forget();
-        match self.shell.start(command, Some(output.writer()), bond) {
+        match shell::start(command, output, bond) {
             Ok(running) => {
                 if let Ok(group) = Group::of(role.name(), running.pid()) {
                     self.reply(&Reply::Started(role, group));

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What the kernel says of another process, proc_pid_stat(5).
+
+use std::io::{self, ErrorKind};
+
+/// What is of interest.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// A zombie, or about to go.
+    pub ended: bool,
+    /// The same, or it is being shut down: to close what it has open can take
+    /// the kernel seconds.
+    pub exiting: bool,
+    /// Its process group.
+    pub group: u32,
+    /// Its session.
+    pub session: u32,
+    /// When it began: ticks since boot.
+    pub began: u64,
+}
+
+impl Stat {
+    /// Of a process; `None`: there is none of this number.
+    ///
+    /// # Errors
+    ///
+    /// If /proc does not tell.
+    pub fn of(pid: u32) -> io::Result<Option<Stat>> {
+        let path = format!("/proc/{pid}/stat");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => match Stat::read(&text) {
+                Some(stat) => Ok(Some(stat)),
+                None => Err(io::Error::new(ErrorKind::InvalidData, path)),
+            },
+            // ESRCH: it has ended while it was read.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read(text: &str) -> Option<Stat> {
+        /// `include/linux/sched.h`: the process is being shut down.
+        const PF_EXITING: u64 = 4;
+        // The name may hold anything, parentheses too.
+        let (_, rest) = text.rsplit_once(") ")?;
+        // Field 3 is the first of them.
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let field = |number: usize| fields.get(number - 3);
+        let ended = matches!(*field(3)?, "Z" | "X");
+        let flags: u64 = field(9)?.parse().ok()?;
+        Some(Stat {
+            ended,
+            exiting: ended || flags & PF_EXITING != 0,
+            group: field(5)?.parse().ok()?,
+            session: field(6)?.parse().ok()?,
+            began: field(22)?.parse().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Linux 6.12 shows it, but for the name.
+    const STAT: &str = "915 (a) b) S 1 900 800 34816 915 4194304 100 0 0 0 0 0 0 0 20 0 1 0 4711 \
+                        2543616 200 18446744073709551615 1 1 0 0 0 0 0 4096 0 0 0 0 17 1 0 0 0 0 0";
+
+    #[test]
+    fn fields_are_found_whatever_the_name() {
+        let stat = Stat {
+            ended: false,
+            exiting: false,
+            group: 900,
+            session: 800,
+            began: 4711,
+        };
+        assert_eq!(Stat::read(STAT), Some(stat));
+        let zombie = Stat::read(&STAT.replace(" S ", " Z ")).unwrap();
+        assert!(zombie.ended && zombie.exiting);
+        let exiting = Stat::read(&STAT.replace(" 4194304 ", " 4194308 ")).unwrap();
+        assert!(!exiting.ended && exiting.exiting);
+        for cut in ["", "915 (a", "915 (a) S", "915 (a) S 1 900 800 34816"] {
+            assert_eq!(Stat::read(cut), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn nobody_has_no_number() {
+        assert!(Stat::of(std::process::id()).unwrap().is_some());
+        // Above the greatest that the kernel gives (PID_MAX_LIMIT).
+        assert_eq!(Stat::of(5_000_000).unwrap(), None);
+    }
+}
