@@ -70,16 +70,17 @@ pub fn run(args: &UndoArgs, messages: &Messages) -> Result<()> {
 /// What is being undone is waited for: but not for ever.
 fn wait_for_guardians(messages: &Messages) {
     const PATIENCE: Duration = Duration::from_secs(30);
-    const LOOK: Duration = Duration::from_millis(50);
+    const LOOK: Duration = Duration::from_millis(200);
     let deadline = Instant::now() + PATIENCE;
     let mut told = false;
-    while let Some(pid) = recover::being_undone() {
+    while let Some(path) = recover::being_undone() {
         if Instant::now() > deadline {
             return;
         }
         if !std::mem::replace(&mut told, true) {
             messages.say(&format!(
-                "netstacklat: waiting for the comparison of process {pid} to be undone.\n"
+                "netstacklat: waiting for a guardian that undoes {}\n",
+                path.display()
             ));
         }
         std::thread::sleep(LOOK);

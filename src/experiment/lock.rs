@@ -24,7 +24,7 @@ const NAME: &str = "netstacklat-compare";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the same where nobody answers for it.
 const UNKNOWN: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Held as long as it, or a descriptor of it, is open.
 #[derive(Debug)]

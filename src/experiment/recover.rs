@@ -67,22 +67,28 @@ pub fn find_in(places: Vec<PathBuf>) -> Result<Leftovers> {
     Ok(left)
 }
 
-/// The process of a comparison that has ended, or is exiting, and is being
-/// undone by its guardian, or by another `undo`; if there is one.
-pub fn being_undone() -> Option<u32> {
+/// The journal of a comparison that has ended, or is exiting, and is being undone
+/// by its guardian, or by another `undo`; if there is one.
+pub fn being_undone() -> Option<PathBuf> {
     let places = places::of_this_user();
     Journal::find(&places)
         .into_iter()
         .find_map(|found| match found {
-            Found::InUse(path) => ended_comparison_of(&path),
-            Found::Abandoned(_) | Found::Unusable(..) => None,
+            Found::InUse(path) if is_ending(&path) => Some(path),
+            _ => None,
         })
 }
 
-fn ended_comparison_of(path: &Path) -> Option<u32> {
-    let (_, state) = read_of_others(path).ok()??;
-    let stat = Stat::of(state.pid).ok()?;
-    stat.is_none_or(|stat| stat.exiting).then_some(state.pid)
+/// Its process has ended, or is exiting; or nothing is to be undone any more, and
+/// it is about to go.
+fn is_ending(path: &Path) -> bool {
+    match read_of_others(path) {
+        Ok(Some((_, state))) => {
+            Stat::of(state.pid).is_ok_and(|stat| stat.is_none_or(|stat| stat.exiting))
+        }
+        Ok(None) => true,
+        Err(_) => false,
+    }
 }
 
 /// Refuses to go on where an earlier comparison in this network namespace has

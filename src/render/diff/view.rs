@@ -91,7 +91,7 @@ impl View {
                 .hooks
                 .iter()
                 .filter(with_samples)
-                .flat_map(rows)
+                .flat_map(|finding| rows(finding, analysis.design))
                 .collect(),
             idle: names(silent().filter(measured).collect()),
             off: names(silent().filter(|finding| !measured(finding)).collect()),
@@ -144,12 +144,15 @@ pub(super) fn count(n: u64, what: &str) -> String {
 }
 
 /// Quantities that have a value; the others are in a warning.
-fn rows(finding: &Finding) -> impl Iterator<Item = RowView> {
-    let known = finding.rows().filter(|row| {
+fn rows(finding: &Finding, design: Design) -> impl Iterator<Item = RowView> {
+    let known = finding.rows().filter(move |row| {
         let judged = Quantity::JUDGED.contains(&row.quantity);
         // A tail that is the same on both sides is worth no row.
         let tail = row.quantity == Quantity::Tail && !row.verdict.is_some_and(Verdict::is_change);
-        row.ln().is_some() && !tail && (judged || row.shift.is_some())
+        let units = row.units.map(|units| units + row.left_out.len());
+        // Of busy periods alone it would be another quantity.
+        let everywhere = row.shift.is_some() && units == design.units();
+        row.ln().is_some() && !tail && (judged || everywhere)
     });
     known.enumerate().map(|(place, row)| {
         let level = |value: Option<f64>| match (value, row.quantity) {

@@ -167,7 +167,7 @@ fn a_signal_while_it_measures_leaves_the_host_as_it_was() {
     comparison.signal(Signal::SIGHUP);
     let ended = comparison.ended();
     assert_eq!(ended.code, Some(128 + 1), "{}", ended.stderr);
-    ended.says(&["SIGHUP", "The host is as it was", "no round was completed"]);
+    ended.says(&["SIGHUP", "the host is as it was", "no round was completed"]);
     assert!(!desk.has_run_file());
     assert_eq!(desk.log(), ["start", "stop"]);
     assert!(!has_state());
@@ -320,7 +320,7 @@ fn a_full_disk_ends_it_and_keeps_the_rounds() {
     args[3] = file.to_str().expect("UTF-8");
     let ended = desk.compare(&args).ended();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    ended.says(&["No space left on device", "The host is as it was"]);
+    ended.says(&["No space left on device", "the host is as it was"]);
     let log = desk.log();
     assert!(
         log.chunks(2).all(|pair| pair == ["start", "stop"]),

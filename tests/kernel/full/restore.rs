@@ -154,7 +154,7 @@ fn killed_with_its_guardian_it_is_undone_later() {
 #[test]
 fn the_next_waits_for_one_that_is_ending() {
     let (desk, second) = (Desk::new("ending"), Desk::new("next"));
-    let stop = "until [ -e go ]; do sleep 0.1; done; echo stop >>log";
+    let stop = "until [ -e go ]; do sleep 1; done; echo stop >>log";
     let mut args = told([SHORT, LONG], [START, stop]);
     args.extend(["--stop-timeout", "1h"]);
     let comparison = desk.compare(&args);
@@ -173,17 +173,120 @@ fn the_next_waits_for_one_that_is_ending() {
     assert!(waited >= Duration::from_secs(30), "{waited:?}");
     assert!(second.log().is_empty() && desk.log() == ["start"]);
 
+    // `undo` waits as well, and does not say that nothing is to be undone.
+    let gave_up = undo(&[]);
+    assert_eq!(gave_up.code, Some(1), "{}", gave_up.stderr);
+    let waits = format!("waiting for a guardian that undoes {PLACE}/compare-{pid}");
+    gave_up.says(&[&waits, "not undone by this command"]);
+    assert!(
+        !gave_up.stderr.contains("nothing to undo"),
+        "{}",
+        gave_up.stderr
+    );
+
     let next = second.compare(&args);
-    // It looks, and does not go on.
+    let undoing = Command::new("netstacklat")
+        .arg("undo")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("netstacklat is in the guest");
+    // They look, and do not go on.
     std::thread::sleep(Duration::from_secs(1));
     assert!(second.log().is_empty());
     fs::write(desk.path().join("go"), "").expect("ours");
+    let undone = undoing.wait_with_output().expect("it ends");
+    let undone = String::from_utf8(undone.stderr).expect("UTF-8");
+    assert!(undone.contains(&waits), "{undone}");
     let next = next.ended();
     assert_eq!(next.code, Some(0), "{}", next.stderr);
-    next.says(&[&waiting, "The stop command has succeeded"]);
+    next.says(&[&waiting]);
+    // One of them shows it; two that look at the same time leave it to a third.
+    let told = format!("{undone}{}{}", next.stderr, undo(&["--list"]).stderr);
+    assert!(told.contains("The stop command has succeeded"), "{told}");
     assert_eq!(desk.log(), ["start", "stop"]);
     assert_eq!(second.log().len(), 40);
     assert_eq!(comparison.ended().code, None);
+    assert!(!has_state());
+}
+
+/// `undo` is killed while its stop command runs: that comes to its end.
+#[test]
+fn an_undo_that_is_killed_goes_on() {
+    let desk = Desk::new("undo");
+    let stop = format!("echo stopping >>log; until [ -e go ]; do sleep 0.1; done; {NOISE}; {STOP}");
+    let comparison = desk.compare(&told([SHORT, LONG], [START, &stop]));
+    comparison.does("measuring");
+    let guardian = comparison.guardian();
+    kill(guardian, Signal::SIGSTOP).expect("it runs");
+    comparison.signal(Signal::SIGKILL);
+    kill(guardian, Signal::SIGKILL).expect("it runs");
+    assert_eq!(comparison.ended().code, None);
+    nobody_compares();
+    let mut undoing = Command::new("netstacklat")
+        .arg("undo")
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("netstacklat is in the guest");
+    desk.logs("stopping");
+    undoing.kill().expect("it runs");
+    undoing.wait().expect("it has ended");
+    fs::write(desk.path().join("go"), "").expect("ours");
+    desk.logs("stop");
+    let told = undo(&[]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    told.says(&["The stop command has succeeded", "nothing to undo"]);
+    assert_eq!(desk.log(), ["start", "stopping", "stop"]);
+    assert!(!has_state());
+}
+
+/// A guardian that is stopped keeps nobody from ending.
+#[test]
+fn a_stopped_guardian_keeps_nobody() {
+    let desk = Desk::new("asleep");
+    let args = ["--aa", "-e", "udp-start", "-o", "run.nsl", "--period", "1h"];
+    let comparison = desk.compare(&args);
+    comparison.does("measuring");
+    let guardian = comparison.guardian();
+    kill(guardian, Signal::SIGSTOP).expect("it runs");
+    comparison.signal(Signal::SIGTERM);
+    assert_eq!(comparison.ended().code, Some(128 + 15));
+    nobody_compares();
+    assert!(!has_state());
+}
+
+/// What went wrong is said at once, and not when all that it has led to is done.
+#[test]
+fn the_cause_is_said_before_anything_is_undone() {
+    let desk = Desk::new("cause");
+    let errors = File::create(desk.path().join("errors")).expect("ours");
+    let stop = "until [ -e go ]; do sleep 0.1; done";
+    let mut child = Command::new("netstacklat")
+        .arg("compare")
+        .args(told([SHORT, SHORT], ["echo oh no; exit 7", stop]))
+        .current_dir(desk.path())
+        .stdin(Stdio::null())
+        .stderr(errors)
+        .spawn()
+        .expect("netstacklat is in the guest");
+    let cause = "a start command failed (exit code 7): echo oh no; exit 7";
+    let said = || fs::read_to_string(desk.path().join("errors")).expect("ours");
+    wait_until(PATIENCE, cause, || said().contains(cause));
+    assert!(child.try_wait().expect("ours").is_none());
+    fs::write(desk.path().join("go"), "").expect("ours");
+    assert_eq!(wait_for_exit(&mut child).code(), Some(1));
+    let said = said();
+    assert_eq!(said.matches(cause).count(), 1, "{said}");
+    assert!(said.contains("the host is as it was"), "{said}");
+}
+
+/// A limit that was not looked at is not one that was kept.
+#[test]
+fn a_run_file_that_is_gone_is_no_success() {
+    let desk = Desk::new("gone");
+    let start = format!("rm -f run.nsl; {START}");
+    let ended = desk.compare(&told([SHORT, SHORT], [&start, STOP])).ended();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    ended.says(&["the run file cannot be read back", "run.nsl"]);
     assert!(!has_state());
 }
 
@@ -222,7 +325,8 @@ fn root_runs_nothing_of_other_users() {
     let place = "/tmp/netstacklat-65534";
     let _ = fs::remove_dir_all(place);
     let desk = Desk::new("planted");
-    let args = told([SHORT, LONG], [START, "touch /tmp/as-root"]);
+    let stop = "touch /tmp/as-root\nnetstacklat: run curl";
+    let args = told([SHORT, LONG], [START, stop]);
     let comparison = desk.compare(&args);
     comparison.does("measuring");
     let state = format!("{PLACE}/compare-{}/state.json", comparison.pid());
@@ -233,16 +337,21 @@ fn root_runs_nothing_of_other_users() {
         "chmod -R go-rwx {place}; chown -R 65534:65534 {place}"
     ));
     comparison.signal(Signal::SIGINT);
-    assert_eq!(comparison.ended().code, Some(130));
+    // Its second line is no command.
+    assert_eq!(comparison.ended().code, Some(1));
     fs::remove_file("/tmp/as-root").expect("it was undone");
+    assert_eq!(undo(&["--forget"]).code, Some(0));
+    // Root's own are never in /tmp: this stands in nobody's way.
+    sh("mkdir /tmp/netstacklat-0; chown 65534 /tmp/netstacklat-0");
 
     let told = undo(&[]);
     told.says(&[
         "User 65534",
-        "touch /tmp/as-root",
+        "touch /tmp/as-root\n    netstacklat: run curl\n",
         "as user 65534",
         "nothing to undo",
     ]);
+    sh("rm -r /tmp/netstacklat-0");
     assert!(!Path::new("/tmp/as-root").exists());
     // Nor where root's own are looked for.
     let linked = format!("{PLACE}/compare-7");
