@@ -74,11 +74,11 @@ fn a_failing_start_is_told_with_its_last_words_and_stopped() {
     workdir.is_clean(&ending);
 }
 
-#[test]
-fn what_a_start_command_leaves_running_goes_on() {
-    let mut workdir = Workdir::new("background");
+/// What `start` leaves in the background, with its number in the file `{pid}`,
+/// runs until the stop command ends it, in each round.
+fn runs_until_it_is_stopped(mut workdir: Workdir, start: &str) {
     let pid = workdir.path.join("pid").display().to_string();
-    workdir.comparison.b.start = Some(format!("sleep 7777 & echo $! >{pid}"));
+    workdir.comparison.b.start = Some(start.replace("{pid}", &pid));
     // Fails unless it runs; a zombie does not.
     let stop = format!("pid=$(cat {pid}); ! grep -q '^State:.*Z' /proc/$pid/status && kill $pid");
     workdir.comparison.b.stop = Some(stop);
@@ -89,22 +89,19 @@ fn what_a_start_command_leaves_running_goes_on() {
     );
 }
 
+#[test]
+fn what_a_start_command_leaves_running_goes_on() {
+    let workdir = Workdir::new("background");
+    runs_until_it_is_stopped(workdir, "sleep 7777 & echo $! >{pid}");
+}
+
 /// It may go on printing, too: nobody closes its pipe.
 #[test]
 fn what_is_left_running_can_go_on_printing() {
     let mut workdir = Workdir::new("printing");
-    let pid = workdir.path.join("pid").display().to_string();
     workdir.comparison.settle = 100 * MS;
-    workdir.comparison.b.start = Some(format!(
-        "(while echo tick; do sleep 0.01; done) & echo $! >{pid}"
-    ));
-    let stop = format!("pid=$(cat {pid}); ! grep -q '^State:.*Z' /proc/$pid/status && kill $pid");
-    workdir.comparison.b.stop = Some(stop);
-    let ending = workdir.run();
-    assert!(
-        ending.left_behind.is_none() && ending.rounds == 6,
-        "{ending:?}"
-    );
+    let start = "(while echo tick; do sleep 0.01; done) & echo $! >{pid}";
+    runs_until_it_is_stopped(workdir, start);
 }
 
 /// A command that prints without end keeps no signal from being heard.

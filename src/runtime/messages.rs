@@ -7,8 +7,10 @@
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::runtime::monitor::Monitor;
 
 /// Bytes of messages that wait to be written.
 const CAPACITY: usize = 256 << 10;
@@ -18,15 +20,9 @@ const CLEAR: &str = "\r\x1b[K";
 /// Where messages go. Clones are the same place.
 #[derive(Clone, Debug)]
 pub struct Messages {
-    shared: Arc<Shared>,
+    shared: Arc<Monitor<State>>,
     /// Whether a line of progress can be drawn.
     terminal: bool,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -42,12 +38,6 @@ struct State {
     /// Calls of write(2) that have returned.
     writes: u64,
     failed: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl State {
@@ -80,7 +70,7 @@ impl Messages {
     }
 
     fn to(target: File, terminal: bool) -> io::Result<Messages> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Monitor::default());
         let theirs = Arc::clone(&shared);
         super::spawn("messages", move || write_all(target, &theirs))?;
         Ok(Messages { shared, terminal })
@@ -96,7 +86,7 @@ impl Messages {
         } else {
             state.queue.push_str(&text);
         }
-        self.shared.changed.notify_all();
+        self.shared.notify();
     }
 
     /// Whether a line of progress is drawn.
@@ -114,28 +104,15 @@ impl Messages {
         if state.line != line {
             state.line = line;
             state.redraw = true;
-            self.shared.changed.notify_all();
+            self.shared.notify();
         }
     }
 
     /// Waits until all has been written, or nothing was for so long.
     pub fn flush(&self, patience: Option<Duration>) {
-        let mut state = self.shared.lock();
-        let mut seen = state.writes;
-        let mut deadline = patience.map(|patience| Instant::now() + patience);
-        while !state.failed && (state.has_work() || state.writing) {
-            if state.writes != seen {
-                seen = state.writes;
-                deadline = patience.map(|patience| Instant::now() + patience);
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return;
-            }
-            let wait = left.unwrap_or(Duration::from_secs(3600));
-            let waited = self.shared.changed.wait_timeout(state, wait);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let pending = |state: &State| !state.failed && (state.has_work() || state.writing);
+        self.shared
+            .wait_for(patience, pending, |state| state.writes);
     }
 }
 
@@ -149,13 +126,12 @@ fn harmless(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-fn write_all(mut target: File, shared: &Shared) {
+fn write_all(mut target: File, shared: &Monitor<State>) {
     let mut drawn = false;
     loop {
         let mut state = shared.lock();
         while !state.has_work() {
-            let woken = shared.changed.wait(state);
-            state = woken.unwrap_or_else(PoisonError::into_inner);
+            state = shared.wait(state);
         }
         let mut text = String::new();
         if drawn {
@@ -187,7 +163,7 @@ fn write_all(mut target: File, shared: &Shared) {
             state.redraw = false;
             state.dropped = 0;
         }
-        shared.changed.notify_all();
+        shared.notify();
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod event_loop;
 pub mod messages;
+mod monitor;
 pub mod sink;
 
 use std::io;

@@ -10,11 +10,13 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::eventfd::EventFd;
+
+use crate::runtime::monitor::Monitor;
 
 /// How long a blocked output may hold up the end once a signal has asked for
 /// it.
@@ -36,15 +38,9 @@ pub fn stdout() -> io::Result<File> {
 /// A queue of bytes, and the thread that writes them.
 #[derive(Debug)]
 pub struct Sink<W> {
-    shared: Arc<Shared>,
+    shared: Arc<Monitor<State>>,
     capacity: usize,
     thread: JoinHandle<W>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -63,12 +59,6 @@ struct State {
     watched: bool,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// There was no room: the bytes were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -81,7 +71,7 @@ impl<W: Write + Send + 'static> Sink<W> {
     ///
     /// If there is no room for a thread.
     pub fn new(target: W, capacity: usize, waker: Option<Waker>) -> io::Result<Sink<W>> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Monitor::default());
         let theirs = Arc::clone(&shared);
         let thread = super::spawn("writer", move || write_all(target, &theirs, waker.as_ref()))?;
         Ok(Sink {
@@ -104,7 +94,7 @@ impl<W: Write + Send + 'static> Sink<W> {
         if !state.failed && !bytes.is_empty() {
             state.pending += bytes.len();
             state.queue.push_back(bytes);
-            self.shared.changed.notify_all();
+            self.shared.notify();
         }
         Ok(())
     }
@@ -121,21 +111,6 @@ impl<W: Write + Send + 'static> Sink<W> {
         state.pending
     }
 
-    /// Waits until all is written, but for no longer than that; whether it is.
-    pub fn wait(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        let mut state = self.shared.lock();
-        while state.pending > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.shared.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        !state.failed
-    }
-
     /// The error that ended writing, once.
     pub fn take_error(&self) -> Option<io::Error> {
         self.shared.lock().error.take()
@@ -144,40 +119,24 @@ impl<W: Write + Send + 'static> Sink<W> {
     /// Waits until all is written or writing has failed; `None` if nothing was
     /// written for `patience`. What is left is then lost with the thread.
     pub fn close(self, patience: Option<Duration>) -> Option<W> {
-        let mut state = self.shared.lock();
-        state.closed = true;
-        self.shared.changed.notify_all();
-        let mut seen = state.written;
-        let mut deadline = patience.map(|patience| Instant::now() + patience);
-        while state.pending > 0 {
-            if state.written != seen {
-                seen = state.written;
-                deadline = patience.map(|patience| Instant::now() + patience);
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return None;
-            }
-            let wait = left.unwrap_or(Duration::from_secs(3600));
-            let waited = self.shared.changed.wait_timeout(state, wait);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        drop(state);
-        self.thread.join().ok()
+        self.shared.lock().closed = true;
+        self.shared.notify();
+        let pending = |state: &State| state.pending > 0;
+        let written = self
+            .shared
+            .wait_for(patience, pending, |state| state.written);
+        written.then(|| self.thread.join().ok())?
     }
 }
 
-fn write_all<W: Write>(mut target: W, shared: &Shared, waker: Option<&Waker>) -> W {
+fn write_all<W: Write>(mut target: W, shared: &Monitor<State>, waker: Option<&Waker>) -> W {
     loop {
         let mut state = shared.lock();
         let bytes = loop {
             match state.queue.pop_front() {
                 Some(bytes) => break bytes,
                 None if state.closed => return target,
-                None => {
-                    let woken = shared.changed.wait(state);
-                    state = woken.unwrap_or_else(PoisonError::into_inner);
-                }
+                None => state = shared.wait(state),
             }
         };
         drop(state);
@@ -195,7 +154,7 @@ fn write_all<W: Write>(mut target: W, shared: &Shared, waker: Option<&Waker>) ->
                 state.error = Some(error);
             }
         }
-        shared.changed.notify_all();
+        shared.notify();
         let wake = state.watched || state.failed;
         drop(state);
         if let Some(waker) = waker.filter(|_| wake) {

@@ -127,6 +127,16 @@ impl Comparison {
         state["step"].as_str().is_some_and(|now| now.contains(step))
     }
 
+    /// Kills both, so that nobody undoes.
+    pub fn killed_with_its_guardian(self) {
+        let guardian = self.guardian();
+        kill(guardian, Signal::SIGSTOP).expect("it runs");
+        self.signal(Signal::SIGKILL);
+        kill(guardian, Signal::SIGKILL).expect("it runs");
+        assert_eq!(self.ended().code, None);
+        nobody_compares();
+    }
+
     pub fn ended(mut self) -> Ended {
         let status = wait_for_exit(&mut self.0);
         let read = |pipe: Option<&mut dyn std::io::Read>| {

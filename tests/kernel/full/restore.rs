@@ -119,12 +119,7 @@ fn killed_with_its_guardian_it_is_undone_later() {
         "another comparison is running",
         &format!("process {} of user 0", comparison.pid()),
     ]);
-    let guardian = comparison.guardian();
-    kill(guardian, Signal::SIGSTOP).expect("it runs");
-    comparison.signal(Signal::SIGKILL);
-    kill(guardian, Signal::SIGKILL).expect("it runs");
-    assert_eq!(comparison.ended().code, None);
-    nobody_compares();
+    comparison.killed_with_its_guardian();
     assert_eq!(desk.log(), ["start"]);
 
     let refused = second.compare(&told([SHORT, SHORT], [START, STOP])).ended();
@@ -216,12 +211,7 @@ fn an_undo_that_is_killed_goes_on() {
     let stop = format!("echo stopping >>log; until [ -e go ]; do sleep 0.1; done; {NOISE}; {STOP}");
     let comparison = desk.compare(&told([SHORT, LONG], [START, &stop]));
     comparison.does("measuring");
-    let guardian = comparison.guardian();
-    kill(guardian, Signal::SIGSTOP).expect("it runs");
-    comparison.signal(Signal::SIGKILL);
-    kill(guardian, Signal::SIGKILL).expect("it runs");
-    assert_eq!(comparison.ended().code, None);
-    nobody_compares();
+    comparison.killed_with_its_guardian();
     let mut undoing = Command::new("netstacklat")
         .arg("undo")
         .stderr(Stdio::null())
