@@ -75,7 +75,7 @@ bpf: ## the objects for ebpf_exporter, beside their configuration in exporter/
 	tools/drop-in exporter
 
 .PHONY: install
-install: ## install the binary, its documentation, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=)
+install: ## install the binary, its documentation, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=, DOCS_URL=)
 	@[ -x $(binary) ] || { echo '$(binary) is not there: run `make build` first, as the user you build as' >&2; exit 1; }
 	@for object in $(wildcard exporter/*.bpf.o exporter/before-5.19/*.bpf.o); do \
 		[ ! $(binary) -nt "$$object" ] || { \
@@ -94,13 +94,24 @@ install: ## install the binary, its documentation, and what there is for ebpf_ex
 	@[ -f exporter/netstacklat.bpf.o ] || echo 'install: without objects for ebpf_exporter: `make bpf` makes them' >&2
 	@# Documents are somewhere else when installed.
 	sed -i -e 's:(\.\./docs/:(../doc/netstacklat/:g' -e 's:(\.\./README\.md:(../doc/netstacklat/README.md:g' $(sharedir)/README.md
+	@# Where people read the documents that alerts lead to.
+	[ -z '$(DOCS_URL)' ] || sed -i 's|https://netstacklat.example/|$(DOCS_URL)|' $(sharedir)/alerts.yml
 	@# The units name our program and its files by their paths; where ebpf_exporter is, is not for us to say.
 	sed -i -E 's:/usr/local/(bin|share)/netstacklat:$(PREFIX)/\1/netstacklat:g' $(sharedir)/*.service
 
 .PHONY: generated
-generated: ## make all that is made from the sources again: docs/man/*.1, exporter/*.yaml
+generated: ## make all that is made from the sources again: docs/man/*.1, exporter/*.yaml, alerts.yml, the dashboard
 	@tools/install-deps build
 	cargo run --quiet --locked --example generated
+
+.PHONY: dashboard-picture
+dashboard-picture: ## draw exporter/dashboard.svg: a guest with traffic, the real exporter and Prometheus, each panel's queries
+	@tools/install-deps build guest exporter
+	mkdir -p target
+	tools/vm/test 6.12 -- exporter::picture >target/dashboard-answers
+	cargo run --quiet --locked --manifest-path tools/picture/Cargo.toml --target-dir target/picture -- \
+		exporter/grafana-netstacklat.json target/dashboard-answers >target/dashboard.svg
+	mv target/dashboard.svg exporter/dashboard.svg
 
 .PHONY: clean
 clean: ## remove what was built (guest kernels stay in their cache)

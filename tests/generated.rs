@@ -6,14 +6,16 @@
 mod exporter;
 #[path = "../examples/generated/man.rs"]
 mod man;
+#[path = "../examples/generated/monitoring/mod.rs"]
+mod monitoring;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 const REMEDY: &str = "run `make generated`, and commit what it changes";
 
-/// The files of this directory with this extension are these.
-fn holds(directory: &str, extension: &str, files: &[(String, String)]) {
+/// The files of this directory are up to date.
+fn are_current(directory: &str, files: &[(String, String)]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     for (name, text) in files {
         let found = std::fs::read_to_string(path.join(name));
@@ -29,6 +31,12 @@ fn holds(directory: &str, extension: &str, files: &[(String, String)]) {
         }
         assert!(found == *text, "{directory}/{name} is stale: {REMEDY}");
     }
+}
+
+/// The same, and there is no other with this extension.
+fn holds(directory: &str, extension: &str, files: &[(String, String)]) {
+    are_current(directory, files);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let generated: BTreeSet<_> = files.iter().map(|(name, _)| name.clone()).collect();
     let found = std::fs::read_dir(&path).expect("the directory is in the repository");
     let found = found.map(|entry| entry.expect("an entry").path());
@@ -48,4 +56,10 @@ fn man_pages() {
 fn configurations_for_ebpf_exporter() {
     let configurations = exporter::configurations().expect("configurations");
     holds("exporter", "yaml", &configurations);
+}
+
+#[test]
+fn rules_and_dashboard() {
+    are_current("exporter", &monitoring::rules());
+    are_current("exporter", &monitoring::dashboard());
 }

@@ -112,6 +112,11 @@ fn clock(object: Object, yaml: &mut String) -> Result {
     Ok(())
 }
 
+/// Keeps what is before the first byte that is no UTF-8: Go reads such a byte as
+/// U+FFFD. Any user can name a cgroup so, and ebpf_exporter ends with a panic at
+/// a label that is not UTF-8. Names that are then the same are added up.
+const VALID: &str = r"^([^\x{FFFD}]*)";
+
 /// Interface and cgroup, by the names that they have when first seen.
 fn group_labels() -> String {
     format!(
@@ -120,6 +125,8 @@ fn group_labels() -> String {
           decoders:
             - name: uint
             - name: cgroup
+            - name: regexp
+              regexps: ['{VALID}']
             - name: static_map
               allow_unknown: true
               static_map:
@@ -129,6 +136,8 @@ fn group_labels() -> String {
           size: 4
           decoders:
             - name: ifname
+            - name: regexp
+              regexps: ['{VALID}']
             - name: static_map
               allow_unknown: true
               static_map:

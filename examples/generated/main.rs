@@ -5,6 +5,7 @@
 
 mod exporter;
 mod man;
+mod monitoring;
 
 use std::path::Path;
 
@@ -15,6 +16,8 @@ fn main() -> Result<()> {
     for (directory, files) in [
         ("docs/man", man::pages()?),
         ("exporter", exporter::configurations()?),
+        ("exporter", monitoring::rules()),
+        ("exporter", monitoring::dashboard()),
     ] {
         for (name, text) in files {
             let path = repository.join(directory).join(name);

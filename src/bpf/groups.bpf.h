@@ -8,25 +8,52 @@
 
 #include "whose.bpf.h"
 
-/* The groups that are admitted: one for all hooks, so they agree. */
+/*
+ * The groups that are admitted: one for all hooks, so they agree. The value
+ * says whether the cgroup is delegated.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, NETSTACKLAT_MAX_GROUPS);
-	__type(key, struct whose);
+	__type(key, struct group_key);
 	__type(value, __u64);
 } groups SEC(".maps");
 
+/* How many of them are delegated. */
+static __u32 delegated_groups;
+
 /* The entry, made when it is not there; NULL when there is no room. */
-static __always_inline __u64 *entry_of(void *map, const struct whose *whose)
+static __always_inline __u64 *entry_of(void *map, const struct group_key *key)
 {
-	__u64 *slot = bpf_map_lookup_elem(map, whose);
+	__u64 *slot = bpf_map_lookup_elem(map, key);
 	__u64 zero = 0;
 
 	if (slot)
 		return slot;
 	/* Another CPU may be first: then it is there all the same. */
-	bpf_map_update_elem(map, whose, &zero, BPF_NOEXIST);
-	return bpf_map_lookup_elem(map, whose);
+	bpf_map_update_elem(map, key, &zero, BPF_NOEXIST);
+	return bpf_map_lookup_elem(map, key);
+}
+
+/*
+ * Whether the group has a place, or gets one. Users can make as many cgroups as
+ * they like in a tree that is delegated to them: those share a part of the
+ * places. (CPUs that admit at the same time may exceed it by one each.)
+ */
+static __always_inline bool admitted(const struct whose *whose)
+{
+	__u64 delegated = whose->delegated;
+
+	if (bpf_map_lookup_elem(&groups, &whose->key))
+		return true;
+	if (delegated && delegated_groups >= NETSTACKLAT_MAX_DELEGATED_GROUPS)
+		return false;
+	if (bpf_map_update_elem(&groups, &whose->key, &delegated, BPF_NOEXIST))
+		/* Another CPU was first, or there is no room. */
+		return bpf_map_lookup_elem(&groups, &whose->key);
+	if (delegated)
+		__sync_fetch_and_add(&delegated_groups, 1);
+	return true;
 }
 
 /*
@@ -40,23 +67,67 @@ static __noinline int grouped_add(void *map, void *skips, struct whose *whose,
 
 	if (!whose)
 		return 0;
-	whose->bucket = SUM_INDEX;
-	sum = bpf_map_lookup_elem(map, whose);
+	whose->key.bucket = SUM_INDEX;
+	sum = bpf_map_lookup_elem(map, &whose->key);
 	if (!sum) {
-		if (!entry_of(&groups, whose)) {
-			whose->cgroup = NETSTACKLAT_GROUP_OTHER;
-			whose->interface = NETSTACKLAT_GROUP_OTHER;
+		if (whose->key.cgroup == NETSTACKLAT_GROUP_OTHER ||
+		    !admitted(whose)) {
+			whose->key.cgroup = NETSTACKLAT_GROUP_OTHER;
+			whose->key.interface = NETSTACKLAT_GROUP_OTHER;
 		}
-		sum = entry_of(map, whose);
+		sum = entry_of(map, &whose->key);
 	}
-	whose->bucket = bucket;
-	count = entry_of(map, whose);
+	whose->key.bucket = bucket;
+	count = entry_of(map, &whose->key);
 	if (!sum || !count) {
 		array_add(skips, SKIP_MAP_FULL, 1);
 		return 0;
 	}
 	__sync_fetch_and_add(sum, latency);
 	__sync_fetch_and_add(count, 1);
+	return 0;
+}
+
+#define FORGET(id, ident, ...)                                                 \
+	bpf_map_delete_elem(&NAME(ident##_latency_seconds), key);
+
+static long forget_bucket(__u32 bucket, struct group_key *key)
+{
+	key->bucket = bucket;
+	NETSTACKLAT_GROUPED_HOOKS(FORGET)
+	return 0;
+}
+
+static long forget_group(void *map, struct group_key *key, __u64 *delegated,
+			 __u32 *cgroup)
+{
+	struct group_key gone = *key;
+
+	if (key->cgroup != *cgroup)
+		return 0;
+	if (*delegated)
+		__sync_fetch_and_add(&delegated_groups, -1);
+	/* The sum is the last. */
+	bpf_loop(SUM_INDEX + 1, forget_bucket, &gone, 0);
+	bpf_map_delete_elem(&groups, &gone);
+	return 0;
+}
+
+/*
+ * A cgroup that is removed gives its places back, at most 128 of them, with six
+ * times 36 entries each. To whoever scrapes, its series end; those of the next
+ * cgroup of that name begin anew.
+ */
+static __always_inline int forget_cgroup(struct cgroup___whose *cgroup)
+{
+	__u32 number;
+
+	/* Ids of other hierarchies (v1) are others. */
+	if (cgroup->root->hierarchy_id)
+		return 0;
+	number = cgroup_number(cgroup->kn->id);
+	if (number != NETSTACKLAT_GROUP_OTHER)
+		bpf_for_each_map_elem(&groups, forget_group, &number, 0);
 	return 0;
 }
 

@@ -33,7 +33,7 @@
 		__uint(type, BPF_MAP_TYPE_HASH);                               \
 		__uint(max_entries,                                            \
 		       (NETSTACKLAT_MAX_GROUPS + 1) * (N_BUCKETS(0) + 1));     \
-		__type(key, struct whose);                                     \
+		__type(key, struct group_key);                                 \
 		__type(value, __u64);                                          \
 	} name SEC(".maps");
 #else

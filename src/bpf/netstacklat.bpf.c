@@ -138,6 +138,14 @@ int BPF_PROG(nsl_skb_consume_udp, struct sock *sk, struct sk_buff *skb, int len)
 	return record_udp_read(sk, skb, len);
 }
 
+#ifdef NETSTACKLAT_GROUPS
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(nsl_cgroup_rmdir, struct cgroup *cgroup, const char *path)
+{
+	return forget_cgroup((struct cgroup___whose *)cgroup);
+}
+#endif
+
 #ifdef NETSTACKLAT_LOADER
 SEC("fentry/ip_rcv_core")
 int BPF_PROG(nsl_for_ip_rcv_core, struct sk_buff *skb)

@@ -140,6 +140,8 @@
  * after them is in the group "other".
  */
 #define NETSTACKLAT_MAX_GROUPS 128
+/* Of them those whose cgroup belongs to another user than root, at most. */
+#define NETSTACKLAT_MAX_DELEGATED_GROUPS 32
 /* Numbers that no cgroup and no interface has: 2^31 - 1, 2^31 - 2. */
 #define NETSTACKLAT_GROUP_OTHER 2147483647
 #define NETSTACKLAT_GROUP_OTHER_NETNS 2147483646

@@ -15,13 +15,48 @@
 
 #ifdef NETSTACKLAT_GROUPS
 /* All bytes are a key of a map: no holes. */
-struct whose {
+struct group_key {
 	/* id of the socket's cgroup (v2); 0: not known at this hook */
 	__u32 cgroup;
 	/* index of the interface that the packet came in by; 0: not known */
 	__u32 interface;
 	__u32 bucket;
 };
+
+struct whose {
+	struct group_key key;
+	/* The cgroup's directory belongs to another user than root. */
+	__u32 delegated;
+};
+
+/* include/linux/cgroup-defs.h: goes when the cgroup is removed */
+#define CSS_ONLINE (1 << 1)
+
+struct kernfs_iattrs___whose {
+	struct {
+		unsigned int val;
+	} ia_uid;
+} __attribute__((preserve_access_index));
+
+struct kernfs_node___whose {
+	__u64 id;
+	/* NULL: nobody has changed its owner, which is root */
+	struct kernfs_iattrs___whose *iattr;
+} __attribute__((preserve_access_index));
+
+struct cgroup_subsys_state___whose {
+	unsigned int flags;
+} __attribute__((preserve_access_index));
+
+struct cgroup_root___whose {
+	int hierarchy_id;
+} __attribute__((preserve_access_index));
+
+struct cgroup___whose {
+	struct cgroup_subsys_state___whose self;
+	struct kernfs_node___whose *kn;
+	struct cgroup_root___whose *root;
+} __attribute__((preserve_access_index));
 
 /* possible_net_t is an unnamed struct, which vmlinux/generate cannot pick. */
 struct net_device___whose {
@@ -59,17 +94,37 @@ static __always_inline struct whose whose_skb(struct sk_buff *skb)
 	struct net_device___whose *device = (void *)skb->dev;
 
 	return (struct whose){
-		.interface = named_interface(device->nd_net.net, skb->skb_iif),
+		.key.interface =
+			named_interface(device->nd_net.net, skb->skb_iif),
 	};
+}
+
+static __always_inline bool is_delegated(struct kernfs_node___whose *kn)
+{
+	struct kernfs_iattrs___whose *iattr = kn->iattr;
+
+	return iattr && iattr->ia_uid.val;
 }
 
 static __always_inline struct whose whose_sock(struct sock *sk, __u32 interface)
 {
 	struct sock_common___whose *common = (void *)&sk->__sk_common;
+	struct cgroup___whose *cgroup = (void *)sk->sk_cgrp_data.cgroup;
 
+	/*
+	 * Sockets may outlive their cgroup. Its group has been freed, and nobody
+	 * would free it again.
+	 */
+	if (!(cgroup->self.flags & CSS_ONLINE))
+		return (struct whose){
+			.key.cgroup = NETSTACKLAT_GROUP_OTHER,
+			.key.interface = NETSTACKLAT_GROUP_OTHER,
+		};
 	return (struct whose){
-		.cgroup = cgroup_number(sk->sk_cgrp_data.cgroup->kn->id),
-		.interface = named_interface(common->skc_net.net, interface),
+		.key.cgroup = cgroup_number(cgroup->kn->id),
+		.key.interface =
+			named_interface(common->skc_net.net, interface),
+		.delegated = is_delegated(cgroup->kn),
 	};
 }
 

@@ -8,10 +8,10 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::{PATIENCE, wait_until};
 
@@ -41,6 +41,14 @@ impl Sample {
     }
 }
 
+/// A series and its values over time.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Series {
+    pub metric: Labels,
+    /// Unix time in seconds, and a number as text.
+    pub values: Vec<(f64, String)>,
+}
+
 /// A rule as Prometheus has understood it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Rule {
@@ -61,6 +69,11 @@ struct Answer<T> {
 #[derive(Deserialize)]
 struct Vector {
     result: Vec<Sample>,
+}
+
+#[derive(Deserialize)]
+struct Matrix {
+    result: Vec<Series>,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +120,17 @@ impl Prometheus {
     pub fn query(&self, expression: &str) -> Vec<Sample> {
         let vector: Vector = api(&format!("query?query={}", encode(expression)));
         vector.result
+    }
+
+    /// What an expression gave over the last `seconds`, every `step` seconds.
+    pub fn range(&self, expression: &str, seconds: u64, step: u64) -> Vec<Series> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.expect("after 1970").as_secs();
+        let (query, start) = (encode(expression), now - seconds);
+        let matrix: Matrix = api(&format!(
+            "query_range?query={query}&start={start}&end={now}&step={step}"
+        ));
+        matrix.result
     }
 
     /// Waits until an expression gives something.

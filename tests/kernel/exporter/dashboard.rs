@@ -9,6 +9,16 @@ use testlab::prometheus::Prometheus;
 
 const DASHBOARD: &str = include_str!("../../../exporter/grafana-netstacklat.json");
 
+/// A query of a panel, variables replaced.
+pub struct Query {
+    pub panel: u64,
+    /// Which of the panels that are repeated for each hook.
+    pub hook: Option<String>,
+    pub letter: String,
+    pub expression: String,
+    pub instant: bool,
+}
+
 pub struct Dashboard {
     json: Value,
     /// What its variables stand for.
@@ -27,7 +37,10 @@ impl Dashboard {
         // Each may use those before it.
         for variable in variables.as_array().expect("variables") {
             let name = variable["name"].as_str().expect("a name");
+            let all = variable["allValue"].as_str();
             let values = match variable["type"].as_str().expect("a type") {
+                // As "All" is, also of targets without this label.
+                "query" if all.is_some() => vec![all.expect("it is").to_owned()],
                 "query" => {
                     let query = variable["query"]["query"].as_str().expect("a query");
                     dashboard.look_up(prometheus, query)
@@ -88,12 +101,42 @@ impl Dashboard {
         filled
     }
 
+    /// What each panel asks for, rows left out: at the scrape interval and over
+    /// the time that are given as Grafana would have them.
+    pub fn queries(&self, hooks: &[&str], interval: &str, range: &str) -> Vec<Query> {
+        let mut queries = Vec::new();
+        for panel in self.json["panels"].as_array().expect("panels") {
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                let expression = target["expr"].as_str().expect("an expression");
+                let repeats: Vec<Option<&str>> = match expression.contains("$hook") {
+                    true => hooks.iter().map(|hook| Some(*hook)).collect(),
+                    false => vec![None],
+                };
+                for hook in repeats {
+                    let one = expression.replace("$hook", hook.unwrap_or_default());
+                    queries.push(Query {
+                        panel: panel["id"].as_u64().expect("an id"),
+                        hook: hook.map(str::to_owned),
+                        letter: target["refId"].as_str().expect("a letter").to_owned(),
+                        expression: self.filled_with(&one, interval, range),
+                        instant: target["instant"] == true,
+                    });
+                }
+            }
+        }
+        queries
+    }
+
     /// Grafana's own variables for a data source that scrapes every 15 s, and an
     /// hour shown; several values of ours are alternatives.
     fn filled(&self, expression: &str) -> String {
+        self.filled_with(expression, "1m0s", "3600s")
+    }
+
+    fn filled_with(&self, expression: &str, interval: &str, range: &str) -> String {
         let mut filled = expression
-            .replace("$__rate_interval", "1m0s")
-            .replace("$__range", "3600s");
+            .replace("$__rate_interval", interval)
+            .replace("$__range", range);
         for (name, values) in &self.variables {
             let values = match &values[..] {
                 [one] => one.clone(),

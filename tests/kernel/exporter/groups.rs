@@ -6,8 +6,10 @@
 //! fields that it reads.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use testlab::exporter::{Exporter, config};
 use testlab::links::Way;
@@ -35,7 +37,7 @@ fn links() -> Undo {
     )
 }
 
-fn flow(from: Ns, at: &str) -> Flow {
+pub fn flow(from: Ns, at: &str) -> Flow {
     let at: SocketAddr = at.parse().expect("an address");
     Flow::over(Way {
         from,
@@ -45,11 +47,11 @@ fn flow(from: Ns, at: &str) -> Flow {
 }
 
 /// A cgroup that this process is in until dropped.
-struct Cgroup(PathBuf);
+pub struct Cgroup(PathBuf);
 
 impl Cgroup {
-    fn enter(name: &str) -> Cgroup {
-        let path = PathBuf::from("/sys/fs/cgroup").join(name);
+    pub fn enter(name: impl AsRef<OsStr>) -> Cgroup {
+        let path = Path::new("/sys/fs/cgroup").join(name.as_ref());
         std::fs::create_dir(&path).expect("a cgroup");
         std::fs::write(path.join("cgroup.procs"), "0").expect("moved");
         Cgroup(path)
@@ -146,6 +148,45 @@ fn by_interface_and_cgroup() {
         .since(&before.histogram("udp-start"));
     assert_eq!(all.count(), 2400);
     exporter.stop();
+}
+
+/// Any user can name a cgroup by bytes that are no UTF-8, and whoever may make
+/// interfaces, an interface: the exporter goes on, and nothing is lost.
+#[test]
+fn names_that_are_no_text() {
+    if !has_recvmsg_locked() {
+        return not_for_this_kernel();
+    }
+    let odd = Undo::after(
+        r"ip link add dev $'odd\xff1' type veth peer name odd netns left
+        ip addr add 10.9.1.1/24 dev $'odd\xff1'
+        ip link set $'odd\xff1' up
+        ip -n left addr add 10.9.1.2/24 dev odd
+        ip -n left link set odd up",
+        r"ip link del $'odd\xff1'",
+    );
+    let (exporter, _held) = measuring();
+    let before = exporter.scrape().groups("udp-socket-enqueued");
+    let names: [&[u8]; 3] = [b"nsl-\xff", b"nsl-\xfe-\xc3\xa4", "nsl-ä✓".as_bytes()];
+    let mut cgroups = Vec::new();
+    for (name, port) in names.into_iter().zip(6350..) {
+        cgroups.push(Cgroup::enter(OsStr::from_bytes(name)));
+        exchange(&[flow(Ns::Root, &format!("127.0.0.1:{port}"))], 100);
+        exchange(&[flow(Ns::Left, &format!("10.9.1.1:{port}"))], 10);
+    }
+    // Twice: it is also after the first that it would have died.
+    exporter.scrape();
+    let now = exporter.scrape().groups("udp-socket-enqueued");
+    drop(cgroups);
+    let expected = groups([
+        ("/sys/fs/cgroup/nsl-", "lo", 200),
+        ("/sys/fs/cgroup/nsl-", "odd", 20),
+        ("/sys/fs/cgroup/nsl-ä✓", "lo", 100),
+        ("/sys/fs/cgroup/nsl-ä✓", "odd", 10),
+    ]);
+    assert_eq!(new(now, &before), expected);
+    exporter.stop();
+    drop(odd);
 }
 
 /// What finds no room is not lost, and not hidden.

@@ -8,6 +8,7 @@ mod dashboard;
 mod exact;
 mod groups;
 mod kill;
+mod picture;
 mod promql;
 mod snippet;
 mod stamps;
