@@ -141,8 +141,8 @@ build_tools() { # build_tools DIR
     for name in $("$STAGE/usr/bin/busybox" --list); do
         ln -sf ../../bin/busybox "$STAGE/usr/lib/busybox/$name"
     done
-    # What scripts name in their first line.
-    ln -sf bash "$STAGE/usr/bin/sh"
+    # As quick to start as dash, which is what Debian has.
+    ln -sf busybox "$STAGE/usr/bin/sh"
     [[ -e $STAGE/usr/bin/env ]] || ln -s busybox "$STAGE/usr/bin/env"
     for tree in "${GUEST_TREES[@]}"; do
         [[ -d $tree ]] || continue

@@ -7,9 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use testlab::exporter::{Exporter, config};
 use testlab::links::Way;
@@ -61,7 +63,15 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         let _ = std::fs::write("/sys/fs/cgroup/cgroup.procs", "0");
-        let _ = std::fs::remove_dir(&self.0);
+        // A thread that is ending keeps it busy for a moment.
+        for _ in 0..100 {
+            match std::fs::remove_dir(&self.0) {
+                Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                _ => break,
+            }
+        }
     }
 }
 
@@ -231,6 +241,100 @@ fn more_groups_than_there_is_room_for() {
     assert_eq!(admitted.len(), ROOM);
     let mine = now.keys().filter(|(cgroup, _)| cgroup.contains("nsl-"));
     assert_eq!(now[&other], (CGROUPS - mine.count()) as u64 * SENT);
+    exporter.stop();
+}
+
+fn send(port: usize, count: u64) {
+    let flow = flow(Ns::Root, &format!("127.0.0.1:{port}"));
+    for number in 0..count {
+        flow.send(number);
+        assert_eq!(flow.receive(), number);
+    }
+}
+
+/// A service that is restarted, or a job of many, does not use up the room: a
+/// cgroup that is removed gives its places back.
+#[test]
+fn a_removed_cgroup_gives_its_places_back() {
+    const SENT: u64 = 3;
+    if !has_recvmsg_locked() {
+        return not_for_this_kernel();
+    }
+    let (exporter, _held) = measuring();
+    let cgroups = |exporter: &Exporter| {
+        let groups = exporter.scrape().groups("udp-socket-enqueued");
+        let ours = groups
+            .into_iter()
+            .filter(|((cgroup, _), _)| cgroup.contains("nsl-"));
+        ours.collect::<Vec<_>>()
+    };
+    // The same name, again and again, with a scrape now and then.
+    for n in 0..ROOM + 20 {
+        let cgroup = Cgroup::enter("nsl-again");
+        send(6600 + n, SENT);
+        if n % 40 == 0 {
+            let [((name, _), count)] = &cgroups(&exporter)[..] else {
+                panic!("{n}: {:?}", cgroups(&exporter));
+            };
+            assert_eq!((name.as_str(), *count), ("/sys/fs/cgroup/nsl-again", SENT));
+        }
+        drop(cgroup);
+    }
+    assert_eq!(cgroups(&exporter), []);
+    let other = exporter.scrape().groups("udp-socket-enqueued");
+    let other = other.get(&("other".into(), "other".into()));
+    assert_eq!(other, None);
+
+    // A socket that outlives its cgroup takes no place that nobody gives back.
+    let cgroup = Cgroup::enter("nsl-gone");
+    let flow = flow(Ns::Root, "127.0.0.1:6800");
+    exchange(std::slice::from_ref(&flow), SENT);
+    drop(cgroup);
+    exchange(std::slice::from_ref(&flow), SENT);
+    assert_eq!(cgroups(&exporter), []);
+    let other = exporter.scrape().groups("udp-socket-enqueued");
+    assert_eq!(other[&("other".into(), "other".into())], SENT);
+    exporter.stop();
+}
+
+/// A user with a tree of cgroups of its own cannot push others out.
+#[test]
+fn users_share_a_part_of_the_room() {
+    const SENT: u64 = 3;
+    const OF_USERS: usize = 32;
+    if !has_recvmsg_locked() {
+        return not_for_this_kernel();
+    }
+    let (exporter, _held) = measuring();
+    let mut cgroups = Vec::new();
+    for n in 0..ROOM {
+        let cgroup = Cgroup::enter(format!("nsl-user-{n}"));
+        std::os::unix::fs::chown(&cgroup.0, Some(1000), None).expect("root");
+        cgroups.push(cgroup);
+        send(6900 + n, SENT);
+    }
+    cgroups.push(Cgroup::enter("nsl-service"));
+    send(7100, SENT);
+    let groups = exporter.scrape().groups("udp-socket-enqueued");
+    drop(cgroups);
+    let of_users = groups
+        .keys()
+        .filter(|(cgroup, _)| cgroup.contains("nsl-user"));
+    assert_eq!(of_users.count(), OF_USERS);
+    let of = |cgroup: &str, interface: &str| groups[&(cgroup.to_owned(), interface.to_owned())];
+    assert_eq!(of("other", "other"), (ROOM - OF_USERS) as u64 * SENT);
+    assert_eq!(of("/sys/fs/cgroup/nsl-service", "lo"), SENT);
+    // And they get places again when theirs are gone.
+    let cgroup = Cgroup::enter("nsl-user-late");
+    std::os::unix::fs::chown(&cgroup.0, Some(1000), None).expect("root");
+    send(7101, SENT);
+    let groups = exporter.scrape().groups("udp-socket-enqueued");
+    drop(cgroup);
+    assert!(
+        groups
+            .keys()
+            .any(|(cgroup, _)| cgroup.contains("nsl-user-late"))
+    );
     exporter.stop();
 }
 

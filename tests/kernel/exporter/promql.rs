@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use netstacklat::model::hooks::Hook;
 
 use super::dashboard::Dashboard;
+use super::groups::Cgroup;
 use super::snippet;
 use testlab::clock::Settings;
 use testlab::exporter::{Exporter, Listen, config};
@@ -19,7 +20,7 @@ use testlab::links::Link;
 use testlab::load::{Background, Rate};
 use testlab::prometheus::{Prometheus, Rule, Sample};
 use testlab::tcp::{Connection, Load};
-use testlab::udp::{Flow, until_stamped};
+use testlab::udp::{Flow, exchange, until_stamped};
 use testlab::{Family, Undo};
 
 const README: &str = include_str!("../../../exporter/README.md");
@@ -39,6 +40,7 @@ fn every_expression_gives_something() {
     alerts.fires("NetstacklatNotStamped");
     let _stamping = Flow::open(Family::V4, 8790).with_stamps();
     until_stamped(true);
+    exchange(&[flow_in(&snippet::of_a_container(), 8780)], 10);
     let late = Flow::open(Family::V4, 8791);
     late.send(0);
     let sent = Instant::now();
@@ -52,7 +54,6 @@ fn every_expression_gives_something() {
         assert!(alerts.query(name).is_empty(), "{name} for no reason");
     }
     over_loopback();
-    alerts.fires("NetstacklatTxTimestamps");
     sleep(OVER_RANGE.saturating_sub(sent.elapsed()));
     late.receive();
     alerts.fires("NetstacklatOverRange");
@@ -62,6 +63,8 @@ fn every_expression_gives_something() {
     clock.step(SECOND_NS);
     alerts.fires("NetstacklatClockStepped");
     alerts.fires("NetstacklatStackSlow");
+    alerts.fires("NetstacklatServiceSlow");
+    alerts.fires("NetstacklatAbsent");
     alerts.fires("NetstacklatProgramNotAttached");
     alerts.fires("NetstacklatDecoderErrors");
     alerts.fires("NetstacklatReadsLeftOut");
@@ -84,6 +87,17 @@ fn every_expression_gives_something() {
     assert_eq!(alerts.fired(), alerts.names(), "not all were looked at");
     drop(prometheus);
     drop(clock);
+}
+
+/// A flow whose sockets are in this cgroup, which stays.
+fn flow_in(cgroup: &str, port: u16) -> Flow {
+    let path = std::path::Path::new("/sys/fs/cgroup").join(cgroup);
+    let parent = path.parent().expect("it has one");
+    std::fs::create_dir_all(parent).expect("cgroups");
+    std::mem::forget(Cgroup::enter(cgroup));
+    let flow = Flow::open(Family::V4, port);
+    std::fs::write("/sys/fs/cgroup/cgroup.procs", "0").expect("moved back");
+    flow
 }
 
 /// TCP whose segments carry a transmit time, as those of scrapes do.
@@ -129,7 +143,10 @@ impl Alerts<'_> {
         let (from, to) = match name {
             "NetstacklatProgramNotAttached" => ("== 0", "== 1"),
             "NetstacklatDecoderErrors" => ("> 0", ">= 0"),
-            "NetstacklatStackSlow" => ("> 0.008388608", "> 0"),
+            "NetstacklatStackSlow" | "NetstacklatServiceSlow" => ("> 0.008388608", "> 0"),
+            "NetstacklatOverRange" => ("> 0.01", "> 0"),
+            // As if the job were another.
+            "NetstacklatAbsent" => ("netstacklat", "nobody"),
             "NetstacklatStalled" => ("[5m]", "[10s]"),
             "NetstacklatReadsLeftOut" => ("> 0.01", ">= 0"),
             // As if neither object were exported.

@@ -16,8 +16,18 @@ use testlab::{PATIENCE, wait_until};
 /// Where the configuration looks for ebpf_exporter.
 pub const PORT: u16 = 9435;
 const GROUP: &str = "ebpf_exporter_netstack_group_";
-/// The bounds that are kept: 2^10 to 2^30 ns.
-const KEPT: RangeInclusive<usize> = 10..=30;
+/// The bounds that are kept: 2^7 to 2^30 ns.
+const KEPT: RangeInclusive<usize> = 7..=30;
+const BOUNDS: usize = 24;
+/// As a container runtime and a kubelet name them.
+const CONTAINER: &str = "3f1c9a7be2d40586a1b2c3d4e5f60718293a4b5c6d7e8f901234567890abcdef";
+const POD: &str = "0f9a2b3c-1d4e-4f5a-8b6c-7d8e9f0a1b2c";
+
+/// The path of that container's cgroup, by systemd's rules.
+pub fn of_a_container() -> String {
+    let pod = POD.replace('-', "_");
+    format!("kubepods.slice/kubepods-burstable-pod{pod}.slice/cri-containerd-{CONTAINER}.scope")
+}
 
 /// Series by series, what is stored is what the exporter says, under the names
 /// that are promised. No datagrams come any more.
@@ -70,7 +80,7 @@ pub fn holds(exporter: &Exporter, prometheus: &Prometheus) {
     let left_over: Vec<_> = stored.difference(&expected).collect();
     assert!(missing.is_empty(), "{missing:?}; left over: {left_over:?}");
     assert!(left_over.is_empty(), "{left_over:?}");
-    assert_eq!(stored.len(), hooks * (21 + 3 + reasons) + 5);
+    assert_eq!(stored.len(), hooks * (BOUNDS + 3 + reasons) + 5);
     let (scraped, kept) = (
         prometheus.value("scrape_samples_scraped"),
         prometheus.value("scrape_samples_post_metric_relabeling"),
@@ -114,8 +124,9 @@ fn groups_hold(raw: &[&str], stored: BTreeSet<Labels>) {
     assert!(histograms > 0, "{raw:?}");
     let hooks = Object::Groups.hooks();
     let reasons = SkipReason::all().len();
-    let expected = histograms * (21 + 3) + hooks.len() * reasons + 5;
+    let expected = histograms * (BOUNDS + 3) + hooks.len() * reasons + 5;
     assert_eq!(stored.len(), expected, "{stored:?}");
+    let mut of_pods = 0;
     for labels in stored {
         let name = labels["__name__"].strip_prefix(GROUP).expect("filtered");
         let wanted = match name {
@@ -131,7 +142,20 @@ fn groups_hold(raw: &[&str], stored: BTreeSet<Labels>) {
         let is_start = labels
             .get("hook")
             .is_some_and(|hook| hook.ends_with("-start"));
-        let found = labels.keys().filter(|key| *key != "__name__");
+        if labels
+            .get("cgroup")
+            .is_some_and(|cgroup| cgroup.contains("kubepods"))
+        {
+            of_pods += 1;
+            assert_eq!(
+                labels.get("container_id").map(String::as_str),
+                Some(CONTAINER)
+            );
+            assert_eq!(labels.get("pod_uid").map(String::as_str), Some(POD));
+        }
+        let found = labels
+            .keys()
+            .filter(|key| !["__name__", "container_id", "pod_uid"].contains(&key.as_str()));
         let wanted = wanted
             .into_iter()
             .filter(|name| !(is_start && *name == "cgroup"));
@@ -140,6 +164,7 @@ fn groups_hold(raw: &[&str], stored: BTreeSet<Labels>) {
             assert!(hooks.iter().any(|known| known.name() == hook), "{hook}");
         }
     }
+    assert!(of_pods > 0);
 }
 
 fn without_target(mut labels: Labels) -> Labels {

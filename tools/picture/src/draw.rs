@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::Value;
@@ -220,6 +221,7 @@ fn graph(area: &Area, lines: &[Line], unit: &str, log: bool) -> Result<()> {
 fn lines_in<Y>(area: &Area, lines: &[Line], times: Range<f64>, values: Y, unit: &str) -> Result<()>
 where
     Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: Ranged<ValueType = f64>,
     Y::CoordDescType: ValueFormatter<f64>,
 {
     let begin = times.start;
@@ -283,7 +285,7 @@ fn heatmap(area: &Area, lines: &[Line]) -> Result<()> {
             let count = cell(row, *time);
             if count > 0.0 {
                 let share = (count / most).sqrt();
-                let fade = |full: u8| 255 - ((255 - f64::from(full)) * share) as u8;
+                let fade = |full: u8| 255 - ((255.0 - f64::from(full)) * share) as u8;
                 let colour = RGBColor(fade(217), fade(72), fade(1));
                 let place = [(x_of(n), y_of(row + 1) + 1), (x_of(n + 1) - 1, y_of(row) - 1)];
                 area.draw(&Rectangle::new(place, colour.filled())).map_err(broken)?;
