@@ -91,6 +91,8 @@ impl Prometheus {
     /// emulation takes up to a second, must end within one.
     pub fn start() -> Prometheus {
         let directory = Path::new(DIRECTORY);
+        // What another test has had scraped is not this one's.
+        let _ = fs::remove_dir_all(directory);
         fs::create_dir_all(directory).expect("a directory");
         let config = CONFIG.replace("_interval: 15s", "_interval: 3s");
         assert_eq!(config.matches("_interval: 3s").count(), 2);

@@ -226,11 +226,11 @@ fn or_zero(expression: &str) -> String {
     format!("{expression} or 0 * sum(up{{{CHOSEN}}} == 1)")
 }
 
-/// The same for series by some label, under the name `none`.
+/// The same for series by a label, under the name `none`.
 fn or_none(expression: &str, label: &str) -> String {
-    format!(
-        "{expression} or label_replace(0 * sum(up{{{CHOSEN}}} == 1), \"{label}\", \"none\", \"\", \"\")"
-    )
+    let none =
+        format!("label_replace(0 * sum(up{{{CHOSEN}}} == 1), \"{label}\", \"none\", \"\", \"\")");
+    format!("{expression} or ({none} unless ignoring ({label}) count({expression}))")
 }
 
 /// The share of packets that should have been measured and were not, by hook.
@@ -304,7 +304,8 @@ fn is_it_measuring(grid: &mut Grid) {
             vec![target(
                 "{{state}}",
                 format!(
-                    "count by (state) ({{__name__=~\"ebpf_exporter_netstack_(group_)?clock_info\", {CHOSEN}}} == 1)"
+                    "count by (state) (max without (source) \
+                     ({{__name__=~\"ebpf_exporter_netstack_(group_)?clock_info\", {CHOSEN}}} == 1))"
                 ),
             )],
         ),
@@ -572,7 +573,7 @@ fn services(grid: &mut Grid) {
             select(&format!("{GROUP_LATENCY}_{series}"), &[&selector])
         )
     };
-    let busiest = |label: &str| format!("topk(10, sum by ({label}) ({}))", rate("count", NOW));
+    let busiest = |label: &str| format!("topk(10, sum by ({label}) ({}) > 0)", rate("count", NOW));
     for (label, samples, latency, what) in [
         (
             "cgroup",

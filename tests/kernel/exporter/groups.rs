@@ -60,6 +60,14 @@ impl Cgroup {
     }
 }
 
+impl Cgroup {
+    /// Goes back; what was opened inside stays there.
+    pub fn leave(self) {
+        std::fs::write("/sys/fs/cgroup/cgroup.procs", "0").expect("moved back");
+        std::mem::forget(self);
+    }
+}
+
 impl Drop for Cgroup {
     fn drop(&mut self) {
         let _ = std::fs::write("/sys/fs/cgroup/cgroup.procs", "0");

@@ -16,7 +16,7 @@ use testlab::udp::{Flow, exchange};
 use testlab::{Family, Ns, sh};
 
 /// How long that is, and between scrapes: `Prometheus::start` has 3 s.
-const SHOWN: Duration = Duration::from_secs(180);
+const SHOWN: Duration = Duration::from_secs(120);
 const STEP_S: u64 = 3;
 /// What Grafana makes of such a scrape interval: four times that.
 const INTERVAL: &str = "12s";
@@ -35,8 +35,10 @@ fn panels() {
         .into_iter()
         .zip(8900..)
         .map(|(name, port)| {
-            let _cgroup = Cgroup::enter(name);
-            flow(Ns::Root, &format!("127.0.0.1:{port}"))
+            let cgroup = Cgroup::enter(name);
+            let flow = flow(Ns::Root, &format!("127.0.0.1:{port}"));
+            cgroup.leave();
+            flow
         })
         .collect();
     // Each has its own share, and one comes later.

@@ -94,9 +94,9 @@ fn flow_in(cgroup: &str, port: u16) -> Flow {
     let path = std::path::Path::new("/sys/fs/cgroup").join(cgroup);
     let parent = path.parent().expect("it has one");
     std::fs::create_dir_all(parent).expect("cgroups");
-    std::mem::forget(Cgroup::enter(cgroup));
+    let cgroup = Cgroup::enter(cgroup);
     let flow = Flow::open(Family::V4, port);
-    std::fs::write("/sys/fs/cgroup/cgroup.procs", "0").expect("moved back");
+    cgroup.leave();
     flow
 }
 
