@@ -42,10 +42,20 @@ static __always_inline __u64 *entry_of(void *map, const struct group_key *key)
  */
 static __always_inline bool admitted(const struct whose *whose)
 {
-	__u64 delegated = whose->delegated;
+	struct cgroup___whose *cgroup = whose->cgroup;
+	__u64 delegated = 0;
 
 	if (bpf_map_lookup_elem(&groups, &whose->key))
 		return true;
+	if (cgroup) {
+		/*
+		 * Sockets may outlive their cgroup. Its group has been freed, and
+		 * nobody would free it again.
+		 */
+		if (!(cgroup->self.flags & CSS_ONLINE))
+			return false;
+		delegated = is_delegated(cgroup);
+	}
 	if (delegated && delegated_groups >= NETSTACKLAT_MAX_DELEGATED_GROUPS)
 		return false;
 	if (bpf_map_update_elem(&groups, &whose->key, &delegated, BPF_NOEXIST))

@@ -23,10 +23,12 @@ struct group_key {
 	__u32 bucket;
 };
 
+struct cgroup___whose;
+
 struct whose {
 	struct group_key key;
-	/* The cgroup's directory belongs to another user than root. */
-	__u32 delegated;
+	/* For what is asked of a new group only; NULL: not known */
+	struct cgroup___whose *cgroup;
 };
 
 /* include/linux/cgroup-defs.h: goes when the cgroup is removed */
@@ -99,9 +101,10 @@ static __always_inline struct whose whose_skb(struct sk_buff *skb)
 	};
 }
 
-static __always_inline bool is_delegated(struct kernfs_node___whose *kn)
+/* Its directory belongs to another user than root. */
+static __always_inline bool is_delegated(struct cgroup___whose *cgroup)
 {
-	struct kernfs_iattrs___whose *iattr = kn->iattr;
+	struct kernfs_iattrs___whose *iattr = cgroup->kn->iattr;
 
 	return iattr && iattr->ia_uid.val;
 }
@@ -111,20 +114,11 @@ static __always_inline struct whose whose_sock(struct sock *sk, __u32 interface)
 	struct sock_common___whose *common = (void *)&sk->__sk_common;
 	struct cgroup___whose *cgroup = (void *)sk->sk_cgrp_data.cgroup;
 
-	/*
-	 * Sockets may outlive their cgroup. Its group has been freed, and nobody
-	 * would free it again.
-	 */
-	if (!(cgroup->self.flags & CSS_ONLINE))
-		return (struct whose){
-			.key.cgroup = NETSTACKLAT_GROUP_OTHER,
-			.key.interface = NETSTACKLAT_GROUP_OTHER,
-		};
 	return (struct whose){
 		.key.cgroup = cgroup_number(cgroup->kn->id),
 		.key.interface =
 			named_interface(common->skc_net.net, interface),
-		.delegated = is_delegated(cgroup->kn),
+		.cgroup = cgroup,
 	};
 }
 
