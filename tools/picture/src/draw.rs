@@ -37,16 +37,27 @@ const COLOURS: [RGBColor; 10] = [
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 pub fn all(placed: &[Placed], answers: &Answers) -> Result<String> {
-    let bottom = placed.iter().map(|panel| panel.y + panel.h).max().unwrap_or(1);
+    let bottom = placed
+        .iter()
+        .map(|panel| panel.y + panel.h)
+        .max()
+        .unwrap_or(1);
     let size = ((24 * CELL.0) as u32, (bottom * CELL.1) as u32);
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         root.fill(&PAPER)?;
         for panel in placed {
-            let pixels = |from: u64, length: u64, cell: u64| (from * cell) as u32..((from + length) * cell) as u32;
-            let (x, y) = (pixels(panel.x, panel.w, CELL.0), pixels(panel.y, panel.h, CELL.1));
-            let area = root.clone().shrink((x.start, y.start), (x.end - x.start, y.end - y.start));
+            let pixels = |from: u64, length: u64, cell: u64| {
+                (from * cell) as u32..((from + length) * cell) as u32
+            };
+            let (x, y) = (
+                pixels(panel.x, panel.w, CELL.0),
+                pixels(panel.y, panel.h, CELL.1),
+            );
+            let area = root
+                .clone()
+                .shrink((x.start, y.start), (x.end - x.start, y.end - y.start));
             draw(&area, panel, answers)?;
         }
         root.present()?;
@@ -57,7 +68,11 @@ pub fn all(placed: &[Placed], answers: &Answers) -> Result<String> {
 fn draw(area: &Area, placed: &Placed, answers: &Answers) -> Result<()> {
     let panel = placed.panel;
     let hook = placed.hook.as_deref().unwrap_or("");
-    let title = panel["title"].as_str().unwrap_or("").replace("$hook", hook).replace("$quantile", "0.99");
+    let title = panel["title"]
+        .as_str()
+        .unwrap_or("")
+        .replace("$hook", hook)
+        .replace("$quantile", "0.99");
     if panel["type"] == "row" {
         return text(area, &format!("▾ {title}"), (GAP, 7), 16, &INK, HPos::Left);
     }
@@ -74,22 +89,34 @@ fn draw(area: &Area, placed: &Placed, answers: &Answers) -> Result<()> {
         );
         answers.get(&key).map_or(&[][..], Vec::as_slice)
     };
-    let targets = panel["targets"].as_array().ok_or_else(|| anyhow!("{title} has no targets"))?;
+    let targets = panel["targets"]
+        .as_array()
+        .ok_or_else(|| anyhow!("{title} has no targets"))?;
     let lines: Vec<Line> = targets
         .iter()
         .flat_map(|target| of(target).iter().map(|series| Line::of(series, target)))
         .collect();
     if lines.is_empty() {
         let (width, height) = size(&inner);
-        return text(&inner, "No data", (width / 2, height / 2), 16, &FAINT, HPos::Center);
+        return text(
+            &inner,
+            "No data",
+            (width / 2, height / 2),
+            16,
+            &FAINT,
+            HPos::Center,
+        );
     }
-    let unit = panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap_or("none");
+    let unit = panel["fieldConfig"]["defaults"]["unit"]
+        .as_str()
+        .unwrap_or("none");
     match panel["type"].as_str() {
         Some("stat") => stat(&inner, &lines, unit),
         Some("table") => table(&inner, panel, targets, of),
         Some("heatmap") => heatmap(&inner, &lines),
         _ => {
-            let log = panel["fieldConfig"]["defaults"]["custom"]["scaleDistribution"]["type"] == "log";
+            let log =
+                panel["fieldConfig"]["defaults"]["custom"]["scaleDistribution"]["type"] == "log";
             graph(&inner, &lines, unit, log)
         }
     }
@@ -112,11 +139,16 @@ impl Line {
         while let (Some(from), Some(to)) = (name.find("{{"), name.find("}}")) {
             name.replace_range(from..to + 2, "");
         }
-        let points = series.values.iter().filter_map(|(time, value)| Some((*time, value.parse().ok()?)));
+        let points = series
+            .values
+            .iter()
+            .filter_map(|(time, value)| Some((*time, value.parse().ok()?)));
         Line {
             name: name.trim().to_owned(),
             le: series.metric.get("le").cloned(),
-            points: points.filter(|(_, value): &(f64, f64)| value.is_finite()).collect(),
+            points: points
+                .filter(|(_, value): &(f64, f64)| value.is_finite())
+                .collect(),
         }
     }
 
@@ -125,7 +157,10 @@ impl Line {
     }
 
     fn max(&self) -> Option<f64> {
-        self.points.iter().map(|(_, value)| *value).max_by(f64::total_cmp)
+        self.points
+            .iter()
+            .map(|(_, value)| *value)
+            .max_by(f64::total_cmp)
     }
 }
 
@@ -136,9 +171,23 @@ fn stat(area: &Area, lines: &[Line], unit: &str) -> Result<()> {
         let x = each * n + each / 2;
         let value = line.last().map_or("-".into(), |value| shown(value, unit));
         let big = if value.len() > 8 { 22 } else { 30 };
-        text(area, &value, (x, height / 2 - 18), big, &COLOURS[0], HPos::Center)?;
+        text(
+            area,
+            &value,
+            (x, height / 2 - 18),
+            big,
+            &COLOURS[0],
+            HPos::Center,
+        )?;
         if lines.len() > 1 || line.name.contains("settl") {
-            text(area, &line.name, (x, height / 2 + 20), 13, &FAINT, HPos::Center)?;
+            text(
+                area,
+                &line.name,
+                (x, height / 2 + 20),
+                13,
+                &FAINT,
+                HPos::Center,
+            )?;
         }
     }
     Ok(())
@@ -165,7 +214,9 @@ fn table<'s>(
     text(area, "hook", (0, 0), 13, &FAINT, HPos::Left)?;
     for (target, n) in columns.iter().zip(0..) {
         let letter = target["refId"].as_str().unwrap_or("");
-        let name = organize[format!("Value #{letter}")].as_str().unwrap_or(letter);
+        let name = organize[format!("Value #{letter}")]
+            .as_str()
+            .unwrap_or(letter);
         text(area, name, (x_of(n), 0), 13, &FAINT, HPos::Right)?;
     }
     for (row, y) in rows.iter().zip((1..).map(|n| n * step)) {
@@ -178,7 +229,9 @@ fn table<'s>(
                 Some("not measured") => "percentunit",
                 _ => "s",
             };
-            let value = of(target).iter().find(|series| series.metric["hook"] == *hook);
+            let value = of(target)
+                .iter()
+                .find(|series| series.metric["hook"] == *hook);
             let value = value.and_then(|series| series.values[0].1.parse::<f64>().ok());
             let value = value.filter(|value| value.is_finite());
             let value = value.map_or("-".into(), |value| shown(value, unit));
@@ -191,29 +244,66 @@ fn table<'s>(
 fn graph(area: &Area, lines: &[Line], unit: &str, log: bool) -> Result<()> {
     let (width, height) = size(area);
     let legend = 17 * lines.len().min(10) as i32;
-    let chart = area.clone().shrink((0, 0), (width as u32, (height - legend).max(60) as u32));
-    let values = || lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value);
-    let times = range(lines.iter().flat_map(|line| &line.points).map(|(time, _)| *time));
+    let chart = area
+        .clone()
+        .shrink((0, 0), (width as u32, (height - legend).max(60) as u32));
+    let values = || {
+        lines
+            .iter()
+            .flat_map(|line| &line.points)
+            .map(|(_, value)| *value)
+    };
+    let times = range(
+        lines
+            .iter()
+            .flat_map(|line| &line.points)
+            .map(|(time, _)| *time),
+    );
     let highest = values().fold(0.0, f64::max);
     if log {
-        let lowest = values().filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
+        let lowest = values()
+            .filter(|value| *value > 0.0)
+            .fold(f64::INFINITY, f64::min);
         let (low, high) = match lowest.is_finite() {
             true => (lowest / 1.5, highest * 1.5),
             false => (0.1, 1.0),
         };
-        lines_in(&chart, lines, times, (low..high).log_scale().base(2.0), unit)?;
+        lines_in(
+            &chart,
+            lines,
+            times,
+            (low..high).log_scale().base(2.0),
+            unit,
+        )?;
     } else {
         let high = if highest > 0.0 { highest * 1.1 } else { 1.0 };
         lines_in(&chart, lines, times, 0.0..high, unit)?;
     }
     for (line, n) in lines.iter().take(10).zip(0usize..) {
         let y = height - legend + 17 * n as i32;
-        let mark = Rectangle::new([(0, y + 5), (14, y + 8)], COLOURS[n % COLOURS.len()].filled());
+        let mark = Rectangle::new(
+            [(0, y + 5), (14, y + 8)],
+            COLOURS[n % COLOURS.len()].filled(),
+        );
         area.draw(&mark).map_err(broken)?;
         text(area, &line.name, (20, y), 12, &INK, HPos::Left)?;
         let value = |value: Option<f64>| value.map_or("-".into(), |value| shown(value, unit));
-        text(area, &format!("last {}", value(line.last())), (width - 110, y), 12, &FAINT, HPos::Right)?;
-        text(area, &format!("max {}", value(line.max())), (width, y), 12, &FAINT, HPos::Right)?;
+        text(
+            area,
+            &format!("last {}", value(line.last())),
+            (width - 110, y),
+            12,
+            &FAINT,
+            HPos::Right,
+        )?;
+        text(
+            area,
+            &format!("max {}", value(line.max())),
+            (width, y),
+            12,
+            &FAINT,
+            HPos::Right,
+        )?;
     }
     Ok(())
 }
@@ -244,7 +334,9 @@ where
         .map_err(broken)?;
     for (line, n) in lines.iter().zip(0usize..) {
         let colour = COLOURS[n % COLOURS.len()].stroke_width(2);
-        chart.draw_series(LineSeries::new(line.points.iter().copied(), colour)).map_err(broken)?;
+        chart
+            .draw_series(LineSeries::new(line.points.iter().copied(), colour))
+            .map_err(broken)?;
     }
     Ok(())
 }
@@ -256,7 +348,11 @@ fn heatmap(area: &Area, lines: &[Line]) -> Result<()> {
         .filter_map(|line| Some((line.le.as_ref()?.parse().ok()?, line)))
         .collect();
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut times: Vec<f64> = rows.iter().flat_map(|(_, line)| &line.points).map(|(time, _)| *time).collect();
+    let mut times: Vec<f64> = rows
+        .iter()
+        .flat_map(|(_, line)| &line.points)
+        .map(|(time, _)| *time)
+        .collect();
     times.sort_by(f64::total_cmp);
     times.dedup();
     let at = |line: &Line, time: f64| {
@@ -264,7 +360,9 @@ fn heatmap(area: &Area, lines: &[Line]) -> Result<()> {
         found.map_or(0.0, |(_, value)| *value)
     };
     let cell = |row: usize, time: f64| {
-        let below = row.checked_sub(1).map_or(0.0, |below| at(rows[below].1, time));
+        let below = row
+            .checked_sub(1)
+            .map_or(0.0, |below| at(rows[below].1, time));
         (at(rows[row].1, time) - below).max(0.0)
     };
     let most = (0..rows.len()).flat_map(|row| times.iter().map(move |time| (row, *time)));
@@ -279,7 +377,14 @@ fn heatmap(area: &Area, lines: &[Line]) -> Result<()> {
             _ => "above".into(),
         };
         if row % 2 == 0 || row + 1 == rows.len() {
-            text(area, &bound, (left - 6, (y_of(row) + y_of(row + 1)) / 2 - 7), 11, &FAINT, HPos::Right)?;
+            text(
+                area,
+                &bound,
+                (left - 6, (y_of(row) + y_of(row + 1)) / 2 - 7),
+                11,
+                &FAINT,
+                HPos::Right,
+            )?;
         }
         for (n, time) in times.iter().enumerate() {
             let count = cell(row, *time);
@@ -287,14 +392,25 @@ fn heatmap(area: &Area, lines: &[Line]) -> Result<()> {
                 let share = (count / most).sqrt();
                 let fade = |full: u8| 255 - ((255.0 - f64::from(full)) * share) as u8;
                 let colour = RGBColor(fade(217), fade(72), fade(1));
-                let place = [(x_of(n), y_of(row + 1) + 1), (x_of(n + 1) - 1, y_of(row) - 1)];
-                area.draw(&Rectangle::new(place, colour.filled())).map_err(broken)?;
+                let place = [
+                    (x_of(n), y_of(row + 1) + 1),
+                    (x_of(n + 1) - 1, y_of(row) - 1),
+                ];
+                area.draw(&Rectangle::new(place, colour.filled()))
+                    .map_err(broken)?;
             }
         }
     }
     let length = times.last().unwrap_or(&0.0) - times.first().unwrap_or(&0.0);
     text(area, "+0 s", (left, height - 14), 11, &FAINT, HPos::Left)?;
-    text(area, &format!("+{length:.0} s"), (width, height - 14), 11, &FAINT, HPos::Right)
+    text(
+        area,
+        &format!("+{length:.0} s"),
+        (width, height - 14),
+        11,
+        &FAINT,
+        HPos::Right,
+    )
 }
 
 fn range(values: impl Iterator<Item = f64>) -> Range<f64> {
@@ -309,8 +425,18 @@ fn size(area: &Area) -> (i32, i32) {
     (width as i32, height as i32)
 }
 
-fn text(area: &Area, words: &str, at: (i32, i32), size: i32, colour: &RGBColor, h: HPos) -> Result<()> {
-    let style = ("sans-serif", size).into_font().color(colour).pos(Pos::new(h, VPos::Top));
+fn text(
+    area: &Area,
+    words: &str,
+    at: (i32, i32),
+    size: i32,
+    colour: &RGBColor,
+    h: HPos,
+) -> Result<()> {
+    let style = ("sans-serif", size)
+        .into_font()
+        .color(colour)
+        .pos(Pos::new(h, VPos::Top));
     area.draw_text(words, &style, at).map_err(broken)
 }
 

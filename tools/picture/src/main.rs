@@ -48,7 +48,8 @@ fn main() -> Result<()> {
     let [dashboard, answers] = &arguments[..] else {
         bail!("usage: picture DASHBOARD.json ANSWERS >dashboard.svg");
     };
-    let dashboard = std::fs::read_to_string(dashboard).with_context(|| format!("reading {dashboard}"))?;
+    let dashboard =
+        std::fs::read_to_string(dashboard).with_context(|| format!("reading {dashboard}"))?;
     let dashboard: Value = serde_json::from_str(&dashboard)?;
     let text = std::fs::read_to_string(answers).with_context(|| format!("reading {answers}"))?;
     let mut known = Answers::new();
@@ -69,9 +70,13 @@ fn main() -> Result<()> {
 /// Rows that are repeated for each hook are there once for each, as Grafana has
 /// them.
 fn place(dashboard: &Value) -> Result<Vec<Placed<'_>>> {
-    let hooks = dashboard["templating"]["list"].as_array().context("variables")?;
+    let hooks = dashboard["templating"]["list"]
+        .as_array()
+        .context("variables")?;
     let hooks = hooks.iter().find(|variable| variable["name"] == "hook");
-    let hooks = hooks.context("the variable hook")?["current"]["value"].as_array().context("hooks")?;
+    let hooks = hooks.context("the variable hook")?["current"]["value"]
+        .as_array()
+        .context("hooks")?;
     let mut placed = Vec::new();
     let panels = dashboard["panels"].as_array().context("panels")?;
     let rows = panels.chunk_by(|_, next| next["type"] != "row");
@@ -79,9 +84,16 @@ fn place(dashboard: &Value) -> Result<Vec<Placed<'_>>> {
     for row in rows {
         let at = |panel: &Value, key: &str| panel["gridPos"][key].as_u64().unwrap_or(0);
         let top = at(&row[0], "y");
-        let height = row.iter().map(|panel| at(panel, "y") + at(panel, "h") - top).max().unwrap_or(0);
+        let height = row
+            .iter()
+            .map(|panel| at(panel, "y") + at(panel, "h") - top)
+            .max()
+            .unwrap_or(0);
         let repeats: Vec<Option<String>> = match row[0]["repeat"].is_string() {
-            true => hooks.iter().map(|hook| hook.as_str().map(str::to_owned)).collect(),
+            true => hooks
+                .iter()
+                .map(|hook| hook.as_str().map(str::to_owned))
+                .collect(),
             false => vec![None],
         };
         for (n, hook) in (0..).zip(&repeats) {
