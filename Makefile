@@ -95,7 +95,8 @@ install: ## install the binary, its documentation, and what there is for ebpf_ex
 	@# Documents are somewhere else when installed.
 	sed -i -e 's:(\.\./docs/:(../doc/netstacklat/:g' -e 's:(\.\./README\.md:(../doc/netstacklat/README.md:g' $(sharedir)/README.md
 	@# Where people read the documents that alerts lead to.
-	[ -z '$(DOCS_URL)' ] || sed -i 's|https://netstacklat.example/|$(DOCS_URL)|' $(sharedir)/alerts.yml
+	@[ -z '$(DOCS_URL)' ] || sed -i 's|https://netstacklat.example/|$(DOCS_URL:/=)/|' $(sharedir)/alerts.yml
+	@[ -n '$(DOCS_URL)' ] || echo 'install: the alerts lead to no documents: give DOCS_URL=..., where your people read them' >&2
 	@# The units name our program and its files by their paths; where ebpf_exporter is, is not for us to say.
 	sed -i -E 's:/usr/local/(bin|share)/netstacklat:$(PREFIX)/\1/netstacklat:g' $(sharedir)/*.service
 

@@ -177,6 +177,24 @@ fn panels_have_places_of_their_own() {
     }
 }
 
+/// A range query would show the last value that there was, of a target that has
+/// been down for long.
+#[test]
+fn what_is_present_is_asked_for_as_such() {
+    let dashboard = dashboard();
+    let mut found = 0;
+    for panel in panels(&dashboard) {
+        if panel["type"] == "stat" {
+            for target in panel["targets"].as_array().expect("targets") {
+                assert_eq!(target["instant"], true, "{}", panel["title"]);
+                assert_eq!(target["range"], false, "{}", panel["title"]);
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 5);
+}
+
 #[test]
 fn panels_say_what_they_show() {
     let dashboard = dashboard();
@@ -216,7 +234,11 @@ fn windows_follow_the_zoom() {
         match value {
             Value::Object(map) => {
                 if let Some(expression) = map.get("expr").and_then(Value::as_str) {
-                    let windows = ["[$__rate_interval]", "[$__range]"];
+                    // What shows the present has a window of its own.
+                    let windows = match map.get("instant") == Some(&Value::Bool(true)) {
+                        true => ["[5m]", "[$__range]"],
+                        false => ["[$__rate_interval]", "[$__range]"],
+                    };
                     let ours = windows.map(|window| expression.matches(window).count());
                     let all = expression.matches('[').count();
                     assert_eq!(all, ours[0] + ours[1], "{expression}");

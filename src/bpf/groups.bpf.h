@@ -6,6 +6,8 @@
 #ifndef NETSTACKLAT_GROUPS_BPF_H
 #define NETSTACKLAT_GROUPS_BPF_H
 
+#include <bpf/bpf_core_read.h>
+
 #include "whose.bpf.h"
 
 /*
@@ -63,6 +65,13 @@ static __always_inline bool admitted(const struct whose *whose)
 		return bpf_map_lookup_elem(&groups, &whose->key);
 	if (delegated)
 		__sync_fetch_and_add(&delegated_groups, 1);
+	/* Removed meanwhile: perhaps before there was anything to free. */
+	if (cgroup && !(cgroup->self.flags & CSS_ONLINE) &&
+	    !bpf_map_delete_elem(&groups, &whose->key)) {
+		if (delegated)
+			__sync_fetch_and_add(&delegated_groups, -1);
+		return false;
+	}
 	return true;
 }
 
@@ -101,25 +110,36 @@ static __noinline int grouped_add(void *map, void *skips, struct whose *whose,
 #define FORGET(id, ident, ...)                                                 \
 	bpf_map_delete_elem(&NAME(ident##_latency_seconds), key);
 
-static long forget_bucket(__u32 bucket, struct group_key *key)
+static long forget_entry(__u32 from_the_end, struct group_key *key)
 {
-	key->bucket = bucket;
+	key->bucket = SUM_INDEX - from_the_end;
 	NETSTACKLAT_GROUPED_HOOKS(FORGET)
 	return 0;
 }
 
-static long forget_group(void *map, struct group_key *key, __u64 *delegated,
-			 __u32 *cgroup)
-{
-	struct group_key gone = *key;
+/* What is gone: a cgroup, or, where that is 0, an interface. */
+struct gone {
+	__u32 cgroup;
+	__u32 interface;
+};
 
-	if (key->cgroup != *cgroup)
+static long forget_group(void *map, struct group_key *key, __u64 *delegated,
+			 struct gone *gone)
+{
+	struct group_key copy = *key;
+
+	if (gone->cgroup ? copy.cgroup != gone->cgroup
+			 : copy.interface != gone->interface)
 		return 0;
 	if (*delegated)
 		__sync_fetch_and_add(&delegated_groups, -1);
-	/* The sum is the last. */
-	bpf_loop(SUM_INDEX + 1, forget_bucket, &gone, 0);
-	bpf_map_delete_elem(&groups, &gone);
+	/*
+	 * In the order in which packets ask: whoever does not find the sum asks
+	 * for the group, and whoever does not find that, whether the cgroup is
+	 * there. In another order packets would make again what was deleted.
+	 */
+	bpf_map_delete_elem(&groups, &copy);
+	bpf_loop(SUM_INDEX + 1, forget_entry, &copy, 0);
 	return 0;
 }
 
@@ -128,16 +148,31 @@ static long forget_group(void *map, struct group_key *key, __u64 *delegated,
  * times 36 entries each. To whoever scrapes, its series end; those of the next
  * cgroup of that name begin anew.
  */
-static __always_inline int forget_cgroup(struct cgroup___whose *cgroup)
+static __always_inline int forget_cgroup(struct kernfs_node___whose *kn)
 {
-	__u32 number;
+	struct cgroup___whose *cgroup = kn->priv;
+	struct gone gone = {};
 
-	/* Ids of other hierarchies (v1) are others. */
-	if (cgroup->root->hierarchy_id)
+	/*
+	 * Ids of other hierarchies (v1) are others. The verifier knows nothing of
+	 * what is behind a void pointer.
+	 */
+	if (cgroup && BPF_CORE_READ(cgroup, root, hierarchy_id))
 		return 0;
-	number = cgroup_number(cgroup->kn->id);
-	if (number != NETSTACKLAT_GROUP_OTHER)
-		bpf_for_each_map_elem(&groups, forget_group, &number, 0);
+	gone.cgroup = cgroup_number(kn->id);
+	if (gone.cgroup != NETSTACKLAT_GROUP_OTHER)
+		bpf_for_each_map_elem(&groups, forget_group, &gone, 0);
+	return 0;
+}
+
+/* So does an interface. The index of another namespace is none of ours. */
+static __always_inline int forget_interface(struct net_device *dev)
+{
+	struct net_device___whose *device = (void *)dev;
+	struct gone gone = {.interface = device->ifindex};
+
+	if (device->nd_net.net->net_cookie == init_net_cookie())
+		bpf_for_each_map_elem(&groups, forget_group, &gone, 0);
 	return 0;
 }
 

@@ -139,10 +139,17 @@ int BPF_PROG(nsl_skb_consume_udp, struct sock *sk, struct sk_buff *skb, int len)
 }
 
 #ifdef NETSTACKLAT_GROUPS
-SEC("tp_btf/cgroup_rmdir")
-int BPF_PROG(nsl_cgroup_rmdir, struct cgroup *cgroup, const char *path)
+/* The tracepoint of that name would have us work with interrupts off. */
+SEC("fexit/cgroup_rmdir")
+int BPF_PROG(nsl_cgroup_rmdir, struct kernfs_node *kn, int error)
 {
-	return forget_cgroup((struct cgroup___whose *)cgroup);
+	return error ? 0 : forget_cgroup((struct kernfs_node___whose *)kn);
+}
+
+SEC("fentry/free_netdev")
+int BPF_PROG(nsl_free_netdev, struct net_device *dev)
+{
+	return forget_interface(dev);
 }
 #endif
 

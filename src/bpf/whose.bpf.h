@@ -44,6 +44,8 @@ struct kernfs_node___whose {
 	__u64 id;
 	/* NULL: nobody has changed its owner, which is root */
 	struct kernfs_iattrs___whose *iattr;
+	/* Of a cgroup's directory: the cgroup */
+	void *priv;
 } __attribute__((preserve_access_index));
 
 struct cgroup_subsys_state___whose {
@@ -62,6 +64,7 @@ struct cgroup___whose {
 
 /* possible_net_t is an unnamed struct, which vmlinux/generate cannot pick. */
 struct net_device___whose {
+	int ifindex;
 	struct {
 		struct net *net;
 	} nd_net;

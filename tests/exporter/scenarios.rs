@@ -332,6 +332,36 @@ fn told() -> Vec<Scenario> {
     }
     scenarios.push(gone.fires("NetstacklatAbsent", 1, 45, MINUTES));
 
+    // One cluster of two is gone from minute 70 on.
+    let mut half = Scenario::new("one cluster of two disappears");
+    for cluster in ["east", "west"] {
+        let host = Target(format!(
+            "cluster=\"{cluster}\", job=\"netstacklat\", instance=\"a\""
+        ));
+        half.host(&host, |_| 0.0);
+    }
+    for (name, values) in &mut half.series {
+        if name.contains("east") {
+            values.truncate(70 * 60 / 15);
+        }
+    }
+    scenarios.push(half.fires("NetstacklatAbsent", 1, 85, MINUTES));
+
+    // A container's packets have labels of their own.
+    scenarios.push(
+        one("a container with and without timestamps", |it, host| {
+            let id = "container_id=\"3f1c\", pod_uid=\"0f9a\"";
+            let labels = format!("{host}, hook=\"tcp-socket-enqueued\", interface=\"eth0\", cgroup=\"/c\", {id}");
+            it.series(&format!("up{{{host}}}"), |_| Some(1.0));
+            it.clock("netstack_group", host);
+            it.histogram("netstack_group", &labels, 8.0, 0.0);
+            let skips = format!(
+                "ebpf_exporter_netstack_group_skipped_total{{{host}, hook=\"tcp-socket-enqueued\", reason=\"no-timestamp\"}}"
+            );
+            it.series(&skips, |s| Some(0.1 * s as f64));
+        }),
+    );
+
     // The grouped object alone: its clock stops, and no packet has a timestamp.
     let mut groups = Scenario::new("the grouped object alone");
     let (frozen, unstamped) = (target("frozen"), target("unstamped"));

@@ -63,7 +63,11 @@ fn exporter() -> Vec<Alert> {
     vec![
         Alert {
             name: "NetstacklatAbsent",
-            expression: "absent(up{job=\"netstacklat\"})".into(),
+            // Of several clusters one may be gone: within an hour it is missed.
+            expression: "absent(up{job=\"netstacklat\"})\n  or\n\
+                         (group by (cluster, job) (up{job=\"netstacklat\"} offset 1h)\n  \
+                         unless group by (cluster, job) (up{job=\"netstacklat\"}))"
+                .into(),
             lasting: "10m",
             severity: "warning",
             summary: "Prometheus has no target of the job netstacklat",
@@ -79,8 +83,8 @@ fn exporter() -> Vec<Alert> {
             lasting: "5m",
             severity: "warning",
             summary: "No answer from ebpf_exporter on {{ $labels.instance }}",
-            meaning: "Prometheus cannot scrape it: there are no latencies since then, and of this host none of the alerts \
-                      below can fire.",
+            meaning: "Prometheus cannot scrape it. Nothing has been recorded since then, and no other alert can fire for this \
+                      host.",
             action: "On the host: `systemctl status ebpf_exporter`, and `curl http://{{ $labels.instance }}/metrics`. If it \
                      exits at its start, its log says which program the kernel refused; `sudo netstacklat check` says why.",
             see: "docs/troubleshooting.md#messages-with-which-netstacklat-ends",
@@ -147,7 +151,11 @@ fn exporter() -> Vec<Alert> {
             expression: format!(
                 "({})\n  or\n({})",
                 not_stamped(SKIPPED, LATENCY, "hook"),
-                not_stamped(GROUP_SKIPPED, GROUP_LATENCY, "hook, cgroup, interface")
+                not_stamped(
+                    GROUP_SKIPPED,
+                    GROUP_LATENCY,
+                    "hook, cgroup, interface, container_id, pod_uid"
+                )
             ),
             lasting: "5m",
             severity: "warning",
@@ -246,22 +254,22 @@ fn latency() -> Vec<Alert> {
                 .into(),
             lasting: "10m",
             severity: "warning",
-            summary: "1 % of packets on {{ $labels.instance }} take more than 8.4 ms to {{ $labels.hook }}",
+            summary: "More than 1 % of packets on {{ $labels.instance }} need over 8.4 ms to {{ $labels.hook }}",
             meaning: "The p99 from entering the stack to this hook is {{ $value | humanizeDuration }}, in the kernel, before \
                       any program reads.",
             action: "ip-start is slow: CPUs are busy with other softirqs or starved (a virtual machine: `vmstat`, column st). \
-                     Only tcp-start or udp-start: firewall rules, conntrack or routing, see what changed. How many packets \
-                     are concerned says instance_hook:netstack_latency_seconds_count:rate5m.",
+                     Only tcp-start or udp-start: firewall rules, conntrack or routing, see what changed. instance_hook:netstack_latency_seconds_count:rate5m \
+                     shows how many packets a second that is of.",
             see: "docs/what-is-counted.md#on-the-way-to-the-socket",
         },
         Alert {
             name: "NetstacklatServiceSlow",
-            expression: "instance_cgroup_hook:netstack_group_latency_seconds:p99_rate5m{hook=~\".*-socket-enqueued\"} > 0.008388608\n  \
+            expression: "instance_cgroup_hook:netstack_group_latency_seconds:p99_rate5m{hook=~\".*-socket-enqueued\", cgroup!~\"other|unknown_cgroup_id:.*\"} > 0.008388608\n  \
                          and instance_cgroup_hook:netstack_group_latency_seconds_count:rate5m * 300 >= 1000"
                 .into(),
             lasting: "10m",
             severity: "warning",
-            summary: "1 % of packets for {{ $labels.cgroup }} on {{ $labels.instance }} take more than 8.4 ms to its sockets",
+            summary: "More than 1 % of packets for {{ $labels.cgroup }} on {{ $labels.instance }} need over 8.4 ms to its sockets",
             meaning: "The p99 from entering the stack to the socket's queue ({{ $labels.hook }}) is {{ $value | \
                       humanizeDuration }}, in the kernel, before the service reads.",
             action: "If NetstacklatStackSlow fires on this host, start there: it is not this service alone. Else look at what \

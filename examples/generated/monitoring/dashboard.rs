@@ -13,6 +13,9 @@ use crate::monitoring::queries::{
 const CHOSEN: &str = "cluster=~\"$cluster\", job=~\"$job\", instance=~\"$instance\"";
 const NOW: &str = "$__rate_interval";
 const SHOWN: &str = "$__range";
+/// Of the panels that show the present: `$__rate_interval` grows with the time
+/// shown, and a long one would go on showing what is no more.
+const PRESENT: &str = "5m";
 /// Of either object: both have a clock.
 const EITHER: &str = "{__name__=~\"ebpf_exporter_netstack_(group_)?clock_updates_total\"";
 
@@ -233,6 +236,23 @@ fn or_none(expression: &str, label: &str) -> String {
     format!("{expression} or ({none} unless ignoring ({label}) count({expression}))")
 }
 
+/// Of the clock of either object, as a host may export one of them only.
+fn of_either_clock(function: &str, name: &str) -> String {
+    let of = |object: &str| {
+        let series = select(
+            &format!("ebpf_exporter_netstack_{object}clock_{name}"),
+            &[CHOSEN],
+        );
+        format!("{function}({series}[{NOW}])")
+    };
+    format!("{} or {}", of(""), of("group_"))
+}
+
+/// Of targets that are up: the others have nothing present.
+fn of_those_up(series: &str) -> String {
+    format!("({series} and ignoring (hook) up{{{CHOSEN}}} == 1)")
+}
+
 /// The share of packets that should have been measured and were not, by hook.
 fn share_lost(window: &str) -> String {
     let lost = lost(CHOSEN, window);
@@ -247,8 +267,8 @@ fn is_it_measuring(grid: &mut Grid) {
         4,
         Panel::new(
             "Exporters up",
-            "Targets whose ebpf_exporter answered the last scrape, of those selected. All panels of this row show the present, \
-             whatever time is shown below.",
+            "Targets whose ebpf_exporter answered the last scrape, of those selected. All panels of this row are of the end of the \
+             time shown, and rates of the five minutes before it.",
             "none",
             vec![
                 target("up", format!("sum(up{{{CHOSEN}}})")),
@@ -262,7 +282,7 @@ fn is_it_measuring(grid: &mut Grid) {
             "Samples",
             "Latencies recorded a second, all hooks together. A packet is recorded once at each hook that it passes.",
             "cps",
-            vec![target("samples", or_zero(&format!("sum({})", samples(CHOSEN, NOW))))],
+            vec![target("samples", or_zero(&format!("sum({})", of_those_up(&samples(CHOSEN, PRESENT)))))],
         ),
     );
     grid.stat(
@@ -272,7 +292,7 @@ fn is_it_measuring(grid: &mut Grid) {
             "Of the packets that should have been measured at a hook, the share that was not; the worst hook. Which and why: \
              below. TCP over loopback or veth (tx-timestamp) is not among them: it has a panel of its own.",
             "percentunit",
-            vec![target("not measured", or_zero(&format!("max({})", share_lost(NOW))))],
+            vec![target("not measured", or_zero(&format!("max({})", share_lost(PRESENT))))],
         ),
     );
     let programs = select(
@@ -314,15 +334,15 @@ fn is_it_measuring(grid: &mut Grid) {
         4,
         Panel::new(
             "TCP over loopback or veth",
-            "Of TCP segments at ip-start, the share that carries a transmit time (tx-timestamp): TCP between programs, containers or \
+            "Of packets at ip-start, the share that carries a transmit time (tx-timestamp): TCP between programs, containers or \
              namespaces of a host. ip-start leaves them out; the kernel stamps them anew at local delivery, and all tcp-* \
              hooks measure from there. Nothing is broken: do not compare the tcp-* figures of such a host with others.",
             "percentunit",
             vec![target(
                 "of packets",
                 or_zero(&format!(
-                    "sum(rate({transmit}[{NOW}])) / (sum(rate({transmit}[{NOW}])) + sum({}) > 0)",
-                    samples(&format!("{CHOSEN}, hook=\"ip-start\""), NOW),
+                    "sum(rate({transmit}[{PRESENT}])) / (sum(rate({transmit}[{PRESENT}])) + sum({}) > 0)",
+                    samples(&format!("{CHOSEN}, hook=\"ip-start\""), PRESENT),
                     transmit = select(SKIPPED, &[CHOSEN, &format!("reason=\"{TRANSMIT}\"")]),
                 )),
             )],
@@ -503,17 +523,28 @@ fn all_hooks(grid: &mut Grid) {
 
 fn one_hook(grid: &mut Grid) {
     let selector = &format!("{CHOSEN}, hook=~\"$hook\"");
+    // Over the time shown: cumulative counts that are neither 0 nor already all. At
+    // its end, so that a row is there for all of it, as Grafana expects.
+    let bucket = |bound: &str| select(&format!("{LATENCY}_bucket"), &[selector, bound]);
+    let counts = format!("sum by (le) (increase({}[{SHOWN}] @ end()))", bucket(""));
+    let all = format!(
+        "sum(increase({}[{SHOWN}] @ end()))",
+        select(&format!("{LATENCY}_count"), &[selector])
+    );
+    let top = format!(
+        "sum by (le) (increase({}[{SHOWN}] @ end()))",
+        bucket("le=\"+Inf\"")
+    );
     let mut heatmap = Panel::new(
         "$hook: latencies",
-        "Samples a second by latency; each row is a power of two of nanoseconds. Rows below the quickest latency of the time \
-         shown are left out. The top row holds what is above 1.07 s, over-range latencies (above 17.2 s) among it.",
+        "Samples a second by latency; each row is a power of two of nanoseconds. Rows that are empty over the whole time shown \
+         are left out: the top row holds what is above the row below it, over-range latencies (above 17.2 s) among it.",
         "s",
         vec![target(
             "{{le}}",
             format!(
-                "sum by (le) ({}) and sum by (le) (increase({}[{SHOWN}])) > 0",
+                "sum by (le) ({}) and ({counts} > 0 < ignoring (le) group_left () {all} or {top})",
                 buckets(selector, NOW),
-                select(&format!("{LATENCY}_bucket"), &[selector])
             ),
         )],
     );
@@ -707,8 +738,8 @@ fn clock_and_exporter(grid: &mut Grid) {
             vec![target(
                 "{{instance}}",
                 format!(
-                    "max by (instance) (rate({}[{NOW}]))",
-                    select("ebpf_exporter_netstack_clock_updates_total", &[CHOSEN])
+                    "max by (instance) ({})",
+                    of_either_clock("rate", "updates_total")
                 ),
             )],
         ),
@@ -722,8 +753,8 @@ fn clock_and_exporter(grid: &mut Grid) {
             vec![target(
                 "{{instance}}",
                 format!(
-                    "max by (instance) (increase({}[{NOW}]))",
-                    select("ebpf_exporter_netstack_clock_steps_total", &[CHOSEN])
+                    "max by (instance) ({})",
+                    of_either_clock("increase", "steps_total")
                 ),
             )],
         ),
@@ -803,7 +834,7 @@ fn annotations() -> Value {
         {
             "datasource": source(),
             "enable": true,
-            "expr": format!("increase({}[{NOW}]) > 0", select("ebpf_exporter_netstack_clock_steps_total", &[CHOSEN])),
+            "expr": format!("({}) > 0", of_either_clock("increase", "steps_total")),
             "hide": false,
             "iconColor": "purple",
             "name": "Clock was set",
@@ -839,21 +870,16 @@ fn variables() -> Value {
     let mut cluster = values("cluster", "Cluster", &format!("{EITHER}}}"), &["$__all"]);
     // Series without this label have it empty, which no list of values has.
     cluster["allValue"] = json!(".*");
+    let job = format!("{EITHER}, cluster=~\"$cluster\"}}");
+    let host = format!("{EITHER}, cluster=~\"$cluster\", job=~\"$job\"}}");
+    let mut instance = values("instance", "Host", &host, &["$__all"]);
+    // Also hosts that have served nothing in the time shown.
+    instance["allValue"] = json!(".*");
     json!([
         source_of_data,
         cluster,
-        values(
-            "job",
-            "Job",
-            &format!("{EITHER}, cluster=~\"$cluster\"}}"),
-            &["$__all"]
-        ),
-        values(
-            "instance",
-            "Host",
-            &format!("{EITHER}, cluster=~\"$cluster\", job=~\"$job\"}}"),
-            &["$__all"],
-        ),
+        values("job", "Job", &job, &["$__all"]),
+        instance,
         values(
             "hook",
             "Hooks in detail",

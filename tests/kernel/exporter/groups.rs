@@ -11,12 +11,13 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use testlab::exporter::{Exporter, config};
 use testlab::links::Way;
 use testlab::udp::{Flow, exchange};
-use testlab::{Family, Ns, Undo, has_recvmsg_locked};
+use testlab::{Family, Ns, PATIENCE, Undo, has_recvmsg_locked, wait_until};
 
 /// Cgroup and interface to the number of samples.
 type Groups = BTreeMap<(String, String), u64>;
@@ -302,6 +303,81 @@ fn a_removed_cgroup_gives_its_places_back() {
     assert_eq!(cgroups(&exporter), []);
     let other = exporter.scrape().groups("udp-socket-enqueued");
     assert_eq!(other[&("other".into(), "other".into())], SENT);
+    exporter.stop();
+}
+
+/// Packets that arrive while a cgroup is removed make nothing again that nobody
+/// deletes.
+#[test]
+fn a_cgroup_removed_under_traffic_leaves_nothing() {
+    if !has_recvmsg_locked() {
+        return not_for_this_kernel();
+    }
+    let (exporter, _held) = measuring();
+    for n in 0..20 {
+        let cgroup = Cgroup::enter("nsl-busy");
+        let flow = flow(Ns::Root, &format!("127.0.0.1:{}", 7200 + n));
+        std::fs::write("/sys/fs/cgroup/cgroup.procs", "0").expect("moved back");
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    exchange(std::slice::from_ref(&flow), 20);
+                }
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            drop(cgroup);
+            std::thread::sleep(Duration::from_millis(5));
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+    let scrape = exporter.scrape();
+    for hook in ["udp-start", "udp-socket-enqueued", "udp-socket-read"] {
+        let left = scrape.groups(hook).into_keys();
+        let left: Vec<_> = left
+            .filter(|(cgroup, _)| cgroup.contains("nsl-") || cgroup.contains("unknown"))
+            .collect();
+        assert_eq!(left, [], "{hook}");
+    }
+    exporter.stop();
+}
+
+/// Pods come and go with interfaces of their own.
+#[test]
+fn a_removed_interface_gives_its_places_back() {
+    if !has_recvmsg_locked() {
+        return not_for_this_kernel();
+    }
+    let (exporter, _held) = measuring();
+    let of = |exporter: &Exporter, interface: &str| {
+        let scrape = exporter.scrape();
+        let hooks = ["udp-start", "udp-socket-enqueued", "udp-socket-read"];
+        let keys = hooks
+            .into_iter()
+            .flat_map(|hook| scrape.groups(hook).into_keys());
+        keys.filter(|(_, name)| name == interface).count()
+    };
+    let veth = Undo::after(
+        "ip link add pod type veth peer name pod0 netns left
+        ip addr add 10.9.2.1/24 dev pod
+        ip link set pod up
+        ip -n left addr add 10.9.2.2/24 dev pod0
+        ip -n left link set pod0 up",
+        "ip link del pod",
+    );
+    let flow = flow(Ns::Left, "10.9.2.1:7300");
+    exchange(&[flow], 10);
+    assert_eq!(of(&exporter, "pod"), 3);
+    drop(veth);
+    wait_until(PATIENCE, "the interface's groups are freed", || {
+        let scrape = exporter.scrape();
+        let groups = scrape.groups("udp-start").into_keys();
+        let names: Vec<_> = groups.map(|(_, name)| name).collect();
+        !names
+            .iter()
+            .any(|name| name == "pod" || name.starts_with("unknown"))
+    });
+    assert_eq!(of(&exporter, "pod"), 0);
     exporter.stop();
 }
 
