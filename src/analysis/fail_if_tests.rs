@@ -2,6 +2,7 @@
 //! Tests of limits: when they are exceeded, when not, and when nobody can tell.
 
 use super::fail_if::{Judged, Outcome, Unjudged};
+use super::test_support::changes;
 use super::tests::*;
 use super::*;
 

@@ -4,12 +4,15 @@
 //! Ties [`crate::runfile`]'s contents to the arithmetic of [`crate::stats`]; no
 //! kernel, no I/O, no formatting.
 
+mod differences;
 pub mod fail_if;
 #[cfg(test)]
 mod fail_if_tests;
 mod finding;
 mod hook_samples;
 pub mod onset;
+#[cfg(test)]
+mod onset_tests;
 pub mod outlook;
 pub mod path;
 pub mod samples;

@@ -180,3 +180,15 @@ pub(crate) fn noise(name: &str, arm: Arm, round: u64) -> f64 {
     }
     (mixed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }
+
+/// Rounds in which B changes hooks by these factors. Each hook's latencies are
+/// of some 3 us more than those of the hook before.
+pub(crate) fn changes(factors: &[(&'static str, f64)]) -> RunFile {
+    let factors = factors.to_vec();
+    comparison(10, move |name, arm, round| {
+        let (place, (_, by)) = factors.iter().enumerate().find(|(_, (n, _))| *n == name)?;
+        let by = if arm == Arm::B { *by } else { 1.0 };
+        let base = 3000.0 * (1 + place) as f64;
+        Some(at(base * by * (1.0 + 0.002 * noise(name, arm, round))))
+    })
+}

@@ -2,15 +2,14 @@
 //! What a reader must know before any difference: how the sides differ in more
 //! than what was meant to differ, and what is missing.
 
-use std::collections::BTreeSet;
-
+use crate::analysis::differences::{alternates, attachment, differences, short};
 use crate::analysis::samples::{MIN_ROUNDS, Rounds, tally};
 use crate::analysis::{Design, Finding, Input};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::model::snapshot::HookStats;
-use crate::runfile::{RunFile, Tally};
+use crate::runfile::Tally;
 
 /// Something to know before the differences.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,15 +105,11 @@ pub enum Kind {
 
 /// Above this share, what is not measured may matter.
 const TOLERATED_PERCENT: u128 = 1;
-/// Texts from files that are repeated.
-const MAX_TEXTS: usize = 4;
-/// And how long they may be, in characters.
-const MAX_TEXT: usize = 100;
 /// What files can be strange in or lack, at most, and be told.
 const MAX_PROBLEMS: usize = 10;
 
 impl Warning {
-    fn about_all(kind: Kind) -> Warning {
+    pub(super) fn about_all(kind: Kind) -> Warning {
         Warning {
             kind,
             hook: None,
@@ -233,82 +228,6 @@ fn add_too_few_units(found: &mut Vec<Warning>, input: &Input, design: &Design, r
     }
 }
 
-/// In what else the files differ.
-fn differences(found: &mut Vec<Warning>, sides: PerSide<&[RunFile]>) {
-    type Read = fn(&RunFile) -> Option<String>;
-    let known: [(&str, Read); 8] = [
-        ("host", |file| Some(file.info.host.clone())),
-        ("kernel", |file| Some(file.info.kernel.clone())),
-        ("arch", |file| Some(file.info.arch.clone())),
-        ("possible_cpus", |file| {
-            Some(file.info.possible_cpus.to_string())
-        }),
-        ("sub_buckets", |file| {
-            Some(file.info.resolution.sub_buckets().to_string())
-        }),
-        ("clock_source", |file| Some(file.info.clock.source.clone())),
-        ("tai_offset_s", |file| {
-            Some(file.info.clock.tai_offset_s.to_string())
-        }),
-        ("version", |file| Some(file.info.version.clone())),
-    ];
-    for (what, read) in known {
-        difference(found, what, sides, read);
-    }
-    let names = |of: fn(&RunFile) -> &std::collections::BTreeMap<String, String>| {
-        let files = sides.into_iter().flatten();
-        files
-            .flat_map(move |file| of(file).keys().cloned())
-            .collect::<BTreeSet<_>>()
-    };
-    for name in names(|file| &file.info.filters) {
-        let what = format!("filter {name}");
-        difference(found, &what, sides, |file| {
-            file.info.filters.get(&name).cloned()
-        });
-    }
-    for name in names(|file| &file.info.facts) {
-        difference(found, &name, sides, |file| {
-            file.info.facts.get(&name).cloned()
-        });
-    }
-}
-
-fn difference(
-    found: &mut Vec<Warning>,
-    what: &str,
-    sides: PerSide<&[RunFile]>,
-    read: impl Fn(&RunFile) -> Option<String>,
-) {
-    let values = sides.map(|side| side.iter().map(&read).collect::<BTreeSet<_>>());
-    if values.a.union(&values.b).count() > 1 {
-        let values = values.map(|values| {
-            let texts = values.into_iter().take(MAX_TEXTS);
-            texts
-                .map(|text| text.map_or("unknown".into(), |text| short(&text)))
-                .collect()
-        });
-        let what = short(what);
-        found.push(Warning::about_all(Kind::Differs { what, values }));
-    }
-}
-
-/// Hooks that are on in some files only, or measure at other functions.
-fn attachment(found: &mut Vec<Warning>, hook: Hook, sides: PerSide<&[RunFile]>) {
-    let functions = |file: &RunFile| {
-        let verdict = file.info.hooks.iter().find(|verdict| verdict.hook == hook);
-        match verdict.filter(|verdict| verdict.attached()) {
-            Some(verdict) => verdict.functions.join(", "),
-            None => "off".into(),
-        }
-    };
-    let before = found.len();
-    difference(found, hook.name(), sides, |file| Some(functions(file)));
-    for warning in &mut found[before..] {
-        warning.hook = Some(hook);
-    }
-}
-
 fn clock(found: &mut Vec<Warning>, input: &Input, rounds: &Rounds) {
     let steps = sums(input, |tally| tally.clock_steps);
     match input {
@@ -390,23 +309,6 @@ fn disturbed(found: &mut Vec<Warning>, finding: &Finding) {
     }
 }
 
-/// Whether the sides took turns: a drift of the host between them is otherwise
-/// taken for a change. Of files whose time is not known nothing is said.
-fn alternates(sides: PerSide<&[RunFile]>) -> bool {
-    let times = sides.map(|side| {
-        let times: Option<Vec<&str>> = side.iter().map(|file| file.began.as_deref()).collect();
-        let mut times = times?;
-        times.sort_unstable();
-        Some((*times.first()?, *times.last()?))
-    });
-    match (times.a, times.b) {
-        (Some((first_a, last_a)), Some((first_b, last_b))) => {
-            last_a >= first_b && last_b >= first_a
-        }
-        _ => true,
-    }
-}
-
 fn files(found: &mut Vec<Warning>, input: &Input) {
     let missed = sums(input, |tally| tally.missed_intervals);
     if missed != PerSide::both(0) {
@@ -440,12 +342,5 @@ fn files(found: &mut Vec<Warning>, input: &Input) {
             let runs = file.runs;
             found.push(Warning::about_all(Kind::SeveralRuns { path, runs }));
         }
-    }
-}
-
-fn short(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.into(),
     }
 }

@@ -2,6 +2,7 @@
 //! Exact comparisons with the truth: longer than `smoke`.
 
 mod behaviour;
+mod blocked_output;
 mod buckets;
 mod clock;
 mod compare;

@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Whatever happens to `compare`, the host is restored, or the user is told what
-//! is left: killed at each step, with output that nobody takes, undone from
-//! another environment, by another user.
+//! is left: killed at each step, undone from another environment, by another
+//! user. (With output that nobody takes: `blocked_output`.)
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use super::compare::{LONG, SHORT, START, STOP, nothing_sleeps, told};
 use testlab::compare::{Desk, Ended, PLACE, has_state, nobody_compares};
-use testlab::tool::{wait_for_exit, wait_until_blocked};
-use testlab::{PATIENCE, prepare, sh, wait_until};
+use testlab::tool::wait_for_exit;
+use testlab::{PATIENCE, sh, wait_until};
 
 /// Longer than any test.
 const FOREVER: &str = "sleep 7777 & wait";
 /// More than a pipe takes, and than is kept of it.
-const NOISE: &str = "seq 1 15000";
+pub(super) const NOISE: &str = "seq 1 15000";
 
 fn undo(args: &[&str]) -> Ended {
     let mut command = Command::new("netstacklat");
@@ -381,121 +377,4 @@ fn sides_that_undo_each_other() {
         "{log:?}"
     );
     assert!(!has_state());
-}
-
-/// Nobody reads what it says, and its commands say much. A signal is heard
-/// within a second, and the host is restored.
-#[test]
-fn a_reader_that_stalls_delays_no_undo() {
-    let desk = Desk::new("stalled");
-    let (_reader, writer) = nix::unistd::pipe().expect("a pipe");
-    undone_though_nobody_reads(&desk, writer);
-}
-
-/// The same on a terminal that Ctrl-S has stopped.
-#[test]
-fn a_stopped_terminal_delays_no_undo() {
-    let desk = Desk::new("terminal");
-    let pty = openpty(None, None).expect("a terminal");
-    let mut master = File::from(pty.master);
-    // Ctrl-S.
-    master.write_all(b"\x13").expect("a terminal");
-    undone_though_nobody_reads(&desk, pty.slave);
-}
-
-fn undone_though_nobody_reads(desk: &Desk, writer: OwnedFd) {
-    prepare();
-    let start = format!("{NOISE}; {START}");
-    let stop = format!("echo stopping >>log; {NOISE}; {STOP}");
-    let mut child = Command::new("netstacklat")
-        .arg("compare")
-        .args(told([LONG, SHORT], [&start, &stop]))
-        .current_dir(desk.path())
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone().expect("a descriptor"))
-        .stderr(writer)
-        .spawn()
-        .expect("netstacklat is in the guest");
-    desk.logs("start");
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it runs");
-    let sent = Instant::now();
-    desk.logs("stopping");
-    let late = sent.elapsed();
-    assert!(late < Duration::from_secs(1), "{late:?}");
-    let status = wait_for_exit(&mut child);
-    assert_eq!(desk.log(), ["start", "stopping", "stop"]);
-    assert_eq!(status.code(), Some(128 + 15));
-    assert!(!has_state());
-}
-
-/// A FIFO whose reader has stopped reading: the command of `record` gets its
-/// signals all the same.
-#[test]
-fn record_into_a_fifo_passes_signals_on() {
-    prepare();
-    let fifo = "/tmp/record.fifo";
-    sh(&format!("rm -f {fifo}; mkfifo {fifo}"));
-    let reader = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(fifo)
-        .expect("a FIFO");
-    // 4 KiB are less than one line.
-    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");
-    let command = "trap 'echo ended >/tmp/record.log; exit 7' TERM; echo begun >/tmp/record.log; \
-                   while :; do sleep 0.1; done";
-    let mut child = Command::new("netstacklat")
-        .args([
-            "record",
-            "-e",
-            "udp-start",
-            "-o",
-            fifo,
-            "--",
-            "sh",
-            "-c",
-            command,
-        ])
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("netstacklat is in the guest");
-    let log = || fs::read_to_string("/tmp/record.log").unwrap_or_default();
-    wait_until(PATIENCE, "the command runs", || log().contains("begun"));
-    wait_until_blocked(child.id());
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it runs");
-    let sent = Instant::now();
-    wait_until(PATIENCE, "the signal arrives", || log().contains("ended"));
-    let late = sent.elapsed();
-    assert!(late < Duration::from_secs(1), "{late:?}");
-    // What could not be written makes it fail.
-    let status = wait_for_exit(&mut child);
-    assert_eq!(status.code(), Some(125));
-    drop(reader);
-}
-
-/// The live view with an output that nobody reads: a signal ends it within
-/// moments, and what was not shown is told. (A second ends it at once: see
-/// `behaviour`.)
-#[test]
-fn the_live_view_ends_though_nobody_reads() {
-    prepare();
-    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
-    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");
-    let mut child = Command::new("netstacklat")
-        .args(["--json", "-r", "100ms", "-e", "udp-start"])
-        .stdin(Stdio::null())
-        .stdout(writer)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("netstacklat is in the guest");
-    wait_until_blocked(child.id());
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).expect("it runs");
-    let status = wait_for_exit(&mut child);
-    let mut said = String::new();
-    let mut stderr = child.stderr.take().expect("piped");
-    stderr.read_to_string(&mut said).expect("UTF-8");
-    assert_eq!(status.code(), Some(1), "{said}");
-    let told = "were not written: nobody reads standard output";
-    assert!(said.contains(told), "{said}");
-    drop(reader);
 }

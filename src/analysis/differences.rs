@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! In what recordings differ beside what was meant to differ.
+
+use std::collections::BTreeSet;
+
+use crate::analysis::warnings::{Kind, Warning};
+use crate::model::hooks::Hook;
+use crate::model::side::PerSide;
+use crate::runfile::RunFile;
+
+/// Texts from files that are repeated.
+const MAX_TEXTS: usize = 4;
+/// And how long they may be, in characters.
+const MAX_TEXT: usize = 100;
+
+/// In what else the files differ.
+pub(super) fn differences(found: &mut Vec<Warning>, sides: PerSide<&[RunFile]>) {
+    type Read = fn(&RunFile) -> Option<String>;
+    let known: [(&str, Read); 8] = [
+        ("host", |file| Some(file.info.host.clone())),
+        ("kernel", |file| Some(file.info.kernel.clone())),
+        ("arch", |file| Some(file.info.arch.clone())),
+        ("possible_cpus", |file| {
+            Some(file.info.possible_cpus.to_string())
+        }),
+        ("sub_buckets", |file| {
+            Some(file.info.resolution.sub_buckets().to_string())
+        }),
+        ("clock_source", |file| Some(file.info.clock.source.clone())),
+        ("tai_offset_s", |file| {
+            Some(file.info.clock.tai_offset_s.to_string())
+        }),
+        ("version", |file| Some(file.info.version.clone())),
+    ];
+    for (what, read) in known {
+        difference(found, what, sides, read);
+    }
+    let names = |of: fn(&RunFile) -> &std::collections::BTreeMap<String, String>| {
+        let files = sides.into_iter().flatten();
+        files
+            .flat_map(move |file| of(file).keys().cloned())
+            .collect::<BTreeSet<_>>()
+    };
+    for name in names(|file| &file.info.filters) {
+        let what = format!("filter {name}");
+        difference(found, &what, sides, |file| {
+            file.info.filters.get(&name).cloned()
+        });
+    }
+    for name in names(|file| &file.info.facts) {
+        difference(found, &name, sides, |file| {
+            file.info.facts.get(&name).cloned()
+        });
+    }
+}
+
+fn difference(
+    found: &mut Vec<Warning>,
+    what: &str,
+    sides: PerSide<&[RunFile]>,
+    read: impl Fn(&RunFile) -> Option<String>,
+) {
+    let values = sides.map(|side| side.iter().map(&read).collect::<BTreeSet<_>>());
+    if values.a.union(&values.b).count() > 1 {
+        let values = values.map(|values| {
+            let texts = values.into_iter().take(MAX_TEXTS);
+            texts
+                .map(|text| text.map_or("unknown".into(), |text| short(&text)))
+                .collect()
+        });
+        let what = short(what);
+        found.push(Warning::about_all(Kind::Differs { what, values }));
+    }
+}
+
+/// Hooks that are on in some files only, or measure at other functions.
+pub(super) fn attachment(found: &mut Vec<Warning>, hook: Hook, sides: PerSide<&[RunFile]>) {
+    let functions = |file: &RunFile| {
+        let verdict = file.info.hooks.iter().find(|verdict| verdict.hook == hook);
+        match verdict.filter(|verdict| verdict.attached()) {
+            Some(verdict) => verdict.functions.join(", "),
+            None => "off".into(),
+        }
+    };
+    let before = found.len();
+    difference(found, hook.name(), sides, |file| Some(functions(file)));
+    for warning in &mut found[before..] {
+        warning.hook = Some(hook);
+    }
+}
+
+/// Whether the sides took turns: a drift of the host between them is otherwise
+/// taken for a change. Of files whose time is not known nothing is said.
+pub(super) fn alternates(sides: PerSide<&[RunFile]>) -> bool {
+    let times = sides.map(|side| {
+        let times: Option<Vec<&str>> = side.iter().map(|file| file.began.as_deref()).collect();
+        let mut times = times?;
+        times.sort_unstable();
+        Some((*times.first()?, *times.last()?))
+    });
+    match (times.a, times.b) {
+        (Some((first_a, last_a)), Some((first_b, last_b))) => {
+            last_a >= first_b && last_b >= first_a
+        }
+        _ => true,
+    }
+}
+
+/// A text from a file, of bounded length.
+pub(super) fn short(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.into(),
+    }
+}
