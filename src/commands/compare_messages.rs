@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::analysis::outlook::{Lacking, Outlook, outlook};
-use crate::commands::session::human;
+use crate::commands::session::{hooks, human, timestamping};
 use crate::experiment::runner::planned;
 use crate::model::comparison::{Comparison, Place};
 use crate::model::hooks::Hook;
@@ -18,11 +18,9 @@ use crate::model::snapshot::{HookStats, Interval};
 pub(super) fn attached(info: &RunInfo) -> String {
     let on = info.hooks.iter().filter(|hook| hook.attached()).count();
     format!(
-        "netstacklat: {on} hook{} attached; RX timestamping is on for the whole host; clock from \
-         {}, TAI offset {} s.\n",
-        if on == 1 { "" } else { "s" },
-        info.clock.source,
-        info.clock.tai_offset_s,
+        "netstacklat: {} attached; {}.\n",
+        hooks(on),
+        timestamping(info)
     )
 }
 

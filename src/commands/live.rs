@@ -10,7 +10,7 @@ use crate::capture::Capture;
 use crate::capture::plan::Plan;
 use crate::cli::LiveArgs;
 use crate::commands::report_loop::Reports;
-use crate::commands::session::{human, shortcomings, start};
+use crate::commands::session::{hooks, human, shortcomings, start, timestamping};
 use crate::commands::stop_condition::StopCondition;
 use crate::model::snapshot::Snapshot;
 use crate::render::{Json, Renderer, RunInfo, Summary, Text};
@@ -118,11 +118,9 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
         (None, None) => "one report at the end".into(),
     };
     let mut text = format!(
-        "netstacklat: {on} hook{} attached; RX timestamping is on for the whole host; \
-         clock from {}, TAI offset {} s; {next}.\n",
-        if on == 1 { "" } else { "s" },
-        info.clock.source,
-        info.clock.tai_offset_s
+        "netstacklat: {} attached; {}; {next}.\n",
+        hooks(on),
+        timestamping(info)
     );
     text += &shortcomings(plan);
     if args.bpf_stats {

@@ -10,7 +10,7 @@ use crate::capture::Capture;
 use crate::capture::plan::Plan;
 use crate::cli::RecordArgs;
 use crate::commands::report_loop::Reports;
-use crate::commands::session::{human, shortcomings, start};
+use crate::commands::session::{hooks, human, shortcomings, start, timestamping};
 use crate::commands::stop_condition::StopCondition;
 use crate::model::run::RunInfo;
 use crate::model::snapshot::{Interval, Snapshot};
@@ -158,12 +158,10 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &RecordArgs) -> String {
         (None, None) => "until Ctrl-C".into(),
     };
     let mut text = format!(
-        "recording {on} hook{} into {} {until}; RX timestamping is on for the whole host; \
-         clock from {}, TAI offset {} s.",
-        if on == 1 { "" } else { "s" },
+        "recording {} into {} {until}; {}.",
+        hooks(on),
         args.output.display(),
-        info.clock.source,
-        info.clock.tai_offset_s
+        timestamping(info)
     );
     let short = shortcomings(plan);
     if !short.is_empty() {

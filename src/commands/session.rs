@@ -97,6 +97,19 @@ pub(super) fn shortcomings(plan: &Plan) -> String {
     text
 }
 
+/// `1 hook`, `10 hooks`.
+pub(super) fn hooks(n: usize) -> String {
+    format!("{n} hook{}", if n == 1 { "" } else { "s" })
+}
+
+/// What is on for as long as we measure, and what time is taken from.
+pub(super) fn timestamping(info: &RunInfo) -> String {
+    format!(
+        "RX timestamping is on for the whole host; clock from {}, TAI offset {} s",
+        info.clock.source, info.clock.tai_offset_s
+    )
+}
+
 /// As users write it: `10s`, `1m 30s`.
 pub(super) fn human(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()

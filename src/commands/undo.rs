@@ -62,7 +62,7 @@ pub fn run(args: &UndoArgs, messages: &Messages) -> Result<()> {
         bail!("see what is in these files, undo it by hand, and remove them");
     }
     if !found.in_use.is_empty() && !args.list {
-        bail!("not undone by this command: a comparison that is running undoes its own change");
+        bail!("nothing was undone: a comparison is running, and undoes its own change itself");
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ fn wait_for_guardians(messages: &Messages) {
         }
         if !std::mem::replace(&mut told, true) {
             messages.say(&format!(
-                "netstacklat: waiting for a guardian that undoes {}\n",
+                "netstacklat: waiting: a guardian process is undoing the comparison in {}\n",
                 path.display()
             ));
         }

@@ -299,8 +299,8 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
         .collect();
     if !outside.is_empty() {
         let text = format!(
-            "an interval is of its row alone, a verdict of all rows together: so {} has `~` beside \
-             an interval without 0",
+            "an interval is about its own row, a verdict about all rows together. So `~` and an \
+             interval without 0 can stand together: {}",
             outside.join(", ")
         );
         note("", text);

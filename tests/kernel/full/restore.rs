@@ -167,8 +167,8 @@ fn the_next_waits_for_one_that_is_ending() {
     // `undo` waits as well, and does not say that nothing is to be undone.
     let gave_up = undo(&[]);
     assert_eq!(gave_up.code, Some(1), "{}", gave_up.stderr);
-    let waits = format!("waiting for a guardian that undoes {PLACE}/compare-{pid}");
-    gave_up.says(&[&waits, "not undone by this command"]);
+    let waits = format!("a guardian process is undoing the comparison in {PLACE}/compare-{pid}");
+    gave_up.says(&[&waits, "nothing was undone"]);
     assert!(
         !gave_up.stderr.contains("nothing to undo"),
         "{}",
