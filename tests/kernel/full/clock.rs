@@ -227,7 +227,9 @@ fn nothing_implausible(run: &Run) {
         for wrong in ["negative", "over-range", "clock-not-ready"] {
             assert_eq!(counts.skip(wrong), 0, "{line:?}");
         }
-        assert!(counts.count > 100, "{line:?}");
+        // Off the path of header prediction few segments carry data: 93 were seen
+        // on 5.10.
+        assert!(counts.count > 30, "{line:?}");
     }
 }
 
