@@ -314,7 +314,7 @@ fn a_cgroup_removed_under_traffic_leaves_nothing() {
         return not_for_this_kernel();
     }
     let (exporter, _held) = measuring();
-    for n in 0..20 {
+    for n in 0..60 {
         let cgroup = Cgroup::enter("nsl-busy");
         let flow = flow(Ns::Root, &format!("127.0.0.1:{}", 7200 + n));
         std::fs::write("/sys/fs/cgroup/cgroup.procs", "0").expect("moved back");
