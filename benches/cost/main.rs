@@ -19,7 +19,7 @@ use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use netstacklat::capture::Capture;
 use netstacklat::capture::plan::decide;
-use netstacklat::capture::preflight::Facts;
+use netstacklat::host::facts::HostFacts;
 use netstacklat::model::hooks::{HookSet, programs};
 use testlab::Ns;
 use testlab::objects::floor::FloorSkelBuilder;
@@ -54,7 +54,7 @@ fn hooks() -> Result<()> {
     println!("empty program (fexit) {:.0}", floors.empty_fexit);
     println!("stamp and clock read {:.0}", floors.clock_read);
 
-    let facts = Facts::probe()?;
+    let facts = HostFacts::probe()?;
     let capture = Capture::start(decide(&facts, HookSet::ALL)?, None)?;
     let costs = traffic.cheapest("nsl_")?;
     for program in programs() {
@@ -103,7 +103,7 @@ fn floors(traffic: &Traffic) -> Result<Floors> {
 
 /// Prints the instructions of one snapshot: all maps of all possible CPUs.
 fn snapshot() -> Result<()> {
-    let facts = Facts::probe()?;
+    let facts = HostFacts::probe()?;
     let capture = Capture::start(decide(&facts, HookSet::ALL)?, None)?;
     let once = || -> Result<u128> {
         let start = Instant::now();

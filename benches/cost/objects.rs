@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use libbpf_rs::{Link, ObjectBuilder};
-use netstacklat::capture::timestamping::StampingSocket;
+use netstacklat::capture::timestamping::TimestampingSocket;
 
 use crate::{Traffic, floors};
 
@@ -37,7 +37,7 @@ const OBJECTS: [(&str, &[u8]); 3] = [
 pub(crate) fn objects() -> Result<()> {
     let traffic = Traffic::new()?;
     let floor = floors(&traffic)?.empty;
-    let _stamping = StampingSocket::open()?;
+    let _stamping = TimestampingSocket::open()?;
     for (name, object) in OBJECTS {
         let opened = ObjectBuilder::default().open_memory(object)?;
         let Ok(loaded) = opened.load() else {

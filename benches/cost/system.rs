@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use netstacklat::capture::Capture;
 use netstacklat::capture::clock::Clock;
+use netstacklat::capture::object::Loaded;
 use netstacklat::capture::plan::decide;
-use netstacklat::capture::preflight::Facts;
-use netstacklat::capture::skeleton::Loaded;
+use netstacklat::host::facts::HostFacts;
 use netstacklat::model::hooks::{Hook, HookSet};
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
@@ -34,7 +34,7 @@ const CHUNK: usize = 32 << 10;
 pub(crate) fn traffic() -> Result<()> {
     let three: HookSet = FIRST_THREE.into_iter().filter_map(Hook::find).collect();
     ensure!(three.len() == FIRST_THREE.len(), "a hook was renamed");
-    let facts = Facts::probe()?;
+    let facts = HostFacts::probe()?;
     let traffic = Traffic::new()?;
     let idle = Idle::watch()?;
     let mut subjects = [
@@ -224,7 +224,7 @@ fn one_start() -> Result<Vec<(&'static str, u64)>> {
         last = now;
         Ok(())
     };
-    let facts = Facts::probe()?;
+    let facts = HostFacts::probe()?;
     done("facts (the kernel's type information)")?;
     let mut plan = decide(&facts, HookSet::ALL)?;
     let mut loaded = Loaded::load(&mut plan)?;

@@ -8,7 +8,7 @@ use crate::model::comparison::{Arm, Comparison, Side};
 use crate::model::histogram::Histogram;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{HOOK_COUNT, Hook};
-use crate::model::run::{ClockInfo, HookVerdict, RunInfo};
+use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::snapshot::HookStats;
 use crate::model::sparse::Sparse;
 use crate::runfile::{Content, Period, RunFile, Tally};
@@ -36,7 +36,7 @@ pub(crate) fn info() -> RunInfo {
         facts: BTreeMap::new(),
         comparison: None,
         hooks: Hook::all()
-            .map(|hook| HookVerdict {
+            .map(|hook| HookStatus {
                 hook,
                 functions: hook
                     .programs()

@@ -8,7 +8,6 @@
 //! timerfd does not tell (TAI offset), and closes the second around a leap.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::ptr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -19,8 +18,9 @@ use nix::sys::timerfd::{
 };
 use nix::time::{ClockId, clock_gettime};
 
+use crate::capture::object::Loaded;
 use crate::capture::plan::{ClockSource, Plan};
-use crate::capture::skeleton::{ClockState, Loaded};
+use crate::capture::skeleton::ClockState;
 use crate::model::histogram::MAX_NS;
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -244,46 +244,6 @@ fn tick_timer() -> nix::Result<TimerFd> {
 
 fn timer_flags() -> TimerFlags {
     TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK
-}
-
-/// The clock state that is shared with the programs (their `.data`, mapped).
-pub struct SharedClock<'a>(pub(super) &'a std::cell::UnsafeCell<ClockState>);
-
-impl SharedClock<'_> {
-    /// What the programs use now.
-    pub fn read(&self) -> ClockState {
-        // SAFETY: points into the mapped .data, valid for 'a; the kernel writes
-        // it concurrently, hence volatile and field by field.
-        unsafe {
-            let state = self.0.get();
-            ClockState {
-                offs_real: ptr::read_volatile(&raw const (*state).offs_real),
-                reject_before: ptr::read_volatile(&raw const (*state).reject_before),
-                tai_offset_ns: ptr::read_volatile(&raw const (*state).tai_offset_ns),
-                steps: ptr::read_volatile(&raw const (*state).steps),
-                offs_tai: ptr::read_volatile(&raw const (*state).offs_tai),
-                settled_at: ptr::read_volatile(&raw const (*state).settled_at),
-                // The programs' own affair; unusable for good on the TAI path.
-                offs_fast: ptr::read_volatile(&raw const (*state).offs_fast),
-                ..ClockState::default()
-            }
-        }
-    }
-
-    /// Publishes a state; the bound first, as the programs rely on.
-    fn write(&self, next: &ClockState) {
-        // SAFETY: as in read(); on the TAI path only the loader writes.
-        unsafe {
-            let state = self.0.get();
-            ptr::write_volatile(&raw mut (*state).settled_at, next.settled_at);
-            ptr::write_volatile(&raw mut (*state).reject_before, next.reject_before);
-            ptr::write_volatile(&raw mut (*state).steps, next.steps);
-            std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-            ptr::write_volatile(&raw mut (*state).tai_offset_ns, next.tai_offset_ns);
-            ptr::write_volatile(&raw mut (*state).offs_tai, next.offs_tai);
-            ptr::write_volatile(&raw mut (*state).offs_real, next.offs_real);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,47 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context as _, Result};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
+use crate::capture::layout::Layout;
+use crate::capture::object::Loaded;
 use crate::capture::plan::Plan;
-use crate::capture::skeleton::{Loaded, names};
-use crate::model::hooks::{HOOK_COUNT, Hook};
-use crate::model::skips::{SKIP_COUNT, SkipReason};
+use crate::model::hooks::Hook;
+use crate::model::names;
+use crate::model::skips::SkipReason;
 use crate::model::snapshot::Snapshot;
-use crate::model::wire;
-
-/// u64 values in a cache line: slices of different CPUs share none.
-const LINE: usize = 8;
-
-/// Where things are in the maps: one slice per possible CPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Slices in each map.
-    pub cpus: usize,
-    /// Entries from one CPU's slice of a histogram to the next.
-    pub histogram_stride: usize,
-    /// Entries from one CPU's slice of the skip counters to the next.
-    pub skip_stride: usize,
-}
-
-impl Layout {
-    /// The layout for `cpus` possible CPUs.
-    pub fn new(cpus: usize) -> Layout {
-        Layout {
-            cpus,
-            histogram_stride: wire::SLICE_ENTRIES,
-            skip_stride: (HOOK_COUNT * SKIP_COUNT).next_multiple_of(LINE),
-        }
-    }
-
-    /// Entries of one histogram map.
-    pub fn histogram_entries(&self) -> usize {
-        self.cpus * self.histogram_stride
-    }
-
-    /// Entries of the map of skip counters.
-    pub fn skip_entries(&self) -> usize {
-        self.cpus * self.skip_stride
-    }
-}
 
 /// An array map of u64, mapped read-only.
 struct MappedArray {
@@ -126,7 +92,7 @@ impl Maps {
         Ok(Maps {
             layout,
             histograms: histograms.collect::<Result<_>>()?,
-            skips: map(names::SKIPPED, layout.skip_entries())?,
+            skips: map(names::SKIPPED_MAP, layout.skip_entries())?,
         })
     }
 

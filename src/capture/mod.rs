@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The only wing that touches the kernel: start, snapshot, stop.
+//! The only room that calls libbpf: start, snapshot, stop.
 //!
-//! [`preflight`] and [`settings`] read facts about this host, [`plan`] decides
-//! what to do with them and [`obstacles`] what is in the way ([`refusal`]);
-//! [`survey`] tells all of it; [`skeleton`] opens, configures, loads and
-//! attaches the BPF object; [`maps`] turns its maps into snapshots; [`clock`]
-//! and [`timestamping`] are the two things that the loader keeps in order while
-//! it runs; [`cost`] has the kernel measure the programs, on request; [`facts`]
-//! are for those who compare runs.
+//! [`plan`] decides from facts about the host ([`crate::host`]) what to load,
+//! and [`layout`] where the counters are; [`object`] opens, configures, loads
+//! and attaches the BPF object ([`skeleton`]); [`maps`] turns its maps into
+//! snapshots; [`clock`] ([`shared_clock`]) and [`timestamping`] are what the
+//! loader keeps right while it runs; [`bpf_stats`] has the kernel measure the
+//! programs, on request.
 
+pub mod bpf_stats;
 pub mod clock;
-pub mod cost;
-pub mod facts;
-mod judge;
-mod loopback;
+pub mod layout;
 pub mod maps;
-pub mod obstacles;
+pub mod object;
 pub mod plan;
-pub mod preflight;
-pub mod refusal;
-pub mod settings;
-pub mod skeleton;
-pub mod survey;
+pub mod shared_clock;
+mod skeleton;
 pub mod timestamping;
 
 use std::time::{Duration, SystemTime};
@@ -30,13 +24,13 @@ use anyhow::Result;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 
+use crate::capture::bpf_stats::BpfStats;
 use crate::capture::clock::Clock;
-use crate::capture::cost::RunTimeStats;
 use crate::capture::maps::Maps;
+use crate::capture::object::Loaded;
 use crate::capture::plan::{ClockSource, Plan};
-use crate::capture::refusal::{Obstacle, Refusal};
-use crate::capture::skeleton::Loaded;
-use crate::capture::timestamping::StampingSocket;
+use crate::capture::timestamping::TimestampingSocket;
+use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::hooks::HookSet;
 use crate::model::snapshot::Snapshot;
 
@@ -47,8 +41,8 @@ pub struct Capture {
     loaded: Loaded,
     maps: Maps,
     clock: Clock,
-    _stamping: StampingSocket,
-    statistics: Option<RunTimeStats>,
+    _stamping: TimestampingSocket,
+    statistics: Option<BpfStats>,
     enabled: HookSet,
     plan: Plan,
 }
@@ -60,11 +54,11 @@ impl Capture {
     /// # Errors
     ///
     /// What was attempted, what the kernel said, and what to do about it.
-    pub fn start(mut plan: Plan, statistics: Option<RunTimeStats>) -> Result<Capture> {
+    pub fn start(mut plan: Plan, statistics: Option<BpfStats>) -> Result<Capture> {
         raise_open_files();
         let mut loaded = Loaded::load(&mut plan)?;
         // Before attaching, so that most packets are stamped from the start.
-        let stamping = StampingSocket::open()?;
+        let stamping = TimestampingSocket::open()?;
         let clock = match Clock::start(&mut loaded, &plan) {
             Err(error)
                 if plan.clock == ClockSource::UpdateVsyscall
@@ -148,13 +142,13 @@ impl Capture {
     }
 }
 
-fn no_clock(plan: &Plan, error: anyhow::Error) -> Refusal {
+fn no_clock(plan: &Plan, error: anyhow::Error) -> StartError {
     let cause = match &plan.clock_reason {
         None => "the program that follows the kernel's clock does not work here".into(),
         Some(why) => format!("the kernel's own offset is not to be had ({why}), nor CLOCK_TAI's"),
     };
     let remedy = "another kernel; please report this one";
-    Refusal::new(Obstacle::Clock, format!("{error:#}"), cause, remedy)
+    StartError::new(StartErrorKind::Clock, format!("{error:#}"), cause, remedy)
 }
 
 /// Up to what this process may have: each program, link and map takes one.

@@ -2,13 +2,13 @@
 //! What to load and attach, decided from the facts. Nothing is asked here, so
 //! that each decision can be tested without a kernel.
 
-use crate::capture::maps::Layout;
-use crate::capture::obstacles::obstacles;
-use crate::capture::preflight::{BtfFacts, Facts};
-use crate::capture::refusal::{Obstacle, Refusal};
-use crate::capture::skeleton::names;
+use crate::capture::layout::Layout;
+use crate::host::facts::{BtfFacts, HostFacts};
+use crate::host::preconditions::unmet;
+use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet, Program, Role, programs};
+use crate::model::names;
 
 /// Transmit times in `skb->tstamp` came with this kernel.
 const TX_STAMPS_SINCE: (u32, u32) = (5, 18);
@@ -34,9 +34,9 @@ impl ClockSource {
     }
 }
 
-/// What becomes of one hook.
+/// What is to be loaded for one hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct HookPlan {
     /// The hook.
     pub hook: Hook,
     /// The kernel functions that it is measured at.
@@ -47,7 +47,7 @@ pub struct Verdict {
     pub wanted: bool,
 }
 
-impl Verdict {
+impl HookPlan {
     /// Why the hook is off, or measures only a part; `None`: all is well.
     pub fn reason(&self) -> Option<String> {
         if !self.wanted {
@@ -94,14 +94,14 @@ pub struct Plan {
     /// Whether the TAI path is open if the clock program is refused.
     tai_helper: bool,
     /// One for each hook, in path order.
-    pub verdicts: Vec<Verdict>,
+    pub hooks: Vec<HookPlan>,
 }
 
 impl Plan {
     /// The hooks that measure.
     pub fn enabled(&self) -> HookSet {
         let on = self
-            .verdicts
+            .hooks
             .iter()
             .filter(|v| v.wanted && !v.functions.is_empty());
         on.map(|verdict| verdict.hook).collect()
@@ -109,14 +109,14 @@ impl Plan {
 
     /// Takes out a program that the kernel refused to load. What can stand in
     /// for it is put in its place.
-    pub fn refuse(&mut self, name: &str, why: &str) {
-        let Some(program) = self.strike(name, why) else {
+    pub fn use_fallback(&mut self, name: &str, why: &str) {
+        let Some(program) = self.drop_program(name, why) else {
             return;
         };
         let at = self.stand_ins.iter().position(|p| p.hook == program.hook);
         if let Some(at) = at {
             let stand_in = self.stand_ins.remove(at);
-            self.verdicts[stand_in.hook.index()]
+            self.hooks[stand_in.hook.index()]
                 .functions
                 .push(stand_in.function);
             self.programs.push(stand_in);
@@ -124,13 +124,13 @@ impl Plan {
     }
 
     /// Takes a program out, and those that cannot do without it.
-    pub fn strike(&mut self, name: &str, why: &str) -> Option<Program> {
+    pub fn drop_program(&mut self, name: &str, why: &str) -> Option<Program> {
         let at = self.programs.iter().position(|p| p.name == name)?;
         let program = self.programs.remove(at);
-        let verdict = &mut self.verdicts[program.hook.index()];
+        let verdict = &mut self.hooks[program.hook.index()];
         verdict.functions.retain(|f| *f != program.function);
         verdict.missing.push(format!("{}: {why}", program.function));
-        self.settle();
+        self.drop_dependents();
         Some(program)
     }
 
@@ -145,9 +145,9 @@ impl Plan {
 
     /// Datagrams are recorded as enqueued with the stamp that the programs at
     /// `udp-queue-rcv` have noted: none of those, none of these.
-    fn settle(&mut self) {
-        let noting = self.verdicts[Hook::UDP_QUEUE_RCV.index()].missing.clone();
-        let relying = &mut self.verdicts[Hook::UDP_SOCKET_ENQUEUED.index()];
+    fn drop_dependents(&mut self) {
+        let noting = self.hooks[Hook::UDP_QUEUE_RCV.index()].missing.clone();
+        let relying = &mut self.hooks[Hook::UDP_SOCKET_ENQUEUED.index()];
         for missing in noting {
             let needs = format!("needs {missing}");
             if !relying.missing.contains(&needs) {
@@ -166,9 +166,9 @@ impl Plan {
 ///
 /// # Errors
 ///
-/// A [`Refusal`] when nothing can be measured here.
-pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
-    match (obstacles(facts).into_iter().next(), &facts.btf) {
+/// A [`StartError`] when nothing can be measured here.
+pub fn decide(facts: &HostFacts, wanted: HookSet) -> Result<Plan, StartError> {
+    match (unmet(facts).into_iter().next(), &facts.btf) {
         (None, Ok(btf)) => plan(facts, btf, wanted),
         (Some(obstacle), _) => Err(obstacle),
         (None, Err(why)) => unreachable!("no BTF is an obstacle: {why}"),
@@ -179,18 +179,18 @@ pub fn decide(facts: &Facts, wanted: HookSet) -> Result<Plan, Refusal> {
 ///
 /// # Errors
 ///
-/// A [`Refusal`] when it has none of the functions.
-pub fn plan(facts: &Facts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, Refusal> {
+/// A [`StartError`] when it has none of the functions.
+pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, StartError> {
     let (clock, clock_reason) = if btf.has_clock() {
         (ClockSource::UpdateVsyscall, None)
     } else {
         let why = format!("{} is not in this kernel's BTF", names::CLOCK_FUNCTION);
         (ClockSource::TaiOffset, Some(why))
     };
-    let verdicts: Vec<Verdict> = Hook::all()
-        .map(|hook| verdict(btf, hook, wanted.contains(hook)))
+    let hooks: Vec<HookPlan> = Hook::all()
+        .map(|hook| hook_plan(btf, hook, wanted.contains(hook)))
         .collect();
-    let on = |hook: Hook| verdicts[hook.index()].wanted;
+    let on = |hook: Hook| hooks[hook.index()].wanted;
     let watch_tx = facts
         .version()
         .is_none_or(|version| version >= TX_STAMPS_SINCE)
@@ -205,7 +205,7 @@ pub fn plan(facts: &Facts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, Refu
             Role::Serves => !on(program.hook) && serves(program.hook),
             Role::Records | Role::StandsIn => on(program.hook),
         })
-        .partition(|p| verdicts[p.hook.index()].functions.contains(&p.function));
+        .partition(|p| hooks[p.hook.index()].functions.contains(&p.function));
     let stands_by = |p: &Program| p.role == Role::StandsIn && btf.fits(p);
     let mut plan = Plan {
         clock,
@@ -215,14 +215,14 @@ pub fn plan(facts: &Facts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, Refu
         programs: loaded,
         stand_ins: spare.into_iter().filter(stands_by).collect(),
         tai_helper: btf.tai_helper,
-        verdicts,
+        hooks,
     };
-    plan.settle();
+    plan.drop_dependents();
     if plan.enabled().is_empty() {
-        let wanted = plan.verdicts.iter().filter(|verdict| verdict.wanted);
+        let wanted = plan.hooks.iter().filter(|verdict| verdict.wanted);
         let reasons: Vec<_> = wanted.flat_map(|v| v.missing.clone()).collect();
-        return Err(Refusal::new(
-            Obstacle::NothingLeft,
+        return Err(StartError::new(
+            StartErrorKind::NothingLeft,
             reasons.join("; "),
             "this kernel has none of the functions that the selected hooks attach to",
             "select other hooks (netstacklat -l lists them), or boot another kernel",
@@ -240,8 +240,8 @@ impl BtfFacts {
 }
 
 /// Which of a hook's functions this kernel has.
-fn verdict(btf: &BtfFacts, hook: Hook, wanted: bool) -> Verdict {
-    let mut verdict = Verdict {
+fn hook_plan(btf: &BtfFacts, hook: Hook, wanted: bool) -> HookPlan {
+    let mut verdict = HookPlan {
         hook,
         functions: Vec::new(),
         missing: Vec::new(),
@@ -269,9 +269,9 @@ fn verdict(btf: &BtfFacts, hook: Hook, wanted: bool) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::preflight::testing::facts;
+    use crate::host::facts::test_facts::facts;
 
-    fn without(function: &str) -> Facts {
+    fn without(function: &str) -> HostFacts {
         let mut facts = facts();
         facts.btf.as_mut().unwrap().functions.remove(function);
         facts
@@ -288,13 +288,13 @@ mod tests {
         assert!(functions(&plan).contains(&"tcp_recvmsg_locked"));
         assert!(!functions(&plan).contains(&"tcp_recv_timestamp"));
         assert_eq!(plan.clock, ClockSource::UpdateVsyscall);
-        assert!(plan.verdicts.iter().all(|v| v.reason().is_none()));
+        assert!(plan.hooks.iter().all(|v| v.reason().is_none()));
     }
 
     #[test]
     fn reads_fall_back_where_the_function_is_missing_or_has_7_parameters() {
         let mut seven = facts();
-        let functions_of = |facts: &mut Facts| {
+        let functions_of = |facts: &mut HostFacts| {
             let functions = &mut facts.btf.as_mut().unwrap().functions;
             functions.insert("tcp_recvmsg_locked".into(), 7);
         };
@@ -303,16 +303,16 @@ mod tests {
             let plan = decide(&facts, HookSet::ALL).unwrap();
             assert!(functions(&plan).contains(&"tcp_recv_timestamp"));
             assert!(!functions(&plan).contains(&"tcp_recvmsg_locked"));
-            assert!(plan.verdicts.iter().all(|v| v.reason().is_none()));
+            assert!(plan.hooks.iter().all(|v| v.reason().is_none()));
         }
     }
 
     #[test]
     fn a_refused_program_is_replaced_and_the_reason_told() {
         let mut plan = decide(&facts(), HookSet::ALL).unwrap();
-        plan.refuse("nsl_tcp_recvmsg_locked", "no");
+        plan.use_fallback("nsl_tcp_recvmsg_locked", "no");
         let hook = Hook::find("tcp-socket-read").unwrap();
-        let verdict = &plan.verdicts[hook.index()];
+        let verdict = &plan.hooks[hook.index()];
         assert_eq!(verdict.functions, ["tcp_recv_timestamp"]);
         let reason = "measured at tcp_recv_timestamp instead: tcp_recvmsg_locked: no";
         assert_eq!(verdict.reason().as_deref(), Some(reason));
@@ -323,17 +323,17 @@ mod tests {
         let plan = decide(&without("tcp_data_queue"), HookSet::ALL).unwrap();
         let hook = Hook::find("tcp-data-queue").unwrap();
         assert_eq!(plan.enabled(), HookSet::ALL.without(hook));
-        let reason = plan.verdicts[hook.index()].reason().unwrap();
+        let reason = plan.hooks[hook.index()].reason().unwrap();
         assert!(reason.contains("tcp_data_queue is not in this kernel"));
         let plan = decide(&without("tcp_v6_rcv"), HookSet::ALL).unwrap();
         assert_eq!(plan.enabled(), HookSet::ALL);
     }
 
     #[test]
-    fn no_hook_left_is_a_refusal() {
+    fn no_hook_left_is_an_error() {
         let only: HookSet = Hook::find("udp-socket-read").into_iter().collect();
-        let refusal = decide(&without("skb_consume_udp"), only).unwrap_err();
-        assert!(refusal.detail.contains("skb_consume_udp"));
+        let error = decide(&without("skb_consume_udp"), only).unwrap_err();
+        assert!(error.detail.contains("skb_consume_udp"));
     }
 
     #[test]
@@ -357,9 +357,9 @@ mod tests {
         let mut facts = without("udp_queue_rcv_one_skb");
         let btf = facts.btf.as_mut().unwrap();
         btf.functions.remove("udpv6_queue_rcv_one_skb");
-        let refusal = decide(&facts, only).unwrap_err();
+        let error = decide(&facts, only).unwrap_err();
         assert!(
-            refusal
+            error
                 .detail
                 .contains("udp_queue_rcv_one_skb is not in this kernel")
         );
@@ -373,7 +373,7 @@ mod tests {
             ClockSource::TaiOffset
         );
         facts.btf.as_mut().unwrap().tai_helper = false;
-        let refusal = decide(&facts, HookSet::ALL).unwrap_err();
-        assert_eq!(refusal.obstacle, Obstacle::Clock);
+        let error = decide(&facts, HookSet::ALL).unwrap_err();
+        assert_eq!(error.kind, StartErrorKind::Clock);
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
 
-use crate::capture::survey::Survey;
+use crate::check::HostCheck;
 use crate::cli::CheckArgs;
 use crate::model::finding::Outcome;
 use crate::render::check::Check;
@@ -17,7 +17,7 @@ use crate::terminal;
 ///
 /// If the kernel tells nothing of itself, or the output cannot be written.
 pub fn run(args: &CheckArgs) -> Result<Outcome> {
-    let survey = Survey::take()?;
+    let survey = HostCheck::take()?;
     let check = Check {
         version: crate::VERSION,
         host: &survey.facts.host,

@@ -31,7 +31,7 @@ use crate::model::comparison::{Arm, Comparison, Side};
 use crate::model::fail_if::Limit;
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::quantity::Quantity;
-use crate::model::run::{HookVerdict, RunInfo};
+use crate::model::run::{HookStatus, RunInfo};
 use crate::model::snapshot::Snapshot;
 use crate::process::rlimits::Limits;
 use crate::runfile::writer::Writer;
@@ -180,10 +180,10 @@ fn limits_are_of(wanted: HookSet, limits: &[Limit]) -> Result<()> {
 /// Nor can what this kernel does not let us measure.
 fn limits_can_be_judged(info: &RunInfo, limits: &[Limit]) -> Result<()> {
     let judged = |hook: Hook| limits.iter().any(|limit| limit.hook == Some(hook));
-    let off = |verdict: &&HookVerdict| !verdict.attached() && judged(verdict.hook);
+    let off = |verdict: &&HookStatus| !verdict.attached() && judged(verdict.hook);
     match info.hooks.iter().find(off) {
         None => Ok(()),
-        Some(HookVerdict { hook, reason, .. }) => {
+        Some(HookStatus { hook, reason, .. }) => {
             let reason = reason.as_deref().unwrap_or("not attached");
             Err(anyhow!("--fail-if of {hook}, which is off here: {reason}"))
         }

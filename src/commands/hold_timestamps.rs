@@ -9,7 +9,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::capture::timestamping::{StampingSocket, Unconfirmed};
+use crate::capture::timestamping::TimestampingSocket;
+use crate::check::timestamp_probe::{self, Unconfirmed};
 use crate::runtime::messages::Messages;
 
 /// Holds stamping on until SIGINT or SIGTERM, which are its normal end. As in
@@ -25,14 +26,14 @@ pub fn run(messages: &Messages) -> Result<()> {
     ending.add(Signal::SIGINT);
     ending.add(Signal::SIGTERM);
     ending.thread_block().context("blocking signals")?;
-    let stamping = StampingSocket::open()?;
-    let seen = match stamping.confirm() {
+    let _timestamping = TimestampingSocket::open()?;
+    let seen = match timestamp_probe::confirm() {
         Ok(()) => "packets arrive with stamps".into(),
         // What keeps datagrams to oneself back does so to no others.
         Err(Unconfirmed::NoDatagram(error)) => {
             format!("whether they arrive was not seen: {error:#}")
         }
-        Err(Unconfirmed::NoStamp(refusal)) => return Err(refusal.into()),
+        Err(Unconfirmed::NoTimestamp(error)) => return Err(error.into()),
     };
     messages.say(&format!(
         "netstacklat: RX timestamping is on for the whole host while this runs; {seen}.\n\

@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use crate::capture::Capture;
-use crate::capture::cost::RunTimeStats;
-use crate::capture::facts;
+use crate::capture::bpf_stats::BpfStats;
 use crate::capture::plan::{Plan, decide};
-use crate::capture::preflight::Facts;
-use crate::capture::refusal::Refusal;
 use crate::cli::HookArgs;
-use crate::model::run::{ClockInfo, HookVerdict, RunInfo};
+use crate::host::environment;
+use crate::host::facts::HostFacts;
+use crate::host::start_error::StartError;
+use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 
 /// Attaches, and tells what is measured from now on.
 ///
@@ -25,22 +25,22 @@ pub(super) fn start(
     interval: Option<Duration>,
     bpf_stats: bool,
 ) -> Result<(Capture, RunInfo)> {
-    let facts = Facts::probe()?;
+    let facts = HostFacts::probe()?;
     let capture = attach(&facts, selection, bpf_stats).map_err(with_hint)?;
     let info = run_info(&facts, &capture, interval);
     Ok((capture, info))
 }
 
-fn attach(facts: &Facts, selection: &HookArgs, bpf_stats: bool) -> Result<Capture> {
+fn attach(facts: &HostFacts, selection: &HookArgs, bpf_stats: bool) -> Result<Capture> {
     let plan = decide(facts, selection.hooks())?;
     // Before all else: what has been attached takes seconds to detach.
-    let statistics = bpf_stats.then(RunTimeStats::enable).transpose()?;
+    let statistics = bpf_stats.then(BpfStats::enable).transpose()?;
     Capture::start(plan, statistics)
 }
 
 /// Where to read more, if it is a refusal and no accident.
 fn with_hint(error: anyhow::Error) -> anyhow::Error {
-    match error.is::<Refusal>() {
+    match error.is::<StartError>() {
         true => anyhow!(
             "{error:#}\n  More: netstacklat check, and troubleshooting.md in its documentation"
         ),
@@ -48,8 +48,8 @@ fn with_hint(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-fn run_info(host: &Facts, capture: &Capture, interval: Option<Duration>) -> RunInfo {
-    let verdicts = capture.plan().verdicts.iter().map(|verdict| HookVerdict {
+fn run_info(host: &HostFacts, capture: &Capture, interval: Option<Duration>) -> RunInfo {
+    let verdicts = capture.plan().hooks.iter().map(|verdict| HookStatus {
         hook: verdict.hook,
         functions: if verdict.wanted {
             verdict.functions.iter().map(|&name| name.into()).collect()
@@ -72,7 +72,7 @@ fn run_info(host: &Facts, capture: &Capture, interval: Option<Duration>) -> RunI
         },
         name: None,
         filters: BTreeMap::new(),
-        facts: facts::facts(),
+        facts: environment::read(),
         comparison: None,
         hooks: verdicts.collect(),
     }
@@ -84,7 +84,7 @@ pub(super) fn shortcomings(plan: &Plan) -> String {
     if let Some(why) = &plan.clock_reason {
         text += &format!("netstacklat: the clock is not the kernel's own: {why}.\n");
     }
-    for verdict in plan.verdicts.iter().filter(|verdict| verdict.wanted) {
+    for verdict in plan.hooks.iter().filter(|verdict| verdict.wanted) {
         if let Some(reason) = verdict.reason() {
             let what = if verdict.functions.is_empty() {
                 " is off"

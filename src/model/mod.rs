@@ -7,6 +7,7 @@ pub mod fail_if;
 pub mod finding;
 pub mod histogram;
 pub mod hooks;
+pub mod names;
 pub mod quantile;
 pub mod quantity;
 pub mod run;

@@ -36,7 +36,7 @@ pub struct RunInfo {
     /// The comparison that this run is, if it is one.
     pub comparison: Option<Comparison>,
     /// All hooks of the tool in path order, attached or not.
-    pub hooks: Vec<HookVerdict>,
+    pub hooks: Vec<HookStatus>,
 }
 
 /// Where the programs get wall-clock time from.
@@ -50,7 +50,7 @@ pub struct ClockInfo {
 
 /// What became of one hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookVerdict {
+pub struct HookStatus {
     /// The hook.
     pub hook: Hook,
     /// The kernel functions attached to; none when the hook is off.
@@ -59,7 +59,7 @@ pub struct HookVerdict {
     pub reason: Option<String>,
 }
 
-impl HookVerdict {
+impl HookStatus {
     /// Whether the hook measures at all.
     pub fn attached(&self) -> bool {
         !self.functions.is_empty()

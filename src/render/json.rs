@@ -15,7 +15,7 @@ use crate::model::quantile::{Estimate, REPORTED};
 use crate::model::snapshot::{Cost, HookStats};
 use crate::render::notes::tx_stamped;
 use crate::render::screen::timestamp;
-use crate::render::{HookVerdict, Kind, Renderer, Report, RunInfo};
+use crate::render::{HookStatus, Kind, Renderer, Report, RunInfo};
 
 /// Number of the format: changes when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 2;
@@ -175,8 +175,8 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl<'a> From<&'a HookVerdict> for StartHook<'a> {
-    fn from(verdict: &'a HookVerdict) -> StartHook<'a> {
+impl<'a> From<&'a HookStatus> for StartHook<'a> {
+    fn from(verdict: &'a HookStatus) -> StartHook<'a> {
         StartHook {
             hook: verdict.hook.name(),
             functions: &verdict.functions,

@@ -12,7 +12,7 @@ use crate::model::histogram::Resolution;
 use crate::model::quantile::REPORTED;
 use crate::model::skips::SkipReason;
 use crate::render::testing::*;
-use crate::render::{ClockInfo, HookVerdict, Json, Kind, Renderer as _, Report, RunInfo};
+use crate::render::{ClockInfo, HookStatus, Json, Kind, Renderer as _, Report, RunInfo};
 
 fn line(report: &Report) -> Value {
     let line = rendered(Json, report);
@@ -38,17 +38,17 @@ fn run_info() -> RunInfo {
         facts: BTreeMap::from([("governor".into(), "performance".into())]),
         comparison: None,
         hooks: vec![
-            HookVerdict {
+            HookStatus {
                 hook: hook("tcp-start"),
                 functions: vec!["tcp_v4_rcv".into(), "tcp_v6_rcv".into()],
                 reason: None,
             },
-            HookVerdict {
+            HookStatus {
                 hook: hook("udp-start"),
                 functions: vec!["udp_rcv".into()],
                 reason: Some("no udpv6_rcv in this kernel".into()),
             },
-            HookVerdict {
+            HookStatus {
                 hook: hook("udp-queue-rcv"),
                 functions: Vec::new(),
                 reason: Some("not enabled".into()),

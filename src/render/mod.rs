@@ -29,7 +29,7 @@ pub use screen::Screen;
 pub use summary::Summary;
 pub use text::Text;
 
-pub use crate::model::run::{ClockInfo, HookVerdict, RunInfo};
+pub use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 
 /// What stretch of a run a report covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use serde_json::error::Category;
 use crate::model::comparison::{Arm, Comparison, Place, Side};
 use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::Hook;
-use crate::model::run::{ClockInfo, HookVerdict, RunInfo};
+use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::skips::{SkipReason, Skips};
 use crate::model::snapshot::{Cost, HookStats, is_stalled};
 use crate::render::json::SCHEMA;
@@ -213,14 +213,14 @@ impl StartLine {
             .flatten()
             .ok_or_else(|| wrong(format!("sub_buckets cannot be {sub_buckets}")))?;
         let mut unknown_hooks = Vec::new();
-        let mut hooks: Vec<HookVerdict> = Vec::new();
+        let mut hooks: Vec<HookStatus> = Vec::new();
         for verdict in self.hooks.0 {
             match Hook::all().find(|hook| hook.name() == verdict.hook.0) {
                 None => unknown_hooks.push(verdict.hook.0),
                 Some(hook) if hooks.iter().any(|other| other.hook == hook) => {
                     return Err(wrong(format!("{hook} is there twice")));
                 }
-                Some(hook) => hooks.push(HookVerdict {
+                Some(hook) => hooks.push(HookStatus {
                     hook,
                     functions: verdict.functions.0.into_iter().map(|name| name.0).collect(),
                     reason: verdict.reason.map(|reason| reason.0),

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use netstacklat::model::comparison::{Comparison, Side};
 use netstacklat::model::histogram::{MAX_NS, Resolution};
 use netstacklat::model::hooks::{HOOK_COUNT, Hook, HookSet};
-use netstacklat::model::run::{ClockInfo, HookVerdict, RunInfo};
+use netstacklat::model::run::{ClockInfo, HookStatus, RunInfo};
 use netstacklat::model::skips::SkipReason;
 use netstacklat::model::snapshot::Snapshot;
 use netstacklat::render::{Json, Kind, Renderer as _, Report};
@@ -60,7 +60,7 @@ prop_compose! {
             clock: ClockInfo { source, tai_offset_s },
             name, filters, facts,
             comparison: comparison.then_some(found),
-            hooks: verdicts.map(|(hook, (functions, reason))| HookVerdict { hook, functions, reason }).collect(),
+            hooks: verdicts.map(|(hook, (functions, reason))| HookStatus { hook, functions, reason }).collect(),
         }
     }
 }

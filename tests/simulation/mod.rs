@@ -11,7 +11,7 @@ use std::time::Duration;
 use netstacklat::model::comparison::{Comparison, Side};
 use netstacklat::model::histogram::{Histogram, Resolution};
 use netstacklat::model::hooks::{HOOK_COUNT, Hook};
-use netstacklat::model::run::{ClockInfo, HookVerdict, RunInfo};
+use netstacklat::model::run::{ClockInfo, HookStatus, RunInfo};
 use netstacklat::model::side::PerSide;
 use netstacklat::model::snapshot::HookStats;
 use netstacklat::model::sparse::Sparse;
@@ -413,7 +413,7 @@ fn info() -> RunInfo {
         facts: BTreeMap::new(),
         comparison: None,
         hooks: Hook::all()
-            .map(|hook| HookVerdict {
+            .map(|hook| HookStatus {
                 hook,
                 functions: vec!["simulated".into()],
                 reason: None,

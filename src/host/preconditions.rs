@@ -2,9 +2,9 @@
 //! Which facts keep this host from measuring. Nothing is asked here, so that
 //! each can be tested on a host that is well.
 
-use crate::capture::preflight::Facts;
-use crate::capture::refusal::{Obstacle, Refusal};
-use crate::capture::skeleton::names;
+use crate::host::facts::HostFacts;
+use crate::host::start_error::{StartError, StartErrorKind};
+use crate::model::names;
 
 /// The oldest kernel that this is built and tested for.
 const OLDEST: (u32, u32) = (5, 10);
@@ -16,7 +16,7 @@ const OPEN_FILES: u64 = 72;
 
 /// All that is in the way as far as facts tell, what has to be mended first
 /// in front. Whether the kernel takes the programs shows only when it is asked.
-pub fn obstacles(facts: &Facts) -> Vec<Refusal> {
+pub fn unmet(facts: &HostFacts) -> Vec<StartError> {
     let checks = [
         old_kernel,
         open_files,
@@ -30,20 +30,20 @@ pub fn obstacles(facts: &Facts) -> Vec<Refusal> {
     checks.iter().filter_map(|check| check(facts)).collect()
 }
 
-fn old_kernel(facts: &Facts) -> Option<Refusal> {
+fn old_kernel(facts: &HostFacts) -> Option<StartError> {
     facts.version().filter(|version| *version < OLDEST)?;
-    Some(Refusal::new(
-        Obstacle::OldKernel,
+    Some(StartError::new(
+        StartErrorKind::OldKernel,
         format!("Linux {}", facts.kernel),
         "what the programs are built on came later, and nothing older is tested",
         format!("Linux {}.{} or newer", OLDEST.0, OLDEST.1),
     ))
 }
 
-fn open_files(facts: &Facts) -> Option<Refusal> {
+fn open_files(facts: &HostFacts) -> Option<StartError> {
     (facts.open_files < OPEN_FILES).then(|| {
-        Refusal::new(
-            Obstacle::OpenFiles,
+        StartError::new(
+            StartErrorKind::OpenFiles,
             format!("{} allowed", facts.open_files),
             format!("each BPF program, link and map takes a descriptor, {OPEN_FILES} in all"),
             "ulimit -n 1024 (systemd: LimitNOFILE=1024)",
@@ -51,7 +51,7 @@ fn open_files(facts: &Facts) -> Option<Refusal> {
     })
 }
 
-fn privileges(facts: &Facts) -> Option<Refusal> {
+fn privileges(facts: &HostFacts) -> Option<StartError> {
     if facts.privileged() {
         return None;
     }
@@ -72,8 +72,8 @@ fn privileges(facts: &Facts) -> Option<Refusal> {
         }
         _ => "",
     };
-    Some(Refusal::new(
-        Obstacle::Privileges,
+    Some(StartError::new(
+        StartErrorKind::Privileges,
         missing.join(" and "),
         "loading and attaching BPF programs of tracing type needs CAP_BPF and CAP_PERFMON",
         format!(
@@ -83,15 +83,15 @@ fn privileges(facts: &Facts) -> Option<Refusal> {
     ))
 }
 
-fn maps_count_as_locked(facts: &Facts) -> bool {
+fn maps_count_as_locked(facts: &HostFacts) -> bool {
     facts.version().is_some_and(|version| version < MEMCG_SINCE)
 }
 
-fn locked_memory(facts: &Facts) -> Option<Refusal> {
+fn locked_memory(facts: &HostFacts) -> Option<StartError> {
     let limited = !facts.has("CAP_SYS_RESOURCE") && !facts.memlock_unlimited;
     (maps_count_as_locked(facts) && limited).then(|| {
-        Refusal::new(
-            Obstacle::LockedMemory,
+        StartError::new(
+            StartErrorKind::LockedMemory,
             format!("Linux {} counts BPF maps in it", facts.kernel),
             "RLIMIT_MEMLOCK is set, and without CAP_SYS_RESOURCE netstacklat cannot lift it",
             "run as root, or with ulimit -l unlimited (systemd: LimitMEMLOCK=infinity), or once: \
@@ -100,10 +100,10 @@ fn locked_memory(facts: &Facts) -> Option<Refusal> {
     })
 }
 
-fn sysfs(facts: &Facts) -> Option<Refusal> {
+fn sysfs(facts: &HostFacts) -> Option<StartError> {
     let why = facts.possible_cpus.as_ref().err()?;
-    Some(Refusal::new(
-        Obstacle::Sysfs,
+    Some(StartError::new(
+        StartErrorKind::Sysfs,
         why,
         "the number of CPUs and the kernel's type information are read from there",
         "mount -t sysfs sysfs /sys; in a container: mount the host's /sys, read-only will do \
@@ -111,10 +111,10 @@ fn sysfs(facts: &Facts) -> Option<Refusal> {
     ))
 }
 
-fn btf(facts: &Facts) -> Option<Refusal> {
+fn btf(facts: &HostFacts) -> Option<StartError> {
     let why = facts.btf.as_ref().err()?;
-    Some(Refusal::new(
-        Obstacle::Btf,
+    Some(StartError::new(
+        StartErrorKind::Btf,
         why,
         "the programs are fitted to the running kernel by it",
         "a kernel built with CONFIG_DEBUG_INFO_BTF=y (the distributions' are), and all of its \
@@ -122,10 +122,10 @@ fn btf(facts: &Facts) -> Option<Refusal> {
     ))
 }
 
-fn ftrace(facts: &Facts) -> Option<Refusal> {
+fn ftrace(facts: &HostFacts) -> Option<StartError> {
     (facts.settings.ftrace_enabled == Some(0)).then(|| {
-        Refusal::new(
-            Obstacle::Ftrace,
+        StartError::new(
+            StartErrorKind::Ftrace,
             "kernel.ftrace_enabled = 0",
             "the kernel then attaches programs and never runs them (5.10: does not attach them)",
             "sysctl -w kernel.ftrace_enabled=1",
@@ -133,11 +133,11 @@ fn ftrace(facts: &Facts) -> Option<Refusal> {
     })
 }
 
-fn clock(facts: &Facts) -> Option<Refusal> {
+fn clock(facts: &HostFacts) -> Option<StartError> {
     let btf = facts.btf.as_ref().ok()?;
     (!btf.has_clock() && !btf.tai_helper).then(|| {
-        Refusal::new(
-            Obstacle::Clock,
+        StartError::new(
+            StartErrorKind::Clock,
             format!("Linux {}", facts.kernel),
             format!(
                 "it has neither {} to attach to nor bpf_ktime_get_tai_ns (Linux 6.1)",
@@ -151,17 +151,17 @@ fn clock(facts: &Facts) -> Option<Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::preflight::testing::facts;
+    use crate::host::facts::test_facts::facts;
 
-    fn only(facts: &Facts) -> Refusal {
-        let mut all = obstacles(facts);
+    fn only(facts: &HostFacts) -> StartError {
+        let mut all = unmet(facts);
         assert_eq!(all.len(), 1, "{all:?}");
         all.remove(0)
     }
 
     #[test]
     fn nothing_is_in_the_way_of_a_good_host() {
-        assert_eq!(obstacles(&facts()), []);
+        assert_eq!(unmet(&facts()), []);
     }
 
     #[test]
@@ -173,10 +173,10 @@ mod tests {
         ] {
             let mut facts = facts();
             facts.capabilities = held.iter().copied().collect();
-            let refusal = only(&facts);
-            assert_eq!(refusal.obstacle, Obstacle::Privileges);
-            assert_eq!(refusal.detail, missing);
-            assert!(refusal.remedy.contains("setcap cap_bpf,cap_perfmon=ep "));
+            let error = only(&facts);
+            assert_eq!(error.kind, StartErrorKind::Privileges);
+            assert_eq!(error.detail, missing);
+            assert!(error.remedy.contains("setcap cap_bpf,cap_perfmon=ep "));
         }
         let mut container = facts();
         container.capabilities.clear();
@@ -184,16 +184,16 @@ mod tests {
         assert!(only(&container).remedy.contains("--cap-add BPF"));
         let mut admin = facts();
         admin.capabilities = ["CAP_SYS_ADMIN"].into();
-        assert_eq!(obstacles(&admin), []);
+        assert_eq!(unmet(&admin), []);
     }
 
     #[test]
     fn locked_memory_matters_before_5_11() {
         let mut old = facts();
         old.kernel = "5.10.0-32-cloud-amd64".into();
-        assert_eq!(only(&old).obstacle, Obstacle::LockedMemory);
+        assert_eq!(only(&old).kind, StartErrorKind::LockedMemory);
         old.memlock_unlimited = true;
-        assert_eq!(obstacles(&old), []);
+        assert_eq!(unmet(&old), []);
         old.capabilities.remove("CAP_BPF");
         assert!(only(&old).remedy.contains("cap_sys_resource"));
     }
@@ -208,16 +208,16 @@ mod tests {
         facts.possible_cpus = Err("gone".into());
         facts.btf = Err("gone".into());
         facts.settings.ftrace_enabled = Some(0);
-        let all: Vec<_> = obstacles(&facts).iter().map(|r| r.obstacle).collect();
+        let all: Vec<_> = unmet(&facts).iter().map(|r| r.kind).collect();
         assert_eq!(
             all,
             [
-                Obstacle::OldKernel,
-                Obstacle::OpenFiles,
-                Obstacle::Privileges,
-                Obstacle::Sysfs,
-                Obstacle::Btf,
-                Obstacle::Ftrace,
+                StartErrorKind::OldKernel,
+                StartErrorKind::OpenFiles,
+                StartErrorKind::Privileges,
+                StartErrorKind::Sysfs,
+                StartErrorKind::Btf,
+                StartErrorKind::Ftrace,
             ]
         );
     }
@@ -227,8 +227,8 @@ mod tests {
         let mut facts = facts();
         let btf = facts.btf.as_mut().unwrap();
         btf.functions.remove("update_vsyscall");
-        assert_eq!(obstacles(&facts), []);
+        assert_eq!(unmet(&facts), []);
         facts.btf.as_mut().unwrap().tai_helper = false;
-        assert_eq!(only(&facts).obstacle, Obstacle::Clock);
+        assert_eq!(only(&facts).kind, StartErrorKind::Clock);
     }
 }

@@ -3,16 +3,18 @@
 //! is in the way, all programs are loaded and attached, as for a measurement,
 //! and datagrams to oneself must appear in the histograms.
 
+mod evaluate;
+pub mod timestamp_probe;
+
 use anyhow::Result;
 
 use crate::capture::Capture;
 use crate::capture::clock;
-use crate::capture::judge;
-use crate::capture::loopback::Loopback;
 use crate::capture::plan::{Plan, decide, plan};
-use crate::capture::preflight::Facts;
-use crate::capture::refusal::{Obstacle, Refusal};
-use crate::capture::timestamping::{self, StampingSocket};
+use crate::capture::timestamping::TimestampingSocket;
+use crate::check::timestamp_probe::Loopback;
+use crate::host::facts::HostFacts;
+use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::finding::{Finding, Outcome, State};
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::skips::SkipReason;
@@ -24,9 +26,9 @@ const OTHERS: &str = "other-stamping";
 const SELF_TEST: &str = "self-test";
 
 /// What was found.
-pub struct Survey {
+pub struct HostCheck {
     /// The facts that it began with.
-    pub facts: Facts,
+    pub facts: HostFacts,
     /// What was looked at, in the order in which it matters.
     pub findings: Vec<Finding>,
     /// How each hook stands, in path order; none where that cannot be told.
@@ -37,15 +39,15 @@ pub struct Survey {
     _capture: Option<Capture>,
 }
 
-impl Survey {
+impl HostCheck {
     /// Looks at this host, and tries.
     ///
     /// # Errors
     ///
     /// If the kernel does not even tell its name.
-    pub fn take() -> Result<Survey> {
-        let facts = Facts::probe()?;
-        let mut found = judge::standing(&facts);
+    pub fn take() -> Result<HostCheck> {
+        let facts = HostFacts::probe()?;
+        let mut found = evaluate::standing(&facts);
         // Before our own socket has packets stamped.
         let loopback = Loopback::open();
         let others = stamping_by_others(&loopback);
@@ -54,7 +56,7 @@ impl Survey {
             .and_then(|plan| Capture::start(plan, None));
         let (capture, hooks) = match capture {
             Ok(capture) => {
-                let hooks = judge::hooks(capture.plan(), true);
+                let hooks = evaluate::hooks(capture.plan(), true);
                 let programs = capture.plan().programs.len();
                 let attached = format!("{programs} programs loaded and attached");
                 found.add(Finding::ok("tracing", attached));
@@ -65,12 +67,12 @@ impl Survey {
                 (Some(capture), hooks)
             }
             Err(error) => {
-                let refusal = refusal(&error);
-                let tried = match refusal.obstacle {
-                    Obstacle::Stamping => "not tried to the end",
+                let start_error = start_error_of(&error);
+                let tried = match start_error.kind {
+                    StartErrorKind::Stamping => "not tried to the end",
                     _ => "not tried",
                 };
-                found.add(refusal.finding());
+                found.add(start_error.finding());
                 found.add(Finding::new(
                     State::Unknown,
                     "tracing",
@@ -84,16 +86,16 @@ impl Survey {
                 }
                 found.add(others);
                 // Needs no privilege: tried also where nothing else can be.
-                found.add(match StampingSocket::open() {
+                found.add(match TimestampingSocket::open() {
                     Ok(_held) => stamps(&loopback),
-                    Err(refusal) => refusal.finding(),
+                    Err(start_error) => start_error.finding(),
                 });
-                let hooks = planned.map(|plan| judge::hooks(&plan, false));
+                let hooks = planned.map(|plan| evaluate::hooks(&plan, false));
                 (None, hooks.unwrap_or_default())
             }
         };
         let findings = found.into_vec();
-        Ok(Survey {
+        Ok(HostCheck {
             outcome: outcome(&findings, &hooks, capture.is_some()),
             facts,
             findings,
@@ -115,11 +117,11 @@ fn outcome(findings: &[Finding], hooks: &[Finding], measures: bool) -> Outcome {
     }
 }
 
-fn refusal(error: &anyhow::Error) -> Refusal {
-    let known = error.downcast_ref::<Refusal>().cloned();
+fn start_error_of(error: &anyhow::Error) -> StartError {
+    let known = error.downcast_ref::<StartError>().cloned();
     known.unwrap_or_else(|| {
-        Refusal::new(
-            Obstacle::Rejected,
+        StartError::new(
+            StartErrorKind::Rejected,
             format!("{error:#}"),
             "something that netstacklat does not know",
             "please report this",
@@ -182,14 +184,14 @@ fn unseen(subject: &'static str, why: String) -> Finding {
 
 /// Whether datagrams come with a stamp, now that a socket of ours asks.
 fn stamps(loopback: &Result<Loopback>) -> Finding {
-    let subject = Obstacle::Stamping.subject();
+    let subject = StartErrorKind::Stamping.subject();
     let seen = match loopback {
         Ok(loopback) => loopback.until_stamped(),
         Err(error) => return unseen(subject, format!("{error:#}")),
     };
     match seen {
         Ok(true) => Finding::ok(subject, "arrive once a socket asks for them"),
-        Ok(false) => timestamping::none_arrives().finding(),
+        Ok(false) => timestamp_probe::none_arrives().finding(),
         Err(error) => unseen(subject, format!("{error:#}")),
     }
 }
@@ -241,6 +243,6 @@ fn pass(capture: &Capture, loopback: &Result<Loopback>) -> Result<Interval> {
 
 /// Whether a datagram over loopback is measured there, IPv4 or IPv6.
 fn on_the_way(plan: &Plan, hook: Hook) -> bool {
-    let whole = plan.verdicts[hook.index()].missing.is_empty();
+    let whole = plan.hooks[hook.index()].missing.is_empty();
     whole && (hook == Hook::IP_START || hook.name().starts_with("udp-"))
 }

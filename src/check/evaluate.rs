@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Facts judged one by one, for `netstacklat check`: how each stands with
+//! HostFacts judged one by one, for `netstacklat check`: how each stands with
 //! measuring, what it means and what to do. Nothing is asked here.
 
-use crate::capture::obstacles::obstacles;
-use crate::capture::plan::{Plan, Verdict};
-use crate::capture::preflight::Facts;
-use crate::capture::refusal::Obstacle;
-use crate::capture::settings::Settings;
+use crate::capture::plan::{HookPlan, Plan};
+use crate::host::facts::HostFacts;
+use crate::host::preconditions::unmet;
+use crate::host::settings::Settings;
+use crate::host::start_error::StartErrorKind;
 use crate::model::finding::{Finding, Findings, State};
 
 const NO_ANSWER: &str = "could not be read: /proc/sys may be hidden, or this is a container";
 
 /// What is known without asking the kernel to take a program.
-pub(super) fn standing(facts: &Facts) -> Findings {
+pub(super) fn standing(facts: &HostFacts) -> Findings {
     let settings = &facts.settings;
-    let obstacles = obstacles(facts).into_iter().map(|r| r.finding());
+    let obstacles = unmet(facts).into_iter().map(|r| r.finding());
     let others = [
         confinement(settings),
         lockdown(facts),
@@ -31,7 +31,7 @@ pub(super) fn standing(facts: &Facts) -> Findings {
 }
 
 /// How the things look that would be an obstacle if they were bad.
-fn good(facts: &Facts) -> Vec<Finding> {
+fn good(facts: &HostFacts) -> Vec<Finding> {
     let held: Vec<_> = facts.capabilities.iter().copied().collect();
     let ftrace = match facts.settings.ftrace_enabled {
         Some(value) => Finding::ok("ftrace", format!("kernel.ftrace_enabled = {value}")),
@@ -40,11 +40,11 @@ fn good(facts: &Facts) -> Vec<Finding> {
     vec![
         Finding::ok("kernel", format!("Linux {} {}", facts.kernel, facts.arch)),
         Finding::ok(
-            Obstacle::OpenFiles.subject(),
+            StartErrorKind::OpenFiles.subject(),
             format!("{} allowed", facts.open_files),
         ),
-        Finding::ok(Obstacle::Privileges.subject(), held.join(", ")),
-        Finding::ok(Obstacle::Btf.subject(), "of the running kernel"),
+        Finding::ok(StartErrorKind::Privileges.subject(), held.join(", ")),
+        Finding::ok(StartErrorKind::Btf.subject(), "of the running kernel"),
         ftrace,
     ]
 }
@@ -81,7 +81,7 @@ fn confinement(settings: &Settings) -> Finding {
 
 /// It takes bpf_probe_read_kernel from the programs (`LOCKDOWN_BPF_READ_KERNEL`),
 /// not the tracing: only `tcp-socket-read` of 5.19 to 6.1 uses that.
-fn lockdown(facts: &Facts) -> Finding {
+fn lockdown(facts: &HostFacts) -> Finding {
     let version = facts.version();
     let uses_it = version.is_some_and(|version| ((5, 19)..(6, 2)).contains(&version));
     match facts.settings.lockdown.as_deref() {
@@ -174,10 +174,10 @@ fn queueing(settings: &Settings) -> Finding {
 
 /// The hooks as they would be measured, or as they are (`tried`).
 pub(super) fn hooks(plan: &Plan, tried: bool) -> Vec<Finding> {
-    plan.verdicts.iter().map(|v| hook(v, tried)).collect()
+    plan.hooks.iter().map(|v| hook(v, tried)).collect()
 }
 
-fn hook(verdict: &Verdict, tried: bool) -> Finding {
+fn hook(verdict: &HookPlan, tried: bool) -> Finding {
     let subject = verdict.hook.name();
     let functions = verdict.functions.join(", ");
     match verdict.reason() {
@@ -210,10 +210,10 @@ const PEEKS: &str = "A MSG_PEEK is taken for a read there";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::preflight::testing::facts;
+    use crate::host::facts::test_facts::facts;
 
-    fn healthy() -> Facts {
-        Facts {
+    fn healthy() -> HostFacts {
+        HostFacts {
             settings: Settings {
                 ftrace_enabled: Some(1),
                 bpf_jit_enable: Some(1),
@@ -234,7 +234,7 @@ mod tests {
         warned(&facts)
     }
 
-    fn warned(facts: &Facts) -> Vec<Finding> {
+    fn warned(facts: &HostFacts) -> Vec<Finding> {
         let unwell = standing(facts).into_vec();
         unwell
             .into_iter()

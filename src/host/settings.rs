@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Facts about this host that no program needs in order to load, but that
+//! HostFacts about this host that no program needs in order to load, but that
 //! decide whether it runs, or distort what it measures. Nothing is decided
 //! here.
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Facts about this host. Nothing is decided here: see [`crate::capture::plan`].
+//! HostFacts about this host. Nothing is decided here: see [`crate::capture::plan`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,9 +9,9 @@ use caps::{CapSet, Capability};
 use libbpf_rs::btf::{Btf, ReferencesType as _, types};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
-use crate::capture::settings::Settings;
-use crate::capture::skeleton::names;
+use crate::host::settings::Settings;
 use crate::model::hooks::programs;
+use crate::model::names;
 
 /// For tests only: kernel functions, separated by commas, to be treated as if
 /// this kernel did not have them.
@@ -19,7 +19,7 @@ pub const HIDE_FUNCTIONS: &str = "NETSTACKLAT_TEST_HIDE";
 
 /// What the host offers.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct HostFacts {
     /// `uname -r`.
     pub kernel: String,
     /// `uname -m`.
@@ -58,13 +58,13 @@ const LOOKED_AT: [(&str, Capability); 4] = [
     ("CAP_SYS_RESOURCE", Capability::CAP_SYS_RESOURCE),
 ];
 
-impl Facts {
+impl HostFacts {
     /// Reads the facts; what is missing is a fact too.
     ///
     /// # Errors
     ///
     /// Only if uname(2) fails.
-    pub fn probe() -> Result<Facts> {
+    pub fn probe() -> Result<HostFacts> {
         let uname = nix::sys::utsname::uname().context("uname")?;
         let effective = caps::read(None, CapSet::Effective).unwrap_or_default();
         let held = LOOKED_AT.iter().filter(|(_, cap)| effective.contains(cap));
@@ -74,7 +74,7 @@ impl Facts {
                 btf.functions.remove(name);
             });
         }
-        Ok(Facts {
+        Ok(HostFacts {
             kernel: uname.release().to_string_lossy().into_owned(),
             arch: uname.machine().to_string_lossy().into_owned(),
             host: uname.nodename().to_string_lossy().into_owned(),
@@ -93,7 +93,8 @@ impl Facts {
         self.possible_cpus.as_ref().map_or(0, |&cpus| cpus)
     }
 
-    pub(super) fn has(&self, capability: &str) -> bool {
+    /// Whether this process has the capability.
+    pub fn has(&self, capability: &str) -> bool {
         self.capabilities.contains(capability)
     }
 
@@ -103,7 +104,7 @@ impl Facts {
     }
 
     /// `(major, minor)` of the running kernel.
-    pub(super) fn version(&self) -> Option<(u32, u32)> {
+    pub fn version(&self) -> Option<(u32, u32)> {
         let mut parts = self.kernel.split(|c: char| !c.is_ascii_digit());
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     }
@@ -166,10 +167,10 @@ impl BtfFacts {
 
 /// A host on which nothing is missing, for the tests of decisions.
 #[cfg(test)]
-pub(super) mod testing {
+pub(crate) mod test_facts {
     use super::*;
 
-    pub(crate) fn facts() -> Facts {
+    pub(crate) fn facts() -> HostFacts {
         let mut btf = BtfFacts {
             tai_helper: true,
             ..BtfFacts::default()
@@ -179,7 +180,7 @@ pub(super) mod testing {
         }
         btf.functions.insert("tcp_recvmsg_locked".into(), 6);
         btf.functions.insert("update_vsyscall".into(), 1);
-        Facts {
+        HostFacts {
             kernel: "6.12.1-test".into(),
             arch: "x86_64".into(),
             host: "test".into(),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use crate::capture::settings::sysctl;
+use crate::host::settings::sysctl;
 
 /// Of `net.core`: those of the network namespace we are in, or of all.
 const SETTINGS: [&str; 8] = [
@@ -34,15 +34,15 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// By name, as the host says it; what cannot be read, or is empty, is left out.
-pub fn facts() -> BTreeMap<String, String> {
-    let read = |path: &str| fs::read_to_string(path).ok();
+pub fn read() -> BTreeMap<String, String> {
+    let file = |path: &str| fs::read_to_string(path).ok();
     let settings = SETTINGS.map(|name| (name, sysctl(&format!("net/core/{name}"))));
-    let files = FILES.map(|(name, path)| (name, read(path)));
+    let files = FILES.map(|(name, path)| (name, file(path)));
     let others = [
-        ("boot_options", read("/proc/cmdline").map(boot_options)),
+        ("boot_options", file("/proc/cmdline").map(boot_options)),
         (
             "cpu_model",
-            read("/proc/cpuinfo").and_then(|text| cpu_model(&text)),
+            file("/proc/cpuinfo").and_then(|text| cpu_model(&text)),
         ),
         ("governor", governors()),
     ];

@@ -4,37 +4,37 @@
 
 use std::fmt;
 
-use crate::capture::settings::Settings;
+use crate::host::settings::Settings;
 use crate::model::finding::{Finding, State};
 
 /// One row for each: what `netstacklat check` files it under, and how its
 /// message begins, which is what users search for.
-macro_rules! obstacles {
+macro_rules! start_errors {
     ($($(#[$meaning:meta])* $name:ident, $subject:literal, $title:literal;)+) => {
         /// What keeps a host from measuring.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Obstacle {
+        pub enum StartErrorKind {
             $($(#[$meaning])* $name,)+
         }
 
-        impl Obstacle {
+        impl StartErrorKind {
             /// All of them.
-            pub const ALL: &[Obstacle] = &[$(Obstacle::$name,)+];
+            pub const ALL: &[StartErrorKind] = &[$(StartErrorKind::$name,)+];
 
             /// What `netstacklat check` files it under.
             pub fn subject(self) -> &'static str {
-                match self { $(Obstacle::$name => $subject,)+ }
+                match self { $(StartErrorKind::$name => $subject,)+ }
             }
 
             /// How its message begins.
             pub fn title(self) -> &'static str {
-                match self { $(Obstacle::$name => $title,)+ }
+                match self { $(StartErrorKind::$name => $title,)+ }
             }
         }
     };
 }
 
-obstacles! {
+start_errors! {
     /// Older than what this is built for.
     OldKernel, "kernel", "the kernel is too old";
     /// RLIMIT_NOFILE.
@@ -69,9 +69,9 @@ obstacles! {
 
 /// Why this host cannot measure, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct StartError {
     /// What is in the way.
-    pub obstacle: Obstacle,
+    pub kind: StartErrorKind,
     /// How it looks here.
     pub detail: String,
     /// Why that keeps it from measuring, or what is probably behind it.
@@ -80,16 +80,16 @@ pub struct Refusal {
     pub remedy: String,
 }
 
-impl Refusal {
-    /// A refusal in four sentences without full stop.
+impl StartError {
+    /// A error in four sentences without full stop.
     pub fn new(
-        obstacle: Obstacle,
+        kind: StartErrorKind,
         detail: impl Into<String>,
         cause: impl Into<String>,
         remedy: impl Into<String>,
-    ) -> Refusal {
-        Refusal {
-            obstacle,
+    ) -> StartError {
+        StartError {
+            kind,
             detail: detail.into(),
             cause: cause.into(),
             remedy: remedy.into(),
@@ -100,15 +100,15 @@ impl Refusal {
     pub fn finding(&self) -> Finding {
         Finding::new(
             State::Problem,
-            self.obstacle.subject(),
-            format!("{}: {}", self.obstacle.title(), self.detail),
+            self.kind.subject(),
+            format!("{}: {}", self.kind.title(), self.detail),
             &self.cause,
         )
         .remedy(&self.remedy)
     }
 
     /// EPERM or EACCES for a process that has the capabilities.
-    pub fn policy(error: &dyn fmt::Display, settings: &Settings) -> Refusal {
+    pub fn policy(error: &dyn fmt::Display, settings: &Settings) -> StartError {
         let (cause, remedy) = if settings.user_namespace == Some(true) {
             (
                 "this process is in a user namespace, whose capabilities do not count for BPF",
@@ -130,19 +130,19 @@ impl Refusal {
                  measure on a host whose kernel allows BPF tracing",
             )
         };
-        Refusal::new(Obstacle::Policy, error.to_string(), cause, remedy)
+        StartError::new(StartErrorKind::Policy, error.to_string(), cause, remedy)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let title = self.obstacle.title();
+        let title = self.kind.title();
         write!(f, "{title}: {}\n  Cause: {}", self.detail, self.cause)?;
         write!(f, "\n  Remedy: {}", self.remedy)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for StartError {}
 
 #[cfg(test)]
 mod tests {
@@ -156,7 +156,7 @@ mod tests {
                 seccomp_filter: Some(seccomp_filter),
                 ..Settings::default()
             };
-            Refusal::policy(&"EPERM", &settings).cause
+            StartError::policy(&"EPERM", &settings).cause
         };
         assert!(policy(true, true).contains("user namespace"));
         assert!(policy(false, true).contains("seccomp"));
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn every_obstacle_has_its_section_in_the_documentation() {
         let documented = include_str!("../../docs/troubleshooting.md");
-        for obstacle in Obstacle::ALL {
+        for obstacle in StartErrorKind::ALL {
             let heading = format!("\n### {}\n", obstacle.title());
             assert!(documented.contains(&heading), "no section{heading}");
         }

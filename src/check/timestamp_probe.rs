@@ -11,6 +11,8 @@ use nix::sys::socket::sockopt::Timestamping;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
 
+use crate::host::start_error::{StartError, StartErrorKind};
+
 /// A socket that talks to itself.
 pub(super) struct Loopback(UdpSocket);
 
@@ -73,4 +75,37 @@ impl Loopback {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Sends datagrams over loopback until one arrives with a timestamp, while a
+/// socket of the caller asks for timestamps.
+///
+/// # Errors
+///
+/// [`Unconfirmed`]: no datagram has a timestamp, or no datagram arrives.
+pub fn confirm() -> Result<(), Unconfirmed> {
+    match Loopback::open().and_then(|loopback| loopback.until_stamped()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Unconfirmed::NoTimestamp(none_arrives())),
+        Err(error) => Err(Unconfirmed::NoDatagram(error)),
+    }
+}
+
+/// Why packets were not seen to be stamped.
+#[derive(Debug)]
+pub enum Unconfirmed {
+    /// The kernel does not do what it was asked for.
+    NoTimestamp(StartError),
+    /// Datagrams to oneself do not arrive: that says nothing of stamps.
+    NoDatagram(anyhow::Error),
+}
+
+/// A socket has asked for stamps, and none has come.
+pub(super) fn none_arrives() -> StartError {
+    StartError::new(
+        StartErrorKind::Stamping,
+        format!("none within {SWITCHED_ON:?} of asking"),
+        "the kernel does not stamp packets although a socket asks for it",
+        "please report this with the output of netstacklat check --json",
+    )
 }
