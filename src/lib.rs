@@ -15,6 +15,7 @@ pub mod capture;
 pub mod check;
 pub mod cli;
 pub mod commands;
+pub mod error;
 pub mod experiment;
 pub mod host;
 pub mod model;
@@ -24,6 +25,7 @@ pub mod runfile;
 pub mod runtime;
 pub mod stats;
 pub mod terminal;
+pub mod text;
 
 /// Version of netstacklat, with the commit where it was built from one.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("NETSTACKLAT_COMMIT"));

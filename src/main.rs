@@ -5,8 +5,9 @@
 
 use std::process::ExitCode;
 
-use netstacklat::cli::{BadUsage, Cli, Command};
+use netstacklat::cli::{Cli, Command};
 use netstacklat::commands;
+use netstacklat::error::UsageError;
 use netstacklat::model::finding::Outcome;
 use netstacklat::runtime::event_loop::{asked_to_end, let_signals_kill};
 use netstacklat::runtime::messages::Messages;
@@ -68,7 +69,7 @@ fn run(command: Command, messages: &Messages) -> anyhow::Result<u8> {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.is::<BadUsage>() { 2 } else { 1 }
+    if error.is::<UsageError>() { 2 } else { 1 }
 }
 
 fn ignore_broken_pipe(error: std::io::Error) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ use crate::analysis::warnings::{Kind, Warning};
 use crate::model::hooks::Hook;
 use crate::model::side::PerSide;
 use crate::runfile::RunFile;
+use crate::text::truncated;
 
 /// Texts from files that are repeated.
 const MAX_TEXTS: usize = 4;
@@ -108,8 +109,5 @@ pub(super) fn alternates(sides: PerSide<&[RunFile]>) -> bool {
 
 /// A text from a file, of bounded length.
 pub(super) fn short(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.into(),
-    }
+    truncated(text, MAX_TEXT)
 }

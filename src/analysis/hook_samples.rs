@@ -9,7 +9,7 @@ use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::analysis::Input;
-use crate::analysis::samples::{Rounds, Samples, Units, tally};
+use crate::analysis::samples::{Rounds, Samples, Units};
 use crate::model::comparison::Arm;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
@@ -154,7 +154,7 @@ impl<'a> HookUnits<'a> {
                 let files = input.side(arm).iter();
                 files
                     .map(|file| {
-                        let stats = tally(file, arm).hook(hook)?;
+                        let stats = file.totals(arm).hook(hook)?;
                         let over_range = stats.skips.get(SkipReason::OVER_RANGE);
                         Some(Sparse::new(&stats.histogram, over_range))
                     })

@@ -39,7 +39,7 @@ use crate::stats::{looks, max_t};
 pub use finding::{Analysis, Family, Finding, Row, Verdict};
 
 use hook_samples::HookSamples;
-use samples::{Rounds, Samples, Scale, tally};
+use samples::{Rounds, Samples, Scale};
 use warnings::Warning;
 
 /// How likely any verdict, or any limit's, may be wrong.
@@ -114,7 +114,7 @@ impl Input<'_> {
     pub fn log2(&self, arm: Arm, hook: Hook) -> (Histogram, u64) {
         let mut sum = (Histogram::new(Resolution::LOG2), 0);
         for file in self.side(arm) {
-            let Some(stats) = tally(file, arm).hook(hook) else {
+            let Some(stats) = file.totals(arm).hook(hook) else {
                 continue;
             };
             let over_range = stats.skips.get(SkipReason::OVER_RANGE);
@@ -244,7 +244,7 @@ fn finding(
 ) -> Finding {
     let sides = PerSide::of(|arm| {
         let files = input.side(arm).iter();
-        let stats = files.filter_map(move |file| tally(file, arm).hook(hook));
+        let stats = files.filter_map(move |file| file.totals(arm).hook(hook));
         stats.fold((false, 0u64), |(_, count), stats| {
             let over_range = stats.skips.get(SkipReason::OVER_RANGE);
             let more = stats.histogram.count().saturating_add(over_range);

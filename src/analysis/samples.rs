@@ -4,7 +4,7 @@
 
 use crate::model::comparison::Arm;
 use crate::model::side::PerSide;
-use crate::runfile::{Content, Period, RunFile, Tally};
+use crate::runfile::Period;
 use crate::stats::looks;
 use crate::stats::max_t::{Labels, Question, Variance};
 use crate::stats::rounds::{Order, contrast, is_baab};
@@ -69,15 +69,6 @@ impl<'a> Rounds<'a> {
     pub(super) fn orders(&self) -> Vec<Order> {
         let orders = self.rounds.iter();
         orders.map(|round| round.map(|period| period.arm)).collect()
-    }
-}
-
-/// All that a file has of a side. A recording is of one side only.
-pub fn tally(file: &RunFile, arm: Arm) -> &Tally {
-    match (&file.content, arm) {
-        (Content::Recording(tally), _) => tally,
-        (Content::Comparison { a, .. }, Arm::A) => a,
-        (Content::Comparison { b, .. }, Arm::B) => b,
     }
 }
 

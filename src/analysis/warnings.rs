@@ -3,7 +3,7 @@
 //! than what was meant to differ, and what is missing.
 
 use crate::analysis::differences::{alternates, attachment, differences, short};
-use crate::analysis::samples::{MIN_ROUNDS, Rounds, tally};
+use crate::analysis::samples::{MIN_ROUNDS, Rounds};
 use crate::analysis::{Design, Finding, Input};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
@@ -245,7 +245,7 @@ fn clock(found: &mut Vec<Warning>, input: &Input, rounds: &Rounds) {
 fn sums(input: &Input, of: impl Fn(&Tally) -> u64) -> PerSide<u64> {
     PerSide::of(|arm| {
         let files = input.side(arm).iter();
-        files.fold(0, |sum: u64, file| sum.saturating_add(of(tally(file, arm))))
+        files.fold(0, |sum: u64, file| sum.saturating_add(of(file.totals(arm))))
     })
 }
 

@@ -172,19 +172,6 @@ fn explain(error: clap::Error) -> clap::Error {
     }
 }
 
-/// The command line asks for something that will not be done: exit code 2, as
-/// for clap's own errors. The text names the value and the fix.
-#[derive(Debug)]
-pub struct BadUsage(pub String);
-
-impl std::fmt::Display for BadUsage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadUsage {}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -12,12 +12,13 @@ use nix::unistd::geteuid;
 use crate::analysis::outlook::{is_answered, period_for};
 use crate::analysis::{Input, analyse};
 use crate::capture::Capture;
-use crate::cli::{BadUsage, CompareArgs, Period, Rounds, UndoArgs};
+use crate::cli::{CompareArgs, Period, Rounds, UndoArgs};
 use crate::commands::compare_messages::{FirstRound, attached, counts, plan};
 use crate::commands::compare_writer::CompareWriter;
 use crate::commands::diff;
 use crate::commands::session::{human, shortcomings, start};
 use crate::commands::undo::{self, show_logs};
+use crate::error::UsageError;
 use crate::experiment::guardian::{Guardian, Start, THIS_PROGRAM};
 use crate::experiment::journal::Journal;
 use crate::experiment::lock::Lock;
@@ -65,7 +66,7 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     limits_are_of(args.selection.hooks(), &args.findings.fail_if)?;
     let lock = match args.force {
         true if !geteuid().is_root() => {
-            return Err(BadUsage("--force is for root only".into()).into());
+            return Err(UsageError("--force is for root only".into()).into());
         }
         true => None,
         false => Some(Lock::take(|text| messages.say(text))?),
@@ -104,7 +105,7 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
 fn comparison(args: &CompareArgs) -> Result<Comparison> {
     if args.a_name == args.b_name {
         let text = format!("both sides are called '{}': give them names", args.a_name);
-        return Err(BadUsage(text).into());
+        return Err(UsageError(text).into());
     }
     let side = |name: &String, start: &Option<String>, stop: &Option<String>| Side {
         name: name.clone(),
@@ -141,7 +142,7 @@ fn sides_can_be_undone(comparison: &Comparison) -> Result<()> {
                  command undoes the other's, --{other}-start stands in for it: then give neither \
                  --a-stop nor --b-stop"
             );
-            Err(BadUsage(text).into())
+            Err(UsageError(text).into())
         }
     }
 }
@@ -161,7 +162,7 @@ fn fits(args: &CompareArgs, comparison: &Comparison) -> Result<()> {
         human(comparison.settle),
         human(least)
     );
-    Err(BadUsage(text).into())
+    Err(UsageError(text).into())
 }
 
 /// What is not measured on demand cannot be judged: said now, not after the
@@ -172,7 +173,7 @@ fn limits_are_of(wanted: HookSet, limits: &[Limit]) -> Result<()> {
         None => Ok(()),
         Some(hook) => {
             let text = format!("--fail-if of {hook}, which -e or -d leave out");
-            Err(BadUsage(text).into())
+            Err(UsageError(text).into())
         }
     }
 }
@@ -204,7 +205,7 @@ fn default_path() -> PathBuf {
 /// A file of its own, that can be read again at the end.
 fn create(path: &Path) -> Result<Writer> {
     let name = path.display();
-    let bad_usage = |text: String| Err(BadUsage(text).into());
+    let bad_usage = |text: String| Err(UsageError(text).into());
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() && !there.is_dir() => {
             bad_usage(format!("{name} is no file, and it is read at the end"))

@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result};
 use crate::analysis::fail_if::Outcome;
 use crate::analysis::samples::MIN_FILES;
 use crate::analysis::{Input, analyse};
-use crate::cli::{BadUsage, DiffArgs, FindingsArgs};
+use crate::cli::{DiffArgs, FindingsArgs};
+use crate::error::UsageError;
 use crate::model::side::PerSide;
 use crate::render::Diff;
 use crate::runfile::{Content, RunFile};
@@ -36,7 +37,7 @@ pub fn run(args: &DiffArgs) -> Result<u8> {
             "{} files are more than the {MAX_FILES} that can be compared",
             args.files.len()
         );
-        return Err(BadUsage(text).into());
+        return Err(UsageError(text).into());
     }
     let mut seen = BTreeSet::new();
     let mut files = Vec::new();
@@ -47,7 +48,7 @@ pub fn run(args: &DiffArgs) -> Result<u8> {
             && !seen.insert(real)
         {
             let text = format!("{} is named twice: give each file once", path.display());
-            return Err(BadUsage(text).into());
+            return Err(UsageError(text).into());
         }
         let file = RunFile::read(&path)?;
         files.push((name, file));
@@ -95,7 +96,7 @@ fn named(name: Option<String>, file: RunFile) -> Result<(String, RunFile)> {
                 "'{name}={path}': this comparison has both sides, which have their names: give \
                  {path} alone, without '{name}='"
             );
-            Err(BadUsage(text).into())
+            Err(UsageError(text).into())
         }
         Some(name) => Ok((name, file)),
         None => {
@@ -112,7 +113,7 @@ fn named(name: Option<String>, file: RunFile) -> Result<(String, RunFile)> {
 ///
 /// # Errors
 ///
-/// [`BadUsage`] if the files do not make two sides, or cannot be judged by
+/// [`UsageError`] if the files do not make two sides, or cannot be judged by
 /// limits.
 pub fn find(files: Vec<(String, RunFile)>, options: &FindingsArgs) -> Result<Findings> {
     if let [(_, file)] = files.as_slice()
@@ -129,7 +130,7 @@ pub fn find(files: Vec<(String, RunFile)>, options: &FindingsArgs) -> Result<Fin
 }
 
 fn into_sides(files: Vec<(String, RunFile)>) -> Result<(PerSide<String>, PerSide<Vec<RunFile>>)> {
-    let bad = |text: String| Err(BadUsage(text).into());
+    let bad = |text: String| Err(UsageError(text).into());
     let mut sides: Vec<(String, Vec<RunFile>)> = Vec::new();
     for (name, file) in files {
         if matches!(file.content, Content::Comparison { .. }) {
@@ -168,7 +169,7 @@ fn find_in(input: &Input, options: &FindingsArgs) -> Result<Findings> {
              known how much they differ by themselves. Record more of each, or use \
              `netstacklat compare`"
         );
-        return Err(BadUsage(text).into());
+        return Err(UsageError(text).into());
     }
     let analysis = analyse(input, &options.fail_if);
     let diff = Diff {

@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use anyhow::Result;
 use nix::sys::stat::{SFlag, fstat};
 
-use crate::cli::BadUsage;
+use crate::error::UsageError;
 use crate::experiment::guardian::process;
 
 /// Serves a comparison until its end.
@@ -19,7 +19,7 @@ pub fn run() -> Result<()> {
     let mode = fstat(stdin().as_fd())?.st_mode;
     if mode & SFlag::S_IFMT.bits() != SFlag::S_IFSOCK.bits() {
         let text = "guardian is a part of compare, which starts it".into();
-        return Err(BadUsage(text).into());
+        return Err(UsageError(text).into());
     }
     process::run()
 }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::runtime::messages::Messages;
+use crate::text::clean;
 
 /// How often the line is drawn anew.
 pub const TICK: Duration = Duration::from_millis(500);
@@ -96,11 +97,8 @@ fn line(what: &str, share: f64, left: Duration, columns: usize) -> String {
     let tip = if full < BAR { ">" } else { "" };
     let bar = format!("{}{tip}", "=".repeat(full));
     let text = format!("{what} [{bar:BAR$}] {}", time_left(left));
-    let shown = |c: char| if c.is_control() { '?' } else { c };
-    text.chars()
-        .map(shown)
-        .take(columns.saturating_sub(1))
-        .collect()
+    let room = columns.saturating_sub(1);
+    clean(&text, usize::MAX).chars().take(room).collect()
 }
 
 fn time_left(left: Duration) -> String {
@@ -132,7 +130,7 @@ mod tests {
         assert_eq!(half, "round 3 of 6: B [============>           ] 8s left");
         let all = line("x", 1.0, left, 80);
         assert_eq!(all, "x [========================] 8s left");
-        assert_eq!(line("a long name\n", 0.5, left, 13), "a long name?");
+        assert_eq!(line("a long name\n", 0.5, left, 13), "a long name ");
         assert_eq!(line("x", 0.5, left, 0), "");
     }
 }

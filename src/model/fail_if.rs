@@ -8,6 +8,7 @@ use crate::model::histogram::MAX_NS;
 use crate::model::hooks::{Hook, parse_hook};
 use crate::model::quantile::REPORTED;
 use crate::model::quantity::Quantity;
+use crate::text::truncated;
 
 /// A limit, as the user wrote it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,11 +130,7 @@ fn read_bound(text: &str) -> Result<Bound, String> {
 }
 
 fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(MAX_SHOWN).collect();
-    if shown.len() < text.len() {
-        shown.push_str("...");
-    }
-    shown
+    truncated(text, MAX_SHOWN)
 }
 
 impl fmt::Display for Limit {

@@ -14,7 +14,8 @@ use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::skips::{SkipReason, Skips};
 use crate::model::snapshot::{Cost, HookStats, is_stalled};
 use crate::render::json::SCHEMA;
-use crate::runfile::text::{List, Named, Text, clean};
+use crate::runfile::text::{List, Named, Text};
+use crate::text::clean;
 
 /// What a line can be.
 pub(super) enum Line {

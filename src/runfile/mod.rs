@@ -8,7 +8,7 @@ mod assembly;
 mod line;
 mod reader;
 mod tally;
-pub mod text;
+mod text;
 pub mod writer;
 
 use std::path::PathBuf;
@@ -85,6 +85,17 @@ pub struct Period {
     pub clock_steps: u64,
     /// Latencies, by [`Hook::index`]; `None` where its line has not the hook.
     pub hooks: [Option<Sparse>; HOOK_COUNT],
+}
+
+impl RunFile {
+    /// All that the file has of a side. A recording is of one side only.
+    pub fn totals(&self, arm: Arm) -> &Tally {
+        match (&self.content, arm) {
+            (Content::Recording(tally), _) => tally,
+            (Content::Comparison { a, .. }, Arm::A) => a,
+            (Content::Comparison { b, .. }, Arm::B) => b,
+        }
+    }
 }
 
 impl Tally {

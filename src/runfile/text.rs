@@ -8,22 +8,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// `text` without what would not be seen but obeyed: control characters, those
-/// that turn the direction of writing, and those without width. At most `limit` characters.
-pub fn clean(text: &str, limit: usize) -> String {
-    let unseen = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut characters = text.chars().map(|c| match c {
-        '\n' | '\t' => ' ',
-        c if c.is_control() || unseen(c) => char::REPLACEMENT_CHARACTER,
-        c => c,
-    });
-    let mut cleaned: String = characters.by_ref().take(limit).collect();
-    if characters.next().is_some() {
-        cleaned.pop();
-        cleaned.push('…');
-    }
-    cleaned
-}
+use crate::text::clean;
 
 /// [`clean`] text of at most `LIMIT` characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,20 +105,6 @@ impl<'de, V: Deserialize<'de>, const LIMIT: usize> Deserialize<'de> for Named<V,
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_that_a_terminal_obeys_gets_through() {
-        assert_eq!(
-            clean("a\x1b[31mb\u{9b}c\x07", 20),
-            "a\u{fffd}[31mb\u{fffd}c\u{fffd}"
-        );
-        assert_eq!(
-            clean("two\nlines\tand \u{202e}more", 20),
-            "two lines and \u{fffd}more"
-        );
-        assert_eq!(clean("höher", 5), "höher");
-        assert_eq!(clean("höherer", 5), "höhe…");
-    }
 
     #[test]
     fn lists_and_objects_have_an_end() {

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use signal_hook::consts::SIGXFSZ;
 
-use crate::cli::BadUsage;
+use crate::error::UsageError;
 use crate::model::histogram::Resolution;
 use crate::runfile::reader::can_be_added_to;
 
@@ -52,12 +52,12 @@ impl Output {
 }
 
 fn bad_usage<T>(text: String) -> Result<T> {
-    Err(BadUsage(text).into())
+    Err(UsageError(text).into())
 }
 
 impl Writer {
     /// Makes the file, or adds to it with `append`. An existing file that is
-    /// not empty is [`crate::cli::BadUsage`] otherwise. An empty file that this
+    /// not empty is [`UsageError`] otherwise. An empty file that this
     /// has made goes again when nothing was written to it.
     ///
     /// # Errors

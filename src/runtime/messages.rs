@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::runtime::monitor::Monitor;
+use crate::text::without_controls;
 
 /// Bytes of messages that wait to be written.
 const CAPACITY: usize = 256 << 10;
@@ -79,7 +80,7 @@ impl Messages {
     /// Says something: whole lines. Control characters are replaced: names of
     /// files, and what commands print, can hold what a terminal obeys.
     pub fn say(&self, text: &str) {
-        let text = harmless(text);
+        let text = without_controls(text);
         let mut state = self.shared.lock();
         if state.queue.len() + text.len() > CAPACITY {
             state.dropped += text.lines().count() as u64;
@@ -114,16 +115,6 @@ impl Messages {
         self.shared
             .wait_for(patience, pending, |state| state.writes);
     }
-}
-
-fn harmless(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\n' | '\t' => c,
-        '\r' => '\n',
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
-        c => c,
-    };
-    text.chars().map(shown).collect()
 }
 
 fn write_all(mut target: File, shared: &Monitor<State>) {

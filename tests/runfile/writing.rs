@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use netstacklat::cli::BadUsage;
+use netstacklat::error::UsageError;
 use netstacklat::runfile::RunFile;
 use netstacklat::runfile::writer::Writer;
 use nix::sys::resource::{Resource, setrlimit};
@@ -43,7 +43,7 @@ fn lines() -> impl Iterator<Item = &'static str> {
 /// Not opened, as bad usage, with these words.
 fn refused(path: &Path, append: bool, words: &[&str]) {
     let error = Writer::create(path, append).expect_err("it is refused");
-    assert!(error.is::<BadUsage>(), "{error:#}");
+    assert!(error.is::<UsageError>(), "{error:#}");
     for word in words {
         assert!(
             error.to_string().contains(word),

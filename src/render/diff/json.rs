@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use crate::analysis::fail_if::{NotJudged, Outcome};
 use crate::analysis::onset::{Onset, Reason};
-use crate::analysis::samples::tally;
 use crate::analysis::warnings::Warning;
 use crate::analysis::{Design, Finding, Input, Row, path};
 use crate::model::comparison::Arm;
@@ -162,7 +161,7 @@ pub(super) fn write(out: &mut dyn Write, diff: &Diff, histograms: bool) -> io::R
     let side = |arm: Arm| {
         let files = diff.input.side(arm);
         let sum = |of: fn(&Tally) -> u64| {
-            let all = files.iter().map(|file| of(tally(file, arm)));
+            let all = files.iter().map(|file| of(file.totals(arm)));
             all.fold(0, u64::saturating_add)
         };
         Side {

@@ -3,7 +3,7 @@
 //! becomes a text or a page. The JSON has the figures as they were computed, and
 //! the same sentences.
 
-use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS, tally};
+use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS};
 use crate::analysis::{Analysis, Design, Finding, Input, LEVEL, Row, Verdict};
 use crate::model::comparison::Arm;
 use crate::model::hooks::Hook;
@@ -13,8 +13,8 @@ use crate::render::diff::onset::sentence;
 use crate::render::diff::{limits, warnings};
 use crate::render::units;
 use crate::runfile::Tally;
-use crate::runfile::text::clean;
 use crate::stats::shift::percent;
+use crate::text::clean;
 
 /// Characters of a name that are shown.
 const MAX_NAME: usize = 40;
@@ -110,7 +110,7 @@ pub(super) fn short(text: &str) -> String {
 fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
     let files = input.side(arm);
     let sum = |of: fn(&Tally) -> u64| {
-        let all = files.iter().map(|file| of(tally(file, arm)));
+        let all = files.iter().map(|file| of(file.totals(arm)));
         all.fold(0, u64::saturating_add)
     };
     let length = units::duration(sum(|tally| tally.duration_ns));

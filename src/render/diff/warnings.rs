@@ -12,7 +12,7 @@ use crate::model::side::PerSide;
 use crate::render::diff::onset::list;
 use crate::render::diff::view::count;
 use crate::render::units;
-use crate::runfile::text::clean;
+use crate::text::clean;
 
 /// Rounds that `--rounds` takes at least.
 const PLANNED_ROUNDS: usize = 10;
