@@ -24,7 +24,6 @@ pub mod render;
 pub mod runfile;
 pub mod runtime;
 pub mod stats;
-pub mod terminal;
 pub mod text;
 
 /// Version of netstacklat, with the commit where it was built from one.

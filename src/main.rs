@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use netstacklat::cli::{Cli, Command};
 use netstacklat::commands;
 use netstacklat::error::UsageError;
-use netstacklat::model::finding::Outcome;
+use netstacklat::model::check::CheckOutcome;
 use netstacklat::runtime::event_loop::{asked_to_end, let_signals_kill};
 use netstacklat::runtime::messages::Messages;
 use netstacklat::runtime::sink::PATIENCE;
@@ -61,9 +61,9 @@ fn run(command: Command, messages: &Messages) -> anyhow::Result<u8> {
         Command::HoldTimestamps => commands::hold_timestamps::run(messages).map(success),
         Command::Guardian => commands::guardian::run().map(success),
         Command::Check(args) => commands::check::run(&args).map(|outcome| match outcome {
-            Outcome::Usable => SUCCESS,
-            Outcome::HooksMissing => 3,
-            Outcome::NotUsable => 1,
+            CheckOutcome::Usable => SUCCESS,
+            CheckOutcome::HooksMissing => 3,
+            CheckOutcome::NotUsable => 1,
         }),
     }
 }

@@ -23,7 +23,7 @@ fn start(words: &[&str]) -> std::io::Result<Running> {
 }
 
 fn events() -> EventLoop {
-    EventLoop::for_undoing(None, std::iter::empty()).expect("events")
+    EventLoop::for_undoing(None).expect("events")
 }
 
 #[test]

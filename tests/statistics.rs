@@ -12,7 +12,7 @@
 #[allow(dead_code)]
 mod simulation;
 
-use netstacklat::analysis::{Analysis, Finding, Input, Verdict, analyse};
+use netstacklat::analysis::{Analysis, HookResult, Input, Verdict, analyse};
 use netstacklat::model::fail_if::Limit;
 use netstacklat::model::quantity::Quantity;
 use netstacklat::model::side::PerSide;
@@ -100,14 +100,14 @@ fn exceeded(analysis: &Analysis) -> bool {
 
 /// Any slower or faster.
 fn says_anything(analysis: &Analysis) -> bool {
-    let mut rows = analysis.hooks.iter().flat_map(Finding::rows);
+    let mut rows = analysis.hooks.iter().flat_map(HookResult::rows);
     rows.any(|row| row.verdict.is_some_and(Verdict::is_change))
 }
 
 /// Intervals of quantiles that do not hold the truth, and all of them.
 fn misses(analysis: &Analysis, truth: f64) -> (u64, u64) {
     let mut found = (0, 0);
-    for row in analysis.hooks.iter().flat_map(Finding::rows) {
+    for row in analysis.hooks.iter().flat_map(HookResult::rows) {
         let judged = row.verdict.is_some() && row.quantity.quantile().is_some();
         if let Some(shift) = row.shift.filter(|_| judged) {
             let (low, high) = shift.interval();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Whether `--fail-if` limits are exceeded, as sure as 95 %.
 
+use crate::analysis::hook_result::{HookResult, Row};
 use crate::analysis::samples::{Samples, Scale};
-use crate::analysis::{Finding, Judging, Row, finite, least_deviation};
+use crate::analysis::verdicts::{Judging, finite, least_deviation};
 use crate::model::fail_if::{Bound, Limit};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
@@ -78,7 +79,7 @@ pub struct NotJudged {
 
 /// Of each limit for any hook that could be judged somewhere: where not. A hook
 /// without samples is not meant.
-pub(super) fn not_judged(outcomes: &[Outcome], findings: &[Finding]) -> Vec<NotJudged> {
+pub(super) fn not_judged(outcomes: &[Outcome], findings: &[HookResult]) -> Vec<NotJudged> {
     let mut found: Vec<NotJudged> = Vec::new();
     for Outcome { limit, hook, .. } in outcomes {
         let known = found.iter().any(|other| other.limit == *limit);
@@ -111,7 +112,7 @@ pub(super) fn not_judged(outcomes: &[Outcome], findings: &[Finding]) -> Vec<NotJ
 /// each level among several.
 pub(super) fn judge(
     limits: &[Limit],
-    findings: &[Finding],
+    findings: &[HookResult],
     samples: &[Vec<Samples>],
     judging: &Judging,
 ) -> Vec<Outcome> {
@@ -176,7 +177,7 @@ pub(super) fn judge(
 }
 
 /// Why a hook's quantity cannot be judged, if it cannot.
-pub(super) fn unjudged(finding: &Finding, quantity: Quantity) -> Unjudged {
+pub(super) fn unjudged(finding: &HookResult, quantity: Quantity) -> Unjudged {
     if finding.measured.iter().any(|measured| !measured) {
         Unjudged::Off
     } else if finding.counts.iter().any(|&count| count == 0) {

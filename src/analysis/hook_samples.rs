@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 
-use crate::analysis::Input;
+use crate::analysis::input::Input;
 use crate::analysis::samples::{Rounds, Samples, Units};
 use crate::model::comparison::Arm;
 use crate::model::hooks::Hook;

@@ -6,9 +6,9 @@
 //! is first seen, and whether it could have been seen before.
 
 use crate::analysis::fail_if::{Unjudged, unjudged};
+use crate::analysis::hook_result::{HookResult, Row, Verdict};
 use crate::analysis::path::Path;
 use crate::analysis::warnings::Warning;
-use crate::analysis::{Finding, Row, Verdict};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 
@@ -75,7 +75,7 @@ enum State<'a> {
     Not(Reason),
 }
 
-pub(super) fn find(hooks: &[Finding], warnings: &[Warning]) -> Vec<Onset> {
+pub(super) fn find(hooks: &[HookResult], warnings: &[Warning]) -> Vec<Onset> {
     let mut onsets: Vec<Onset> = Vec::new();
     let is_live = |path: Path| {
         let mut own = path.hooks().filter(|hook| *hook != Hook::IP_START);
@@ -122,7 +122,7 @@ pub(super) fn find(hooks: &[Finding], warnings: &[Warning]) -> Vec<Onset> {
     onsets
 }
 
-fn state<'a>(finding: &'a Finding, quantity: Quantity, warnings: &[Warning]) -> State<'a> {
+fn state<'a>(finding: &'a HookResult, quantity: Quantity, warnings: &[Warning]) -> State<'a> {
     let row = finding.row(quantity);
     let own = |warning: &Warning| {
         warning.hook == Some(finding.hook) && warning.puts_in_doubt(finding.hook, quantity)
@@ -139,7 +139,7 @@ fn state<'a>(finding: &'a Finding, quantity: Quantity, warnings: &[Warning]) -> 
 fn of_path(
     path: Path,
     quantity: Quantity,
-    hooks: &[Finding],
+    hooks: &[HookResult],
     warnings: &[Warning],
 ) -> Option<Onset> {
     let states: Vec<(Hook, State)> = path

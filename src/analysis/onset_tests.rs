@@ -7,6 +7,7 @@ use super::*;
 use crate::analysis::fail_if::Unjudged;
 use crate::analysis::onset::Reason;
 use crate::analysis::path::Path;
+use crate::model::comparison::Arm;
 
 #[test]
 fn a_change_is_told_where_it_is_first_seen() {

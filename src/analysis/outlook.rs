@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::analysis::fail_if::Unjudged;
 use crate::analysis::samples::MIN_ROUNDS;
-use crate::analysis::{Analysis, Finding, Row, Verdict};
+use crate::analysis::{Analysis, HookResult, Row, Verdict};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::stats::looks::MOST_ROUNDS;
@@ -87,7 +87,7 @@ pub fn is_answered(analysis: &Analysis, precision: f64) -> bool {
         let units = row.units.a + row.left_out.len();
         Quantity::JUDGED.contains(&row.quantity) && units * MOST_ROUNDS / made >= MIN_ROUNDS
     };
-    let mut rows = analysis.hooks.iter().flat_map(Finding::rows);
+    let mut rows = analysis.hooks.iter().flat_map(HookResult::rows);
     rows.all(|row| match row.verdict {
         // A precision in percent is one of quantiles, not of the tail's share.
         Some(Verdict::NotFound) if row.quantity.quantile().is_some() => {

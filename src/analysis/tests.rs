@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::test_support::*;
 use super::*;
+use crate::model::comparison::Arm;
 use crate::runfile::Period;
 
 pub(super) fn limits(texts: &[&str]) -> Vec<Limit> {
@@ -283,7 +284,7 @@ proptest! {
             Some(At { ns, count, tail: 1.0 })
         });
         let analysis = analyse(&Input::Comparison(&file), &limits(&[&limit]));
-        for row in analysis.hooks.iter().flat_map(Finding::rows) {
+        for row in analysis.hooks.iter().flat_map(HookResult::rows) {
             prop_assert!(row.units.a as u64 <= rounds);
             if let Some(p) = row.p_value {
                 prop_assert!((0.0..=1.0).contains(&p), "{row:?}");

@@ -7,14 +7,14 @@ use crate::host::facts::HostFacts;
 use crate::host::preconditions::unmet;
 use crate::host::settings::Settings;
 use crate::host::start_error::StartErrorKind;
-use crate::model::finding::{Finding, Findings, State};
+use crate::model::check::{CheckItem, CheckItems, Status};
 
 const NO_ANSWER: &str = "could not be read: /proc/sys may be hidden, or this is a container";
 
 /// What is known without asking the kernel to take a program.
-pub(super) fn standing(facts: &HostFacts) -> Findings {
+pub(super) fn standing(facts: &HostFacts) -> CheckItems {
     let settings = &facts.settings;
-    let obstacles = unmet(facts).into_iter().map(|r| r.finding());
+    let obstacles = unmet(facts).into_iter().map(|r| r.check_item());
     let others = [
         confinement(settings),
         lockdown(facts),
@@ -23,7 +23,7 @@ pub(super) fn standing(facts: &HostFacts) -> Findings {
         prequeue(settings),
         queueing(settings),
     ];
-    let mut findings = Findings::default();
+    let mut findings = CheckItems::default();
     for finding in obstacles.chain(good(facts)).chain(others) {
         findings.add(finding);
     }
@@ -31,47 +31,49 @@ pub(super) fn standing(facts: &HostFacts) -> Findings {
 }
 
 /// How the things look that would be an obstacle if they were bad.
-fn good(facts: &HostFacts) -> Vec<Finding> {
+fn good(facts: &HostFacts) -> Vec<CheckItem> {
     let held: Vec<_> = facts.capabilities.iter().copied().collect();
     let ftrace = match facts.settings.ftrace_enabled {
-        Some(value) => Finding::ok("ftrace", format!("kernel.ftrace_enabled = {value}")),
+        Some(value) => CheckItem::ok("ftrace", format!("kernel.ftrace_enabled = {value}")),
         None => unread("ftrace", "kernel.ftrace_enabled"),
     };
     vec![
-        Finding::ok("kernel", format!("Linux {} {}", facts.kernel, facts.arch)),
-        Finding::ok(
+        CheckItem::ok("kernel", format!("Linux {} {}", facts.kernel, facts.arch)),
+        CheckItem::ok(
             StartErrorKind::OpenFiles.subject(),
             format!("{} allowed", facts.open_files),
         ),
-        Finding::ok(StartErrorKind::Privileges.subject(), held.join(", ")),
-        Finding::ok(StartErrorKind::Btf.subject(), "of the running kernel"),
+        CheckItem::ok(StartErrorKind::Privileges.subject(), held.join(", ")),
+        CheckItem::ok(StartErrorKind::Btf.subject(), "of the running kernel"),
         ftrace,
     ]
 }
 
-fn unread(subject: &'static str, name: &str) -> Finding {
-    Finding::new(State::Unknown, subject, name, NO_ANSWER)
+fn unread(subject: &'static str, name: &str) -> CheckItem {
+    CheckItem::new(Status::Unknown, subject, name, NO_ANSWER)
 }
 
-fn confinement(settings: &Settings) -> Finding {
+fn confinement(settings: &Settings) -> CheckItem {
     let subject = "confinement";
     match (settings.user_namespace, settings.seccomp_filter) {
-        (Some(true), _) => Finding::new(
-            State::Warning,
+        (Some(true), _) => CheckItem::new(
+            Status::Warning,
             subject,
             "in a user namespace",
             "capabilities of a user namespace do not count for BPF",
         )
         .remedy("run netstacklat on the host itself: it sees the containers' packets too"),
-        (_, Some(true)) => Finding::new(
-            State::Ok,
+        (_, Some(true)) => CheckItem::new(
+            Status::Ok,
             subject,
             "a seccomp filter",
             "where it forbids bpf(2), tracing is refused",
         ),
-        (Some(false), Some(false)) => Finding::ok(subject, "no user namespace, no seccomp filter"),
-        _ => Finding::new(
-            State::Unknown,
+        (Some(false), Some(false)) => {
+            CheckItem::ok(subject, "no user namespace, no seccomp filter")
+        }
+        _ => CheckItem::new(
+            Status::Unknown,
             subject,
             "user namespace, seccomp",
             "/proc is not mounted",
@@ -81,49 +83,49 @@ fn confinement(settings: &Settings) -> Finding {
 
 /// It takes bpf_probe_read_kernel from the programs (`LOCKDOWN_BPF_READ_KERNEL`),
 /// not the tracing: only `tcp-socket-read` of 5.19 to 6.1 uses that.
-fn lockdown(facts: &HostFacts) -> Finding {
+fn lockdown(facts: &HostFacts) -> CheckItem {
     let version = facts.version();
     let uses_it = version.is_some_and(|version| ((5, 19)..(6, 2)).contains(&version));
     match facts.settings.lockdown.as_deref() {
-        None => Finding::new(
-            State::Unknown,
+        None => CheckItem::new(
+            Status::Unknown,
             "lockdown",
             "/sys/kernel/security/lockdown",
             "could not be read: the kernel has no lockdown, or securityfs is not mounted",
         ),
-        Some("confidentiality") if uses_it => Finding::new(
-            State::Warning,
+        Some("confidentiality") if uses_it => CheckItem::new(
+            Status::Warning,
             "lockdown",
             "confidentiality",
             "programs may not read just any kernel memory: tcp-socket-read is measured at \
              tcp_recv_timestamp, which takes a MSG_PEEK for a read; all else measures as ever",
         )
         .remedy("Linux 6.2 or newer, which needs no such memory, if those peeks matter"),
-        Some(mode) => Finding::ok("lockdown", mode),
+        Some(mode) => CheckItem::ok("lockdown", mode),
     }
 }
 
-fn jit(settings: &Settings) -> Finding {
+fn jit(settings: &Settings) -> CheckItem {
     match settings.bpf_jit_enable {
         None => unread("jit", "net.core.bpf_jit_enable"),
-        Some(0) => Finding::new(
-            State::Warning,
+        Some(0) => CheckItem::new(
+            Status::Warning,
             "jit",
             "net.core.bpf_jit_enable = 0",
             "programs are interpreted: each packet costs several times as much, and the \
              latencies grow by it",
         )
         .remedy("sysctl -w net.core.bpf_jit_enable=1"),
-        Some(value) => Finding::ok("jit", format!("net.core.bpf_jit_enable = {value}")),
+        Some(value) => CheckItem::ok("jit", format!("net.core.bpf_jit_enable = {value}")),
     }
 }
 
-fn statistics(settings: &Settings) -> Finding {
+fn statistics(settings: &Settings) -> CheckItem {
     match settings.bpf_stats_enabled {
         None => unread("bpf-stats", "kernel.bpf_stats_enabled"),
-        Some(0) => Finding::ok("bpf-stats", "kernel.bpf_stats_enabled = 0"),
-        Some(value) => Finding::new(
-            State::Warning,
+        Some(0) => CheckItem::ok("bpf-stats", "kernel.bpf_stats_enabled = 0"),
+        Some(value) => CheckItem::new(
+            Status::Warning,
             "bpf-stats",
             format!("kernel.bpf_stats_enabled = {value}"),
             "the kernel times every run of every BPF program of the host, which costs about 20 ns \
@@ -133,31 +135,31 @@ fn statistics(settings: &Settings) -> Finding {
     }
 }
 
-fn prequeue(settings: &Settings) -> Finding {
+fn prequeue(settings: &Settings) -> CheckItem {
     let subject = "stamp-place";
     match settings.tstamp_prequeue {
         None => unread(subject, "net.core.netdev_tstamp_prequeue"),
-        Some(0) => Finding::new(
-            State::Warning,
+        Some(0) => CheckItem::new(
+            Status::Warning,
             subject,
             "net.core.netdev_tstamp_prequeue = 0",
             "packets are stamped behind RPS, on the CPU that they are sent to: their way there \
              and their wait in its backlog are not in the figures",
         )
         .remedy("sysctl -w net.core.netdev_tstamp_prequeue=1"),
-        Some(value) => Finding::ok(
+        Some(value) => CheckItem::ok(
             subject,
             format!("net.core.netdev_tstamp_prequeue = {value}"),
         ),
     }
 }
 
-fn queueing(settings: &Settings) -> Finding {
+fn queueing(settings: &Settings) -> CheckItem {
     let subject = "queueing";
     match settings.default_qdisc.as_deref() {
         None => unread(subject, "net.core.default_qdisc"),
-        Some("fq") => Finding::new(
-            State::Warning,
+        Some("fq") => CheckItem::new(
+            Status::Warning,
             subject,
             "net.core.default_qdisc = fq",
             "fq sends by the time that packets carry. On some hosts of containers, packets that \
@@ -168,27 +170,27 @@ fn queueing(settings: &Settings) -> Finding {
             "where containers lose packets while netstacklat runs: fq_codel on the devices that \
              packets are forwarded to (tc qdisc replace dev DEVICE root fq_codel)",
         ),
-        Some(qdisc) => Finding::ok(subject, format!("net.core.default_qdisc = {qdisc}")),
+        Some(qdisc) => CheckItem::ok(subject, format!("net.core.default_qdisc = {qdisc}")),
     }
 }
 
 /// The hooks as they would be measured, or as they are (`tried`).
-pub(super) fn hooks(plan: &Plan, tried: bool) -> Vec<Finding> {
+pub(super) fn hooks(plan: &Plan, tried: bool) -> Vec<CheckItem> {
     plan.hooks.iter().map(|v| hook(v, tried)).collect()
 }
 
-fn hook(verdict: &HookPlan, tried: bool) -> Finding {
+fn hook(verdict: &HookPlan, tried: bool) -> CheckItem {
     let subject = verdict.hook.name();
     let functions = verdict.functions.join(", ");
     match verdict.reason() {
         Some(reason) if verdict.functions.is_empty() => {
-            Finding::new(State::Problem, subject, "off", reason).remedy(
+            CheckItem::new(Status::Problem, subject, "off", reason).remedy(
                 "none on this kernel; Debian's kernels from 5.10 on measure all hooks. The other \
                  hooks are not affected",
             )
         }
-        Some(reason) => Finding::new(
-            State::Warning,
+        Some(reason) => CheckItem::new(
+            Status::Warning,
             subject,
             functions,
             match verdict.stand_in() {
@@ -196,10 +198,10 @@ fn hook(verdict: &HookPlan, tried: bool) -> Finding {
                 None => reason,
             },
         ),
-        None => Finding {
-            state: if tried { State::Ok } else { State::Unknown },
+        None => CheckItem {
+            state: if tried { Status::Ok } else { Status::Unknown },
             meaning: verdict.stand_in().map(|_| PEEKS.into()),
-            ..Finding::ok(subject, functions)
+            ..CheckItem::ok(subject, functions)
         },
     }
 }
@@ -228,17 +230,17 @@ mod tests {
         }
     }
 
-    fn with(change: impl FnOnce(&mut Settings)) -> Vec<Finding> {
+    fn with(change: impl FnOnce(&mut Settings)) -> Vec<CheckItem> {
         let mut facts = healthy();
         change(&mut facts.settings);
         warned(&facts)
     }
 
-    fn warned(facts: &HostFacts) -> Vec<Finding> {
+    fn warned(facts: &HostFacts) -> Vec<CheckItem> {
         let unwell = standing(facts).into_vec();
         unwell
             .into_iter()
-            .filter(|f| f.state != State::Ok)
+            .filter(|f| f.state != Status::Ok)
             .collect()
     }
 
@@ -261,7 +263,7 @@ mod tests {
             let found = with(change);
             assert_eq!(found.len(), 1, "{subject}: {found:?}");
             assert_eq!(found[0].subject, subject);
-            assert_eq!(found[0].state, State::Warning);
+            assert_eq!(found[0].state, Status::Warning);
             assert!(found[0].meaning.is_some() && found[0].remedy.is_some());
         }
     }
@@ -280,13 +282,13 @@ mod tests {
     fn what_cannot_be_read_is_unknown_not_ok() {
         let blind = with(|settings| *settings = Settings::default());
         assert_eq!(blind.len(), 7, "{blind:?}");
-        assert!(blind.iter().all(|f| f.state == State::Unknown));
+        assert!(blind.iter().all(|f| f.state == Status::Unknown));
     }
 
     #[test]
     fn an_obstacle_takes_the_place_of_its_subject() {
         let found = with(|settings| settings.ftrace_enabled = Some(0));
         assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!(found[0].state, State::Problem);
+        assert_eq!(found[0].state, Status::Problem);
     }
 }

@@ -15,7 +15,7 @@ use crate::capture::timestamping::TimestampingSocket;
 use crate::check::timestamp_probe::Loopback;
 use crate::host::facts::HostFacts;
 use crate::host::start_error::{StartError, StartErrorKind};
-use crate::model::finding::{Finding, Outcome, State};
+use crate::model::check::{CheckItem, CheckOutcome, Status};
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
@@ -30,11 +30,11 @@ pub struct HostCheck {
     /// The facts that it began with.
     pub facts: HostFacts,
     /// What was looked at, in the order in which it matters.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<CheckItem>,
     /// How each hook stands, in path order; none where that cannot be told.
-    pub hooks: Vec<Finding>,
+    pub hooks: Vec<CheckItem>,
     /// What it comes to.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
     /// Dropped last: some kernels take seconds to detach.
     _capture: Option<Capture>,
 }
@@ -59,7 +59,7 @@ impl HostCheck {
                 let hooks = evaluate::hooks(capture.plan(), true);
                 let programs = capture.plan().programs.len();
                 let attached = format!("{programs} programs loaded and attached");
-                found.add(Finding::ok("tracing", attached));
+                found.add(CheckItem::ok("tracing", attached));
                 found.add(clock_offset(capture.plan()));
                 found.add(others);
                 found.add(stamps(&loopback));
@@ -72,9 +72,9 @@ impl HostCheck {
                     StartErrorKind::Stamping => "not tried to the end",
                     _ => "not tried",
                 };
-                found.add(start_error.finding());
-                found.add(Finding::new(
-                    State::Unknown,
+                found.add(start_error.check_item());
+                found.add(CheckItem::new(
+                    Status::Unknown,
                     "tracing",
                     tried,
                     "whether this host allows it shows when nothing else is in the way",
@@ -88,7 +88,7 @@ impl HostCheck {
                 // Needs no privilege: tried also where nothing else can be.
                 found.add(match TimestampingSocket::open() {
                     Ok(_held) => stamps(&loopback),
-                    Err(start_error) => start_error.finding(),
+                    Err(start_error) => start_error.check_item(),
                 });
                 let hooks = planned.map(|plan| evaluate::hooks(&plan, false));
                 (None, hooks.unwrap_or_default())
@@ -106,14 +106,14 @@ impl HostCheck {
 }
 
 /// Whatever is in the way of all hooks is a problem among the findings.
-fn outcome(findings: &[Finding], hooks: &[Finding], measures: bool) -> Outcome {
-    let problem = |finding: &Finding| finding.state == State::Problem;
+fn outcome(findings: &[CheckItem], hooks: &[CheckItem], measures: bool) -> CheckOutcome {
+    let problem = |finding: &CheckItem| finding.state == Status::Problem;
     if !measures || findings.iter().any(problem) {
-        Outcome::NotUsable
+        CheckOutcome::NotUsable
     } else if hooks.iter().any(problem) {
-        Outcome::HooksMissing
+        CheckOutcome::HooksMissing
     } else {
-        Outcome::Usable
+        CheckOutcome::Usable
     }
 }
 
@@ -130,16 +130,16 @@ fn start_error_of(error: &anyhow::Error) -> StartError {
 }
 
 /// The offset as user space sees it, which is what the TAI path works with.
-fn clock_offset(plan: &Plan) -> Finding {
+fn clock_offset(plan: &Plan) -> CheckItem {
     let offset = match clock::tai_offset_now_s() {
         Ok(offset) => format!("TAI offset {offset} s"),
         Err(error) => format!("TAI offset unknown: {error:#}"),
     };
     let found = format!("from {}, {offset}", plan.clock.name());
     match &plan.clock_reason {
-        None => Finding::ok("clock", found),
-        Some(why) => Finding::new(
-            State::Warning,
+        None => CheckItem::ok("clock", found),
+        Some(why) => CheckItem::new(
+            Status::Warning,
             "clock",
             found,
             format!(
@@ -151,18 +151,18 @@ fn clock_offset(plan: &Plan) -> Finding {
     }
 }
 
-fn stamping_by_others(loopback: &Result<Loopback>) -> Finding {
+fn stamping_by_others(loopback: &Result<Loopback>) -> CheckItem {
     let seen = match loopback {
         Ok(loopback) => loopback.exchange().map_err(|error| format!("{error:#}")),
         Err(error) => Err(format!("{error:#}")),
     };
     match seen {
-        Ok(false) => Finding::ok(
+        Ok(false) => CheckItem::ok(
             OTHERS,
             "none: packets are not stamped while nobody measures",
         ),
-        Ok(true) => Finding::new(
-            State::Ok,
+        Ok(true) => CheckItem::new(
+            Status::Ok,
             OTHERS,
             "packets are stamped already",
             "another socket of this host asked for it (a time server, a capture, another \
@@ -172,9 +172,9 @@ fn stamping_by_others(loopback: &Result<Loopback>) -> Finding {
     }
 }
 
-fn unseen(subject: &'static str, why: String) -> Finding {
-    Finding::new(
-        State::Unknown,
+fn unseen(subject: &'static str, why: String) -> CheckItem {
+    CheckItem::new(
+        Status::Unknown,
         subject,
         why,
         "it is seen with datagrams to oneself, which do not arrive here",
@@ -183,21 +183,21 @@ fn unseen(subject: &'static str, why: String) -> Finding {
 }
 
 /// Whether datagrams come with a stamp, now that a socket of ours asks.
-fn stamps(loopback: &Result<Loopback>) -> Finding {
+fn stamps(loopback: &Result<Loopback>) -> CheckItem {
     let subject = StartErrorKind::Stamping.subject();
     let seen = match loopback {
         Ok(loopback) => loopback.until_stamped(),
         Err(error) => return unseen(subject, format!("{error:#}")),
     };
     match seen {
-        Ok(true) => Finding::ok(subject, "arrive once a socket asks for them"),
-        Ok(false) => timestamp_probe::none_arrives().finding(),
+        Ok(true) => CheckItem::ok(subject, "arrive once a socket asks for them"),
+        Ok(false) => timestamp_probe::none_arrives().check_item(),
         Err(error) => unseen(subject, format!("{error:#}")),
     }
 }
 
 /// Datagrams to oneself pass all hooks of UDP, and IP: they must be measured.
-fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> Finding {
+fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> CheckItem {
     let passed = match pass(capture, loopback) {
         Ok(passed) => passed,
         Err(error) => return unseen(SELF_TEST, format!("{error:#}")),
@@ -219,14 +219,14 @@ fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> Finding {
     let found = format!("not measured at {}", named.join(" "));
     if named.is_empty() {
         let found = format!("{DATAGRAMS} datagrams over loopback were measured");
-        Finding::ok(SELF_TEST, found)
+        CheckItem::ok(SELF_TEST, found)
     } else if stepped {
         let meaning = "the wall clock was set back: packets are not measured until it is again \
                        what it was, 17.2 s at most";
-        Finding::new(State::Warning, SELF_TEST, found, meaning).remedy("wait, and check again")
+        CheckItem::new(Status::Warning, SELF_TEST, found, meaning).remedy("wait, and check again")
     } else {
         let meaning = format!("{DATAGRAMS} datagrams over loopback passed there");
-        Finding::new(State::Problem, SELF_TEST, found, meaning)
+        CheckItem::new(Status::Problem, SELF_TEST, found, meaning)
             .remedy("please report this with the output of netstacklat check --json")
     }
 }

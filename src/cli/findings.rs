@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What `compare` and `diff` do with what they find.
 
-use clap::Args;
+use clap::{Args, ColorChoice};
 
-use crate::cli::When;
 use crate::model::fail_if::Limit;
 
 /// How to show findings, and which of them are failures.
@@ -24,5 +23,5 @@ pub struct FindingsArgs {
 
     /// When to use colour; NO_COLOR in the environment turns auto off
     #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: When,
+    pub color: ColorChoice,
 }

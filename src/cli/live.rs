@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ColorChoice};
 
-use crate::cli::When;
 use crate::cli::durations::{parse_duration, parse_interval};
 use crate::cli::hooks::HookArgs;
 
@@ -79,7 +78,7 @@ pub struct LiveArgs {
 
     /// When to use colour; NO_COLOR in the environment turns auto off
     #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: When,
+    pub color: ColorChoice,
 }
 
 impl LiveArgs {

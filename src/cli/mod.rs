@@ -11,7 +11,7 @@ mod record;
 mod undo;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand};
 
 pub use compare::{CompareArgs, Period, Rounds};
 pub use diff::DiffArgs;
@@ -103,18 +103,7 @@ pub struct CheckArgs {
 
     /// When to use colour; NO_COLOR in the environment turns auto off
     #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: When,
-}
-
-/// When to use colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum When {
-    /// On a terminal.
-    Auto,
-    /// Also when piped.
-    Always,
-    /// Not at all.
-    Never,
+    pub color: ColorChoice,
 }
 
 impl Cli {

@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result};
 
 use crate::check::HostCheck;
 use crate::cli::CheckArgs;
-use crate::model::finding::Outcome;
+use crate::model::check::CheckOutcome;
 use crate::render::check::Check;
-use crate::terminal;
+use crate::render::terminal;
 
 /// Looks, tries, and tells; what it comes to is up to the caller.
 ///
 /// # Errors
 ///
 /// If the kernel tells nothing of itself, or the output cannot be written.
-pub fn run(args: &CheckArgs) -> Result<Outcome> {
+pub fn run(args: &CheckArgs) -> Result<CheckOutcome> {
     let survey = HostCheck::take()?;
     let check = Check {
         version: crate::VERSION,

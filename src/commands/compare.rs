@@ -250,12 +250,14 @@ impl Prepared<'_> {
         messages.say(&attached(&info));
         messages.say(&shortcomings(capture.plan()));
         let tick = messages.shows_progress().then_some(TICK);
-        let mut events = EventLoop::for_undoing(tick, capture.clock().timers())?;
+        let mut events = EventLoop::for_undoing(tick)?;
+        let clock = events.watch(capture.clock().timers(), "the clock")?;
         events.ignore_output();
         let mut periods = CompareWriter::new(writer, &events, comparison.auto_rounds)?;
         let mut supervisor = Supervisor::new(Means {
             events: &mut events,
             measure: &mut capture,
+            clock,
             guardian,
             start: with,
             journal: self.journal,

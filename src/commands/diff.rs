@@ -16,8 +16,8 @@ use crate::cli::{DiffArgs, FindingsArgs};
 use crate::error::UsageError;
 use crate::model::side::PerSide;
 use crate::render::Diff;
+use crate::render::terminal;
 use crate::runfile::{Content, RunFile};
-use crate::terminal;
 
 /// A limit is exceeded.
 const EXCEEDED: u8 = 3;

@@ -13,11 +13,11 @@ use crate::commands::report_loop::Reports;
 use crate::commands::session::{hooks, human, shortcomings, start, timestamping};
 use crate::commands::stop_condition::StopCondition;
 use crate::model::snapshot::Snapshot;
+use crate::render::terminal;
 use crate::render::{Json, Renderer, RunInfo, Summary, Text};
-use crate::runtime::event_loop::EventLoop;
+use crate::runtime::event_loop::{EventLoop, Source};
 use crate::runtime::messages::Messages;
 use crate::runtime::sink::stdout;
-use crate::terminal;
 
 /// Measures until it is told to stop, or until nobody reads the output.
 ///
@@ -31,7 +31,8 @@ pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
     // after it ends with one.
     let first = capture.snapshot()?;
     let condition = StopCondition::new(interval, args.duration, args.count);
-    let mut events = EventLoop::new(interval, condition.after, capture.clock().timers())?;
+    let mut events = EventLoop::new(interval, condition.after)?;
+    let clock = events.watch(capture.clock().timers(), "the clock")?;
     let mut reports = Reports::new(
         renderer(args),
         stdout().context("copying standard output")?,
@@ -43,7 +44,15 @@ pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
         messages.say(&greeting(&info, capture.plan(), args));
     }
     reports.start(&info)?;
-    let reported = until_the_end(&mut reports, capture, first, &mut events, condition, args);
+    let reported = until_the_end(
+        &mut reports,
+        capture,
+        first,
+        &mut events,
+        clock,
+        condition,
+        args,
+    );
     match reported.and_then(|()| reports.close(&mut events)) {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         other => other.map(drop),
@@ -64,6 +73,7 @@ fn until_the_end(
     mut capture: Capture,
     first: Snapshot,
     events: &mut EventLoop,
+    clock: Source,
     condition: StopCondition,
     args: &LiveArgs,
 ) -> Result<()> {
@@ -72,7 +82,7 @@ fn until_the_end(
     loop {
         let event = events.wait()?;
         reports.check()?;
-        if event.clock {
+        if event.is_ready(clock) {
             capture.clock_changed()?;
         }
         if event.output_closed {

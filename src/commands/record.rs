@@ -17,7 +17,7 @@ use crate::model::snapshot::{Interval, Snapshot};
 use crate::process::command::{Command, Running, not_run};
 use crate::render::Json;
 use crate::runfile::writer::Writer;
-use crate::runtime::event_loop::EventLoop;
+use crate::runtime::event_loop::{EventLoop, Source};
 use crate::runtime::messages::Messages;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -52,12 +52,12 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     let (mut capture, mut info) = start(&args.selection, Some(INTERVAL), false)?;
     info.name = args.name.clone();
     let condition = StopCondition::new(Some(INTERVAL), args.duration, None);
-    let timers = capture.clock().timers();
     let mut events = match command {
-        None => EventLoop::new(Some(INTERVAL), condition.after, timers)?,
+        None => EventLoop::new(Some(INTERVAL), condition.after)?,
         // What a signal means is for the command to say.
-        Some(_) => EventLoop::for_undoing(Some(INTERVAL), timers)?,
+        Some(_) => EventLoop::for_undoing(Some(INTERVAL))?,
     };
+    let clock = events.watch(capture.clock().timers(), "the clock")?;
     events.ignore_output();
     let file = args.output.display().to_string();
     let mut reports = Reports::new(Box::new(Json), writer, &file, false, &events)?;
@@ -78,6 +78,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
         &mut capture,
         first,
         &mut events,
+        clock,
         condition,
         running.as_mut(),
     );
@@ -117,6 +118,7 @@ fn until_the_end(
     capture: &mut Capture,
     first: Snapshot,
     events: &mut EventLoop,
+    clock: Source,
     condition: StopCondition,
     mut running: Option<&mut Running>,
 ) -> Result<Interval> {
@@ -124,7 +126,7 @@ fn until_the_end(
     loop {
         let event = events.wait()?;
         reports.check()?;
-        if event.clock {
+        if event.is_ready(clock) {
             capture.clock_changed()?;
         }
         let over = match &mut running {

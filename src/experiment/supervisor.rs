@@ -16,7 +16,7 @@ use crate::experiment::recover;
 use crate::experiment::state::State;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::process::shell::GRACE;
-use crate::runtime::event_loop::{EventLoop, Events};
+use crate::runtime::event_loop::{EventLoop, Events, Source};
 use crate::runtime::messages::Messages;
 
 /// How often to look where nothing wakes us.
@@ -62,6 +62,8 @@ pub struct Means<'m> {
     pub events: &'m mut EventLoop,
     /// What measures.
     pub measure: &'m mut dyn Measure,
+    /// The clock that it has to look at when this is ready.
+    pub clock: Source,
     /// What runs the commands.
     pub guardian: Guardian,
     /// How to start another when that is dead.
@@ -79,6 +81,8 @@ pub struct Means<'m> {
 /// Where a comparison waits.
 pub struct Supervisor<'m> {
     means: Means<'m>,
+    /// The guardian has replied, or is dead.
+    replies: Source,
     signal: Option<Signal>,
     trouble: Option<anyhow::Error>,
     guardian_died: bool,
@@ -95,11 +99,11 @@ impl<'m> Supervisor<'m> {
     ///
     /// If epoll_ctl(2) fails.
     pub fn new(means: Means<'m>) -> Result<Supervisor<'m>> {
-        if let Some(socket) = means.guardian.socket() {
-            means.events.watch_guardian(socket)?;
-        }
+        let socket = means.guardian.socket();
+        let replies = means.events.watch(socket, "the guardian process")?;
         Ok(Supervisor {
             means,
+            replies,
             signal: None,
             trouble: None,
             guardian_died: false,
@@ -371,12 +375,12 @@ impl<'m> Supervisor<'m> {
         if let Some(signal) = events.signal.and_then(|n| Signal::try_from(n).ok()) {
             self.signalled(signal);
         }
-        if events.clock
+        if events.is_ready(self.means.clock)
             && let Err(error) = self.means.measure.clock_changed()
         {
             self.trouble.get_or_insert(error);
         }
-        if events.guardian {
+        if events.is_ready(self.replies) {
             let (replies, state) = self.means.guardian.replies();
             for reply in replies {
                 self.replied(reply);

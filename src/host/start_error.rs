@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::host::settings::Settings;
-use crate::model::finding::{Finding, State};
+use crate::model::check::{CheckItem, Status};
 
 /// One row for each: what `netstacklat check` files it under, and how its
 /// message begins, which is what users search for.
@@ -97,9 +97,9 @@ impl StartError {
     }
 
     /// As `netstacklat check` shows it.
-    pub fn finding(&self) -> Finding {
-        Finding::new(
-            State::Problem,
+    pub fn check_item(&self) -> CheckItem {
+        CheckItem::new(
+            Status::Problem,
             self.kind.subject(),
             format!("{}: {}", self.kind.title(), self.detail),
             &self.cause,

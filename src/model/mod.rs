@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What was measured, as plain data: no kernel, no I/O, no formatting.
 
+pub mod check;
 pub mod comparison;
 pub mod exported;
 pub mod fail_if;
-pub mod finding;
 pub mod histogram;
 pub mod hooks;
 pub mod names;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::model::finding::{Finding, Outcome, State};
+use crate::model::check::{CheckItem, CheckOutcome, Status};
 use crate::render::Screen;
 use crate::render::json::SCHEMA;
 
@@ -21,11 +21,11 @@ pub struct Check<'a> {
     /// The machine, as in `uname -m`.
     pub arch: &'a str,
     /// What it comes to.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
     /// What was looked at.
-    pub findings: &'a [Finding],
+    pub findings: &'a [CheckItem],
     /// How each hook stands, in path order; their subjects are hooks' names.
-    pub hooks: &'a [Finding],
+    pub hooks: &'a [CheckItem],
 }
 
 /// Columns of the state and of the subject, gap included.
@@ -69,17 +69,17 @@ impl Check<'_> {
     }
 
     fn verdict(&self) -> String {
-        let off = self.hooks.iter().filter(|h| h.state == State::Problem);
+        let off = self.hooks.iter().filter(|h| h.state == Status::Problem);
         let (off, all) = (off.count(), self.hooks.len());
         let verdict = match self.outcome {
-            Outcome::Usable => format!("Usable: all {all} hooks measure"),
-            Outcome::HooksMissing => format!("Usable: {} of {all} hooks measure", all - off),
-            Outcome::NotUsable => "Not usable here, or not by this user".into(),
+            CheckOutcome::Usable => format!("Usable: all {all} hooks measure"),
+            CheckOutcome::HooksMissing => format!("Usable: {} of {all} hooks measure", all - off),
+            CheckOutcome::NotUsable => "Not usable here, or not by this user".into(),
         };
         let every = || self.findings.iter().chain(self.hooks);
         let count = |state| every().filter(|finding| finding.state == state).count();
         let mut also = Vec::new();
-        for (state, count) in [State::Problem, State::Warning].map(|s| (s, count(s))) {
+        for (state, count) in [Status::Problem, Status::Warning].map(|s| (s, count(s))) {
             match count {
                 0 => {}
                 1 => also.push(format!("1 {}", state.name())),
@@ -92,11 +92,11 @@ impl Check<'_> {
 }
 
 /// A line, and below it what it means and what to do, where that is to say.
-fn entry(page: &mut String, screen: &Screen, finding: &Finding) {
+fn entry(page: &mut String, screen: &Screen, finding: &CheckItem) {
     let state = format!("{:STATE$}", finding.state.name());
     let state = match finding.state {
-        State::Ok => screen.dim(&state),
-        State::Warning | State::Problem | State::Unknown => screen.bold(&state),
+        Status::Ok => screen.dim(&state),
+        Status::Warning | Status::Problem | Status::Unknown => screen.bold(&state),
     };
     let first = format!("{state}{:SUBJECT$}", finding.subject);
     screen.hang(page, &first, STATE + SUBJECT, &finding.found);
@@ -171,8 +171,8 @@ struct Rest<'a> {
     remedy: Option<&'a str>,
 }
 
-impl<'a> From<&'a Finding> for Rest<'a> {
-    fn from(finding: &'a Finding) -> Rest<'a> {
+impl<'a> From<&'a CheckItem> for Rest<'a> {
+    fn from(finding: &'a CheckItem) -> Rest<'a> {
         Rest {
             state: finding.state.name(),
             found: &finding.found,
@@ -210,23 +210,23 @@ impl<'a> From<&Check<'a>> for Line<'a> {
 mod tests {
     use super::*;
 
-    fn findings() -> Vec<Finding> {
+    fn findings() -> Vec<CheckItem> {
         let meaning = "fq sends by the time that packets carry, and drops those whose time is far \
                        in the future";
         vec![
-            Finding::ok("kernel", "Linux 6.12.1"),
-            Finding::new(State::Warning, "queueing", "fq", meaning).remedy("fq_codel"),
-            Finding::new(State::Problem, "tracing", "refused: one\ntwo", "a policy"),
+            CheckItem::ok("kernel", "Linux 6.12.1"),
+            CheckItem::new(Status::Warning, "queueing", "fq", meaning).remedy("fq_codel"),
+            CheckItem::new(Status::Problem, "tracing", "refused: one\ntwo", "a policy"),
         ]
     }
 
-    fn check<'a>(findings: &'a [Finding], hooks: &'a [Finding]) -> Check<'a> {
+    fn check<'a>(findings: &'a [CheckItem], hooks: &'a [CheckItem]) -> Check<'a> {
         Check {
             version: "1.2.3",
             host: "box",
             kernel: "6.12.1",
             arch: "x86_64",
-            outcome: Outcome::NotUsable,
+            outcome: CheckOutcome::NotUsable,
             findings,
             hooks,
         }
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn text_is_aligned_and_fits() {
         let findings = findings();
-        let hooks = [Finding::ok("udp-socket-enqueued", "__udp_enqueue")];
+        let hooks = [CheckItem::ok("udp-socket-enqueued", "__udp_enqueue")];
         let page = text(&check(&findings, &hooks), &Screen::new(80, false));
         let expected = "\
 netstacklat 1.2.3 on box
@@ -282,20 +282,20 @@ Not usable here, or not by this user, 1 problem, 1 warning.
     #[test]
     fn the_verdict_counts_the_hooks() {
         let hooks = [
-            Finding::ok("tcp-start", "tcp_v4_rcv"),
-            Finding::new(State::Problem, "udp-start", "off", "no udp_rcv"),
+            CheckItem::ok("tcp-start", "tcp_v4_rcv"),
+            CheckItem::new(Status::Problem, "udp-start", "off", "no udp_rcv"),
         ];
         let outcome = |outcome| Check {
             outcome,
             ..check(&[], &hooks)
         };
         assert_eq!(
-            outcome(Outcome::HooksMissing).verdict(),
+            outcome(CheckOutcome::HooksMissing).verdict(),
             "Usable: 1 of 2 hooks measure, 1 problem."
         );
-        let one = [Finding::ok("tcp-start", "tcp_v4_rcv")];
+        let one = [CheckItem::ok("tcp-start", "tcp_v4_rcv")];
         let all = Check {
-            outcome: Outcome::Usable,
+            outcome: CheckOutcome::Usable,
             ..check(&[], &one)
         };
         assert_eq!(all.verdict(), "Usable: all 1 hooks measure.");
@@ -304,7 +304,7 @@ Not usable here, or not by this user, 1 problem, 1 warning.
     #[test]
     fn json_says_the_same() {
         let findings = findings();
-        let hooks = [Finding::ok("tcp-start", "tcp_v4_rcv")];
+        let hooks = [CheckItem::ok("tcp-start", "tcp_v4_rcv")];
         let mut out = Vec::new();
         check(&findings, &hooks).json(&mut out).unwrap();
         let line = String::from_utf8(out).unwrap();

@@ -18,6 +18,7 @@ mod json_tests;
 mod notes;
 pub mod screen;
 pub mod summary;
+pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod text;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! One thread, one epoll: signals, the report timer, the end of the run, a
-//! changed clock, children, and an output that nobody reads any more.
+//! One thread, one epoll. Its own sources are signals, the report timer, the
+//! deadline, children, writer threads, and an output that nobody reads any more.
+//! Whatever else must be waited for is registered by its owner
+//! ([`EventLoop::watch`]).
 
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -20,7 +22,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use crate::runtime::sink::{PATIENCE, Waker};
 
 /// What to do now; several things can come together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
     /// Report timer expirations: more than 1 means that reports are late.
     pub reports: u64,
@@ -31,17 +33,26 @@ pub struct Events {
     pub signal: Option<i32>,
     /// The run has lasted as long as it should.
     pub deadline: bool,
-    /// Look at the system clock.
-    pub clock: bool,
     /// A child process has ended or stopped: ask each how it is.
     pub child: bool,
-    /// The guardian of a comparison has replied, or is dead.
-    pub guardian: bool,
     /// A [`super::sink::Sink`] has written something, or cannot.
     pub written: bool,
     /// Nobody reads standard output any more.
     pub output_closed: bool,
+    /// Registered sources that can be read, or have failed.
+    ready: Vec<Source>,
 }
+
+impl Events {
+    /// Whether a registered source can be read, or has failed.
+    pub fn is_ready(&self, source: Source) -> bool {
+        self.ready.contains(&source)
+    }
+}
+
+/// A source of events that its owner has registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source(u64);
 
 /// Waits for [`Events`].
 pub struct EventLoop {
@@ -52,16 +63,20 @@ pub struct EventLoop {
     deadline: TimerFd,
     children: Option<UnixStream>,
     waker: Waker,
+    /// How many sources have been registered.
+    registered: u64,
 }
 
 const SIGNALS: u64 = 0;
 const REPORT: u64 = 1;
 const DEADLINE: u64 = 2;
-const CLOCK: u64 = 3;
-const OUTPUT: u64 = 4;
-const CHILD: u64 = 5;
-const GUARDIAN: u64 = 6;
-const WRITTEN: u64 = 7;
+const OUTPUT: u64 = 3;
+const CHILD: u64 = 4;
+const WRITTEN: u64 = 5;
+/// Registered sources have the numbers from here on.
+const FIRST_REGISTERED: u64 = 6;
+/// What epoll_wait(2) tells of at once; the rest comes with the next call.
+const AT_ONCE: usize = 16;
 
 /// A signal has asked for the end.
 static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
@@ -77,19 +92,14 @@ impl EventLoop {
     /// ends the process at once (exit status 128 + signal), which skips what is
     /// left to print.
     ///
-    /// `interval` and `duration` count from now; the timers in `clock` stay the
-    /// caller's.
+    /// `interval` and `duration` count from now.
     ///
     /// # Errors
     ///
     /// If the kernel refuses a descriptor or a signal handler.
-    pub fn new<'fd>(
-        interval: Option<Duration>,
-        duration: Option<Duration>,
-        clock: impl Iterator<Item = BorrowedFd<'fd>>,
-    ) -> Result<EventLoop> {
+    pub fn new(interval: Option<Duration>, duration: Option<Duration>) -> Result<EventLoop> {
         let signals = catch_the_first().context("installing signal handlers")?;
-        let events = EventLoop::with(signals, Arc::default(), interval, clock)?;
+        let events = EventLoop::with(signals, Arc::default(), interval)?;
         if let Some(duration) = duration {
             events.set_deadline(duration)?;
         }
@@ -103,22 +113,18 @@ impl EventLoop {
     /// # Errors
     ///
     /// If the kernel refuses a descriptor or a signal handler.
-    pub fn for_undoing<'fd>(
-        interval: Option<Duration>,
-        clock: impl Iterator<Item = BorrowedFd<'fd>>,
-    ) -> Result<EventLoop> {
+    pub fn for_undoing(interval: Option<Duration>) -> Result<EventLoop> {
         let latest = Arc::default();
         let signals = catch_all(&latest).context("installing signal handlers")?;
-        let mut events = EventLoop::with(signals, latest, interval, clock)?;
+        let mut events = EventLoop::with(signals, latest, interval)?;
         events.watch_children()?;
         Ok(events)
     }
 
-    fn with<'fd>(
+    fn with(
         signals: UnixStream,
         latest: Arc<AtomicUsize>,
         interval: Option<Duration>,
-        clock: impl Iterator<Item = BorrowedFd<'fd>>,
     ) -> Result<EventLoop> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
         let watch =
@@ -133,9 +139,6 @@ impl EventLoop {
             if let Some(timer) = timer {
                 watch(timer.as_fd(), id).context("watching a timer")?;
             }
-        }
-        for fd in clock {
-            watch(fd, CLOCK).context("watching the clock")?;
         }
         // Asks for errors only: a pipe without a reader. Files and closed
         // descriptors cannot be watched, and need not be.
@@ -152,6 +155,7 @@ impl EventLoop {
             deadline,
             children: None,
             waker: Arc::new(waker),
+            registered: 0,
         })
     }
 
@@ -168,15 +172,26 @@ impl EventLoop {
         set.context("setting a timer")
     }
 
-    /// Tells when the guardian of a comparison has replied.
+    /// Registers descriptors as one source: [`Events::is_ready`] tells when one
+    /// of them can be read, as long as it can be. They stay the caller's; closing
+    /// one ends its registration. `what` is for the error message.
     ///
     /// # Errors
     ///
     /// If epoll_ctl(2) fails.
-    pub fn watch_guardian(&self, socket: BorrowedFd<'_>) -> Result<()> {
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, GUARDIAN);
-        let added = self.epoll.add(socket, event);
-        added.context("watching the guardian process")
+    pub fn watch<'fd>(
+        &mut self,
+        descriptors: impl IntoIterator<Item = BorrowedFd<'fd>>,
+        what: &str,
+    ) -> Result<Source> {
+        let source = Source(FIRST_REGISTERED + self.registered);
+        self.registered += 1;
+        for descriptor in descriptors {
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, source.0);
+            let added = self.epoll.add(descriptor, event);
+            added.with_context(|| format!("watching {what}"))?;
+        }
+        Ok(source)
     }
 
     /// Wakes this from another thread, as [`Events::written`].
@@ -238,7 +253,7 @@ impl EventLoop {
     ///
     /// If epoll_wait(2) or reading a timer fails; being interrupted is normal.
     pub fn wait(&mut self) -> Result<Events> {
-        let mut ready = [EpollEvent::empty(); 8];
+        let mut ready = [EpollEvent::empty(); AT_ONCE];
         let count = loop {
             match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
@@ -257,19 +272,18 @@ impl EventLoop {
                 }
                 REPORT => events.reports = expirations(self.report.as_ref())?,
                 DEADLINE => events.deadline = expirations(Some(&self.deadline))? > 0,
-                CLOCK => events.clock = true,
                 CHILD => {
                     if let Some(mut children) = self.children.as_ref() {
                         let _ = children.read(&mut [0; 64]);
                     }
                     events.child = true;
                 }
-                GUARDIAN => events.guardian = true,
                 WRITTEN => {
                     let _ = self.waker.read();
                     events.written = true;
                 }
-                _ => events.output_closed = true,
+                OUTPUT => events.output_closed = true,
+                registered => events.ready.push(Source(registered)),
             }
         }
         Ok(events)

@@ -141,10 +141,12 @@ impl Workdir {
         let guardian = Guardian::start(&start, &journal, None).expect("a process");
         see(guardian.pid());
         let messages = Messages::nowhere().expect("a thread");
-        let mut events = EventLoop::for_undoing(None, std::iter::empty()).expect("events");
+        let mut events = EventLoop::for_undoing(None).expect("events");
+        let clock = events.watch([], "no clock").expect("a source");
         let supervisor = Supervisor::new(Means {
             events: &mut events,
             measure: &mut self.measure,
+            clock,
             guardian,
             start,
             journal: &journal,

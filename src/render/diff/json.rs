@@ -11,12 +11,12 @@ use serde::Serialize;
 use crate::analysis::fail_if::{NotJudged, Outcome};
 use crate::analysis::onset::{Onset, Reason};
 use crate::analysis::warnings::Warning;
-use crate::analysis::{Design, Finding, Input, Row, path};
+use crate::analysis::{Analysis, Design, HookResult, Input, Row, path};
 use crate::model::comparison::Arm;
 use crate::model::fail_if::Bound;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
-use crate::render::diff::{Diff, limits, onset, warnings};
+use crate::render::diff::{limits, onset, warnings};
 use crate::render::json::{SCHEMA, write_line};
 use crate::runfile::Tally;
 use crate::stats::shift::percent;
@@ -156,10 +156,14 @@ struct ObjectNotJudged {
     text: String,
 }
 
-pub(super) fn write(out: &mut dyn Write, diff: &Diff, histograms: bool) -> io::Result<()> {
-    let analysis = diff.analysis;
+pub(super) fn write(
+    out: &mut dyn Write,
+    input: &Input,
+    analysis: &Analysis,
+    histograms: bool,
+) -> io::Result<()> {
     let side = |arm: Arm| {
-        let files = diff.input.side(arm);
+        let files = input.side(arm);
         let sum = |of: fn(&Tally) -> u64| {
             let all = files.iter().map(|file| of(file.totals(arm)));
             all.fold(0, u64::saturating_add)
@@ -181,7 +185,7 @@ pub(super) fn write(out: &mut dyn Write, diff: &Diff, histograms: bool) -> io::R
         Design::Files(_) => ("file", None),
     };
     let hooks = analysis.hooks.iter().map(|finding| Hook {
-        buckets: histograms.then(|| buckets(diff.input, finding)),
+        buckets: histograms.then(|| buckets(input, finding)),
         ..Hook::from(finding)
     });
     let not_judged = analysis.not_judged.iter();
@@ -209,7 +213,7 @@ pub(super) fn write(out: &mut dyn Write, diff: &Diff, histograms: bool) -> io::R
 }
 
 /// Powers of two, as in the text: `[lo_ns, hi_ns, count]`.
-fn buckets(input: &Input, finding: &Finding) -> PerSide<Vec<(u64, u64, u64)>> {
+fn buckets(input: &Input, finding: &HookResult) -> PerSide<Vec<(u64, u64, u64)>> {
     PerSide::of(|arm| {
         let (histogram, _) = input.log2(arm, finding.hook);
         let buckets = histogram.buckets();
@@ -231,8 +235,8 @@ impl From<&Warning> for ObjectWarning {
     }
 }
 
-impl From<&Finding> for Hook {
-    fn from(finding: &Finding) -> Hook {
+impl From<&HookResult> for Hook {
+    fn from(finding: &HookResult) -> Hook {
         Hook {
             hook: finding.hook.name(),
             measured: finding.measured,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What a comparison found, as a table with words around it.
 
+mod compose;
 mod json;
 mod limits;
 mod onset;
@@ -17,6 +18,7 @@ use crate::model::comparison::Arm;
 use crate::model::hooks::Hook;
 use crate::render::Screen;
 
+use compose::compose;
 use view::{RowView, Tone, View};
 
 /// A comparison.
@@ -41,7 +43,7 @@ impl Diff<'_> {
     ///
     /// Those of `out`.
     pub fn text(&self, out: &mut dyn Write, screen: &Screen, histograms: bool) -> io::Result<()> {
-        let view = View::of(self.input, self.analysis);
+        let view = compose(self.input, self.analysis);
         let mut page = String::new();
         for arm in Arm::BOTH {
             let (name, what) = &view.sides[arm];
@@ -88,7 +90,7 @@ impl Diff<'_> {
     ///
     /// Those of `out`.
     pub fn json(&self, out: &mut dyn Write, histograms: bool) -> io::Result<()> {
-        json::write(out, self, histograms)
+        json::write(out, self.input, self.analysis, histograms)
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The histograms of both sides of a comparison, one over the other.
 
-use crate::analysis::{Analysis, Finding, Input};
+use crate::analysis::{Analysis, HookResult, Input};
 use crate::model::comparison::Arm;
 use crate::model::histogram::{Histogram, MAX_NS, Resolution};
 use crate::model::side::PerSide;
@@ -41,7 +41,7 @@ impl Share {
     }
 }
 
-fn hook(page: &mut String, screen: &Screen, input: &Input, finding: &Finding) {
+fn hook(page: &mut String, screen: &Screen, input: &Input, finding: &HookResult) {
     const LABEL: usize = "(1.02us, 2.05us]".len();
     const SHARE: usize = 7;
     page.push('\n');

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::analysis::outlook::period_for;
 use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS};
 use crate::analysis::warnings::{Kind, Warning};
-use crate::analysis::{Analysis, Design, Finding, Input};
+use crate::analysis::{Analysis, Design, HookResult, Input};
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::render::diff::onset::list;
@@ -73,7 +73,7 @@ fn disturbed(analysis: &Analysis) -> Option<String> {
 
 /// Hooks of which the same is true are said together; and what would help.
 fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Option<String> {
-    let lacking: Vec<&Finding> = analysis
+    let lacking: Vec<&HookResult> = analysis
         .warnings
         .iter()
         .filter(|warning| {

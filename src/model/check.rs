@@ -3,7 +3,7 @@
 
 /// How a thing stands with measuring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum Status {
     /// As it should be.
     Ok,
     /// It measures, but a figure or a part of it suffers.
@@ -14,25 +14,25 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl Status {
     /// The name that every output shows.
     pub fn name(self) -> &'static str {
         match self {
-            State::Ok => "ok",
-            State::Warning => "warning",
-            State::Problem => "problem",
-            State::Unknown => "unknown",
+            Status::Ok => "ok",
+            Status::Warning => "warning",
+            Status::Problem => "problem",
+            Status::Unknown => "unknown",
         }
     }
 }
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct CheckItem {
     /// What was looked at: a word that programs may rely on.
     pub subject: &'static str,
     /// How it stands.
-    pub state: State,
+    pub state: Status,
     /// What was found.
     pub found: String,
     /// What that means for the figures, where it is not plain.
@@ -41,12 +41,12 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
-impl Finding {
+impl CheckItem {
     /// Nothing to explain.
-    pub fn ok(subject: &'static str, found: impl Into<String>) -> Finding {
-        Finding {
+    pub fn ok(subject: &'static str, found: impl Into<String>) -> CheckItem {
+        CheckItem {
             subject,
-            state: State::Ok,
+            state: Status::Ok,
             found: found.into(),
             meaning: None,
             remedy: None,
@@ -55,22 +55,22 @@ impl Finding {
 
     /// Something to explain.
     pub fn new(
-        state: State,
+        state: Status,
         subject: &'static str,
         found: impl Into<String>,
         meaning: impl Into<String>,
-    ) -> Finding {
-        Finding {
+    ) -> CheckItem {
+        CheckItem {
             state,
             meaning: Some(meaning.into()),
-            ..Finding::ok(subject, found)
+            ..CheckItem::ok(subject, found)
         }
     }
 
     /// The same with what to do about it.
     #[must_use]
-    pub fn remedy(self, remedy: impl Into<String>) -> Finding {
-        Finding {
+    pub fn remedy(self, remedy: impl Into<String>) -> CheckItem {
+        CheckItem {
             remedy: Some(remedy.into()),
             ..self
         }
@@ -79,25 +79,25 @@ impl Finding {
 
 /// One finding to a subject: the first, which is the nearest to the cause.
 #[derive(Clone, Debug, Default)]
-pub struct Findings(Vec<Finding>);
+pub struct CheckItems(Vec<CheckItem>);
 
-impl Findings {
+impl CheckItems {
     /// Adds it, unless its subject has been told already.
-    pub fn add(&mut self, finding: Finding) {
+    pub fn add(&mut self, finding: CheckItem) {
         if self.0.iter().all(|told| told.subject != finding.subject) {
             self.0.push(finding);
         }
     }
 
     /// In the order in which they were added.
-    pub fn into_vec(self) -> Vec<Finding> {
+    pub fn into_vec(self) -> Vec<CheckItem> {
         self.0
     }
 }
 
 /// What can be done on the host, by this user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// Every hook measures.
     Usable,
     /// It measures, but some hooks are off.
@@ -106,13 +106,13 @@ pub enum Outcome {
     NotUsable,
 }
 
-impl Outcome {
+impl CheckOutcome {
     /// The name that every output shows.
     pub fn name(self) -> &'static str {
         match self {
-            Outcome::Usable => "usable",
-            Outcome::HooksMissing => "hooks-missing",
-            Outcome::NotUsable => "not-usable",
+            CheckOutcome::Usable => "usable",
+            CheckOutcome::HooksMissing => "hooks-missing",
+            CheckOutcome::NotUsable => "not-usable",
         }
     }
 }

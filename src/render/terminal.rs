@@ -3,11 +3,12 @@
 
 use std::io::{self, IsTerminal as _};
 
-use crate::cli::When;
-use crate::render::Screen;
+use clap::ColorChoice;
+
+use crate::render::screen::Screen;
 
 /// How to write to standard output.
-pub fn screen(colour: When) -> Screen {
+pub fn screen(colour: ColorChoice) -> Screen {
     Screen::new(size().0, wants(colour))
 }
 
@@ -17,13 +18,13 @@ pub fn rows() -> Option<usize> {
 }
 
 /// The convention of <https://no-color.org>, and a terminal that can.
-fn wants(colour: When) -> bool {
+fn wants(colour: ColorChoice) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     match colour {
-        When::Always => true,
-        When::Never => false,
-        When::Auto => io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
     }
 }
 

@@ -1,50 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What is found: plain data.
+//! What a comparison says of one hook: plain data.
 
-use crate::analysis::Design;
-use crate::analysis::fail_if::{NotJudged, Outcome};
-use crate::analysis::onset::Onset;
-use crate::analysis::warnings::Warning;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::stats::shift::Shift;
 
-/// What was found.
-#[derive(Clone, Debug)]
-pub struct Analysis {
-    /// What is repeated.
-    pub design: Design,
-    /// What the sides are called.
-    pub names: PerSide<String>,
-    /// What a reader must know first.
-    pub warnings: Vec<Warning>,
-    /// All hooks of the tool, in path order.
-    pub hooks: Vec<Finding>,
-    /// What was asked, to get verdicts.
-    pub family: Family,
-    /// Where changes begin.
-    pub onsets: Vec<Onset>,
-    /// What became of the limits, `any` taken apart.
-    pub limits: Vec<Outcome>,
-    /// Where limits for any hook could not be judged.
-    pub not_judged: Vec<NotJudged>,
-}
-
-/// The questions that are answered together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Family {
-    /// How many.
-    pub questions: usize,
-    /// How likely any answer may be wrong: less where there are several looks.
-    pub level: f64,
-    /// The smallest p-value that these rounds or files can give.
-    pub floor: f64,
-}
-
 /// What was found at a hook.
 #[derive(Clone, Debug)]
-pub struct Finding {
+pub struct HookResult {
     /// The hook.
     pub hook: Hook,
     /// Whether the hook is in the files of A and of B.
@@ -130,7 +94,7 @@ impl Row {
     }
 }
 
-impl Finding {
+impl HookResult {
     /// Whether either side has a latency to show.
     pub fn has_samples(&self) -> bool {
         self.counts != PerSide::both(0)

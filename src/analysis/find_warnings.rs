@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Finds what to warn of: how the sides differ in more than what was meant to
+//! differ, and what is missing.
+
+use crate::analysis::differences::{alternates, attachment, differences, short};
+use crate::analysis::hook_result::HookResult;
+use crate::analysis::input::{Design, Input};
+use crate::analysis::samples::{MIN_ROUNDS, Rounds};
+use crate::analysis::warnings::{Kind, Warning};
+use crate::model::hooks::Hook;
+use crate::model::quantity::Quantity;
+use crate::model::side::PerSide;
+use crate::model::snapshot::HookStats;
+use crate::runfile::Tally;
+
+/// Above this share, what is not measured may matter.
+const TOLERATED_PERCENT: u128 = 1;
+/// What files can be strange in or lack, at most, and be told.
+const MAX_PROBLEMS: usize = 10;
+
+/// All warnings, most important first: the order in which they are printed.
+pub(super) fn find(
+    input: &Input,
+    design: &Design,
+    rounds: &Rounds,
+    hooks: &[HookResult],
+) -> Vec<Warning> {
+    let mut found = Vec::new();
+    add_too_few_units(&mut found, input, design, rounds);
+    if let Input::Recordings { sides, .. } = input {
+        differences(&mut found, *sides);
+        if !alternates(*sides) {
+            found.push(Warning::about_all(Kind::NotAlternating));
+        }
+    }
+    clock(&mut found, input, rounds);
+    for finding in hooks {
+        if let Input::Recordings { sides, .. } = input {
+            attachment(&mut found, finding.hook, *sides);
+        }
+        not_measured(&mut found, input, finding.hook);
+        if let Some(counts) = finding.thinned {
+            found.push(Warning::about(finding.hook, Kind::UnequalRates(counts)));
+        }
+        disturbed(&mut found, finding);
+        too_few_samples(&mut found, design, finding);
+    }
+    files(&mut found, input);
+    found
+}
+
+fn add_too_few_units(found: &mut Vec<Warning>, input: &Input, design: &Design, rounds: &Rounds) {
+    match *design {
+        Design::Rounds { used, planned } => {
+            if used < MIN_ROUNDS {
+                found.push(Warning::about_all(Kind::FewRounds(used)));
+            }
+            let made = used as u64 + rounds.stepped;
+            if made < planned {
+                found.push(Warning::about_all(Kind::RoundsMissing { made, planned }));
+            }
+        }
+        Design::Files(files) => {
+            if !input.knows_how_it_varies() {
+                found.push(Warning::about_all(Kind::FewFiles(files)));
+            }
+        }
+    }
+}
+
+fn clock(found: &mut Vec<Warning>, input: &Input, rounds: &Rounds) {
+    let steps = sums(input, |tally| tally.clock_steps);
+    match input {
+        // Those rounds are left out: the others are as good as ever.
+        Input::Comparison(_) if rounds.stepped > 0 => {
+            found.push(Warning::about_all(Kind::RoundsExcluded(rounds.stepped)));
+        }
+        Input::Recordings { .. } if steps != PerSide::both(0) => {
+            found.push(Warning::about_all(Kind::ClockSteps(steps)));
+        }
+        _ => {}
+    }
+}
+
+fn sums(input: &Input, of: impl Fn(&Tally) -> u64) -> PerSide<u64> {
+    PerSide::of(|arm| {
+        let files = input.side(arm).iter();
+        files.fold(0, |sum: u64, file| sum.saturating_add(of(file.totals(arm))))
+    })
+}
+
+fn not_measured(found: &mut Vec<Warning>, input: &Input, hook: Hook) {
+    let stats = |of: fn(&HookStats) -> u64| sums(input, |tally| tally.hook(hook).map_or(0, of));
+    let too_many = |part: PerSide<u64>, whole: PerSide<u64>| {
+        let over = |(part, whole): (u64, u64)| {
+            u128::from(part) * 100 > u128::from(whole) * TOLERATED_PERCENT
+        };
+        part.zip(whole).into_iter().any(over)
+    };
+    let add =
+        |one: PerSide<u64>, other| one.zip(other).map(|(a, b): (u64, u64)| a.saturating_add(b));
+    let count = stats(|stats| stats.histogram.count());
+    let lost = stats(|stats| stats.skips.lost());
+    let of = add(count, lost);
+    if too_many(lost, of) {
+        found.push(Warning::about(hook, Kind::Skipped { lost, of }));
+    }
+    let missed = stats(|stats| stats.missed);
+    let of = add(add(count, missed), stats(|stats| stats.skips.total()));
+    if too_many(missed, of) {
+        found.push(Warning::about(hook, Kind::Missed { missed, of }));
+    }
+}
+
+/// Of the quantiles that get verdicts; an idle hook is told as such.
+fn too_few_samples(found: &mut Vec<Warning>, design: &Design, finding: &HookResult) {
+    if !finding.has_samples() {
+        return;
+    }
+    let of = design.units();
+    // The tail needs as many as the p99, or has no bound: nothing more to say.
+    let quantiles = Quantity::JUDGED
+        .into_iter()
+        .filter(|q| q.quantile().is_some());
+    for quantity in quantiles {
+        let row = finding.row(quantity);
+        // What was excluded as disturbed is told as such.
+        let units = row.units.map(|units| units + row.left_out.len());
+        if units != of {
+            found.push(Warning {
+                quantity: Some(quantity),
+                ..Warning::about(finding.hook, Kind::TooFewSamples { units, of })
+            });
+        }
+    }
+}
+
+fn disturbed(found: &mut Vec<Warning>, finding: &HookResult) {
+    for quantity in Quantity::JUDGED {
+        let row = finding.row(quantity);
+        let rounds = &row.left_out;
+        // Of what is no question nothing is excluded.
+        if !rounds.is_empty() && row.verdict.is_some() {
+            found.push(Warning {
+                quantity: Some(quantity),
+                ..Warning::about(finding.hook, Kind::Disturbed(rounds.clone()))
+            });
+        }
+    }
+}
+
+fn files(found: &mut Vec<Warning>, input: &Input) {
+    let missed = sums(input, |tally| tally.missed_intervals);
+    if missed != PerSide::both(0) {
+        found.push(Warning::about_all(Kind::MissedIntervals(missed)));
+    }
+    let (mut excluded, mut problems) = (0, 0);
+    for file in input.files() {
+        let path = file.path.display().to_string();
+        if !file.complete {
+            found.push(Warning::about_all(Kind::Incomplete(path.clone())));
+        }
+        for text in &file.excluded {
+            excluded += 1;
+            if excluded <= MAX_PROBLEMS {
+                found.push(Warning::about_all(Kind::Excluded {
+                    path: path.clone(),
+                    text: short(text),
+                }));
+            }
+        }
+        for text in &file.problems {
+            problems += 1;
+            if problems <= MAX_PROBLEMS {
+                found.push(Warning::about_all(Kind::Problem {
+                    path: path.clone(),
+                    text: short(text),
+                }));
+            }
+        }
+        if file.runs > 1 {
+            let runs = file.runs;
+            found.push(Warning::about_all(Kind::SeveralRuns { path, runs }));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Verdicts: all questions of a comparison are answered together, so that the
+//! chance that any answer is wrong is known.
+
+use crate::analysis::hook_result::{HookResult, Row, Verdict};
+use crate::analysis::input::Input;
+use crate::analysis::samples::{Rounds, Samples, Scale};
+use crate::model::quantity::Quantity;
+use crate::stats::{looks, max_t};
+
+/// How likely any verdict, or any limit's, may be wrong.
+pub const LEVEL: f64 = 0.05;
+
+/// The questions that are answered together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Family {
+    /// How many.
+    pub questions: usize,
+    /// How likely any answer may be wrong: less where there are several looks.
+    pub level: f64,
+    /// The smallest p-value that these rounds or files can give.
+    pub floor: f64,
+}
+
+/// How questions are answered.
+pub(super) struct Judging {
+    pub(super) level: f64,
+    /// Of rounds: see [`Rounds::blocks`].
+    pub(super) blocks: Vec<usize>,
+    pub(super) seed: u64,
+}
+
+impl Judging {
+    pub(super) fn of(input: &Input, rounds: &Rounds) -> Judging {
+        let plan = match input {
+            Input::Comparison(file) => file.info.comparison.as_ref(),
+            Input::Recordings { .. } => None,
+        };
+        let auto_rounds = plan.is_some_and(|plan| plan.auto_rounds);
+        Judging {
+            level: match auto_rounds {
+                true => looks::level(rounds.numbers().last().unwrap_or(0) as usize),
+                false => LEVEL,
+            },
+            blocks: rounds.blocks(auto_rounds),
+            seed: input.seed(),
+        }
+    }
+}
+
+/// A unit's standard deviation is taken to be at least half a bucket: what
+/// varies by less does so because of the buckets.
+pub(super) fn least_deviation(bucket: f64) -> f64 {
+    bucket / 2.0
+}
+
+/// All that can be judged, together.
+pub(super) fn give_verdicts(
+    findings: &mut [HookResult],
+    samples: &[Vec<Samples>],
+    judging: &Judging,
+) -> Family {
+    let mut rows: Vec<&mut Row> = Vec::new();
+    let mut questions = Vec::new();
+    let mut labels = None;
+    for (finding, samples) in findings.iter_mut().zip(samples) {
+        for (row, samples) in finding.rows.iter_mut().zip(samples) {
+            if Quantity::JUDGED.contains(&row.quantity) && samples.can_be_judged() {
+                let least = least_deviation(finite(row.bucket_ln));
+                questions.push(samples.question(Scale::Ratio, 0.0, least, false));
+                labels.get_or_insert_with(|| samples.labels(&judging.blocks));
+                rows.push(row);
+            }
+        }
+    }
+    let Some(labels) = labels else {
+        return Family {
+            questions: 0,
+            level: judging.level,
+            floor: 1.0,
+        };
+    };
+    let answers = max_t::answer(&questions, &labels, judging.level, judging.seed);
+    for (row, p_value) in rows.into_iter().zip(answers.p_values) {
+        let Some(shift) = row.shift else { continue };
+        let found = p_value <= judging.level;
+        row.p_value = Some(p_value);
+        row.least_ln = Some((answers.critical * shift.error).max(row.bucket_ln));
+        let verdict = match found {
+            true if shift.ln.abs() < row.bucket_ln => Verdict::BelowBucket,
+            true if shift.ln > 0.0 => Verdict::Slower,
+            true => Verdict::Faster,
+            false => Verdict::NotFound,
+        };
+        row.verdict = Some(verdict);
+        if verdict.is_change() {
+            row.shift = Some(shift.with_sure_direction());
+        }
+    }
+    Family {
+        questions: questions.len(),
+        level: judging.level,
+        floor: answers.floor,
+    }
+}
+
+/// An infinite bucket is one from 0 on.
+pub(super) fn finite(width: f64) -> f64 {
+    if width.is_finite() { width } else { 0.0 }
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! From an analysis to all that is said of it ([`View`]).
+
+use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS};
+use crate::analysis::{Analysis, Design, HookResult, Input, LEVEL, Row, Verdict};
+use crate::model::comparison::Arm;
+use crate::model::hooks::Hook;
+use crate::model::quantity::Quantity;
+use crate::model::side::PerSide;
+use crate::render::diff::onset::sentence;
+use crate::render::diff::view::{RowView, Tone, View, count};
+use crate::render::diff::{limits, warnings};
+use crate::render::units;
+use crate::runfile::Tally;
+use crate::stats::shift::percent;
+use crate::text::clean;
+
+/// Characters of a name that are shown.
+const MAX_NAME: usize = 40;
+
+/// What is said of a comparison.
+pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
+    let with_samples = |finding: &&HookResult| finding.has_samples();
+    let silent = || {
+        analysis
+            .hooks
+            .iter()
+            .filter(|finding| !finding.has_samples())
+    };
+    let measured = |finding: &&HookResult| finding.measured.iter().any(|&measured| measured);
+    let names = |findings: Vec<&HookResult>| findings.iter().map(|f| f.hook).collect();
+    View {
+        sides: PerSide::of(|arm| (short(&analysis.names[arm]), side(input, analysis, arm))),
+        warnings: warnings::all(input, analysis),
+        judged: analysis
+            .hooks
+            .iter()
+            .flat_map(HookResult::rows)
+            .any(|row| row.shift.is_some()),
+        rows: analysis
+            .hooks
+            .iter()
+            .filter(with_samples)
+            .flat_map(|finding| rows(finding, analysis.design))
+            .collect(),
+        idle: names(silent().filter(measured).collect()),
+        off: names(silent().filter(|finding| !measured(finding)).collect()),
+        notes: notes(analysis),
+        limits: limits::all(analysis),
+    }
+}
+
+/// A name from a file or a user, fit for a terminal.
+pub(super) fn short(text: &str) -> String {
+    clean(text, MAX_NAME)
+}
+
+/// What was measured of a side, and on which host.
+fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
+    let files = input.side(arm);
+    let sum = |of: fn(&Tally) -> u64| {
+        let all = files.iter().map(|file| of(file.totals(arm)));
+        all.fold(0, u64::saturating_add)
+    };
+    let length = units::duration(sum(|tally| tally.duration_ns));
+    let amount = match (analysis.design, files) {
+        (Design::Rounds { used, .. }, _) => {
+            let length = input.period().map_or(length, |period| {
+                let ns = period.as_nanos().saturating_mul(2 * used as u128);
+                units::duration(u64::try_from(ns).unwrap_or(u64::MAX))
+            });
+            format!("{}, {length} measured", count(used as u64, "round"))
+        }
+        (Design::Files(_), files) => {
+            format!("{}, {length}", count(files.len() as u64, "recording"))
+        }
+    };
+    match files.first() {
+        Some(file) => {
+            let (host, kernel) = (short(&file.info.host), short(&file.info.kernel));
+            format!("{amount}; {host}, Linux {kernel}")
+        }
+        None => amount,
+    }
+}
+
+/// Quantities that have a value; the others are in a warning.
+fn rows(finding: &HookResult, design: Design) -> impl Iterator<Item = RowView> {
+    let known = finding.rows().filter(move |row| {
+        let judged = Quantity::JUDGED.contains(&row.quantity);
+        // A tail that is the same on both sides is worth no row.
+        let tail = row.quantity == Quantity::Tail && !row.verdict.is_some_and(Verdict::is_change);
+        let units = row.units.map(|units| units + row.left_out.len());
+        // Of busy periods alone it would be another quantity.
+        let everywhere = row.shift.is_some() && units == design.units();
+        row.ln().is_some() && !tail && (judged || everywhere)
+    });
+    known.enumerate().map(|(place, row)| {
+        let level = |value: Option<f64>| match (value, row.quantity) {
+            (None, _) => units::NONE.into(),
+            (Some(share), Quantity::Tail) => format!("{:.2}%", share * 100.0),
+            (Some(ns), _) => units::computed(ns),
+        };
+        let (verdict, tone) = verdict(row);
+        RowView {
+            first: place == 0,
+            hook: finding.hook,
+            quantity: row.quantity,
+            levels: row.levels.map(level),
+            change: row
+                .ln()
+                .map_or(units::NONE.into(), |ln| units::change(percent(ln))),
+            interval: row.shift.map(|shift| {
+                let (low, high) = shift.interval_percent();
+                (units::change(low), units::change(high))
+            }),
+            verdict,
+            tone,
+        }
+    })
+}
+
+fn verdict(row: &Row) -> (String, Tone) {
+    let question = if row.in_doubt { "?" } else { "" };
+    match row.verdict {
+        Some(Verdict::Slower) if row.quantity == Quantity::Tail => {
+            (format!("longer{question}"), Tone::Worse)
+        }
+        Some(Verdict::Faster) if row.quantity == Quantity::Tail => {
+            (format!("shorter{question}"), Tone::Better)
+        }
+        Some(Verdict::Slower) => (format!("slower{question}"), Tone::Worse),
+        Some(Verdict::Faster) => (format!("faster{question}"), Tone::Better),
+        Some(Verdict::BelowBucket | Verdict::NotFound) => ("~".into(), Tone::Plain),
+        None => (String::new(), Tone::Dim),
+    }
+}
+
+fn excludes_zero((low, high): (f64, f64)) -> bool {
+    low > 0.0 || high < 0.0
+}
+
+/// How many questions there are, what a verdict takes, and how sure it is.
+fn verdicts(analysis: &Analysis) -> String {
+    let asked = count(analysis.family.questions as u64, "question");
+    let asked = match analysis.design {
+        Design::Rounds { used, .. } => format!(
+            "{asked} of {} (a verdict takes {MIN_ROUNDS})",
+            count(used as u64, "round")
+        ),
+        Design::Files(files) => format!(
+            "{asked} of {} and {} (a verdict takes {MIN_FILES} a side)",
+            files.a,
+            count(files.b as u64, "recording")
+        ),
+    };
+    let level = match analysis.family.level < LEVEL {
+        true => format!(", {:.0}% of it at this look", analysis.family.level * 100.0),
+        false => String::new(),
+    };
+    format!("{asked}; the chance that any verdict is wrong is at most 5%{level}")
+}
+
+/// Where changes begin, what was not found, and how to read the table.
+fn notes(analysis: &Analysis) -> Vec<(String, String)> {
+    let mut notes: Vec<(String, String)> = Vec::new();
+    let mut note = |label: &str, text: String| notes.push((label.into(), text));
+    for onset in &analysis.onsets {
+        note(&format!("{}:", onset.path.name()), sentence(onset));
+    }
+    let rows = || {
+        let hooks = analysis.hooks.iter();
+        hooks.flat_map(|finding| finding.rows().map(move |row| (finding.hook, row)))
+    };
+    let of = |wanted: fn(Verdict) -> bool| {
+        rows().filter(move |(_, row)| row.verdict.is_some_and(wanted))
+    };
+    if rows().all(|(_, row)| row.verdict.is_none()) {
+        let measured = analysis.hooks.iter().any(HookResult::has_samples);
+        let text = match (measured, analysis.design) {
+            (false, _) => "Nothing was measured: no packet reached these hooks.",
+            (true, Design::Rounds { .. }) => "No verdicts: see the warnings above.",
+            (true, Design::Files(_)) => {
+                "No verdicts: too few recordings to know how much they vary."
+            }
+        };
+        note("", text.into());
+        return notes;
+    }
+    let changed = of(Verdict::is_change).next().is_some();
+    let below: Vec<String> = of(|verdict| verdict == Verdict::BelowBucket)
+        .map(|(hook, row)| {
+            let width = units::change(percent(row.bucket_ln));
+            format!(
+                "{hook} {} ({})",
+                row.quantity,
+                width.trim_start_matches('+')
+            )
+        })
+        .collect();
+    if !below.is_empty() {
+        let text = format!(
+            "A change of less than a bucket of the histogram: {}.",
+            below.join(", ")
+        );
+        note("", text);
+    } else if !changed {
+        note("", "No difference was found.".into());
+    }
+    let mut unseen: Vec<(Hook, Vec<String>)> = Vec::new();
+    for (hook, row) in of(|verdict| verdict == Verdict::NotFound) {
+        // A tail is a share: its smallest change says little to a reader.
+        let Some(least) = row.least_ln.filter(|_| row.quantity != Quantity::Tail) else {
+            continue;
+        };
+        let least = units::change(percent(least));
+        let item = format!("{} {}", row.quantity, least.trim_start_matches('+'));
+        match unseen.last_mut() {
+            Some((last, items)) if *last == hook => items.push(item),
+            _ => unseen.push((hook, vec![item])),
+        }
+    }
+    if !unseen.is_empty() {
+        let items = unseen
+            .iter()
+            .map(|(hook, items)| format!("{hook} {}", items.join(" ")));
+        let text = format!(
+            "no change seen. The smallest change that this run could see: {}",
+            items.collect::<Vec<_>>().join(", ")
+        );
+        note("~:", text);
+    }
+    let outside: Vec<String> = of(|verdict| verdict == Verdict::NotFound)
+        .filter(|(_, row)| {
+            row.shift
+                .is_some_and(|shift| excludes_zero(shift.interval()))
+        })
+        .filter(|(_, row)| row.quantity != Quantity::Tail)
+        .map(|(hook, row)| format!("{hook} {}", row.quantity))
+        .collect();
+    if !outside.is_empty() {
+        let text = format!(
+            "an interval is about its own row, a verdict about all rows together. So `~` and an \
+             interval without 0 can stand together: {}",
+            outside.join(", ")
+        );
+        note("", text);
+    }
+    note("verdicts:", verdicts(analysis));
+    if of(Verdict::is_change).any(|(_, row)| row.quantity == Quantity::Tail) {
+        let text = "the share of packets above the p99.9 of both sides together";
+        note("tail:", text.into());
+    }
+    if rows().any(|(_, row)| row.ln().is_some_and(|ln| units::is_factor(percent(ln)))) {
+        note("x20:", "B is 20 times A".into());
+    }
+    if of(Verdict::is_change).any(|(_, row)| row.in_doubt) {
+        note("?:", "a warning above may be the cause".into());
+    }
+    notes
+}
