@@ -16,7 +16,7 @@ mod writing;
 use std::path::Path;
 
 use netstacklat::model::hooks::Hook;
-use netstacklat::runfile::{Content, RunFile, Tally};
+use netstacklat::runfile::{Content, RunFile, Totals};
 
 /// Written by hand, after docs/json.md: a run of one interval.
 const FIXTURE: &str = include_str!("fixtures/run.jsonl");
@@ -33,9 +33,9 @@ fn refused(bytes: impl AsRef<[u8]>, words: &[&str]) {
     }
 }
 
-fn recording(file: &RunFile) -> &Tally {
+fn recording(file: &RunFile) -> &Totals {
     match &file.content {
-        Content::Recording(tally) => tally,
+        Content::Recording(totals) => totals,
         Content::Comparison { .. } => panic!("a comparison"),
     }
 }

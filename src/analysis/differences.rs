@@ -2,6 +2,7 @@
 //! In what recordings differ beside what was meant to differ.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use crate::analysis::warnings::{Kind, Warning};
 use crate::model::hooks::Hook;
@@ -94,7 +95,7 @@ pub(super) fn attachment(found: &mut Vec<Warning>, hook: Hook, sides: PerSide<&[
 /// taken for a change. Of files whose time is not known nothing is said.
 pub(super) fn alternates(sides: PerSide<&[RunFile]>) -> bool {
     let times = sides.map(|side| {
-        let times: Option<Vec<&str>> = side.iter().map(|file| file.began.as_deref()).collect();
+        let times: Option<Vec<SystemTime>> = side.iter().map(|file| file.began).collect();
         let mut times = times?;
         times.sort_unstable();
         Some((*times.first()?, *times.last()?))

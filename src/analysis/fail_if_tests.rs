@@ -2,7 +2,7 @@
 //! Tests of limits: when they are exceeded, when not, and when nobody can tell.
 
 use super::fail_if::{Judged, Outcome, Unjudged};
-use super::test_support::changes;
+use super::test_support::{changes, turn_off};
 use super::tests::*;
 use super::*;
 
@@ -76,9 +76,7 @@ fn any_stands_for_hooks_that_can_be_judged() {
 fn what_cannot_be_judged_says_why() {
     let mut file = changes(&[("ip-start", 1.0), ("udp-start", 1.5)]);
     if let Content::Comparison { a, .. } = &mut file.content {
-        a.hooks[crate::model::hooks::Hook::find("tcp-start")
-            .unwrap()
-            .index()] = None;
+        turn_off(a, "tcp-start");
     }
     let why = |text| judged(&file, &[text])[0].result.unwrap_err();
     assert_eq!(why("tcp-start:p50>+1%"), Unjudged::Off);

@@ -7,11 +7,11 @@ use crate::analysis::hook_result::HookResult;
 use crate::analysis::input::{Design, Input};
 use crate::analysis::samples::{MIN_ROUNDS, Rounds};
 use crate::analysis::warnings::{Kind, Warning};
+use crate::model::counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
-use crate::model::snapshot::HookStats;
-use crate::runfile::Tally;
+use crate::runfile::Totals;
 
 /// Above this share, what is not measured may matter.
 const TOLERATED_PERCENT: u128 = 1;
@@ -69,7 +69,7 @@ fn add_too_few_units(found: &mut Vec<Warning>, input: &Input, design: &Design, r
 }
 
 fn clock(found: &mut Vec<Warning>, input: &Input, rounds: &Rounds) {
-    let steps = sums(input, |tally| tally.clock_steps);
+    let steps = sums(input, |totals| totals.interval.counters.clock_steps);
     match input {
         // Those rounds are left out: the others are as good as ever.
         Input::Comparison(_) if rounds.stepped > 0 => {
@@ -82,7 +82,7 @@ fn clock(found: &mut Vec<Warning>, input: &Input, rounds: &Rounds) {
     }
 }
 
-fn sums(input: &Input, of: impl Fn(&Tally) -> u64) -> PerSide<u64> {
+fn sums(input: &Input, of: impl Fn(&Totals) -> u64) -> PerSide<u64> {
     PerSide::of(|arm| {
         let files = input.side(arm).iter();
         files.fold(0, |sum: u64, file| sum.saturating_add(of(file.totals(arm))))
@@ -90,7 +90,8 @@ fn sums(input: &Input, of: impl Fn(&Tally) -> u64) -> PerSide<u64> {
 }
 
 fn not_measured(found: &mut Vec<Warning>, input: &Input, hook: Hook) {
-    let stats = |of: fn(&HookStats) -> u64| sums(input, |tally| tally.hook(hook).map_or(0, of));
+    let stats =
+        |of: fn(&HookCounters) -> u64| sums(input, |totals| totals.hook(hook).map_or(0, of));
     let too_many = |part: PerSide<u64>, whole: PerSide<u64>| {
         let over = |(part, whole): (u64, u64)| {
             u128::from(part) * 100 > u128::from(whole) * TOLERATED_PERCENT
@@ -150,7 +151,7 @@ fn disturbed(found: &mut Vec<Warning>, finding: &HookResult) {
 }
 
 fn files(found: &mut Vec<Warning>, input: &Input) {
-    let missed = sums(input, |tally| tally.missed_intervals);
+    let missed = sums(input, |totals| totals.missed_intervals);
     if missed != PerSide::both(0) {
         found.push(Warning::about_all(Kind::MissedIntervals(missed)));
     }

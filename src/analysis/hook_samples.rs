@@ -146,7 +146,10 @@ impl<'a> HookUnits<'a> {
                     .rounds
                     .iter()
                     .map(|round| {
-                        round.map(|period| period.hooks[hook.index()].as_ref().map(Cow::Borrowed))
+                        round.map(|period| {
+                            let measured = period.interval.counters.measured(hook);
+                            measured.map(|counters| Cow::Borrowed(&counters.histogram))
+                        })
                     })
                     .collect(),
             ),

@@ -80,8 +80,8 @@ fn hooks_that_could_not_be_judged_may_be_where_it_began() {
 
     let mut file = changes(&[("udp-start", 1.0), ("udp-socket-read", 0.5)]);
     if let Content::Comparison { a, b, .. } = &mut file.content {
-        a.hooks[hook("ip-start").index()] = None;
-        b.hooks[hook("ip-start").index()] = None;
+        turn_off(a, "ip-start");
+        turn_off(b, "ip-start");
         // Above 1 %: what it says is not taken for a `~` like any other.
         let skips = &mut stats(a, "udp-start").skips;
         skips.add(crate::model::skips::SkipReason::NO_TIMESTAMP, 2000);

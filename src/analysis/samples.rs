@@ -34,7 +34,10 @@ impl<'a> Rounds<'a> {
             if first != last || second != third || first == second {
                 continue;
             }
-            if round.iter().all(|period| period.clock_steps == 0) {
+            if round
+                .iter()
+                .all(|period| period.interval.counters.clock_steps == 0)
+            {
                 found.rounds.push(round);
             } else {
                 found.stepped += 1;

@@ -2,16 +2,16 @@
 //! Made-up run files, for the tests of what is found in them and shown of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::model::comparison::{Arm, Comparison, Side};
+use crate::model::counters::{Counters, HookCounters};
 use crate::model::histogram::Histogram;
 use crate::model::histogram::Resolution;
-use crate::model::hooks::{HOOK_COUNT, Hook};
+use crate::model::hooks::{Hook, HookSet};
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
-use crate::model::snapshot::HookStats;
-use crate::model::sparse::Sparse;
-use crate::runfile::{Content, Period, RunFile, Tally};
+use crate::model::snapshot::Interval;
+use crate::runfile::{Content, Period, RunFile, Totals};
 
 pub(crate) fn hook(name: &str) -> Hook {
     Hook::find(name).unwrap()
@@ -49,27 +49,36 @@ pub(crate) fn info() -> RunInfo {
 }
 
 /// So many seconds in which all hooks were on and idle.
-pub(crate) fn tally(seconds: u64) -> Tally {
-    Tally {
+pub(crate) fn totals(seconds: u64) -> Totals {
+    let length = Duration::from_secs(seconds);
+    Totals {
         intervals: seconds,
-        duration_ns: seconds * 1_000_000_000,
         missed_intervals: 0,
-        clock_steps: 0,
-        tx_stamped: 0,
-        hooks: vec![Some(HookStats::new(Resolution::FINE)); HOOK_COUNT],
+        interval: Interval {
+            start: UNIX_EPOCH,
+            end: UNIX_EPOCH + length,
+            duration_ns: length.as_nanos() as u64,
+            counters: Counters::new(Resolution::FINE, HookSet::ALL),
+        },
     }
 }
 
-pub(crate) fn stats<'a>(tally: &'a mut Tally, name: &str) -> &'a mut HookStats {
-    tally.hooks[hook(name).index()].as_mut().unwrap()
+pub(crate) fn stats<'a>(totals: &'a mut Totals, name: &str) -> &'a mut HookCounters {
+    totals.interval.counters.hook_mut(hook(name))
+}
+
+/// As if no line had the hook.
+pub(crate) fn turn_off(totals: &mut Totals, name: &str) {
+    let counters = &mut totals.interval.counters;
+    counters.enabled = counters.enabled.without(hook(name));
 }
 
 /// A recording of 30 s, its latencies as `(hook, ns, how many)`.
 pub(crate) fn recording(path: &str, samples: &[(&str, u64, u64)]) -> RunFile {
-    let mut tally = tally(30);
+    let mut totals = totals(30);
     for &(name, ns, count) in samples {
         for _ in 0..count {
-            assert!(stats(&mut tally, name).histogram.record(ns));
+            assert!(stats(&mut totals, name).histogram.record(ns));
         }
     }
     RunFile {
@@ -80,7 +89,7 @@ pub(crate) fn recording(path: &str, samples: &[(&str, u64, u64)]) -> RunFile {
         complete: true,
         excluded: Vec::new(),
         problems: Vec::new(),
-        content: Content::Recording(tally),
+        content: Content::Recording(totals),
     }
 }
 
@@ -136,24 +145,26 @@ pub(crate) fn comparison(rounds: u64, levels: impl Fn(&str, Arm, u64) -> Option<
         seed: 1,
     });
     let mut periods = Vec::new();
-    let mut sides = [tally(rounds * 6), tally(rounds * 6)];
+    let mut sides = [totals(rounds * 6), totals(rounds * 6)];
     for round in 1..=rounds {
         use Arm::{A, B};
         for arm in [[A, B, B, A], [B, A, A, B]][round as usize % 2] {
-            let mut hooks = [const { None }; HOOK_COUNT];
+            let mut period = totals(3).interval;
+            let mut on = Vec::new();
             for hook in Hook::all() {
                 if let Some(at) = levels(hook.name(), arm, round) {
                     let histogram = latencies(at);
                     let stats = stats(&mut sides[arm as usize], hook.name());
                     stats.histogram.merge(&histogram);
-                    hooks[hook.index()] = Some(Sparse::new(&histogram, 0));
+                    period.counters.hook_mut(hook).histogram = histogram;
+                    on.push(hook);
                 }
             }
+            period.counters.enabled = on.into_iter().collect();
             periods.push(Period {
                 arm,
                 round,
-                clock_steps: 0,
-                hooks,
+                interval: period.compact(),
             });
         }
     }

@@ -111,7 +111,7 @@ fn what_each_round_does_to_its_ends_is_no_change() {
             let Content::Comparison { periods, .. } = slower.content else {
                 unreachable!("a comparison")
             };
-            period.hooks.clone_from(&periods[0].hooks);
+            period.interval = periods[0].interval.clone();
         }
     }
     let analysis = of(&file);
@@ -145,7 +145,7 @@ fn periods(file: &mut RunFile) -> &mut Vec<Period> {
 #[test]
 fn rounds_with_a_step_of_the_clock_or_too_few_periods_are_excluded() {
     let mut file = varying(12, 0.25, 0.05);
-    periods(&mut file)[5].clock_steps = 1;
+    periods(&mut file)[5].interval.counters.clock_steps = 1;
     periods(&mut file).pop();
     let analysis = of(&file);
     let design = Design::Rounds {
@@ -196,7 +196,7 @@ fn a_disturbed_period_loses_its_round() {
         let ns = 3000.0 * slower * disturbed * (1.0 + 0.02 * noise(name, arm, round));
         (name == "udp-start").then(|| at(ns))
     });
-    periods(&mut file)[9].clock_steps = 1;
+    periods(&mut file)[9].interval.counters.clock_steps = 1;
     let analysis = of(&file);
     let row = row(&analysis, "udp-start", Quantity::P50);
     assert_eq!(row.left_out, [7]);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Every warning, provoked.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::test_support::*;
 use super::*;
 use crate::analysis::warnings::Kind;
 use crate::model::skips::SkipReason;
-use crate::runfile::{Content, Tally};
+use crate::runfile::{Content, Totals};
 
 /// Five recordings a side, of which nothing is to be said.
 fn sides() -> PerSide<Vec<RunFile>> {
@@ -25,7 +27,7 @@ fn found(sides: &PerSide<Vec<RunFile>>) -> Vec<Warning> {
     analyse(&input, &[]).warnings
 }
 
-fn tally_of(file: &mut RunFile) -> &mut Tally {
+fn totals_of(file: &mut RunFile) -> &mut Totals {
     match &mut file.content {
         Content::Recording(all) => all,
         Content::Comparison { .. } => panic!("a comparison"),
@@ -124,7 +126,7 @@ fn hooks_that_are_not_on_everywhere() {
 fn packets_not_measured_above_one_percent() {
     // B has 15,000: 151 of 15,151 are 0.997 %, 152 are 1.003 %.
     let reason = SkipReason::NO_TIMESTAMP;
-    let skip = |count| with(|file| stats(tally_of(file), "udp-start").skips.add(reason, count));
+    let skip = |count| with(|file| stats(totals_of(file), "udp-start").skips.add(reason, count));
     assert_eq!(skip(151), []);
     let kind = Kind::Skipped {
         lost: PerSide { a: 0, b: 152 },
@@ -138,10 +140,10 @@ fn packets_not_measured_above_one_percent() {
     // There was nothing to measure.
     let peek = SkipReason::find("peek").unwrap();
     assert_eq!(
-        with(|file| stats(tally_of(file), "udp-start").skips.add(peek, 9000)),
+        with(|file| stats(totals_of(file), "udp-start").skips.add(peek, 9000)),
         []
     );
-    let miss = |count| with(|file| stats(tally_of(file), "udp-start").missed = count);
+    let miss = |count| with(|file| stats(totals_of(file), "udp-start").missed = count);
     assert_eq!(miss(151), []);
     let kind = Kind::Missed {
         missed: PerSide { a: 0, b: 152 },
@@ -155,7 +157,7 @@ fn packets_not_measured_above_one_percent() {
 
 #[test]
 fn too_few_samples_for_a_quantile() {
-    let found = with(|file| *stats(tally_of(file), "udp-start") = new_stats(2999));
+    let found = with(|file| *stats(totals_of(file), "udp-start") = new_stats(2999));
     assert_eq!(found.len(), 1);
     assert_eq!(
         (found[0].hook, found[0].quantity),
@@ -172,14 +174,14 @@ fn too_few_samples_for_a_quantile() {
     );
 }
 
-fn new_stats(count: u64) -> crate::model::snapshot::HookStats {
+fn new_stats(count: u64) -> crate::model::counters::HookCounters {
     let mut file = recording("x", &[("udp-start", 3000, count)]);
-    stats(tally_of(&mut file), "udp-start").clone()
+    stats(totals_of(&mut file), "udp-start").clone()
 }
 
 #[test]
 fn clocks_that_were_stepped() {
-    let found = with(|file| tally_of(file).clock_steps = 2);
+    let found = with(|file| totals_of(file).interval.counters.clock_steps = 2);
     assert_eq!(found[0].kind, Kind::ClockSteps(PerSide { a: 0, b: 2 }));
     assert!(found[0].is_serious());
 }
@@ -206,7 +208,7 @@ fn files_that_are_not_whole() {
         }
     );
     assert!(!found[0].is_serious());
-    let found = with(|file| tally_of(file).missed_intervals = 7);
+    let found = with(|file| totals_of(file).missed_intervals = 7);
     assert_eq!(found[0].kind, Kind::MissedIntervals(PerSide { a: 0, b: 7 }));
 }
 
@@ -225,7 +227,7 @@ fn sides_that_do_not_alternate() {
     let mut sides = sides();
     let all = sides.a.iter_mut().chain(&mut sides.b);
     for (day, file) in all.enumerate() {
-        file.began = Some(format!("2026-11-{:02}T00:00:00Z", day + 1));
+        file.began = Some(UNIX_EPOCH + Duration::from_secs(86_400 * day as u64));
     }
     assert_eq!(found(&sides)[0].kind, Kind::NotAlternating);
     assert!(found(&sides)[0].is_serious());

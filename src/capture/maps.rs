@@ -13,10 +13,10 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use crate::capture::layout::Layout;
 use crate::capture::object::Loaded;
 use crate::capture::plan::Plan;
+use crate::model::counters::Counters;
 use crate::model::hooks::Hook;
 use crate::model::names;
 use crate::model::skips::SkipReason;
-use crate::model::snapshot::Snapshot;
 
 /// An array map of u64, mapped read-only.
 struct MappedArray {
@@ -96,11 +96,11 @@ impl Maps {
         })
     }
 
-    /// Adds all CPUs' slices to `snapshot`, which holds zeros.
-    pub fn read(&self, snapshot: &mut Snapshot) {
+    /// Adds all CPUs' slices to `counters`, which hold zeros.
+    pub fn read(&self, counters: &mut Counters) {
         let layout = &self.layout;
         for (hook, map) in &self.histograms {
-            let histogram = &mut snapshot.hook_mut(*hook).histogram;
+            let histogram = &mut counters.hook_mut(*hook).histogram;
             for slice in map.values().chunks_exact(layout.histogram_stride) {
                 histogram.add_slice(load(slice));
             }
@@ -108,7 +108,7 @@ impl Maps {
         for slice in self.skips.values().chunks_exact(layout.skip_stride) {
             let reasons = Hook::all().flat_map(|hook| SkipReason::all().map(move |r| (hook, r)));
             for ((hook, reason), count) in reasons.zip(load(slice)) {
-                snapshot.hook_mut(hook).skips.add(reason, count);
+                counters.hook_mut(hook).skips.add(reason, count);
             }
         }
     }

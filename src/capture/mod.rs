@@ -125,18 +125,19 @@ impl Capture {
     /// If the kernel refuses information about a program.
     pub fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = self.empty_snapshot()?;
-        snapshot.clock_steps = self.clock.steps(&self.loaded);
-        snapshot.clock_updates = self.loaded.clock_updates();
-        self.maps.read(&mut snapshot);
+        let counters = &mut snapshot.counters;
+        counters.clock_steps = self.clock.steps(&self.loaded);
+        counters.clock_updates = self.loaded.clock_updates();
+        self.maps.read(counters);
         for (hook, runs) in self.loaded.runs()? {
-            let stats = snapshot.hook_mut(hook);
+            let stats = counters.hook_mut(hook);
             stats.missed += runs.missed;
             if self.statistics.is_some() {
                 stats.cost += runs.cost;
             }
         }
         if self.statistics.is_some() {
-            snapshot.clock_cost = Some(self.loaded.clock_runs()?.cost);
+            counters.clock_cost = Some(self.loaded.clock_runs()?.cost);
         }
         Ok(snapshot)
     }

@@ -20,9 +20,9 @@ use crate::capture::skeleton::{
 };
 use crate::host::settings::Settings;
 use crate::host::start_error::{StartError, StartErrorKind};
+use crate::model::counters::Cost;
 use crate::model::hooks::{Hook, Program};
 use crate::model::names;
-use crate::model::snapshot::Cost;
 use crate::model::wire;
 
 /// What libbpf last said: shown when something fails, and only then.

@@ -203,6 +203,7 @@ fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> CheckItem {
         Err(error) => return unseen(SELF_TEST, format!("{error:#}")),
     };
     let silent = passed
+        .counters
         .hooks()
         .filter(|(hook, stats)| on_the_way(capture.plan(), *hook) && stats.histogram.count() == 0);
     let mut stepped = true;

@@ -8,11 +8,12 @@ use crate::analysis::outlook::{Lacking, Outlook, outlook};
 use crate::commands::session::{hooks, human, timestamping};
 use crate::experiment::runner::planned;
 use crate::model::comparison::{Comparison, Place};
+use crate::model::counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::run::RunInfo;
 use crate::model::skips::SkipReason;
-use crate::model::snapshot::{HookStats, Interval};
+use crate::model::snapshot::Interval;
 
 /// What is on from now on.
 pub(super) fn attached(info: &RunInfo) -> String {
@@ -55,8 +56,8 @@ pub(super) fn plan(comparison: &Comparison, path: &Path) -> String {
 /// Latencies of each hook, those over range too.
 pub(super) fn counts(interval: &Interval) -> Vec<(Hook, u64)> {
     let count =
-        |stats: &HookStats| stats.histogram.count() + stats.skips.get(SkipReason::OVER_RANGE);
-    let hooks = interval.hooks();
+        |stats: &HookCounters| stats.histogram.count() + stats.skips.get(SkipReason::OVER_RANGE);
+    let hooks = interval.counters.hooks();
     hooks.map(|(hook, stats)| (hook, count(stats))).collect()
 }
 
@@ -81,7 +82,10 @@ impl FirstRound {
         }
         self.periods += 1;
         let counts = counts(interval);
-        let lost = interval.hooks().any(|(_, stats)| stats.skips.total() > 0);
+        let lost = interval
+            .counters
+            .hooks()
+            .any(|(_, stats)| stats.skips.total() > 0);
         if !self.silent && !lost && counts.iter().all(|&(_, count)| count == 0) {
             self.silent = true;
             let name = &comparison.side(place.arm).name;

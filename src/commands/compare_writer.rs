@@ -59,7 +59,7 @@ impl CompareWriter {
         self.seq += 1;
         self.report(Kind::Interval, place, interval)?;
         match &mut self.sums[place.arm] {
-            Some(sum) => sum.add(interval),
+            Some(sum) => *sum += interval,
             none => *none = Some(interval.clone()),
         }
         Ok(())

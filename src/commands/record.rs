@@ -180,6 +180,7 @@ fn summary(file: &str, intervals: u64, total: &Interval) -> String {
         n => format!("{n} intervals"),
     };
     let counts = total
+        .counters
         .hooks()
         .map(|(hook, stats)| (stats.histogram.count(), hook));
     // Of equals the hook that a packet meets first.

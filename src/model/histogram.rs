@@ -200,6 +200,12 @@ impl Histogram {
         self.counts.iter().sum()
     }
 
+    /// The same; `None`: more than 64 bits hold.
+    pub fn checked_count(&self) -> Option<u64> {
+        let mut counts = self.counts.iter();
+        counts.try_fold(0, |sum: u64, &count| sum.checked_add(count))
+    }
+
     /// Sum of the samples, ns.
     pub fn sum_ns(&self) -> u64 {
         self.sum_ns

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod comparison;
+pub mod counters;
 pub mod exported;
 pub mod fail_if;
 pub mod histogram;
@@ -10,6 +11,7 @@ pub mod hooks;
 pub mod names;
 pub mod quantile;
 pub mod quantity;
+pub mod report;
 pub mod run;
 pub mod side;
 pub mod skips;

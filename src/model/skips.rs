@@ -81,6 +81,12 @@ impl Skips {
         self.0.iter().sum()
     }
 
+    /// The same; `None`: more than 64 bits hold.
+    pub fn checked_total(&self) -> Option<u64> {
+        let mut counts = self.0.iter();
+        counts.try_fold(0, |sum: u64, &count| sum.checked_add(count))
+    }
+
     /// Packets that should have been measured and were not.
     pub fn lost(&self) -> u64 {
         self.iter()

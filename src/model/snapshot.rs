@@ -1,81 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Snapshots of all counters at one time, and the intervals between them.
 
+use std::ops::AddAssign;
 use std::time::SystemTime;
 
+use crate::model::counters::Counters;
 use crate::model::histogram::{Histogram, Resolution};
-use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
-use crate::model::quantile::{Estimate, Quantile};
-use crate::model::skips::{SkipReason, Skips};
-
-/// How often programs ran and how long that took, as the kernel measures it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Program runs.
-    pub runs: u64,
-    /// Time spent in them, ns.
-    pub time_ns: u64,
-}
-
-impl Cost {
-    fn since(self, earlier: Cost) -> Cost {
-        Cost {
-            runs: self.runs.saturating_sub(earlier.runs),
-            time_ns: self.time_ns.saturating_sub(earlier.time_ns),
-        }
-    }
-}
-
-impl std::ops::AddAssign for Cost {
-    fn add_assign(&mut self, other: Cost) {
-        self.runs += other.runs;
-        self.time_ns += other.time_ns;
-    }
-}
-
-/// What one hook has counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookStats {
-    /// The recorded latencies.
-    pub histogram: Histogram,
-    /// Program runs that recorded none, by reason.
-    pub skips: Skips,
-    /// Program runs that the kernel left out (`recursion_misses`).
-    pub missed: u64,
-    /// What the hook's programs cost; zero while that is not measured.
-    pub cost: Cost,
-}
-
-impl HookStats {
-    /// Nothing counted yet.
-    pub fn new(resolution: Resolution) -> HookStats {
-        HookStats {
-            histogram: Histogram::new(resolution),
-            skips: Skips::default(),
-            missed: 0,
-            cost: Cost::default(),
-        }
-    }
-
-    /// A quantile over recorded and over-range samples.
-    pub fn quantile(&self, quantile: Quantile) -> Option<Estimate> {
-        quantile.of(&self.histogram, self.skips.get(SkipReason::OVER_RANGE))
-    }
-
-    /// Whether there is a latency to show, if only an over-range one.
-    pub fn has_samples(&self) -> bool {
-        self.histogram.count() > 0 || self.skips.get(SkipReason::OVER_RANGE) > 0
-    }
-
-    fn since(&self, earlier: &HookStats) -> HookStats {
-        HookStats {
-            histogram: self.histogram.since(&earlier.histogram),
-            skips: self.skips - earlier.skips,
-            missed: self.missed.saturating_sub(earlier.missed),
-            cost: self.cost.since(earlier.cost),
-        }
-    }
-}
+use crate::model::hooks::HookSet;
+use crate::model::sparse::Sparse;
 
 /// All counters since the start, at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,35 +16,8 @@ pub struct Snapshot {
     pub mono_ns: u64,
     /// Wall-clock time.
     pub wall: SystemTime,
-    /// How often the wall clock has been stepped.
-    pub clock_steps: u64,
-    /// Runs of the clock's program; `None`: there is none.
-    pub clock_updates: Option<u64>,
-    /// What the clock's program cost; `None`: costs are not measured.
-    pub clock_cost: Option<Cost>,
-    /// The hooks that are on.
-    pub enabled: HookSet,
-    hooks: Vec<HookStats>,
-}
-
-/// What happened between two snapshots.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interval {
-    /// Wall-clock time of the earlier snapshot.
-    pub start: SystemTime,
-    /// Wall-clock time of the later snapshot.
-    pub end: SystemTime,
-    /// CLOCK_MONOTONIC between the two, ns.
-    pub duration_ns: u64,
-    /// Steps of the wall clock in between.
-    pub clock_steps: u64,
-    /// Runs of the clock's program; `None`: there is none.
-    pub clock_updates: Option<u64>,
-    /// What the clock's program cost; `None`: costs were not measured.
-    pub clock_cost: Option<Cost>,
-    /// The hooks that are on.
-    pub enabled: HookSet,
-    hooks: Vec<HookStats>,
+    /// What has been counted.
+    pub counters: Counters,
 }
 
 impl Snapshot {
@@ -126,100 +31,53 @@ impl Snapshot {
         Snapshot {
             mono_ns,
             wall,
-            clock_steps: 0,
-            clock_updates: None,
-            clock_cost: None,
-            enabled,
-            hooks: vec![HookStats::new(resolution); HOOK_COUNT],
+            counters: Counters::new(resolution, enabled),
         }
-    }
-
-    /// One hook's counters.
-    pub fn hook(&self, hook: Hook) -> &HookStats {
-        &self.hooks[hook.index()]
-    }
-
-    /// One hook's counters, to fill in.
-    pub fn hook_mut(&mut self, hook: Hook) -> &mut HookStats {
-        &mut self.hooks[hook.index()]
     }
 
     /// What was counted since `earlier`.
     pub fn since(&self, earlier: &Snapshot) -> Interval {
-        let pairs = self.hooks.iter().zip(&earlier.hooks);
         Interval {
             start: earlier.wall,
             end: self.wall,
             duration_ns: self.mono_ns.saturating_sub(earlier.mono_ns),
-            clock_steps: self.clock_steps.saturating_sub(earlier.clock_steps),
-            clock_updates: match (self.clock_updates, earlier.clock_updates) {
-                (Some(now), Some(then)) => Some(now.saturating_sub(then)),
-                _ => None,
-            },
-            clock_cost: match (self.clock_cost, earlier.clock_cost) {
-                (Some(now), Some(then)) => Some(now.since(then)),
-                _ => None,
-            },
-            enabled: self.enabled,
-            hooks: pairs.map(|(now, then)| now.since(then)).collect(),
+            counters: &self.counters - &earlier.counters,
         }
     }
 }
 
+/// What was counted between two snapshots, or in several such intervals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval<L = Histogram> {
+    /// Wall-clock time of the earlier snapshot.
+    pub start: SystemTime,
+    /// Wall-clock time of the later snapshot.
+    pub end: SystemTime,
+    /// CLOCK_MONOTONIC between the two, ns.
+    pub duration_ns: u64,
+    /// What was counted.
+    pub counters: Counters<L>,
+}
+
 impl Interval {
     /// Adds what was counted in a later interval, with or without a gap between
-    /// the two: the time in it does not count.
-    pub fn add(&mut self, later: &Interval) {
+    /// the two: the time in it does not count. `None`: a sum exceeds 64 bits, and
+    /// this interval is of no use any more.
+    #[must_use]
+    pub fn try_add(&mut self, later: &Interval) -> Option<()> {
         self.end = later.end;
-        self.duration_ns += later.duration_ns;
-        self.clock_steps += later.clock_steps;
-        self.clock_updates = match (self.clock_updates, later.clock_updates) {
-            (Some(mine), Some(theirs)) => Some(mine + theirs),
-            _ => None,
-        };
-        self.clock_cost = match (self.clock_cost, later.clock_cost) {
-            (Some(mut mine), Some(theirs)) => {
-                mine += theirs;
-                Some(mine)
-            }
-            _ => None,
-        };
-        for (mine, theirs) in self.hooks.iter_mut().zip(&later.hooks) {
-            mine.histogram.merge(&theirs.histogram);
-            mine.skips += &theirs.skips;
-            mine.missed += theirs.missed;
-            mine.cost += theirs.cost;
+        self.duration_ns = self.duration_ns.checked_add(later.duration_ns)?;
+        self.counters.try_add(&later.counters)
+    }
+
+    /// The same with only the non-empty buckets.
+    pub fn compact(&self) -> Interval<Sparse> {
+        Interval {
+            start: self.start,
+            end: self.end,
+            duration_ns: self.duration_ns,
+            counters: self.counters.compact(),
         }
-    }
-
-    /// One hook's share of the interval.
-    pub fn hook(&self, hook: Hook) -> &HookStats {
-        &self.hooks[hook.index()]
-    }
-
-    /// The enabled hooks with what they counted, in path order.
-    pub fn hooks(&self) -> impl Iterator<Item = (Hook, &HookStats)> {
-        self.enabled.iter().map(|hook| (hook, self.hook(hook)))
-    }
-
-    /// Whether the kernel has called no program at all.
-    pub fn stalled(&self) -> bool {
-        is_stalled(self.clock_updates, self.duration_ns)
-    }
-
-    /// Hooks whose programs cost something, with that: also one that is off
-    /// but serves others.
-    pub fn costs(&self) -> impl Iterator<Item = (Hook, Cost)> {
-        let costs = Hook::all().map(|hook| (hook, self.hook(hook).cost));
-        costs.filter(|(_, cost)| cost.runs > 0)
-    }
-
-    /// What all programs cost together, the clock's too; `None`: it was not
-    /// measured.
-    pub fn total_cost(&self) -> Option<Cost> {
-        let mut total = self.clock_cost?;
-        self.costs().for_each(|(_, cost)| total += cost);
-        Some(total)
     }
 
     /// Samples per second; 0 for an interval without length.
@@ -229,54 +87,70 @@ impl Interval {
         }
         count as f64 * 1e9 / self.duration_ns as f64
     }
+
+    /// Whether the kernel has called no program at all. It updates its clock
+    /// with every tick, and at the latest when the report is due; but a virtual
+    /// machine can be kept from running for tenths of a second, and wakes up
+    /// without a tick.
+    pub fn stalled(&self) -> bool {
+        const LONGEST_PAUSE_NS: u64 = 900_000_000;
+        self.counters.clock_updates == Some(0) && self.duration_ns >= LONGEST_PAUSE_NS
+    }
 }
 
-/// Whether an interval with so many updates of the clock, in so many ns, is one
-/// in which the kernel has called no program. It updates its clock with every
-/// tick, and at the latest when the report is due; but a virtual machine can be
-/// kept from running for tenths of a second, and wakes up without a tick.
-pub fn is_stalled(clock_updates: Option<u64>, duration_ns: u64) -> bool {
-    const LONGEST_PAUSE_NS: u64 = 900_000_000;
-    clock_updates == Some(0) && duration_ns >= LONGEST_PAUSE_NS
+/// As in [`Counters`], for what this process has counted.
+///
+/// # Panics
+///
+/// If a sum exceeds 64 bits.
+impl AddAssign<&Interval> for Interval {
+    fn add_assign(&mut self, later: &Interval) {
+        self.try_add(later).expect("counts stay within 64 bits");
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
-
-    use proptest::prelude::*;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::model::hooks::Hook;
 
-    proptest! {
-        /// Sum of the intervals = total, whatever was counted when.
-        #[test]
-        fn intervals_add_up_to_the_total(
-            steps in prop::collection::vec(
-                prop::collection::vec((0..HOOK_COUNT, 1u64..1 << 34), 0..50), 1..8),
-        ) {
-            let empty = Snapshot::empty(Resolution::FINE, HookSet::ALL, 0, UNIX_EPOCH);
-            let mut snapshots = vec![empty];
-            for samples in steps {
-                let mut next = snapshots.last().unwrap().clone();
-                next.mono_ns += 1000;
-                for (index, ns) in samples {
-                    let stats = &mut next.hooks[index];
-                    stats.histogram.record(ns);
-                    stats.skips.add(SkipReason::NO_TIMESTAMP, ns % 3);
-                }
-                snapshots.push(next);
-            }
-            let total = snapshots.last().unwrap().since(&snapshots[0]);
-            for hook in Hook::all() {
-                let mut sum = HookStats::new(Resolution::FINE);
-                for pair in snapshots.windows(2) {
-                    let interval = pair[1].since(&pair[0]);
-                    sum.histogram.merge(&interval.hook(hook).histogram);
-                    sum.skips += &interval.hook(hook).skips;
-                }
-                prop_assert_eq!(&sum, total.hook(hook));
-            }
-        }
+    fn interval(start_s: u64, missed: u64) -> Interval {
+        let start = UNIX_EPOCH + Duration::from_secs(start_s);
+        let mut first = Snapshot::empty(Resolution::FINE, HookSet::ALL, 7, start);
+        first.counters.clock_updates = Some(3);
+        let mut second = first.clone();
+        second.wall += Duration::from_secs(1);
+        second.mono_ns += 1_000_000_000;
+        second.counters.hook_mut(Hook::IP_START).missed += missed;
+        second.since(&first)
+    }
+
+    #[test]
+    fn the_time_between_two_intervals_does_not_count() {
+        let mut sum = interval(100, 3);
+        sum += &interval(200, 4);
+        let wall = sum.end.duration_since(sum.start).unwrap();
+        assert_eq!(wall, Duration::from_secs(101));
+        assert_eq!(sum.duration_ns, 2_000_000_000);
+        assert_eq!(sum.counters.hook(Hook::IP_START).missed, 7);
+        sum.duration_ns = u64::MAX;
+        assert_eq!(sum.try_add(&interval(300, 0)), None);
+    }
+
+    #[test]
+    fn stalled_is_no_update_for_longer_than_a_pause() {
+        let mut interval = interval(100, 0);
+        assert!(interval.stalled());
+        interval.duration_ns = 899_999_999;
+        assert!(!interval.stalled());
+        interval.duration_ns = 900_000_000;
+        assert!(interval.stalled());
+        interval.counters.clock_updates = Some(1);
+        assert!(!interval.stalled());
+        // Where no program follows the clock, nobody knows.
+        interval.counters.clock_updates = None;
+        assert!(!interval.stalled());
     }
 }

@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use crate::model::comparison::{Comparison, Side};
+use crate::model::counters::{Cost, HookCounters};
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, REPORTED};
-use crate::model::snapshot::{Cost, HookStats};
-use crate::render::notes::tx_stamped;
+
 use crate::render::screen::timestamp;
 use crate::render::{HookStatus, Kind, Renderer, Report, RunInfo};
 
@@ -202,16 +202,17 @@ impl From<&Report<'_>> for Line {
             end: rfc3339(interval.end),
             duration_ns: interval.duration_ns,
             missed_intervals: report.missed_intervals,
-            clock_steps: interval.clock_steps,
-            clock_updates: interval.clock_updates,
+            clock_steps: interval.counters.clock_steps,
+            clock_updates: interval.counters.clock_updates,
             arm: report.place.map(|place| place.arm.name()),
             round: report.place.and_then(|place| place.round),
-            tx_stamped: tx_stamped(report),
-            cost: interval.total_cost().map(LineCost::from),
+            tx_stamped: interval.counters.tx_timestamped(),
+            cost: interval.counters.total_cost().map(LineCost::from),
             hooks: interval
+                .counters
                 .hooks()
                 .map(|(hook, stats)| LineHook {
-                    cost: interval.clock_cost.map(|_| stats.cost.into()),
+                    cost: interval.counters.clock_cost.map(|_| stats.cost.into()),
                     ..LineHook::from((hook, stats))
                 })
                 .collect(),
@@ -219,8 +220,8 @@ impl From<&Report<'_>> for Line {
     }
 }
 
-impl From<(Hook, &HookStats)> for LineHook {
-    fn from((hook, stats): (Hook, &HookStats)) -> LineHook {
+impl From<(Hook, &HookCounters)> for LineHook {
+    fn from((hook, stats): (Hook, &HookCounters)) -> LineHook {
         let histogram = &stats.histogram;
         let buckets = histogram.buckets();
         let quantiles = REPORTED.into_iter().map(|quantile| {

@@ -162,9 +162,9 @@ proptest! {
         let report = run.report(&interval);
         let line = line(&report);
         let hooks = line["hooks"].as_array().unwrap();
-        prop_assert_eq!(hooks.len(), interval.enabled.len());
+        prop_assert_eq!(hooks.len(), interval.counters.enabled.len());
         prop_assert_eq!(line["duration_ns"].as_u64(), Some(interval.duration_ns));
-        for ((hook, stats), shown) in interval.hooks().zip(hooks) {
+        for ((hook, stats), shown) in interval.counters.hooks().zip(hooks) {
             prop_assert_eq!(shown["hook"].as_str(), Some(hook.name()));
             let buckets = shown["buckets"].as_array().unwrap();
             let number = |bucket: &Value, i: usize| bucket[i].as_u64().unwrap();

@@ -7,7 +7,7 @@
 
 use std::io::{self, Write};
 
-use crate::model::comparison::Place;
+use crate::model::report;
 use crate::model::snapshot::Interval;
 
 pub mod check;
@@ -30,43 +30,11 @@ pub use screen::Screen;
 pub use summary::Summary;
 pub use text::Text;
 
+pub use crate::model::report::Kind;
 pub use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 
-/// What stretch of a run a report covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// One of many, made when the interval is over.
-    Interval,
-    /// The whole run, made at its end.
-    Total,
-}
-
 /// One report.
-#[derive(Clone, Copy, Debug)]
-pub struct Report<'a> {
-    /// Interval or total.
-    pub kind: Kind,
-    /// The interval's number, from 1; in a total, how many came before it.
-    pub seq: u64,
-    /// The run ended before the interval did.
-    pub partial: bool,
-    /// Reports that fell due before this one and were not made: an interval
-    /// then lasts that many intervals longer. In a total, those of the run.
-    pub missed_intervals: u64,
-    /// The interval begins at the start of the run, not at the last report.
-    pub cumulative: bool,
-    /// Its place in a comparison.
-    pub place: Option<Place>,
-    /// What was counted.
-    pub interval: &'a Interval,
-}
-
-impl Report<'_> {
-    /// Whether counts are since the start of the run.
-    pub fn since_start(&self) -> bool {
-        self.cumulative || self.kind == Kind::Total
-    }
-}
+pub type Report<'a> = report::Report<&'a Interval>;
 
 /// A form that reports can take.
 pub trait Renderer {

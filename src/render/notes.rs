@@ -2,7 +2,6 @@
 //! Notes that close a report: what its numbers leave out, and why.
 
 use crate::model::hooks::Hook;
-use crate::model::skips::SkipReason;
 use crate::render::{Report, Screen, units};
 
 impl Screen {
@@ -28,7 +27,7 @@ impl Screen {
     /// Hooks that should have measured packets and did not, largest reason
     /// first. Packets that there was no reason to measure are not among them.
     fn not_measured(&self, page: &mut String, report: &Report) {
-        for (hook, stats) in report.interval.hooks() {
+        for (hook, stats) in report.interval.counters.hooks() {
             let lost = stats.skips.lost();
             if lost == 0 {
                 continue;
@@ -54,7 +53,7 @@ impl Screen {
 
     fn missed(&self, page: &mut String, report: &Report) {
         let mut items = vec![self.dim("missed by the kernel (re-entered program):")];
-        for (hook, stats) in report.interval.hooks() {
+        for (hook, stats) in report.interval.counters.hooks() {
             if stats.missed > 0 {
                 items.push(format!("{hook} {}", stats.missed));
             }
@@ -65,7 +64,7 @@ impl Screen {
     }
 
     fn clock_steps(&self, page: &mut String, report: &Report) {
-        let times = match report.interval.clock_steps {
+        let times = match report.interval.counters.clock_steps {
             0 => return,
             1 => "once".into(),
             n => format!("{n} times"),
@@ -82,8 +81,8 @@ impl Screen {
     /// new stamp, from local delivery, and looks faster than it was. One line
     /// of 80 columns, lest it be passed over.
     fn transmit_stamps(&self, page: &mut String, report: &Report) {
-        let stamped = tx_stamped(report);
-        if stamped == 0 || !report.interval.enabled.iter().any(Hook::is_tcp) {
+        let stamped = report.interval.counters.tx_timestamped();
+        if stamped == 0 || !report.interval.counters.enabled.iter().any(Hook::is_tcp) {
             return;
         }
         let (skbs, them) = match stamped {
@@ -97,11 +96,16 @@ impl Screen {
     /// Mean time of a run by hook, then all runs as a share of one CPU's time.
     fn program_cost(&self, page: &mut String, report: &Report) {
         let interval = report.interval;
-        let (Some(clock), Some(total)) = (interval.clock_cost, interval.total_cost()) else {
+        let (Some(clock), Some(total)) =
+            (interval.counters.clock_cost, interval.counters.total_cost())
+        else {
             return;
         };
         let mut items = vec![self.dim("BPF time a run:")];
-        let named = interval.costs().map(|(hook, cost)| (hook.name(), cost));
+        let named = interval
+            .counters
+            .costs()
+            .map(|(hook, cost)| (hook.name(), cost));
         for (name, cost) in named.chain([("clock", clock)]) {
             if let Some(mean) = cost.time_ns.checked_div(cost.runs) {
                 items.push(format!("{name} {}", units::duration(mean)));
@@ -121,16 +125,11 @@ impl Screen {
     }
 }
 
-/// Transmit-stamped skbs seen at IP, whether or not that hook is on.
-pub(super) fn tx_stamped(report: &Report) -> u64 {
-    let stats = report.interval.hook(Hook::IP_START);
-    stats.skips.get(SkipReason::TX_TIMESTAMP)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::snapshot::Cost;
+    use crate::model::counters::Cost;
+    use crate::model::skips::SkipReason;
     use crate::render::testing::*;
 
     fn notes(report: &Report) -> String {
@@ -167,7 +166,7 @@ not measured: udp-start 1 of 1 (100%): no-timestamp 1
         let mut run = Run::new(&["tcp-start", "udp-start"]);
         run.missed("udp-start", 3);
         run.missed("tcp-start", 4);
-        run.end.clock_steps = 2;
+        run.end.counters.clock_steps = 2;
         let expected = "\
 missed by the kernel (re-entered program): tcp-start 4 udp-start 3
 clock: the wall clock was stepped 2 times in this interval
@@ -181,12 +180,12 @@ clock: the wall clock was stepped 2 times in this interval
         run.cost("tcp-start", 1_000_000, 250_000_000);
         // Serves tcp-start, and is off itself.
         run.cost("ip-start", 1_000_000, 40_000_000);
-        run.end.clock_cost = Some(Cost {
+        run.end.counters.clock_cost = Some(Cost {
             runs: 2500,
             time_ns: 250_000,
         });
         assert_eq!(notes(&report(&run.interval())), "");
-        run.start.clock_cost = Some(Cost::default());
+        run.start.counters.clock_cost = Some(Cost::default());
         // 290.25 ms of 10 s.
         let expected = "\
 BPF time a run: ip-start 40ns tcp-start 250ns clock 100ns - 2002500 runs,
@@ -200,9 +199,12 @@ BPF time a run: ip-start 40ns tcp-start 250ns clock 100ns - 2002500 runs,
     #[test]
     fn programs_that_do_not_run_are_told_apart_from_silence() {
         let mut run = Run::new(&["tcp-start"]);
-        (run.start.clock_updates, run.end.clock_updates) = (Some(7), Some(8));
+        (
+            run.start.counters.clock_updates,
+            run.end.counters.clock_updates,
+        ) = (Some(7), Some(8));
         assert_eq!(notes(&report(&run.interval())), "");
-        run.end.clock_updates = Some(7);
+        run.end.counters.clock_updates = Some(7);
         let expected = "\
 stalled: the kernel called no BPF program in this interval: is
   kernel.ftrace_enabled 0?

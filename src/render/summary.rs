@@ -3,9 +3,10 @@
 
 use std::io::{self, Write};
 
+use crate::model::counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantile::REPORTED;
-use crate::model::snapshot::{HookStats, Interval};
+use crate::model::snapshot::Interval;
 use crate::render::{Renderer, Report, RunInfo, Screen, units};
 
 /// One line per enabled hook, idle ones included, so that lines keep their
@@ -37,6 +38,7 @@ impl Summary {
     fn table(&self, page: &mut String, interval: &Interval) {
         let titles = titles();
         let rows: Vec<Row> = interval
+            .counters
             .hooks()
             .map(|(hook, stats)| row(interval, hook, stats))
             .collect();
@@ -86,7 +88,7 @@ fn titles() -> Row {
     std::array::from_fn(|_| titles.next().unwrap_or_default())
 }
 
-fn row(interval: &Interval, hook: Hook, stats: &HookStats) -> Row {
+fn row(interval: &Interval, hook: Hook, stats: &HookCounters) -> Row {
     let count = stats.histogram.count();
     let [p50, p90, p99, p999] = REPORTED.map(|quantile| units::estimate(stats.quantile(quantile)));
     [

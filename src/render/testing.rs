@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
+use crate::model::counters::Cost;
 use crate::model::histogram::{MAX_NS, Resolution};
 use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
 use crate::model::skips::SkipReason;
-use crate::model::snapshot::{Cost, Interval, Snapshot};
+use crate::model::snapshot::{Interval, Snapshot};
 use crate::render::{Kind, Renderer, Report};
 
 /// 2026-11-21 10:17:03 UTC: when the made-up run's only interval ends.
@@ -38,8 +39,8 @@ impl fmt::Debug for Run {
         let interval = self.interval();
         let mut hooks = f.debug_map();
         for hook in Hook::all() {
-            let stats = interval.hook(hook);
-            let on = interval.enabled.contains(hook);
+            let stats = interval.counters.hook(hook);
+            let on = interval.counters.enabled.contains(hook);
             let buckets: Vec<_> = stats.histogram.buckets().collect();
             let skips: Vec<_> = stats.skips.iter().collect();
             hooks.entry(&(hook.name(), on), &(buckets, skips, stats.missed));
@@ -77,7 +78,7 @@ impl Run {
     }
 
     pub(super) fn samples(&mut self, name: &str, ns: u64, count: u64) {
-        let stats = self.end.hook_mut(hook(name));
+        let stats = self.end.counters.hook_mut(hook(name));
         (0..count).for_each(|_| assert!(stats.histogram.record(ns)));
     }
 
@@ -86,15 +87,19 @@ impl Run {
     }
 
     pub(super) fn skips(&mut self, name: &str, reason: SkipReason, count: u64) {
-        self.end.hook_mut(hook(name)).skips.add(reason, count);
+        self.end
+            .counters
+            .hook_mut(hook(name))
+            .skips
+            .add(reason, count);
     }
 
     pub(super) fn missed(&mut self, name: &str, count: u64) {
-        self.end.hook_mut(hook(name)).missed += count;
+        self.end.counters.hook_mut(hook(name)).missed += count;
     }
 
     pub(super) fn cost(&mut self, name: &str, runs: u64, time_ns: u64) {
-        self.end.hook_mut(hook(name)).cost += Cost { runs, time_ns };
+        self.end.counters.hook_mut(hook(name)).cost += Cost { runs, time_ns };
     }
 
     /// Adds that many samples at once to one bucket, as a BPF map holds them.
@@ -102,7 +107,7 @@ impl Run {
         let buckets = Resolution::FINE.buckets();
         let bucket = bucket % buckets;
         let (_, hi_ns) = Resolution::FINE.bounds(bucket);
-        let stats = self.end.hook_mut(hook);
+        let stats = self.end.counters.hook_mut(hook);
         let room = u64::MAX - stats.histogram.sum_ns();
         let count = count.min(room / hi_ns);
         let mut slice = vec![0; buckets + 1];
@@ -182,12 +187,12 @@ prop_compose! {
             run.fill(hooks[index], bucket, count);
         }
         for (index, reason, count) in skips {
-            run.end.hook_mut(hooks[index]).skips.add(reason, count);
+            run.end.counters.hook_mut(hooks[index]).skips.add(reason, count);
         }
         for (index, count) in missed {
-            run.end.hook_mut(hooks[index]).missed += count;
+            run.end.counters.hook_mut(hooks[index]).missed += count;
         }
-        run.end.clock_steps = steps;
+        run.end.counters.clock_steps = steps;
         run.kind = if flags[0] { Kind::Total } else { Kind::Interval };
         run.partial = flags[1];
         run.cumulative = flags[2];

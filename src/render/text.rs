@@ -3,11 +3,12 @@
 
 use std::io::{self, Write};
 
+use crate::model::counters::HookCounters;
 use crate::model::histogram::{Bucket, MAX_NS, Resolution};
 use crate::model::hooks::Hook;
 use crate::model::quantile::REPORTED;
 use crate::model::skips::SkipReason;
-use crate::model::snapshot::{HookStats, Interval};
+use crate::model::snapshot::Interval;
 use crate::render::{Renderer, Report, RunInfo, Screen, units};
 
 /// A histogram and percentiles for each hook that has samples.
@@ -25,7 +26,7 @@ impl Text {
         Text { screen }
     }
 
-    fn hook(&self, page: &mut String, interval: &Interval, hook: Hook, stats: &HookStats) {
+    fn hook(&self, page: &mut String, interval: &Interval, hook: Hook, stats: &HookCounters) {
         let title = format!("{}:", hook.name());
         let title = self.screen.bold(&title);
         let words = std::iter::once(title.as_str()).chain(hook.meaning().split(' '));
@@ -34,7 +35,7 @@ impl Text {
         self.footer(page, interval, stats);
     }
 
-    fn rows(&self, page: &mut String, stats: &HookStats) {
+    fn rows(&self, page: &mut String, stats: &HookCounters) {
         // The widest label: two bounds of six columns.
         const LABEL: usize = "(1.02us, 2.05us]".len();
         const MIN_COUNT: usize = 12;
@@ -61,7 +62,7 @@ impl Text {
         }
     }
 
-    fn footer(&self, page: &mut String, interval: &Interval, stats: &HookStats) {
+    fn footer(&self, page: &mut String, interval: &Interval, stats: &HookCounters) {
         let dim = |label: &str| self.screen.dim(label);
         let count = stats.histogram.count();
         let max = match stats.histogram.max_le_ns() {
@@ -86,7 +87,10 @@ impl Text {
 
     fn idle(&self, page: &mut String, interval: &Interval) {
         let mut items = vec![self.screen.dim("idle:")];
-        let idle = interval.hooks().filter(|(_, stats)| !stats.has_samples());
+        let idle = interval
+            .counters
+            .hooks()
+            .filter(|(_, stats)| !stats.has_samples());
         items.extend(idle.map(|(hook, _)| hook.name().into()));
         if items.len() > 1 {
             self.screen.flow(page, " ", items);
@@ -103,7 +107,7 @@ impl Renderer for Text {
     fn report(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let mut page = self.screen.page(report);
         page.push('\n');
-        for (hook, stats) in report.interval.hooks() {
+        for (hook, stats) in report.interval.counters.hooks() {
             if stats.has_samples() {
                 self.hook(&mut page, report.interval, hook, stats);
                 page.push('\n');
@@ -121,7 +125,7 @@ impl Renderer for Text {
 
 /// The powers of two from the lowest to the highest that hold samples, with
 /// the empty ones between them.
-fn rows(stats: &HookStats) -> Vec<Bucket> {
+fn rows(stats: &HookCounters) -> Vec<Bucket> {
     let mut rows: Vec<Bucket> = Vec::new();
     for bucket in stats.histogram.to_log2().buckets() {
         while let Some(last) = rows.last().filter(|last| last.hi_ns < bucket.lo_ns) {
@@ -259,7 +263,7 @@ not measured: udp-start 3 of 3 (100%): over-range 3
         #[test]
         fn rows_hold_every_sample(run in runs()) {
             let interval = run.interval();
-            for (_, stats) in interval.hooks() {
+            for (_, stats) in interval.counters.hooks() {
                 let rows = rows(stats);
                 let sum: u64 = rows.iter().map(|row| row.count).sum();
                 prop_assert_eq!(sum, stats.histogram.count());

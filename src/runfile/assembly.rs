@@ -3,16 +3,18 @@
 //! of a comparison are kept by round.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::model::comparison::{Arm, Place};
+use crate::model::counters::Counters;
 use crate::model::histogram::Resolution;
-use crate::model::hooks::{HOOK_COUNT, Hook};
+use crate::model::hooks::Hook;
+use crate::model::report::{Kind, Report};
 use crate::model::run::RunInfo;
 use crate::model::side::PerSide;
-use crate::model::skips::SkipReason;
-use crate::model::sparse::Sparse;
-use crate::runfile::line::{Line, Report, Start};
-use crate::runfile::{Content, Period, RunFile, Tally};
+use crate::model::snapshot::Interval;
+use crate::runfile::line::{Line, Start};
+use crate::runfile::{Content, Period, RunFile, Totals};
 
 /// More rounds than `compare` can be asked for, and what memory has to hold.
 const MOST_ROUNDS: u64 = 10_000;
@@ -25,12 +27,12 @@ const PERIODS: usize = 4;
 /// What has been read so far.
 pub(super) struct Assembly {
     info: RunInfo,
-    began: Option<String>,
+    began: Option<SystemTime>,
     runs: u64,
     excluded: Vec<String>,
     problems: Vec<String>,
     /// Of each side; recordings have the first only.
-    sums: PerSide<Tally>,
+    sums: PerSide<Option<Totals>>,
     periods: Vec<Period>,
     round: Round,
     run: Run,
@@ -40,10 +42,10 @@ pub(super) struct Assembly {
 struct Run {
     resolution: Resolution,
     lines: u64,
-    sums: PerSide<Tally>,
-    totals: PerSide<Option<Tally>>,
+    sums: PerSide<Option<Totals>>,
+    totals: PerSide<Option<Totals>>,
     /// The last line of a run with `--cumulative`.
-    cumulative: Option<(u64, Tally)>,
+    cumulative: Option<Totals>,
     stalled: u64,
 }
 
@@ -60,7 +62,7 @@ impl Run {
         Run {
             resolution,
             lines: 0,
-            sums: PerSide::both(Tally::empty()),
+            sums: PerSide::default(),
             totals: PerSide::default(),
             cumulative: None,
             stalled: 0,
@@ -88,7 +90,7 @@ impl Assembly {
             runs: 1,
             excluded: Vec::new(),
             problems: Vec::new(),
-            sums: PerSide::both(Tally::empty()),
+            sums: PerSide::default(),
             periods: Vec::new(),
             round: Round::default(),
         };
@@ -122,8 +124,16 @@ impl Assembly {
     pub(super) fn add(&mut self, line: Line) -> Result<(), String> {
         match line {
             Line::Start(start) => self.start(*start),
-            Line::Interval(report) => self.interval(report),
-            Line::Total(report) => self.total(report),
+            Line::Report(report, unknown) => {
+                for what in unknown {
+                    self.problem(format!("not known to this version: {what}"));
+                }
+                self.belongs_here(&report)?;
+                match report.kind {
+                    Kind::Interval => self.interval(*report),
+                    Kind::Total => self.total(*report),
+                }
+            }
             Line::Other(kind) => {
                 self.problem(format!(
                     "lines of kind {kind} are not known to this version"
@@ -152,21 +162,22 @@ impl Assembly {
         Ok(())
     }
 
-    fn interval(&mut self, mut report: Report) -> Result<(), String> {
-        self.note(&mut report)?;
-        if self.began.is_none() {
-            self.began = report.start.take();
-        }
+    fn interval(&mut self, report: Report) -> Result<(), String> {
+        self.began.get_or_insert(report.interval.start);
         if self.run.totals[side(report.place)].is_some() {
             return Err("an interval after the total".into());
         }
         self.run.lines += 1;
-        self.run.stalled += u64::from(report.stalled);
+        self.run.stalled += u64::from(report.interval.stalled());
         if report.cumulative {
-            if report.place.is_some() || self.run.sums.a.intervals > 0 {
+            if report.place.is_some() || self.run.sums.a.is_some() {
                 return Err("cumulative here, and not before".into());
             }
-            self.run.cumulative = Some((report.seq, Tally::of(report)));
+            let intervals = report.seq;
+            self.run.cumulative = Some(Totals {
+                intervals,
+                ..Totals::of(report)
+            });
             return Ok(());
         }
         if self.run.cumulative.is_some() {
@@ -182,25 +193,19 @@ impl Assembly {
             self.run.lines = got;
         }
         let side = side(report.place);
-        let tally = Tally::of(report);
-        self.run.sums[side].add(&tally).ok_or(TOO_MUCH.into())
+        add(&mut self.run.sums[side], Totals::of(report))
     }
 
-    fn total(&mut self, mut report: Report) -> Result<(), String> {
-        self.note(&mut report)?;
+    fn total(&mut self, report: Report) -> Result<(), String> {
         let total = &mut self.run.totals[side(report.place)];
         if total.is_some() {
             return Err("a second total".into());
         }
-        *total = Some(Tally::of(report));
+        *total = Some(Totals::of(report));
         Ok(())
     }
 
-    /// What holds of both.
-    fn note(&mut self, report: &mut Report) -> Result<(), String> {
-        for what in std::mem::take(&mut report.unknown) {
-            self.problem(format!("not known to this version: {what}"));
-        }
+    fn belongs_here(&self, report: &Report) -> Result<(), String> {
         match (&self.info.comparison, report.place) {
             (None, Some(_)) => Err("an arm outside of a comparison".into()),
             (Some(_), None) => Err("no arm in a comparison".into()),
@@ -224,17 +229,11 @@ impl Assembly {
             return Err(format!("round {number} has more than {PERIODS} periods"));
         }
         self.round.cut |= report.partial;
-        let mut period = Period {
+        self.round.periods.push(Period {
             arm: place.arm,
             round: number,
-            clock_steps: report.clock_steps,
-            hooks: [const { None }; HOOK_COUNT],
-        };
-        for (hook, stats) in &report.hooks {
-            let over_range = stats.skips.get(SkipReason::OVER_RANGE);
-            period.hooks[hook.index()] = Some(Sparse::new(&stats.histogram, over_range));
-        }
-        self.round.periods.push(period);
+            interval: report.interval.compact(),
+        });
         Ok(())
     }
 
@@ -271,24 +270,20 @@ impl Assembly {
         let ended = run.totals.iter().take(sides).all(Option::is_some);
         let read = run.sums.zip(run.totals);
         for (side, (sum, total)) in Arm::BOTH.into_iter().zip(read) {
-            let tally = match (sum.intervals, total, &run.cumulative) {
-                (0, Some(total), _) => Some(total),
-                (0, None, Some((_, last))) => Some(last.clone()),
-                (0, None, None) => None,
-                (_, Some(total), _) if total.hooks != sum.hooks => {
-                    self.problem(
-                        "its total is not the sum of its intervals: lines are missing or changed"
-                            .into(),
-                    );
-                    Some(sum)
-                }
-                _ => Some(sum),
-            };
-            if let Some(mut tally) = tally {
-                if let Some((intervals, _)) = run.cumulative {
-                    tally.intervals = intervals;
-                }
-                self.sums[side].add(&tally).ok_or(TOO_MUCH)?;
+            if let (Some(sum), Some(total)) = (&sum, &total)
+                && !total.counted_the_same(sum)
+            {
+                self.problem(
+                    "its total is not the sum of its intervals: lines are missing or changed"
+                        .into(),
+                );
+            }
+            // What is surest first. A cumulative run has no sum.
+            let last = run.cumulative.clone();
+            let intervals = last.as_ref().map(|last| last.intervals);
+            if let Some(mut read) = sum.or(total).or(last) {
+                read.intervals = intervals.unwrap_or(read.intervals);
+                add(&mut self.sums[side], read)?;
             }
         }
         Ok(ended)
@@ -299,10 +294,13 @@ impl Assembly {
     /// What exceeds 64 bits.
     pub(super) fn finish(mut self, path: &Path) -> Result<RunFile, String> {
         let complete = self.end_run()?;
-        let PerSide { a, b } = self.sums;
-        if a.intervals + b.intervals == 0 {
+        if self.sums.iter().all(Option::is_none) {
             self.problems.push("nothing was recorded in it".into());
         }
+        let resolution = self.info.resolution;
+        let PerSide { a, b } = self
+            .sums
+            .map(|side| side.unwrap_or_else(|| Totals::empty(resolution)));
         Ok(RunFile {
             path: path.to_owned(),
             began: self.began,
@@ -320,6 +318,54 @@ impl Assembly {
             },
             info: self.info,
         })
+    }
+}
+
+fn add(sum: &mut Option<Totals>, more: Totals) -> Result<(), String> {
+    match sum {
+        Some(sum) => sum.try_add(&more).ok_or(TOO_MUCH.into()),
+        none => {
+            *none = Some(more);
+            Ok(())
+        }
+    }
+}
+
+impl Totals {
+    /// Of a side that no line is of.
+    fn empty(resolution: Resolution) -> Totals {
+        let no_hook = std::iter::empty().collect();
+        Totals {
+            intervals: 0,
+            missed_intervals: 0,
+            interval: Interval {
+                start: UNIX_EPOCH,
+                end: UNIX_EPOCH,
+                duration_ns: 0,
+                counters: Counters::new(resolution, no_hook),
+            },
+        }
+    }
+
+    /// What one line says.
+    fn of(report: Report) -> Totals {
+        Totals {
+            intervals: 1,
+            missed_intervals: report.missed_intervals,
+            interval: report.interval,
+        }
+    }
+
+    fn try_add(&mut self, other: &Totals) -> Option<()> {
+        self.intervals = self.intervals.checked_add(other.intervals)?;
+        self.missed_intervals = self.missed_intervals.checked_add(other.missed_intervals)?;
+        self.interval.try_add(&other.interval)
+    }
+
+    /// The same hooks, with the same counts.
+    fn counted_the_same(&self, other: &Totals) -> bool {
+        let (mine, theirs) = (&self.interval.counters, &other.interval.counters);
+        mine.hooks().eq(theirs.hooks())
     }
 }
 

@@ -2,17 +2,22 @@
 //! One line of a run file: read, and each number looked at.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
 
 use serde::Deserialize;
 use serde_json::error::Category;
 
 use crate::model::comparison::{Arm, Comparison, Place, Side};
+use crate::model::counters::{Cost, Counters, HookCounters};
 use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::Hook;
+use crate::model::report::{Kind, Report};
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::skips::{SkipReason, Skips};
-use crate::model::snapshot::{Cost, HookStats, is_stalled};
+use crate::model::snapshot::Interval;
 use crate::render::json::SCHEMA;
 use crate::runfile::text::{List, Named, Text};
 use crate::text::clean;
@@ -20,8 +25,8 @@ use crate::text::clean;
 /// What a line can be.
 pub(super) enum Line {
     Start(Box<Start>),
-    Interval(Report),
-    Total(Report),
+    /// And what was left out of it because this version does not know it.
+    Report(Box<Report>, Vec<String>),
     /// A kind that this version does not know.
     Other(String),
 }
@@ -42,25 +47,6 @@ pub(super) struct Start {
     pub(super) info: RunInfo,
     /// Hooks that this version does not know.
     pub(super) unknown_hooks: Vec<String>,
-}
-
-/// An interval's line, or a total's.
-pub(super) struct Report {
-    /// When it began: RFC 3339, UTC.
-    pub(super) start: Option<String>,
-    pub(super) seq: u64,
-    pub(super) partial: bool,
-    pub(super) cumulative: bool,
-    pub(super) duration_ns: u64,
-    pub(super) missed_intervals: u64,
-    pub(super) clock_steps: u64,
-    /// No program was called all the time: `kernel.ftrace_enabled` is 0.
-    pub(super) stalled: bool,
-    pub(super) place: Option<Place>,
-    pub(super) tx_stamped: u64,
-    pub(super) hooks: Vec<(Hook, HookStats)>,
-    /// What was left out because this version does not know it.
-    pub(super) unknown: Vec<String>,
 }
 
 /// Names of hosts, kernels, hooks and the like.
@@ -128,7 +114,8 @@ struct SideField {
 
 #[derive(Deserialize)]
 struct ReportLine {
-    start: Option<Short>,
+    start: Short,
+    end: Short,
     seq: u64,
     partial: bool,
     cumulative: bool,
@@ -139,6 +126,7 @@ struct ReportLine {
     arm: Option<Short>,
     round: Option<u64>,
     tx_stamped: u64,
+    cost: Option<CostField>,
     hooks: List<ReportHook, MANY>,
 }
 
@@ -158,6 +146,12 @@ struct ReportHook {
 struct CostField {
     runs: u64,
     time_ns: u64,
+}
+
+impl From<CostField> for Cost {
+    fn from(CostField { runs, time_ns }: CostField) -> Cost {
+        Cost { runs, time_ns }
+    }
 }
 
 impl From<serde_json::Error> for Damage {
@@ -188,18 +182,19 @@ impl Line {
         if opening.schema == 0 {
             return Err(wrong("there is no such schema"));
         }
-        let report = || {
+        let report = |kind| {
             let resolution = resolution.ok_or_else(|| wrong("no start line is before it"))?;
             let line: ReportLine = serde_json::from_slice(bytes)?;
-            line.checked(resolution)
+            let (report, unknown) = line.checked(kind, resolution)?;
+            Ok(Line::Report(Box::new(report), unknown))
         };
         match &*opening.kind {
             "start" => {
                 let line: StartLine = serde_json::from_slice(bytes)?;
                 line.checked().map(|start| Line::Start(Box::new(start)))
             }
-            "interval" => report().map(Line::Interval),
-            "total" => report().map(Line::Total),
+            "interval" => report(Kind::Interval),
+            "total" => report(Kind::Total),
             other => Ok(Line::Other(clean(other, 64))),
         }
     }
@@ -278,7 +273,9 @@ impl From<ComparisonField> for Comparison {
 }
 
 impl ReportLine {
-    fn checked(self, resolution: Resolution) -> Result<Report, Damage> {
+    /// The report, and what was left out of it because this version does not
+    /// know it.
+    fn checked(self, kind: Kind, resolution: Resolution) -> Result<(Report, Vec<String>), Damage> {
         let place = match (self.arm, self.round) {
             (None, None) => None,
             (None, Some(_)) => return Err(wrong("it has a round and no arm")),
@@ -288,7 +285,7 @@ impl ReportLine {
             }
         };
         let mut unknown = Vec::new();
-        let mut hooks: Vec<(Hook, HookStats)> = Vec::new();
+        let mut hooks: BTreeMap<Hook, HookCounters> = BTreeMap::new();
         for line in self.hooks.0 {
             let Some(hook) = Hook::all().find(|hook| hook.name() == line.hook.0) else {
                 unknown.push(format!("hook {}", line.hook.0));
@@ -298,29 +295,51 @@ impl ReportLine {
                 unknown.push("counts of groups".into());
                 continue;
             }
-            if hooks.iter().any(|(other, _)| *other == hook) {
-                return Err(wrong(format!("{hook} is there twice")));
-            }
-            let stats = line
+            let counters = line
                 .checked(resolution, &mut unknown)
                 .map_err(|what| wrong(format!("{hook}: {what}")))?;
-            hooks.push((hook, stats));
+            if hooks.insert(hook, counters).is_some() {
+                return Err(wrong(format!("{hook} is there twice")));
+            }
         }
-        Ok(Report {
-            start: self.start.map(|time| time.0),
+        let enabled = hooks.keys().copied().collect();
+        let mut counters = Counters::of(enabled, |hook| {
+            let found = hooks.remove(&hook);
+            found.unwrap_or_else(|| HookCounters::new(resolution))
+        });
+        counters.clock_steps = self.clock_steps;
+        counters.clock_updates = self.clock_updates;
+        // What is not the hooks': of the clock, and of hooks that are off.
+        counters.clock_cost = self.cost.map(|total| {
+            let hooks = counters.hooks().map(|(_, counters)| counters.cost);
+            hooks.fold(Cost::from(total), |rest, cost| rest - cost)
+        });
+        if counters.measured(Hook::IP_START).is_none() {
+            let skips = &mut counters.hook_mut(Hook::IP_START).skips;
+            skips.add(SkipReason::TX_TIMESTAMP, self.tx_stamped);
+        }
+        let report = Report {
+            kind,
             seq: self.seq,
             partial: self.partial,
-            cumulative: self.cumulative,
-            duration_ns: self.duration_ns,
             missed_intervals: self.missed_intervals,
-            clock_steps: self.clock_steps,
-            stalled: is_stalled(self.clock_updates, self.duration_ns),
+            cumulative: self.cumulative,
             place,
-            tx_stamped: self.tx_stamped,
-            hooks,
-            unknown,
-        })
+            interval: Interval {
+                start: time(&self.start)?,
+                end: time(&self.end)?,
+                duration_ns: self.duration_ns,
+                counters,
+            },
+        };
+        Ok((report, unknown))
     }
+}
+
+fn time(text: &Short) -> Result<SystemTime, Damage> {
+    let time: Result<Timestamp, _> = text.0.parse();
+    let time = time.map_err(|_| wrong(format!("'{}' is no time (RFC 3339)", text.0)))?;
+    Ok(time.into())
 }
 
 impl ReportHook {
@@ -329,7 +348,7 @@ impl ReportHook {
         self,
         resolution: Resolution,
         unknown: &mut Vec<String>,
-    ) -> Result<HookStats, String> {
+    ) -> Result<HookCounters, String> {
         const TOO_MANY: &str = "counts beyond 64 bits";
         let mut histogram = Histogram::new(resolution);
         let mut counted: u64 = 0;
@@ -357,15 +376,11 @@ impl ReportHook {
                 None => unknown.push(format!("reason {name}")),
             }
         }
-        let cost = self.cost.map(|cost| Cost {
-            runs: cost.runs,
-            time_ns: cost.time_ns,
-        });
-        Ok(HookStats {
+        Ok(HookCounters {
             histogram,
             skips,
             missed: self.missed,
-            cost: cost.unwrap_or_default(),
+            cost: self.cost.map(Cost::from).unwrap_or_default(),
         })
     }
 }

@@ -7,16 +7,17 @@
 mod assembly;
 mod line;
 mod reader;
-mod tally;
 mod text;
 pub mod writer;
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use crate::model::comparison::Arm;
-use crate::model::hooks::{HOOK_COUNT, Hook};
+use crate::model::counters::HookCounters;
+use crate::model::hooks::Hook;
 use crate::model::run::RunInfo;
-use crate::model::snapshot::HookStats;
+use crate::model::snapshot::Interval;
 use crate::model::sparse::Sparse;
 
 /// What is in a run file.
@@ -28,8 +29,8 @@ pub struct RunFile {
     pub info: RunInfo,
     /// Start lines: more than one, if it was added to.
     pub runs: u64,
-    /// When its first interval began: RFC 3339, UTC.
-    pub began: Option<String>,
+    /// When its first interval began; `None` without one.
+    pub began: Option<SystemTime>,
     /// Whether its last run has come to its end.
     pub complete: bool,
     /// What an end before its time has taken away, in words; the rest is as
@@ -45,33 +46,27 @@ pub struct RunFile {
 #[derive(Clone, Debug)]
 pub enum Content {
     /// One side, by `record` or saved from `--json`.
-    Recording(Tally),
+    Recording(Totals),
     /// Both sides, by `compare`.
     Comparison {
         /// The periods in their order, four a round.
         periods: Vec<Period>,
         /// All of A.
-        a: Tally,
+        a: Totals,
         /// All of B.
-        b: Tally,
+        b: Totals,
     },
 }
 
-/// Sums over the intervals of one side.
+/// All that a file has of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub struct Totals {
     /// Interval lines.
     pub intervals: u64,
-    /// Monotonic time, ns.
-    pub duration_ns: u64,
     /// Reports that were not made in time.
     pub missed_intervals: u64,
-    /// Steps of the wall clock.
-    pub clock_steps: u64,
-    /// skbs that carried a transmit time at IP.
-    pub tx_stamped: u64,
-    /// By [`Hook::index`]; `None` where no line has the hook.
-    pub hooks: Vec<Option<HookStats>>,
+    /// The sum of the intervals.
+    pub interval: Interval,
 }
 
 /// One period of a comparison.
@@ -81,26 +76,24 @@ pub struct Period {
     pub arm: Arm,
     /// Its round, from 1.
     pub round: u64,
-    /// Steps of the wall clock in it.
-    pub clock_steps: u64,
-    /// Latencies, by [`Hook::index`]; `None` where its line has not the hook.
-    pub hooks: [Option<Sparse>; HOOK_COUNT],
+    /// What was counted in it.
+    pub interval: Interval<Sparse>,
 }
 
 impl RunFile {
     /// All that the file has of a side. A recording is of one side only.
-    pub fn totals(&self, arm: Arm) -> &Tally {
+    pub fn totals(&self, arm: Arm) -> &Totals {
         match (&self.content, arm) {
-            (Content::Recording(tally), _) => tally,
+            (Content::Recording(totals), _) => totals,
             (Content::Comparison { a, .. }, Arm::A) => a,
             (Content::Comparison { b, .. }, Arm::B) => b,
         }
     }
 }
 
-impl Tally {
-    /// What a hook has counted.
-    pub fn hook(&self, hook: Hook) -> Option<&HookStats> {
-        self.hooks[hook.index()].as_ref()
+impl Totals {
+    /// What a hook has counted; `None` where no line has the hook.
+    pub fn hook(&self, hook: Hook) -> Option<&HookCounters> {
+        self.interval.counters.measured(hook)
     }
 }

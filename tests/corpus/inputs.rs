@@ -7,7 +7,7 @@ use netstacklat::cli::{parse_duration, parse_interval};
 use netstacklat::model::fail_if::{Bound, Limit};
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::quantile::REPORTED;
-use netstacklat::runfile::{Content, RunFile, Tally};
+use netstacklat::runfile::{Content, RunFile, Totals};
 
 /// A run file is refused, or what was read of it can be worked with.
 pub fn runfile(bytes: &[u8]) {
@@ -31,7 +31,7 @@ pub fn runfile(bytes: &[u8]) {
         .flat_map(|(name, text)| [name, text])
         .for_each(|text| shown(text));
     match &file.content {
-        Content::Recording(tally) => usable(tally),
+        Content::Recording(totals) => usable(totals),
         Content::Comparison { periods, a, b } => {
             usable(a);
             usable(b);
@@ -39,8 +39,9 @@ pub fn runfile(bytes: &[u8]) {
             for round in periods.chunks(4) {
                 assert!(round.iter().all(|period| period.round == round[0].round));
             }
-            let hooks = periods.iter().flat_map(|period| &period.hooks);
-            for sparse in hooks.flatten() {
+            let hooks = periods.iter().flat_map(|it| it.interval.counters.hooks());
+            for (_, counters) in hooks {
+                let sparse = &counters.histogram;
                 for ns in REPORTED.into_iter().filter_map(|q| sparse.quantile(q)) {
                     assert!(ns.is_finite() && ns >= 0.0);
                 }
@@ -50,8 +51,8 @@ pub fn runfile(bytes: &[u8]) {
 }
 
 /// What `diff` does with it, and JSON.
-fn usable(tally: &Tally) {
-    for stats in Hook::all().filter_map(|hook| tally.hook(hook)) {
+fn usable(totals: &Totals) {
+    for stats in Hook::all().filter_map(|hook| totals.hook(hook)) {
         let histogram = &stats.histogram;
         let buckets: u64 = histogram.buckets().map(|bucket| bucket.count).sum();
         assert_eq!(histogram.count(), buckets);

@@ -26,9 +26,9 @@ fn cut_off_anywhere() {
             lines => {
                 let file = done.unwrap_or_else(|error| panic!("{length}: {error:#}"));
                 assert_eq!(file.complete, lines == 3, "{length}");
-                let tally = recording(&file);
-                assert_eq!(tally.intervals, u64::from(lines > 1), "{length}");
-                let tcp = tally.hook(hook("tcp-start"));
+                let totals = recording(&file);
+                assert_eq!(totals.intervals, u64::from(lines > 1), "{length}");
+                let tcp = totals.hook(hook("tcp-start"));
                 let count = tcp.map_or(0, |stats| stats.histogram.count());
                 assert_eq!(count, if lines > 1 { 100 } else { 0 }, "{length}");
                 let cut = length > ends[lines - 1] + 1;

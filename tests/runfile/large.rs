@@ -99,15 +99,15 @@ fn many_intervals() {
     let input = BufReader::with_capacity(1 << 16, Recording::new(large()));
     let file = RunFile::read_from(input, Path::new("large.nsl")).unwrap();
     let grown = peak_kib() - before;
-    let tally = recording(&file);
+    let totals = recording(&file);
     println!(
         "{} intervals, {grown} KiB more at the peak",
-        tally.intervals
+        totals.intervals
     );
     assert_eq!(file.problems, Vec::<String>::new());
-    let count = tally.hook(hook("ip-start")).unwrap().histogram.count();
-    assert!(tally.intervals > large() / 10_000);
-    assert_eq!(count, 100 * tally.intervals);
+    let count = totals.hook(hook("ip-start")).unwrap().histogram.count();
+    assert!(totals.intervals > large() / 10_000);
+    assert_eq!(count, 100 * totals.intervals);
     assert!(grown < ROOM_KIB, "{grown} KiB");
 }
 

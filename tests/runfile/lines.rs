@@ -26,14 +26,17 @@ fn the_documented_lines() {
     assert!(file.complete);
     assert_eq!((file.runs, file.info.host.as_str()), (1, "box"));
     assert_eq!(file.info.facts["governor"], "performance");
-    let tally = recording(&file);
-    assert_eq!((tally.intervals, tally.duration_ns), (1, 10_000_000_000));
-    let tcp = tally.hook(hook("tcp-start")).unwrap();
+    let totals = recording(&file);
+    assert_eq!(
+        (totals.intervals, totals.interval.duration_ns),
+        (1, 10_000_000_000)
+    );
+    let tcp = totals.hook(hook("tcp-start")).unwrap();
     let histogram = &tcp.histogram;
     assert_eq!((histogram.count(), histogram.sum_ns()), (100, 380_000));
     assert_eq!((tcp.skips.total(), tcp.skips.lost()), (20, 13));
-    assert_eq!(tally.hook(hook("udp-start")).unwrap().missed, 3);
-    assert!(tally.hook(hook("udp-queue-rcv")).is_none());
+    assert_eq!(totals.hook(hook("udp-start")).unwrap().missed, 3);
+    assert!(totals.hook(hook("udp-queue-rcv")).is_none());
 }
 
 #[test]
@@ -78,9 +81,9 @@ fn other_forms_of_json_count_once() {
         (file(&[start, &cumulative, &second, total]), 2),
     ] {
         let read = read(&lines).unwrap();
-        let tally = recording(&read);
-        assert_eq!(tally.intervals, intervals, "{lines}");
-        let tcp = tally.hook(hook("tcp-start")).unwrap();
+        let totals = recording(&read);
+        assert_eq!(totals.intervals, intervals, "{lines}");
+        let tcp = totals.hook(hook("tcp-start")).unwrap();
         assert_eq!(tcp.histogram.count(), 100, "{lines}");
     }
     let mixed = file(&[start, interval, &second]);

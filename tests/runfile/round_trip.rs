@@ -87,14 +87,17 @@ fn snapshots(samples: Vec<Samples>) -> Vec<Snapshot> {
     for (latencies, skips) in samples {
         let mut next = all.last().unwrap().clone();
         next.mono_ns += 1_000_000_007;
-        next.clock_steps += u64::from(latencies.len() % 7 == 1);
+        next.counters.clock_steps += u64::from(latencies.len() % 7 == 1);
         for (index, ns) in latencies {
-            assert!(next.hook_mut(hooks[index]).histogram.record(ns));
-            next.hook_mut(hooks[index]).missed += ns % 2;
+            assert!(next.counters.hook_mut(hooks[index]).histogram.record(ns));
+            next.counters.hook_mut(hooks[index]).missed += ns % 2;
         }
         for (index, reason, count) in skips {
             let reason = reasons[reason % reasons.len()];
-            next.hook_mut(hooks[index]).skips.add(reason, count);
+            next.counters
+                .hook_mut(hooks[index])
+                .skips
+                .add(reason, count);
         }
         all.push(next);
     }
@@ -128,13 +131,13 @@ proptest! {
         prop_assert_eq!(&file.info, &info);
         prop_assert_eq!(&file.problems, &Vec::<String>::new());
         prop_assert!(file.complete && file.runs == 1);
-        let tally = recording(&file);
-        prop_assert_eq!(tally.intervals, intervals);
-        prop_assert_eq!(tally.duration_ns, whole.duration_ns);
-        prop_assert_eq!(tally.clock_steps, whole.clock_steps);
-        prop_assert_eq!(tally.missed_intervals, missed * intervals);
+        let totals = recording(&file);
+        prop_assert_eq!(totals.intervals, intervals);
+        prop_assert_eq!(totals.interval.duration_ns, whole.duration_ns);
+        prop_assert_eq!(totals.interval.counters.clock_steps, whole.counters.clock_steps);
+        prop_assert_eq!(totals.missed_intervals, missed * intervals);
         for hook in Hook::all() {
-            prop_assert_eq!(tally.hook(hook), Some(whole.hook(hook)));
+            prop_assert_eq!(totals.hook(hook), Some(whole.counters.hook(hook)));
         }
     }
 

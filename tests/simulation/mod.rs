@@ -6,16 +6,16 @@ mod trials;
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use netstacklat::model::comparison::{Comparison, Side};
+use netstacklat::model::counters::{Counters, HookCounters};
 use netstacklat::model::histogram::{Histogram, Resolution};
-use netstacklat::model::hooks::{HOOK_COUNT, Hook};
+use netstacklat::model::hooks::Hook;
 use netstacklat::model::run::{ClockInfo, HookStatus, RunInfo};
 use netstacklat::model::side::PerSide;
-use netstacklat::model::snapshot::HookStats;
-use netstacklat::model::sparse::Sparse;
-use netstacklat::runfile::{Content, Period, RunFile, Tally};
+use netstacklat::model::snapshot::Interval;
+use netstacklat::runfile::{Content, Period, RunFile, Totals};
 use netstacklat::stats::rounds::{orders, orders_of_looks};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
@@ -270,7 +270,7 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
     let mut seeds = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut level = Level::new(setup, seeds.random());
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seeds.random());
-    let mut sides = PerSide::of(|_| empty());
+    let mut sides = PerSide::of(|_| interval(Vec::new()));
     let mut periods = Vec::new();
     let seed_of_orders = seeds.random();
     let orders = match setup.auto_rounds {
@@ -298,18 +298,12 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
                     );
                 }
             }
-            let mut hooks = [const { None }; HOOK_COUNT];
-            for (hook, histogram) in histograms.iter().enumerate() {
-                hooks[hook] = Some(Sparse::new(histogram, 0));
-                let sum =
-                    sides[arm].hooks[hook].get_or_insert_with(|| HookStats::new(Resolution::FINE));
-                sum.histogram.merge(histogram);
-            }
+            let interval = interval(histograms);
+            sides[arm] += &interval;
             periods.push(Period {
                 arm,
                 round: round as u64 + 1,
-                clock_steps: 0,
-                hooks,
+                interval: interval.compact(),
             });
         }
     }
@@ -324,7 +318,7 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
         settle: Duration::from_secs(1),
         seed,
     });
-    let (a, b) = (sides.a, sides.b);
+    let PerSide { a, b } = sides.map(totals);
     file(info, Content::Comparison { periods, a, b })
 }
 
@@ -359,26 +353,32 @@ pub(crate) fn recordings(
                     );
                 }
             }
-            let mut tally = empty();
-            for (hook, histogram) in histograms.into_iter().enumerate() {
-                let stats =
-                    tally.hooks[hook].get_or_insert_with(|| HookStats::new(Resolution::FINE));
-                stats.histogram = histogram;
-            }
-            file(info(), Content::Recording(tally))
+            file(info(), Content::Recording(totals(interval(histograms))))
         };
         (0..files).map(recording).collect()
     })
 }
 
-fn empty() -> Tally {
-    Tally {
-        intervals: 0,
+/// Latencies at the first hooks of the path; the others are off.
+fn interval(histograms: Vec<Histogram>) -> Interval {
+    let on = Hook::all().take(histograms.len()).collect();
+    let mut histograms = histograms.into_iter();
+    Interval {
+        start: UNIX_EPOCH,
+        end: UNIX_EPOCH,
         duration_ns: 0,
+        counters: Counters::of(on, |_| {
+            let next = histograms.next();
+            HookCounters::of(next.unwrap_or_else(|| Histogram::new(Resolution::FINE)))
+        }),
+    }
+}
+
+fn totals(interval: Interval) -> Totals {
+    Totals {
+        intervals: 0,
         missed_intervals: 0,
-        clock_steps: 0,
-        tx_stamped: 0,
-        hooks: vec![None; HOOK_COUNT],
+        interval,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::render::diff::onset::sentence;
 use crate::render::diff::view::{RowView, Tone, View, count};
 use crate::render::diff::{limits, warnings};
 use crate::render::units;
-use crate::runfile::Tally;
+use crate::runfile::Totals;
 use crate::stats::shift::percent;
 use crate::text::clean;
 
@@ -58,11 +58,11 @@ pub(super) fn short(text: &str) -> String {
 /// What was measured of a side, and on which host.
 fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
     let files = input.side(arm);
-    let sum = |of: fn(&Tally) -> u64| {
+    let sum = |of: fn(&Totals) -> u64| {
         let all = files.iter().map(|file| of(file.totals(arm)));
         all.fold(0, u64::saturating_add)
     };
-    let length = units::duration(sum(|tally| tally.duration_ns));
+    let length = units::duration(sum(|totals| totals.interval.duration_ns));
     let amount = match (analysis.design, files) {
         (Design::Rounds { used, .. }, _) => {
             let length = input.period().map_or(length, |period| {

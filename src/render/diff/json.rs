@@ -18,7 +18,7 @@ use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::render::diff::{limits, onset, warnings};
 use crate::render::json::{SCHEMA, write_line};
-use crate::runfile::Tally;
+use crate::runfile::Totals;
 use crate::stats::shift::percent;
 
 #[derive(Serialize)]
@@ -164,7 +164,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let side = |arm: Arm| {
         let files = input.side(arm);
-        let sum = |of: fn(&Tally) -> u64| {
+        let sum = |of: fn(&Totals) -> u64| {
             let all = files.iter().map(|file| of(file.totals(arm)));
             all.fold(0, u64::saturating_add)
         };
@@ -176,8 +176,8 @@ pub(super) fn write(
                 .collect(),
             host: files.first().map(|file| file.info.host.as_str()),
             kernel: files.first().map(|file| file.info.kernel.as_str()),
-            intervals: sum(|tally| tally.intervals),
-            duration_ns: sum(|tally| tally.duration_ns),
+            intervals: sum(|totals| totals.intervals),
+            duration_ns: sum(|totals| totals.interval.duration_ns),
         }
     };
     let (unit, rounds_planned) = match analysis.design {

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What hooks counted over a span of time: since the programs were attached, in
+//! an interval, in all of a run file.
+
+use std::collections::BTreeMap;
+use std::ops::{AddAssign, Sub};
+use std::sync::Arc;
+
+use crate::model::histogram::{Histogram, Resolution};
+use crate::model::hooks::{Hook, HookSet};
+use crate::model::quantile::{Estimate, Quantile};
+use crate::model::skips::{SkipReason, Skips};
+use crate::model::sparse::Sparse;
+
+/// How often programs ran and how long that took, as the kernel measures it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Program runs.
+    pub runs: u64,
+    /// Time spent in them, ns.
+    pub time_ns: u64,
+}
+
+impl Cost {
+    fn try_add(&mut self, other: Cost) -> Option<()> {
+        self.runs = self.runs.checked_add(other.runs)?;
+        self.time_ns = self.time_ns.checked_add(other.time_ns)?;
+        Some(())
+    }
+}
+
+/// Saturates: of a file, the costs of one line may be anything.
+impl AddAssign for Cost {
+    fn add_assign(&mut self, other: Cost) {
+        self.runs = self.runs.saturating_add(other.runs);
+        self.time_ns = self.time_ns.saturating_add(other.time_ns);
+    }
+}
+
+/// As in [`Counters`].
+impl Sub for Cost {
+    type Output = Cost;
+
+    fn sub(self, earlier: Cost) -> Cost {
+        Cost {
+            runs: self.runs.saturating_sub(earlier.runs),
+            time_ns: self.time_ns.saturating_sub(earlier.time_ns),
+        }
+    }
+}
+
+/// What one hook has counted. `L` holds the latencies: a [`Histogram`] can be
+/// added to, a [`Sparse`] takes less memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookCounters<L = Histogram> {
+    /// The recorded latencies.
+    pub histogram: L,
+    /// Program runs that recorded none, by reason.
+    pub skips: Skips,
+    /// Program runs that the kernel left out (`recursion_misses`).
+    pub missed: u64,
+    /// What the hook's programs cost; zero while that is not measured.
+    pub cost: Cost,
+}
+
+impl<L> HookCounters<L> {
+    /// These latencies, and nothing else.
+    pub fn of(histogram: L) -> HookCounters<L> {
+        HookCounters {
+            histogram,
+            skips: Skips::default(),
+            missed: 0,
+            cost: Cost::default(),
+        }
+    }
+
+    fn with<M>(&self, histogram: M) -> HookCounters<M> {
+        HookCounters {
+            histogram,
+            skips: self.skips,
+            missed: self.missed,
+            cost: self.cost,
+        }
+    }
+}
+
+impl HookCounters {
+    /// Nothing counted yet.
+    pub fn new(resolution: Resolution) -> HookCounters {
+        HookCounters::of(Histogram::new(resolution))
+    }
+
+    /// A quantile over recorded and over-range samples.
+    pub fn quantile(&self, quantile: Quantile) -> Option<Estimate> {
+        quantile.of(&self.histogram, self.skips.get(SkipReason::OVER_RANGE))
+    }
+
+    /// Whether there is a latency to show, if only an over-range one.
+    pub fn has_samples(&self) -> bool {
+        self.histogram.count() > 0 || self.skips.get(SkipReason::OVER_RANGE) > 0
+    }
+
+    /// The same with only the non-empty buckets.
+    fn compact(&self) -> HookCounters<Sparse> {
+        let over_range = self.skips.get(SkipReason::OVER_RANGE);
+        self.with(Sparse::new(&self.histogram, over_range))
+    }
+
+    /// Program runs, those that the kernel left out too; `None`: more than 64
+    /// bits hold.
+    fn runs(&self) -> Option<u64> {
+        let recorded = self.histogram.checked_count()?;
+        let skipped = self.skips.checked_total()?;
+        recorded.checked_add(skipped)?.checked_add(self.missed)
+    }
+
+    fn try_add(&mut self, other: &HookCounters) -> Option<()> {
+        self.runs()?.checked_add(other.runs()?)?;
+        self.cost.try_add(other.cost)?;
+        self.histogram.merge(&other.histogram);
+        self.skips += &other.skips;
+        self.missed += other.missed;
+        Some(())
+    }
+}
+
+/// As in [`Counters`].
+impl Sub for &HookCounters {
+    type Output = HookCounters;
+
+    fn sub(self, earlier: &HookCounters) -> HookCounters {
+        HookCounters {
+            histogram: self.histogram.since(&earlier.histogram),
+            skips: self.skips - earlier.skips,
+            missed: self.missed.saturating_sub(earlier.missed),
+            cost: self.cost - earlier.cost,
+        }
+    }
+}
+
+/// Whose packets a count is of, where they are counted apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Those that have these values of the keys, in the order of the keys.
+    Of(Arc<[String]>),
+    /// Those for whose group no room was left.
+    Other,
+}
+
+/// More groups are not counted apart: [`Group::Other`] has what they counted.
+pub const MAX_GROUPS: usize = 4096;
+
+/// What hooks have counted, by group and hook. All packets together are not a
+/// group: they are always there, in an array, and ungrouped counters never look
+/// anything up.
+///
+/// Subtraction gives what was added since an earlier reading, and saturates.
+/// Counters only grow, so that matters only if the kernel hands out a smaller
+/// one: a count of nearly 2^64 would be believed, and a panic would end a
+/// recording. Sums of latencies wrap, as they do in the programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counters<L = Histogram> {
+    /// The hooks that are on.
+    pub enabled: HookSet,
+    /// Steps of the wall clock.
+    pub clock_steps: u64,
+    /// Runs of the clock's program; `None`: there is none.
+    pub clock_updates: Option<u64>,
+    /// What the clock's program cost; `None`: costs are not measured.
+    pub clock_cost: Option<Cost>,
+    /// Of all packets, by [`Hook::index`]: hooks that are off too, whose
+    /// programs may serve others.
+    hooks: Vec<HookCounters<L>>,
+    /// Where nothing is grouped: empty.
+    groups: BTreeMap<Group, BTreeMap<Hook, HookCounters<L>>>,
+}
+
+impl<L> Counters<L> {
+    /// What `hook` says of each hook, and nothing of the clock.
+    pub fn of(enabled: HookSet, hook: impl FnMut(Hook) -> HookCounters<L>) -> Counters<L> {
+        Counters {
+            enabled,
+            clock_steps: 0,
+            clock_updates: None,
+            clock_cost: None,
+            hooks: Hook::all().map(hook).collect(),
+            groups: BTreeMap::new(),
+        }
+    }
+
+    /// What a hook counted of all packets, be it on or off.
+    pub fn hook(&self, hook: Hook) -> &HookCounters<L> {
+        &self.hooks[hook.index()]
+    }
+
+    /// The same, to fill in.
+    pub fn hook_mut(&mut self, hook: Hook) -> &mut HookCounters<L> {
+        &mut self.hooks[hook.index()]
+    }
+
+    /// What a hook counted of all packets, if it is on.
+    pub fn measured(&self, hook: Hook) -> Option<&HookCounters<L>> {
+        self.enabled.contains(hook).then(|| self.hook(hook))
+    }
+
+    /// The hooks that are on with what they counted of all packets, in path
+    /// order.
+    pub fn hooks(&self) -> impl Iterator<Item = (Hook, &HookCounters<L>)> {
+        self.enabled.iter().map(|hook| (hook, self.hook(hook)))
+    }
+
+    /// What hooks counted of groups, by group and then in path order.
+    pub fn groups(&self) -> impl Iterator<Item = (&Group, Hook, &HookCounters<L>)> {
+        self.groups.iter().flat_map(|(group, hooks)| {
+            let hooks = hooks.iter();
+            hooks.map(move |(hook, counters)| (group, *hook, counters))
+        })
+    }
+
+    /// Hooks whose programs cost something, with that: also one that is off
+    /// but serves others.
+    pub fn costs(&self) -> impl Iterator<Item = (Hook, Cost)> {
+        let costs = Hook::all().map(|hook| (hook, self.hook(hook).cost));
+        costs.filter(|(_, cost)| cost.runs > 0)
+    }
+
+    /// What all programs cost together, the clock's too; `None`: it was not
+    /// measured.
+    pub fn total_cost(&self) -> Option<Cost> {
+        let mut total = self.clock_cost?;
+        self.costs().for_each(|(_, cost)| total += cost);
+        Some(total)
+    }
+
+    /// skbs that arrived at IP with a transmit timestamp, whether or not that
+    /// hook is on.
+    pub fn tx_timestamped(&self) -> u64 {
+        let ip = self.hook(Hook::IP_START);
+        ip.skips.get(SkipReason::TX_TIMESTAMP)
+    }
+}
+
+impl Counters {
+    /// Nothing counted yet.
+    pub fn new(resolution: Resolution, enabled: HookSet) -> Counters {
+        Counters::of(enabled, |_| HookCounters::new(resolution))
+    }
+
+    fn resolution(&self) -> Resolution {
+        self.hooks[0].histogram.resolution()
+    }
+
+    /// What a hook counted of a group, to fill in: of [`Group::Other`] where
+    /// there is no room for one more group.
+    pub fn group_mut(&mut self, group: &Group, hook: Hook) -> &mut HookCounters {
+        let resolution = self.resolution();
+        // `Other` itself always finds room.
+        let has_room = self.groups.len() < MAX_GROUPS || self.groups.contains_key(group);
+        let group = if has_room { group } else { &Group::Other };
+        let hooks = self.groups.entry(group.clone()).or_default();
+        let new = || HookCounters::new(resolution);
+        hooks.entry(hook).or_insert_with(new)
+    }
+
+    /// The same with only the non-empty buckets: small enough to keep one for
+    /// each period of a comparison.
+    pub fn compact(&self) -> Counters<Sparse> {
+        let of_groups = self.groups.iter().map(|(group, hooks)| {
+            let hooks = hooks.iter();
+            let hooks = hooks.map(|(hook, counters)| (*hook, counters.compact()));
+            (group.clone(), hooks.collect())
+        });
+        Counters {
+            clock_steps: self.clock_steps,
+            clock_updates: self.clock_updates,
+            clock_cost: self.clock_cost,
+            groups: of_groups.collect(),
+            ..Counters::of(self.enabled, |hook| self.hook(hook).compact())
+        }
+    }
+
+    /// Adds what `other` counted, of the same resolution. `None`: a sum exceeds
+    /// 64 bits, and these counters are of no use any more.
+    #[must_use]
+    pub fn try_add(&mut self, other: &Counters) -> Option<()> {
+        self.enabled = self.enabled.iter().chain(other.enabled.iter()).collect();
+        self.clock_steps = self.clock_steps.checked_add(other.clock_steps)?;
+        self.clock_updates = match (self.clock_updates, other.clock_updates) {
+            (Some(mine), Some(theirs)) => Some(mine.checked_add(theirs)?),
+            _ => None,
+        };
+        self.clock_cost = match (self.clock_cost, other.clock_cost) {
+            (Some(mut mine), Some(theirs)) => {
+                mine.try_add(theirs)?;
+                Some(mine)
+            }
+            _ => None,
+        };
+        for (mine, theirs) in self.hooks.iter_mut().zip(&other.hooks) {
+            mine.try_add(theirs)?;
+        }
+        for (group, hook, theirs) in other.groups() {
+            self.group_mut(group, hook).try_add(theirs)?;
+        }
+        Some(())
+    }
+}
+
+/// For what this process has counted: no host reaches 2^64.
+///
+/// # Panics
+///
+/// If it does. For what is read from files there is [`Counters::try_add`].
+impl AddAssign<&Counters> for Counters {
+    fn add_assign(&mut self, other: &Counters) {
+        self.try_add(other).expect("counts stay within 64 bits");
+    }
+}
+
+impl Sub for &Counters {
+    type Output = Counters;
+
+    fn sub(self, earlier: &Counters) -> Counters {
+        let of_groups = self.groups.iter().map(|(group, hooks)| {
+            let before = earlier.groups.get(group);
+            let hooks = hooks.iter().map(|(hook, now)| {
+                let then = before.and_then(|hooks| hooks.get(hook));
+                (*hook, then.map_or_else(|| now.clone(), |then| now - then))
+            });
+            (group.clone(), hooks.collect())
+        });
+        Counters {
+            clock_steps: self.clock_steps.saturating_sub(earlier.clock_steps),
+            clock_updates: match (self.clock_updates, earlier.clock_updates) {
+                (Some(now), Some(then)) => Some(now.saturating_sub(then)),
+                _ => None,
+            },
+            clock_cost: match (self.clock_cost, earlier.clock_cost) {
+                (Some(now), Some(then)) => Some(now - then),
+                _ => None,
+            },
+            groups: of_groups.collect(),
+            ..Counters::of(self.enabled, |hook| self.hook(hook) - earlier.hook(hook))
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "counters_tests.rs"]
+mod tests;
