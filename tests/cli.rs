@@ -197,7 +197,7 @@ fn check_tells_programs_the_same() {
     assert_eq!(states("privileges"), ["problem"]);
     assert_eq!(states("tracing"), ["unknown"]);
     // Asked for without a privilege, and there on every host with loopback.
-    assert_eq!(states("stamps"), ["ok"]);
+    assert_eq!(states("timestamps"), ["ok"]);
     let documented = include_str!("../docs/json.md");
     for finding in findings {
         let subject = finding["subject"].as_str().expect("a string");

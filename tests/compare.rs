@@ -13,18 +13,18 @@ use netstacklat::cli::Cli;
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Where commands would leave a file if they were run.
-struct Desk {
+struct Workdir {
     _alone: MutexGuard<'static, ()>,
     path: PathBuf,
 }
 
-impl Desk {
-    fn new(name: &str) -> Desk {
+impl Workdir {
+    fn new(name: &str) -> Workdir {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compare-{name}"));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).expect("an empty directory");
-        Desk {
+        Workdir {
             _alone: alone,
             path,
         }
@@ -60,7 +60,7 @@ impl Desk {
 
 #[test]
 fn nothing_is_done_where_the_run_file_cannot_be_written() {
-    let desk = Desk::new("outputs");
+    let desk = Workdir::new("outputs");
     let there = desk.path.join("there");
     std::fs::write(&there, "dear diary\n").expect("ours");
     desk.refused(&["-o", "there"], 2, &["there is there already"]);
@@ -76,7 +76,7 @@ fn nothing_is_done_where_the_run_file_cannot_be_written() {
 
 #[test]
 fn limits_are_of_hooks_that_are_measured() {
-    let desk = Desk::new("limits");
+    let desk = Workdir::new("limits");
     let limit = "tcp-start:p99>+10%";
     for hooks in [["-e", "udp-start"], ["-d", "ip-start,tcp-start"]] {
         let args = [&hooks[..], &["--fail-if", limit]].concat();
@@ -91,13 +91,13 @@ fn limits_are_of_hooks_that_are_measured() {
 
 #[test]
 fn sides_have_different_names() {
-    let desk = Desk::new("names");
+    let desk = Workdir::new("names");
     desk.refused(&["--a-name", "B"], 2, &["both sides are called 'B'"]);
 }
 
 #[test]
 fn the_longest_duration_has_room_for_the_shortest_periods() {
-    let desk = Desk::new("duration");
+    let desk = Workdir::new("duration");
     let auto = ["--period", "auto", "--rounds", "auto", "--max-duration"];
     let words = ["--max-duration 1m is too short", "10m 40s"];
     desk.refused(&[&auto[..], &["60s"]].concat(), 2, &words);
@@ -110,7 +110,7 @@ fn the_longest_duration_has_room_for_the_shortest_periods() {
 /// the other side and be left.
 #[test]
 fn sides_can_be_undone() {
-    let desk = Desk::new("sides");
+    let desk = Workdir::new("sides");
     let lone = ["--b-start", "touch ran"];
     let mixed = [
         ["--a-start", "touch ran", "--a-stop", "true"],
@@ -161,7 +161,7 @@ fn where_it_looks_depends_on_no_variable() {
 /// It is a part of `compare`, and nothing for users.
 #[test]
 fn a_guardian_is_not_started_by_hand() {
-    let desk = Desk::new("guardian");
+    let desk = Workdir::new("guardian");
     let output = Command::new(env!("CARGO_BIN_EXE_netstacklat"))
         .arg("guardian")
         .current_dir(&desk.path)
@@ -174,7 +174,7 @@ fn a_guardian_is_not_started_by_hand() {
 /// Undoing makes no comparison: what is said of one was not meant so.
 #[test]
 fn undoing_takes_no_option_but_its_time() {
-    let desk = Desk::new("undo");
+    let desk = Workdir::new("undo");
     let (code, stderr) = desk.compare(&["--undo", "--stop-timeout", "5s"]);
     assert_eq!(code, Some(0), "{stderr}");
     let cli = Cli::command();

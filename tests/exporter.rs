@@ -202,9 +202,10 @@ fn panels_say_what_they_show() {
         let title = panel["title"].as_str().expect("a title");
         let description = panel["description"].as_str().unwrap_or("");
         assert!(description.len() > 20, "{title} has no description");
-        let unit = match panel["type"] == "heatmap" {
-            true => &panel["options"]["yAxis"]["unit"],
-            false => &panel["fieldConfig"]["defaults"]["unit"],
+        let unit = if panel["type"] == "heatmap" {
+            &panel["options"]["yAxis"]["unit"]
+        } else {
+            &panel["fieldConfig"]["defaults"]["unit"]
         };
         assert!(unit.is_string(), "{title} has no unit");
         let targets = panel["targets"].as_array().expect("targets");
@@ -235,9 +236,10 @@ fn windows_follow_the_zoom() {
             Value::Object(map) => {
                 if let Some(expression) = map.get("expr").and_then(Value::as_str) {
                     // What shows the present has a window of its own.
-                    let windows = match map.get("instant") == Some(&Value::Bool(true)) {
-                        true => ["[5m]", "[$__range]"],
-                        false => ["[$__rate_interval]", "[$__range]"],
+                    let windows = if map.get("instant") == Some(&Value::Bool(true)) {
+                        ["[5m]", "[$__range]"]
+                    } else {
+                        ["[$__rate_interval]", "[$__range]"]
                     };
                     let ours = windows.map(|window| expression.matches(window).count());
                     let all = expression.matches('[').count();

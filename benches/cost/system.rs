@@ -49,9 +49,10 @@ pub(crate) fn traffic() -> Result<()> {
     for _ in 0..TURNS {
         for (_, hooks, [datagrams, megabytes]) in &mut subjects {
             // Stamping is on only while the tool runs: it is part of its cost.
-            let capture = match hooks.is_empty() {
-                true => None,
-                false => Some(Capture::start(decide(&facts, *hooks)?, None)?),
+            let capture = if hooks.is_empty() {
+                None
+            } else {
+                Some(Capture::start(decide(&facts, *hooks)?, None)?)
             };
             datagram(&traffic, &idle)?;
             for _ in 0..ROUNDS {

@@ -128,9 +128,10 @@ pub(super) fn judge(
             }
             let samples = &samples[limit.quantity as usize];
             let row = finding.row(limit.quantity);
-            let result = match samples.can_be_judged() {
-                true => Ok(one(limit, samples, row, judging)),
-                false => Err(unjudged(finding, limit.quantity)),
+            let result = if samples.can_be_judged() {
+                Ok(one(limit, samples, row, judging))
+            } else {
+                Err(unjudged(finding, limit.quantity))
             };
             if limit.hook.is_none() && result.is_err() {
                 continue;

@@ -126,7 +126,7 @@ fn too_few_samples(found: &mut Vec<Warning>, design: &Design, finding: &HookResu
     for quantity in quantiles {
         let row = finding.row(quantity);
         // What was excluded as disturbed is told as such.
-        let units = row.units.map(|units| units + row.left_out.len());
+        let units = row.units.map(|units| units + row.excluded.len());
         if units != of {
             found.push(Warning {
                 quantity: Some(quantity),
@@ -139,7 +139,7 @@ fn too_few_samples(found: &mut Vec<Warning>, design: &Design, finding: &HookResu
 fn disturbed(found: &mut Vec<Warning>, finding: &HookResult) {
     for quantity in Quantity::JUDGED {
         let row = finding.row(quantity);
-        let rounds = &row.left_out;
+        let rounds = &row.excluded;
         // Of what is no question nothing is excluded.
         if !rounds.is_empty() && row.verdict.is_some() {
             found.push(Warning {

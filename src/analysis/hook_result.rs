@@ -33,7 +33,7 @@ pub struct Row {
     /// Rounds or files of A and of B that have it.
     pub units: PerSide<usize>,
     /// Numbers of rounds left out, as one of their periods was disturbed.
-    pub left_out: Vec<u64>,
+    pub excluded: Vec<u64>,
     /// B against A, where it is known how units vary.
     pub shift: Option<Shift>,
     /// The change that each round shows, by its number, as ln.

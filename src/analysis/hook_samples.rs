@@ -100,7 +100,7 @@ impl<'a> HookSamples<'a> {
             Quantity::Tail => TAIL_STEP,
             _ => self.bucket,
         };
-        let mut left_out = Vec::new();
+        let mut excluded = Vec::new();
         let units = match &self.units {
             HookUnits::Rounds(orders, rounds) => {
                 let values = rounds.iter().map(|round| {
@@ -117,8 +117,8 @@ impl<'a> HookSamples<'a> {
                     .iter()
                     .map(|round| round.map(|values| values.map(f64::ln)))
                     .collect();
-                left_out = disturbed(&logarithms, least);
-                for &round in &left_out {
+                excluded = disturbed(&logarithms, least);
+                for &round in &excluded {
                     values[round] = None;
                 }
                 Units::Rounds(orders.clone(), values)
@@ -128,7 +128,7 @@ impl<'a> HookSamples<'a> {
                 values.collect()
             })),
         };
-        Samples { units, left_out }
+        Samples { units, excluded }
     }
 }
 

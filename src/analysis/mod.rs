@@ -159,17 +159,18 @@ fn row(quantity: Quantity, samples: &Samples, resolution: Resolution, rounds: &R
         let widths = buckets.into_iter().flatten().map(width);
         widths.max_by(f64::total_cmp)
     };
-    let bucket_ln = match of_bucket {
+    let bucket_ln = if of_bucket {
         // A bucket from 0 on is infinitely wide: no ratio can be told there.
-        true => widest(|(lo, hi)| (hi / lo).ln()).unwrap_or(0.0),
-        false => 0.0,
+        widest(|(lo, hi)| (hi / lo).ln()).unwrap_or(0.0)
+    } else {
+        0.0
     };
     Row {
         quantity,
         levels,
         units: samples.units(),
-        left_out: samples
-            .left_out
+        excluded: samples
+            .excluded
             .iter()
             .map(|&place| numbers[place])
             .collect(),

@@ -196,9 +196,10 @@ fn may_hide(other: &Row, seen: &Row) -> bool {
     let slower = seen_shift.ln > 0.0;
     let ((seen_low, seen_high), (other_low, other_high)) =
         (seen_shift.interval(), other_shift.interval());
-    let (least, reach) = match slower {
-        true => (seen_low, other_high),
-        false => (seen_high, other_low),
+    let (least, reach) = if slower {
+        (seen_low, other_high)
+    } else {
+        (seen_high, other_low)
     };
     let (Some(of_seen), Some(of_other)) = (seen.levels.a, other.levels.a) else {
         return true;

@@ -84,7 +84,7 @@ pub fn is_answered(analysis: &Analysis, precision: f64) -> bool {
     let precision = (precision / 100.0).ln_1p();
     let made = analysis.design.units().a.max(1);
     let judgeable_later = |row: &Row| {
-        let units = row.units.a + row.left_out.len();
+        let units = row.units.a + row.excluded.len();
         Quantity::JUDGED.contains(&row.quantity) && units * MOST_ROUNDS / made >= MIN_ROUNDS
     };
     let mut rows = analysis.hooks.iter().flat_map(HookResult::rows);

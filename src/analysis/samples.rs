@@ -80,7 +80,7 @@ impl<'a> Rounds<'a> {
 pub(super) struct Samples {
     pub(super) units: Units,
     /// Rounds left out, as one of their periods was disturbed: their places.
-    pub(super) left_out: Vec<usize>,
+    pub(super) excluded: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]

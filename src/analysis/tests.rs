@@ -199,7 +199,7 @@ fn a_disturbed_period_loses_its_round() {
     periods(&mut file)[9].interval.counters.clock_steps = 1;
     let analysis = of(&file);
     let row = row(&analysis, "udp-start", Quantity::P50);
-    assert_eq!(row.left_out, [7]);
+    assert_eq!(row.excluded, [7]);
     assert_eq!((row.units.a, row.verdict), (18, Some(Verdict::Slower)));
     assert!(codes(&analysis).contains(&"disturbed"));
     assert!(!row.in_doubt);

@@ -38,9 +38,10 @@ impl Judging {
         };
         let auto_rounds = plan.is_some_and(|plan| plan.auto_rounds);
         Judging {
-            level: match auto_rounds {
-                true => looks::level(rounds.numbers().last().unwrap_or(0) as usize),
-                false => LEVEL,
+            level: if auto_rounds {
+                looks::level(rounds.numbers().last().unwrap_or(0) as usize)
+            } else {
+                LEVEL
             },
             blocks: rounds.blocks(auto_rounds),
             seed: input.seed(),
@@ -83,14 +84,16 @@ pub(super) fn give_verdicts(
     let answers = max_t::answer(&questions, &labels, judging.level, judging.seed);
     for (row, p_value) in rows.into_iter().zip(answers.p_values) {
         let Some(shift) = row.shift else { continue };
-        let found = p_value <= judging.level;
         row.p_value = Some(p_value);
         row.least_ln = Some((answers.critical * shift.error).max(row.bucket_ln));
-        let verdict = match found {
-            true if shift.ln.abs() < row.bucket_ln => Verdict::BelowBucket,
-            true if shift.ln > 0.0 => Verdict::Slower,
-            true => Verdict::Faster,
-            false => Verdict::NotFound,
+        let verdict = if p_value > judging.level {
+            Verdict::NotFound
+        } else if shift.ln.abs() < row.bucket_ln {
+            Verdict::BelowBucket
+        } else if shift.ln > 0.0 {
+            Verdict::Slower
+        } else {
+            Verdict::Faster
         };
         row.verdict = Some(verdict);
         if verdict.is_change() {

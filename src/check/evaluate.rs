@@ -136,7 +136,7 @@ fn statistics(settings: &Settings) -> CheckItem {
 }
 
 fn prequeue(settings: &Settings) -> CheckItem {
-    let subject = "stamp-place";
+    let subject = "tstamp-prequeue";
     match settings.tstamp_prequeue {
         None => unread(subject, "net.core.netdev_tstamp_prequeue"),
         Some(0) => CheckItem::new(
@@ -155,7 +155,7 @@ fn prequeue(settings: &Settings) -> CheckItem {
 }
 
 fn queueing(settings: &Settings) -> CheckItem {
-    let subject = "queueing";
+    let subject = "default-qdisc";
     match settings.default_qdisc.as_deref() {
         None => unread(subject, "net.core.default_qdisc"),
         Some("fq") => CheckItem::new(
@@ -256,8 +256,8 @@ mod tests {
             ("confinement", |s| s.user_namespace = Some(true)),
             ("jit", |s| s.bpf_jit_enable = Some(0)),
             ("bpf-stats", |s| s.bpf_stats_enabled = Some(1)),
-            ("stamp-place", |s| s.tstamp_prequeue = Some(0)),
-            ("queueing", |s| s.default_qdisc = Some("fq".into())),
+            ("tstamp-prequeue", |s| s.tstamp_prequeue = Some(0)),
+            ("default-qdisc", |s| s.default_qdisc = Some("fq".into())),
         ];
         for (subject, change) in changes {
             let found = with(change);

@@ -22,7 +22,7 @@ use crate::model::snapshot::Interval;
 
 /// Datagrams of the self-test.
 const DATAGRAMS: u64 = 10;
-const OTHERS: &str = "other-stamping";
+const OTHERS: &str = "other-timestamping";
 const SELF_TEST: &str = "self-test";
 
 /// What was found.
@@ -212,9 +212,10 @@ fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> CheckItem {
         stepped &= stats.skips.get(SkipReason::CLOCK_STEP) > 0;
         let reasons = stats.skips.iter();
         let reasons: Vec<_> = reasons.map(|(r, n)| format!("{} {n}", r.name())).collect();
-        named.push(match reasons.is_empty() {
-            true => hook.name().to_owned(),
-            false => format!("{hook} ({})", reasons.join(" ")),
+        named.push(if reasons.is_empty() {
+            hook.name().to_owned()
+        } else {
+            format!("{hook} ({})", reasons.join(" "))
         });
     }
     let found = format!("not measured at {}", named.join(" "));

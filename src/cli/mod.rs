@@ -178,10 +178,7 @@ mod tests {
         #[test]
         fn hook_lists_add_up(picks in prop::collection::vec((0usize..10, any::<bool>()), 1..12)) {
             let hooks: Vec<Hook> = Hook::all().collect();
-            let name = |&(index, by_function): &(usize, bool)| match by_function {
-                true => hooks[index].programs().next().unwrap().function,
-                false => hooks[index].name(),
-            };
+            let name = |&(index, by_function): &(usize, bool)| if by_function { hooks[index].programs().next().unwrap().function } else { hooks[index].name() };
             let (first, second) = picks.split_at(picks.len() / 2);
             let mut args = vec!["netstacklat".to_owned()];
             for part in [first, second].into_iter().filter(|part| !part.is_empty()) {

@@ -64,12 +64,13 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     sides_can_be_undone(&comparison)?;
     fits(args, &comparison)?;
     limits_are_of(args.selection.hooks(), &args.findings.fail_if)?;
-    let lock = match args.force {
-        true if !geteuid().is_root() => {
-            return Err(UsageError("--force is for root only".into()).into());
-        }
-        true => None,
-        false => Some(Lock::take(|text| messages.say(text))?),
+    if args.force && !geteuid().is_root() {
+        return Err(UsageError("--force is for root only".into()).into());
+    }
+    let lock = if args.force {
+        None
+    } else {
+        Some(Lock::take(|text| messages.say(text))?)
     };
     let left = recover::find()?;
     show_logs(&left, messages);

@@ -177,13 +177,14 @@ fn find_in(input: &Input, options: &FindingsArgs) -> Result<Findings> {
         analysis: &analysis,
     };
     let mut text = Vec::new();
-    match options.json {
-        true => diff.json(&mut text, options.histograms),
-        false => diff.text(
+    if options.json {
+        diff.json(&mut text, options.histograms)
+    } else {
+        diff.text(
             &mut text,
             &terminal::screen(options.color),
             options.histograms,
-        ),
+        )
     }?;
     Ok(Findings {
         text,

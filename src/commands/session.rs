@@ -40,11 +40,10 @@ fn attach(facts: &HostFacts, selection: &HookArgs, bpf_stats: bool) -> Result<Ca
 
 /// Where to read more, if it is a refusal and no accident.
 fn with_hint(error: anyhow::Error) -> anyhow::Error {
-    match error.is::<StartError>() {
-        true => anyhow!(
-            "{error:#}\n  More: netstacklat check, and troubleshooting.md in its documentation"
-        ),
-        false => error,
+    if error.is::<StartError>() {
+        anyhow!("{error:#}\n  More: netstacklat check, and troubleshooting.md in its documentation")
+    } else {
+        error
     }
 }
 

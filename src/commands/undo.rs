@@ -105,9 +105,10 @@ fn undo_all(args: &UndoArgs, found: &mut Leftovers, messages: &Messages) -> Resu
             Err(error) => failed.push(format!("{error:#}")),
         }
     }
-    match failed.is_empty() {
-        true => Ok(()),
-        false => bail!("{}", failed.join("\nnetstacklat: ")),
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        bail!("{}", failed.join("\nnetstacklat: "))
     }
 }
 

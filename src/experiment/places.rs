@@ -21,12 +21,13 @@ pub fn of_this_user() -> Vec<PathBuf> {
 }
 
 fn of_user(uid: Uid) -> Vec<PathBuf> {
-    match uid.is_root() {
-        true => vec!["/run/netstacklat".into()],
-        false => vec![
+    if uid.is_root() {
+        vec!["/run/netstacklat".into()]
+    } else {
+        vec![
             format!("/run/user/{uid}/netstacklat").into(),
             format!("/tmp/netstacklat-{uid}").into(),
-        ],
+        ]
     }
 }
 

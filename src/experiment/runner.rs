@@ -82,9 +82,10 @@ impl<'a, 'm> Runner<'a, 'm> {
     ) -> Ending {
         let mut rounds = 0;
         let mut made = begun;
-        let orders = match self.comparison.auto_rounds {
-            true => orders_of_looks(self.comparison.seed),
-            false => orders(self.comparison.rounds as usize, self.comparison.seed),
+        let orders = if self.comparison.auto_rounds {
+            orders_of_looks(self.comparison.seed)
+        } else {
+            orders(self.comparison.rounds as usize, self.comparison.seed)
         };
         for (order, round) in orders.into_iter().zip(1..) {
             for arm in order {
@@ -134,10 +135,11 @@ impl<'a, 'm> Runner<'a, 'm> {
         if let Err(end) = &measured {
             self.tell(end);
         }
-        let undone = match measured.is_ok() && self.comparison.is_toggled() {
+        let undone = if measured.is_ok() && self.comparison.is_toggled() {
             // The other side's start command undoes it.
-            true => Ok(()),
-            false => self.undo(&name),
+            Ok(())
+        } else {
+            self.undo(&name)
         };
         let interval = measured?;
         undone?;

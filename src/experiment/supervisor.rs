@@ -317,11 +317,12 @@ impl<'m> Supervisor<'m> {
             self.ask(&Request::End(Role::Load));
         }
         let told = runs && self.until_ended(Role::Load, GRACE + LATE).is_some();
-        match (runs && !told) || self.guardian_died {
-            // What is to be undone could not be: it is left to `undo`.
-            true if self.means.state.undo.is_none() => self.without_guardian().map(|_| ()),
-            _ => Ok(()),
+        let still_runs = (runs && !told) || self.guardian_died;
+        // Where something could not be undone, it is left to `undo`.
+        if still_runs && self.means.state.undo.is_none() {
+            self.without_guardian()?;
         }
+        Ok(())
     }
 
     /// Lets the guardian go: what has been undone needs none, and what could

@@ -86,9 +86,12 @@ const BOOT_OPTIONS: [&str; 23] = [
 fn boot_options(line: String) -> String {
     let matters = |word: &&str| {
         let name = word.split_once('=').map_or(*word, |(name, _)| name);
-        let is = |known: &&str| match known.ends_with('.') {
-            true => name.starts_with(*known),
-            false => name == *known,
+        let is = |known: &&str| {
+            if known.ends_with('.') {
+                name.starts_with(*known)
+            } else {
+                name == *known
+            }
         };
         BOOT_OPTIONS.iter().any(is)
     };

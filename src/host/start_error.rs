@@ -62,7 +62,7 @@ start_errors! {
     /// The kernel attaches none of the programs.
     NotAttached, "tracing", "no hook could be attached";
     /// The kernel does not stamp packets.
-    Stamping, "stamps", "no software RX timestamps";
+    Stamping, "timestamps", "no software RX timestamps";
     /// The kernel does not measure programs (`--bpf-stats`).
     Statistics, "bpf-stats", "no BPF run-time statistics";
 }

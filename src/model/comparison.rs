@@ -90,9 +90,10 @@ impl Comparison {
 
     /// The command that undoes a side's start command.
     pub fn undo_of(&self, arm: Arm) -> Option<&str> {
-        match self.is_toggled() {
-            true => self.a.start.as_deref(),
-            false => self.side(arm).stop.as_deref(),
+        if self.is_toggled() {
+            self.a.start.as_deref()
+        } else {
+            self.side(arm).stop.as_deref()
         }
     }
 }

@@ -107,9 +107,10 @@ pub fn start(command: &str, output: &Output, bond: Bond) -> Result<Running> {
         }
         set_pdeathsig(Signal::SIGTERM)?;
         // If we have died before that.
-        match parent_id() == us {
-            true => Ok(()),
-            false => Err(Errno::ESRCH.into()),
+        if parent_id() == us {
+            Ok(())
+        } else {
+            Err(Errno::ESRCH.into())
         }
     };
     // SAFETY: between fork and exec it makes system calls on values of its own,

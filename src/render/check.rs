@@ -215,7 +215,7 @@ mod tests {
                        in the future";
         vec![
             CheckItem::ok("kernel", "Linux 6.12.1"),
-            CheckItem::new(Status::Warning, "queueing", "fq", meaning).remedy("fq_codel"),
+            CheckItem::new(Status::Warning, "default-qdisc", "fq", meaning).remedy("fq_codel"),
             CheckItem::new(Status::Problem, "tracing", "refused: one\ntwo", "a policy"),
         ]
     }
@@ -247,7 +247,7 @@ mod tests {
 netstacklat 1.2.3 on box
 
 ok       kernel               Linux 6.12.1
-warning  queueing             fq
+warning  default-qdisc        fq
          fq sends by the time that packets carry, and drops those whose time is
          far in the future
          Remedy: fq_codel
@@ -312,7 +312,7 @@ Not usable here, or not by this user, 1 problem, 1 warning.
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["kind"], "check");
         assert_eq!(read["outcome"], "not-usable");
-        assert_eq!(read["findings"][1]["subject"], "queueing");
+        assert_eq!(read["findings"][1]["subject"], "default-qdisc");
         assert_eq!(read["findings"][1]["remedy"], "fq_codel");
         assert_eq!(read["findings"][0]["meaning"], serde_json::Value::Null);
         assert_eq!(read["hooks"][0]["hook"], "tcp-start");

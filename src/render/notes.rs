@@ -69,9 +69,10 @@ impl Screen {
             1 => "once".into(),
             n => format!("{n} times"),
         };
-        let when = match report.since_start() {
-            true => "since the start",
-            false => "in this interval",
+        let when = if report.since_start() {
+            "since the start"
+        } else {
+            "in this interval"
         };
         let text = format!("the wall clock was stepped {times} {when}");
         self.note(page, "clock:", &text);

@@ -163,13 +163,15 @@ fn full(time: &Zoned) -> String {
 /// Two times without saying anything twice.
 fn span(start: &Zoned, end: &Zoned) -> String {
     let zone = |time: &Zoned| time.strftime("%Z").to_string();
-    let first = match zone(start) == zone(end) {
-        true => start.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        false => full(start),
+    let first = if zone(start) == zone(end) {
+        start.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    } else {
+        full(start)
     };
-    let last = match start.date() == end.date() {
-        true => end.strftime("%H:%M:%S %Z").to_string(),
-        false => full(end),
+    let last = if start.date() == end.date() {
+        end.strftime("%H:%M:%S %Z").to_string()
+    } else {
+        full(end)
     };
     format!("{first} .. {last}")
 }

@@ -54,9 +54,10 @@ impl Text {
             let label = format!("({}, ...)", units::duration(MAX_NS));
             let label = self.screen.dim(&format!("{label:LABEL$}"));
             let full = "over-range: only in the quantiles";
-            let remark = match full.len() <= bar_columns {
-                true => full,
-                false => "over-range",
+            let remark = if full.len() <= bar_columns {
+                full
+            } else {
+                "over-range"
             };
             *page += &format!("{label}{over_range:>digits$} |{remark}\n");
         }

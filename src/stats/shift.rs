@@ -126,10 +126,12 @@ impl Shift {
     pub fn interval(&self) -> (f64, f64) {
         let half = self.t(0.5 + CONFIDENCE / 2.0) * self.error + self.bucket;
         let (low, high) = (self.ln - half, self.ln + half);
-        match self.direction_is_sure {
-            false => (low, high),
-            true if self.ln > 0.0 => (low.max(0.0), high),
-            true => (low, high.min(0.0)),
+        if !self.direction_is_sure {
+            (low, high)
+        } else if self.ln > 0.0 {
+            (low.max(0.0), high)
+        } else {
+            (low, high.min(0.0))
         }
     }
 

@@ -58,39 +58,39 @@ fn only<'a>(findings: &'a [Finding], subject: &str) -> &'a Finding {
 /// A way to run the tool: what stands before it on the command line, and a
 /// system call that it may not make.
 #[derive(Clone, Copy, Default)]
-pub struct Situation<'a> {
+pub struct HostCondition<'a> {
     before: &'a [&'a str],
     forbidden: Option<libc::c_long>,
     hidden: &'a str,
 }
 
-impl<'a> Situation<'a> {
+impl<'a> HostCondition<'a> {
     /// Root, as the guest is.
-    pub fn plain() -> Situation<'a> {
-        Situation::default()
+    pub fn plain() -> HostCondition<'a> {
+        HostCondition::default()
     }
 
     /// Behind another program, which runs it.
-    pub fn behind(before: &'a [&'a str]) -> Situation<'a> {
-        Situation {
+    pub fn behind(before: &'a [&'a str]) -> HostCondition<'a> {
+        HostCondition {
             before,
-            ..Situation::default()
+            ..HostCondition::default()
         }
     }
 
     /// Under a seccomp filter that answers this system call with EPERM.
-    pub fn without(call: libc::c_long) -> Situation<'a> {
-        Situation {
+    pub fn without(call: libc::c_long) -> HostCondition<'a> {
+        HostCondition {
             forbidden: Some(call),
-            ..Situation::default()
+            ..HostCondition::default()
         }
     }
 
     /// Without these kernel functions, as far as the tool knows.
-    pub fn hiding(hidden: &'a str) -> Situation<'a> {
-        Situation {
+    pub fn hiding(hidden: &'a str) -> HostCondition<'a> {
+        HostCondition {
             hidden,
-            ..Situation::default()
+            ..HostCondition::default()
         }
     }
 

@@ -20,15 +20,15 @@ pub fn has_state() -> bool {
 }
 
 /// A directory for the log and the run file of one test.
-pub struct Desk(PathBuf);
+pub struct Workdir(PathBuf);
 
-impl Desk {
-    pub fn new(name: &str) -> Desk {
+impl Workdir {
+    pub fn new(name: &str) -> Workdir {
         let path = PathBuf::from(format!("/tmp/compare-{name}"));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir(&path).expect("an empty directory");
         assert!(!has_state(), "left by another test");
-        Desk(path)
+        Workdir(path)
     }
 
     /// What the commands have logged: a word each.
@@ -80,7 +80,7 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for Workdir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }

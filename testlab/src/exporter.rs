@@ -40,9 +40,10 @@ pub struct Exporter {
 /// The config directory for this kernel, as `tools/vm/test` puts it there.
 pub fn config() -> PathBuf {
     let directory = Path::new("/usr/local/share/netstacklat");
-    match has_recvmsg_locked() {
-        true => directory.into(),
-        false => directory.join("before-5.19"),
+    if has_recvmsg_locked() {
+        directory.into()
+    } else {
+        directory.join("before-5.19")
     }
 }
 
@@ -62,9 +63,10 @@ impl Exporter {
         // At its start it reads all of /proc/kallsyms for a decoder that our
         // config does not use: three quarters of the work of the start. So it
         // sees an empty one, but for `make test-all`.
-        let symbols = match at_full_length() {
-            true => "",
-            false => "mount --bind /dev/null /proc/kallsyms;",
+        let symbols = if at_full_length() {
+            ""
+        } else {
+            "mount --bind /dev/null /proc/kallsyms;"
         };
         // $$ stays the process's number when it becomes another program.
         let script = format!("{symbols} LISTEN_PID=$$ exec ebpf_exporter \"$@\"");

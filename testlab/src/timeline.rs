@@ -125,9 +125,10 @@ impl Timeline {
         let clear = arrived > begin.1.saturating_add(LAG_NS)
             && read.stamp > refused.1.saturating_add(LAG_NS)
             && !self.closed.iter().any(overlaps);
-        match clear {
-            true => Verdict::Recorded(waited),
-            false => Verdict::Either(waited),
+        if clear {
+            Verdict::Recorded(waited)
+        } else {
+            Verdict::Either(waited)
         }
     }
 

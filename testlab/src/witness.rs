@@ -38,7 +38,7 @@ pub struct Reads {
 
 /// Traffic from left to right over both IP versions, which nothing else may
 /// add to while it lasts.
-pub struct Witness {
+pub struct GroundTruth {
     shared: Arc<Shared>,
     sender: Option<JoinHandle<()>>,
     reader: Option<JoinHandle<Reads>>,
@@ -58,8 +58,8 @@ struct Shared {
     segments: AtomicUsize,
 }
 
-impl Witness {
-    pub fn start(port: u16) -> Witness {
+impl GroundTruth {
+    pub fn start(port: u16) -> GroundTruth {
         let flows = Family::BOTH.map(|family| Flow::open(family, port).with_stamps());
         let connections = Family::BOTH.map(|family| Connection::open(family, port));
         for connection in &connections {
@@ -90,7 +90,7 @@ impl Witness {
             let udp = udp_rx.each_ref().map(|rx| rx.as_fd());
             reading.read_all(udp, tcp_rx.each_ref().map(|rx| rx.as_fd()))
         });
-        Witness {
+        GroundTruth {
             shared,
             sender: Some(sender),
             reader: Some(reader),
@@ -138,7 +138,7 @@ impl Witness {
 }
 
 /// A failed test leaves no traffic to disturb the next.
-impl Drop for Witness {
+impl Drop for GroundTruth {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.shared.hold.store(false, Ordering::Relaxed);

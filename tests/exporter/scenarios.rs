@@ -177,9 +177,10 @@ impl Scenario {
                     format!("          - labels: '{{alertname=\"{name}\"}}'\n            value: {count}\n")
                 })
                 .collect();
-            match now.is_empty() {
-                true => text += "        exp_samples: []\n",
-                false => text += &format!("        exp_samples:\n{}", now.concat()),
+            if now.is_empty() {
+                text += "        exp_samples: []\n"
+            } else {
+                text += &format!("        exp_samples:\n{}", now.concat())
             }
         }
         text

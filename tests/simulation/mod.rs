@@ -136,11 +136,10 @@ impl Level {
         match self.host {
             Host::Bursts => {
                 let change: f64 = self.rng.random();
-                self.wander = match self.wander > 0.0 {
-                    true if change < STEP_S / 2.0 => -1.0,
-                    false if change < STEP_S / 10.0 => 1.0,
-                    _ => self.wander,
-                };
+                let ends = if self.wander > 0.0 { 2.0 } else { 10.0 };
+                if change < STEP_S / ends {
+                    self.wander = if self.wander > 0.0 { -1.0 } else { 1.0 };
+                }
             }
             _ => {
                 let memory = if let Host::Remembers(s) = self.host {
@@ -273,9 +272,10 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
     let mut sides = PerSide::of(|_| interval(Vec::new()));
     let mut periods = Vec::new();
     let seed_of_orders = seeds.random();
-    let orders = match setup.auto_rounds {
-        true => orders_of_looks(seed_of_orders),
-        false => orders(setup.rounds, seed_of_orders),
+    let orders = if setup.auto_rounds {
+        orders_of_looks(seed_of_orders)
+    } else {
+        orders(setup.rounds, seed_of_orders)
     };
     for (round, order) in orders.into_iter().take(setup.rounds).enumerate() {
         for arm in order {

@@ -35,7 +35,7 @@ pub fn groups() -> Vec<(&'static str, &'static str, Vec<Alert>)> {
         (
             "netstacklat-left-out",
             "What the figures leave out.",
-            left_out(),
+            excluded(),
         ),
         (
             "netstacklat-latency",
@@ -169,7 +169,7 @@ fn exporter() -> Vec<Alert> {
     ]
 }
 
-fn left_out() -> Vec<Alert> {
+fn excluded() -> Vec<Alert> {
     let enough = "instance_hook:netstack_due:rate5m * 300 >= 1000";
     let ratio = "instance_hook_reason:netstack_skipped:ratio_rate5m";
     vec![

@@ -33,9 +33,10 @@ pub fn select(name: &str, selectors: &[&str]) -> String {
         .copied()
         .filter(|selector| !selector.is_empty())
         .collect();
-    match selectors.is_empty() {
-        true => name.into(),
-        false => format!("{name}{{{}}}", selectors.join(", ")),
+    if selectors.is_empty() {
+        name.into()
+    } else {
+        format!("{name}{{{}}}", selectors.join(", "))
     }
 }
 

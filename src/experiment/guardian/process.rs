@@ -306,9 +306,10 @@ impl Guard {
         if role == Role::Stop
             && let Some(log) = &mut self.log
         {
-            log.conclude(&match ended.success() {
-                true => "The stop command has succeeded.\n".into(),
-                false => format!("The stop command failed: {ended}.\n"),
+            log.conclude(&if ended.success() {
+                "The stop command has succeeded.\n".into()
+            } else {
+                format!("The stop command failed: {ended}.\n")
             });
         }
         self.reply(&Reply::Ended(role, ended));

@@ -90,7 +90,7 @@ fn rows(finding: &HookResult, design: Design) -> impl Iterator<Item = RowView> {
         let judged = Quantity::JUDGED.contains(&row.quantity);
         // A tail that is the same on both sides is worth no row.
         let tail = row.quantity == Quantity::Tail && !row.verdict.is_some_and(Verdict::is_change);
-        let units = row.units.map(|units| units + row.left_out.len());
+        let units = row.units.map(|units| units + row.excluded.len());
         // Of busy periods alone it would be another quantity.
         let everywhere = row.shift.is_some() && units == design.units();
         row.ln().is_some() && !tail && (judged || everywhere)
@@ -154,9 +154,10 @@ fn verdicts(analysis: &Analysis) -> String {
             count(files.b as u64, "recording")
         ),
     };
-    let level = match analysis.family.level < LEVEL {
-        true => format!(", {:.0}% of it at this look", analysis.family.level * 100.0),
-        false => String::new(),
+    let level = if analysis.family.level < LEVEL {
+        format!(", {:.0}% of it at this look", analysis.family.level * 100.0)
+    } else {
+        String::new()
     };
     format!("{asked}; the chance that any verdict is wrong is at most 5%{level}")
 }

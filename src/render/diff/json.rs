@@ -264,7 +264,7 @@ impl From<&Row> for ObjectRow {
                 },
             },
             units: row.units,
-            rounds_excluded: row.left_out.clone(),
+            rounds_excluded: row.excluded.clone(),
             change_percent: row.ln().map(percent),
             interval_percent: row.shift.map(|shift| shift.interval_percent()),
             by_round: row.by_round.iter().map(ObjectRound::from).collect(),

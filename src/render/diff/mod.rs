@@ -48,9 +48,10 @@ impl Diff<'_> {
         for arm in Arm::BOTH {
             let (name, what) = &view.sides[arm];
             let label = ["A", "B"][arm as usize];
-            let title = match name == label {
-                true => format!("{}:", screen.bold(label)),
-                false => format!("{} {name}:", screen.bold(label)),
+            let title = if name == label {
+                format!("{}:", screen.bold(label))
+            } else {
+                format!("{} {name}:", screen.bold(label))
             };
             screen.flow(&mut page, " ", title.split(' ').chain(what.split(' ')));
         }
@@ -65,10 +66,12 @@ impl Diff<'_> {
         }
         page.push('\n');
         for (label, text) in &view.notes {
-            let label = match label.ends_with(':') && label.starts_with(char::is_uppercase) {
-                true => screen.bold(label),
-                false if label.is_empty() => String::new(),
-                false => screen.dim(label),
+            let label = if label.is_empty() {
+                String::new()
+            } else if label.ends_with(':') && label.starts_with(char::is_uppercase) {
+                screen.bold(label)
+            } else {
+                screen.dim(label)
             };
             flow(&mut page, screen, &label, text);
         }
@@ -160,9 +163,10 @@ fn table_row(page: &mut String, screen: &Screen, row: &RowView, columns: usize) 
         // The hook's name is no figure.
         let (name, figures) = text.split_at(if row.first { row.hook.name().len() } else { 0 });
         *page += name;
-        *page += &match columns == TITLES.len() {
-            true => screen.dim(figures.trim_end()),
-            false => figures.trim_end().into(),
+        *page += &if columns == TITLES.len() {
+            screen.dim(figures.trim_end())
+        } else {
+            figures.trim_end().into()
         };
     } else {
         let start: usize = WIDTHS[..6].iter().map(|width| width + 2).sum();

@@ -54,11 +54,10 @@ pub(super) fn sentence(onset: &Onset) -> String {
         None => text += &format!("before it lie {first}."),
     }
     if let Some(hook) = onset.not_at {
-        text += &match onset.may_hide {
-            true => format!(
-                " It was not found at {hook}, where a shift as large in time may be unseen."
-            ),
-            false => format!(" It was not found at {hook}."),
+        text += &if onset.may_hide {
+            format!(" It was not found at {hook}, where a shift as large in time may be unseen.")
+        } else {
+            format!(" It was not found at {hook}.")
         };
     }
     for (hook, why) in &onset.unjudged {

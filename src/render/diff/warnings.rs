@@ -86,12 +86,11 @@ fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Op
         return None;
     }
     let all = analysis.hooks.iter().filter(|hook| hook.has_samples());
-    let at = match lacking.len() == all.count() {
-        true => String::new(),
-        false => {
-            let names: Vec<&str> = lacking.iter().map(|finding| finding.hook.name()).collect();
-            format!(" at {}", list(&names))
-        }
+    let at = if lacking.len() == all.count() {
+        String::new()
+    } else {
+        let names: Vec<&str> = lacking.iter().map(|finding| finding.hook.name()).collect();
+        format!(" at {}", list(&names))
     };
     let needed = quantity.samples_to_compare();
     let units = analysis.design.units();

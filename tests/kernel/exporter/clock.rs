@@ -12,7 +12,7 @@ use testlab::exporter::Exporter;
 use testlab::scrape::Scrape;
 use testlab::timeline::{Between, Step, Timeline};
 use testlab::udp::Flow;
-use testlab::witness::Witness;
+use testlab::witness::GroundTruth;
 use testlab::{Family, PATIENCE, wait_until};
 
 const SECOND: i64 = 1_000_000_000;
@@ -42,7 +42,7 @@ fn no_wrong_sample_though_nobody_follows_it() {
     assert_eq!(states(&before), settled(true));
     assert_eq!(before.value("clock_steps_total"), 0);
 
-    let witness = Witness::start(6301);
+    let witness = GroundTruth::start(6301);
     witness.across(|| bench.clock.set_tai_offset(37));
     bench.shows_tai_offset(37);
     bench.shows_steps();
@@ -107,11 +107,16 @@ impl Bench {
         assert_eq!(states(&scrape), settled(self.timeline.steps() == 0));
     }
 
-    fn step(&mut self, witness: &Witness, by: i64) {
+    fn step(&mut self, witness: &GroundTruth, by: i64) {
         self.stepped(witness, by, |clock| clock.step(by));
     }
 
-    fn stepped(&mut self, witness: &Witness, by: i64, change: impl FnOnce(&Settings) -> Between) {
+    fn stepped(
+        &mut self,
+        witness: &GroundTruth,
+        by: i64,
+        change: impl FnOnce(&Settings) -> Between,
+    ) {
         let at = witness.across(|| change(&self.clock));
         // The program runs when the clock is set, before anyone can see it.
         let noticed = at.1;

@@ -108,9 +108,10 @@ impl Dashboard {
         for panel in self.json["panels"].as_array().expect("panels") {
             for target in panel["targets"].as_array().into_iter().flatten() {
                 let expression = target["expr"].as_str().expect("an expression");
-                let repeats: Vec<Option<&str>> = match expression.contains("$hook") {
-                    true => hooks.iter().map(|hook| Some(*hook)).collect(),
-                    false => vec![None],
+                let repeats: Vec<Option<&str>> = if expression.contains("$hook") {
+                    hooks.iter().map(|hook| Some(*hook)).collect()
+                } else {
+                    vec![None]
                 };
                 for hook in repeats {
                     let one = expression.replace("$hook", hook.unwrap_or_default());

@@ -68,13 +68,12 @@ fn panels() {
     let range = format!("{}s", SHOWN.as_secs());
     let mut drawn = 0;
     for query in dashboard.queries(&hooks, INTERVAL, &range) {
-        let series = match query.instant {
-            true => {
-                let samples = prometheus.query(&query.expression).into_iter();
-                let samples = samples.map(|sample| json!({"metric": sample.metric, "values": [[0, sample.value().to_string()]]}));
-                samples.collect()
-            }
-            false => json!(prometheus.range(&query.expression, SHOWN.as_secs(), STEP_S)),
+        let series = if query.instant {
+            let samples = prometheus.query(&query.expression).into_iter();
+            let samples = samples.map(|sample| json!({"metric": sample.metric, "values": [[0, sample.value().to_string()]]}));
+            samples.collect()
+        } else {
+            json!(prometheus.range(&query.expression, SHOWN.as_secs(), STEP_S))
         };
         let line = json!({
             "panel": query.panel,

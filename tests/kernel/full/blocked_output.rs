@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::compare::{LONG, SHORT, START, STOP, told};
 use super::restore::NOISE;
-use testlab::compare::{Desk, has_state};
+use testlab::compare::{Workdir, has_state};
 use testlab::tool::{wait_for_exit, wait_until_blocked};
 use testlab::{PATIENCE, prepare, sh, wait_until};
 
@@ -22,7 +22,7 @@ use testlab::{PATIENCE, prepare, sh, wait_until};
 /// within a second, and the host is restored.
 #[test]
 fn a_reader_that_stalls_delays_no_undo() {
-    let desk = Desk::new("stalled");
+    let desk = Workdir::new("stalled");
     let (_reader, writer) = nix::unistd::pipe().expect("a pipe");
     undone_though_nobody_reads(&desk, writer);
 }
@@ -30,7 +30,7 @@ fn a_reader_that_stalls_delays_no_undo() {
 /// The same on a terminal that Ctrl-S has stopped.
 #[test]
 fn a_stopped_terminal_delays_no_undo() {
-    let desk = Desk::new("terminal");
+    let desk = Workdir::new("terminal");
     let pty = openpty(None, None).expect("a terminal");
     let mut master = File::from(pty.master);
     // Ctrl-S.
@@ -38,7 +38,7 @@ fn a_stopped_terminal_delays_no_undo() {
     undone_though_nobody_reads(&desk, pty.slave);
 }
 
-fn undone_though_nobody_reads(desk: &Desk, writer: OwnedFd) {
+fn undone_though_nobody_reads(desk: &Workdir, writer: OwnedFd) {
     prepare();
     let start = format!("{NOISE}; {START}");
     let stop = format!("echo stopping >>log; {NOISE}; {STOP}");

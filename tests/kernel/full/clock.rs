@@ -12,7 +12,7 @@ use testlab::lines::{Report, Run};
 use testlab::text::TextTool;
 use testlab::timeline::{Between, Step, Timeline};
 use testlab::tool::{Tool, command};
-use testlab::witness::Witness;
+use testlab::witness::GroundTruth;
 use testlab::{PATIENCE, linux_from, udp, wait_until};
 
 const MS: i64 = 1_000_000;
@@ -82,7 +82,7 @@ impl Bench {
     fn clock_is_set_in_every_way(mut self) {
         self.tool.warm_up();
         let before = self.tool.settled();
-        let witness = Witness::start(6000);
+        let witness = GroundTruth::start(6000);
         self.slewed();
         self.tai_offset(&witness);
         for _ in 0..4 {
@@ -134,7 +134,7 @@ impl Bench {
 
     /// No step either. The tool is told of it by nobody where it follows the
     /// TAI offset, and refuses samples until it looks.
-    fn tai_offset(&mut self, witness: &Witness) {
+    fn tai_offset(&mut self, witness: &GroundTruth) {
         let changed = mono_ns();
         witness.across(|| self.clock.set_tai_offset(37));
         if self.source == Source::TaiOffset {
@@ -144,12 +144,12 @@ impl Bench {
         sleep(PAUSE);
     }
 
-    fn step(&mut self, witness: &Witness, by: i64) {
+    fn step(&mut self, witness: &GroundTruth, by: i64) {
         self.tells(witness, by, |clock| clock.step(by));
         sleep(PAUSE);
     }
 
-    fn leap(&mut self, witness: &Witness, leap: Leap) {
+    fn leap(&mut self, witness: &GroundTruth, leap: Leap) {
         let (by, midnight) = self.clock.to_midnight();
         self.step(witness, by);
         leap.announce();
@@ -167,7 +167,7 @@ impl Bench {
 
     /// Changes the clock, and waits until the tool says so: of the interval in
     /// which it happened, which is one of the next two.
-    fn tells(&mut self, witness: &Witness, by: i64, change: impl FnOnce(&Settings) -> Between) {
+    fn tells(&mut self, witness: &GroundTruth, by: i64, change: impl FnOnce(&Settings) -> Between) {
         let told = |tool: &Tool| steps_in(&tool.intervals());
         let already = told(&self.tool);
         assert_eq!(already, self.timeline.steps(), "steps that did not happen");
@@ -237,9 +237,10 @@ fn nothing_implausible(run: &Run) {
 /// total does.
 #[test]
 fn told_in_the_report_of_its_interval() {
-    let hidden = match linux_from(6, 1) {
-        true => ["", "update_vsyscall"].as_slice(),
-        false => &[""],
+    let hidden = if linux_from(6, 1) {
+        ["", "update_vsyscall"].as_slice()
+    } else {
+        &[""]
     };
     for hidden in hidden {
         let tool = TextTool::start_hiding(hidden, &["-r", "300ms", "-e", "udp-start"]);

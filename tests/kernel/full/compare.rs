@@ -12,7 +12,7 @@ use netstacklat::runfile::{Content, RunFile};
 use netstacklat::stats::rounds::orders;
 use nix::sys::signal::Signal;
 
-use testlab::compare::{Desk, has_state, sorted};
+use testlab::compare::{Workdir, has_state, sorted};
 use testlab::lines::totals;
 use testlab::{Family, Undo, sh, udp};
 
@@ -31,7 +31,7 @@ fn each_packet_is_in_its_period() {
     const SEED: u64 = 1;
     let drawn = orders(10, SEED).into_iter().flatten();
     let drawn: Vec<&str> = drawn.map(|arm| arm.name()).collect();
-    let desk = Desk::new("packets");
+    let desk = Workdir::new("packets");
     let path = |name| desk.path().join(name);
     sh(&format!("mkfifo {0}/say {0}/go", desk.path().display()));
     let fifo = |name| OpenOptions::new().read(true).write(true).open(path(name));
@@ -159,7 +159,7 @@ pub(super) fn nothing_sleeps() {
 /// While it settles, and each signal: tests/experiment.rs.
 #[test]
 fn a_signal_while_it_measures_leaves_the_host_as_it_was() {
-    let desk = Desk::new("measuring");
+    let desk = Workdir::new("measuring");
     let mut args = told([SHORT, LONG], [START, STOP]);
     args.extend(["--load", "sleep 7777 | cat"]);
     let comparison = desk.compare(&args);
@@ -178,7 +178,7 @@ fn a_signal_while_it_measures_leaves_the_host_as_it_was() {
 /// undoes it.
 #[test]
 fn signals_end_the_start_command_and_not_the_stop_command() {
-    let desk = Desk::new("commands");
+    let desk = Workdir::new("commands");
     let endless = "echo start >>log; sleep 7777 & wait";
     let stop = "echo stopping >>log; sleep 1; echo stop >>log";
     let comparison = desk.compare(&told([LONG, SHORT], [endless, stop]));
@@ -196,7 +196,7 @@ fn signals_end_the_start_command_and_not_the_stop_command() {
 
 #[test]
 fn nothing_is_started_where_the_file_or_a_limit_has_no_chance() {
-    let desk = Desk::new("nothing");
+    let desk = Workdir::new("nothing");
     let _undo = Undo::after(
         "mkdir -p /tmp/read-only && mount -t tmpfs -o ro none /tmp/read-only",
         "umount /tmp/read-only",
@@ -223,7 +223,7 @@ fn nothing_is_started_where_the_file_or_a_limit_has_no_chance() {
 /// long as that allows, and both are said.
 #[test]
 fn an_automatic_period_keeps_to_the_time_there_is() {
-    let desk = Desk::new("auto");
+    let desk = Workdir::new("auto");
     let flow = [udp::Flow::open(Family::V4, 7610)];
     let args = [
         ["--aa", "-e", "udp-start", "-o", "run.nsl", "--settle"],
@@ -251,7 +251,7 @@ fn an_automatic_period_keeps_to_the_time_there_is() {
 /// the last, after forty rounds, has the answer.
 #[test]
 fn automatic_rounds_end_when_the_answer_is_known() {
-    let desk = Desk::new("looks");
+    let desk = Workdir::new("looks");
     let flow = [udp::Flow::open(Family::V4, 7630)];
     let args = [
         ["--aa", "-e", "udp-start", "-o", "run.nsl", "--settle"],
@@ -278,7 +278,7 @@ fn automatic_rounds_end_when_the_answer_is_known() {
 /// The first round tells what the rate is enough for.
 #[test]
 fn the_first_round_tells_what_can_be_judged() {
-    let desk = Desk::new("rate");
+    let desk = Workdir::new("rate");
     let flow = [udp::Flow::open(Family::V4, 7620)];
     let args = [
         "--aa",
@@ -307,7 +307,7 @@ fn the_first_round_tells_what_can_be_judged() {
 /// Room for a round, and not for all.
 #[test]
 fn a_full_disk_ends_it_and_keeps_the_rounds() {
-    let desk = Desk::new("full");
+    let desk = Workdir::new("full");
     let _undo = Undo::after(
         "mkdir -p /tmp/small && mount -t tmpfs -o size=64k none /tmp/small
          head -c $((56 * 1024)) /dev/zero >/tmp/small/fill",

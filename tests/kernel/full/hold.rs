@@ -9,7 +9,7 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use testlab::check::Situation;
+use testlab::check::HostCondition;
 use testlab::counters::count_in_the_kernel;
 use testlab::tool::wait_for_exit;
 use testlab::{Family, PATIENCE, udp, wait_until};
@@ -142,7 +142,7 @@ fn it_holds_where_it_cannot_see_packets() {
 
 #[test]
 fn without_a_socket_it_says_so() {
-    let output = Situation::without(libc::SYS_socket).run(&["hold-timestamps"]);
+    let output = HostCondition::without(libc::SYS_socket).run(&["hold-timestamps"]);
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1), "{said}");
     let lines: Vec<_> = said.lines().collect();

@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use testlab::check::{Check, Situation};
+use testlab::check::{Check, HostCondition};
 use testlab::lines::Run;
 use testlab::tool::Tool;
 use testlab::{Family, Undo, has_recvmsg_locked, linux_from, sh, udp};
@@ -22,16 +22,17 @@ fn usual() -> Undo {
 #[test]
 fn with_nothing_missing() {
     let _usual = usual();
-    let check = Situation::plain().check(0);
+    let check = HostCondition::plain().check(0);
     assert_eq!(check.unwell(), []);
     assert_eq!(check.hooks.len(), 10);
     let release = sh("uname -r");
     assert!(check.finding("kernel").found.contains(release.trim()));
     assert!(check.finding("clock").found.contains("update_vsyscall"));
     let reads = check.hook("tcp-socket-read");
-    let function = match has_recvmsg_locked() {
-        true => "tcp_recvmsg_locked",
-        false => "tcp_recv_timestamp",
+    let function = if has_recvmsg_locked() {
+        "tcp_recvmsg_locked"
+    } else {
+        "tcp_recv_timestamp"
     };
     assert_eq!(reads.found, function);
     // Only where a peek counts as a read is there something to explain.
@@ -49,12 +50,12 @@ fn with_settings_that_distort() {
         "sysctl -qw net.core.bpf_jit_enable=1 net.core.netdev_tstamp_prequeue=1 \
          net.core.default_qdisc=$(</tmp/qdisc)",
     );
-    let check = Situation::plain().check_in_both_forms(0);
+    let check = HostCondition::plain().check_in_both_forms(0);
     let mut expected = vec![
         ("jit", "warning"),
         ("bpf-stats", "warning"),
-        ("stamp-place", "warning"),
-        ("queueing", "warning"),
+        ("tstamp-prequeue", "warning"),
+        ("default-qdisc", "warning"),
     ];
     // Its program calls a kernel function from 6.2 on, which takes the JIT.
     if linux_from(6, 2) {
@@ -68,8 +69,8 @@ fn with_settings_that_distort() {
 /// The answer comes from packets, so no privilege is needed.
 #[test]
 fn with_packets_stamped_for_somebody_else() {
-    let others = |check: &Check| check.finding("other-stamping").found.clone();
-    let unprivileged = Situation::behind(&UNPRIVILEGED);
+    let others = |check: &Check| check.finding("other-timestamping").found.clone();
+    let unprivileged = HostCondition::behind(&UNPRIVILEGED);
     udp::until_stamped(false);
     let before = others(&unprivileged.check(1));
     assert!(before.starts_with("none"), "{before}");
@@ -77,7 +78,7 @@ fn with_packets_stamped_for_somebody_else() {
     udp::until_stamped(true);
     let check = unprivileged.check(1);
     assert_eq!(others(&check), "packets are stamped already");
-    assert_eq!(check.finding("stamps").state, "ok");
+    assert_eq!(check.finding("timestamps").state, "ok");
 }
 
 /// A namespace of its own, as containers have: lo is down, and settings of the
@@ -85,13 +86,13 @@ fn with_packets_stamped_for_somebody_else() {
 #[test]
 fn in_a_network_namespace_without_lo() {
     let _usual = usual();
-    let check = Situation::behind(&["unshare", "-n"]).check(0);
+    let check = HostCondition::behind(&["unshare", "-n"]).check(0);
     let unseen = [
         "jit",
-        "stamp-place",
-        "queueing",
-        "other-stamping",
-        "stamps",
+        "tstamp-prequeue",
+        "default-qdisc",
+        "other-timestamping",
+        "timestamps",
         "self-test",
     ];
     assert_eq!(check.unwell(), unseen.map(|subject| (subject, "unknown")));
@@ -100,12 +101,12 @@ fn in_a_network_namespace_without_lo() {
 #[test]
 fn with_sysfs_read_only() {
     let script = "mount -o remount,bind,ro /sys && exec \"$@\"";
-    Situation::behind(&["unshare", "-m", "bash", "-c", script, "bash"]).measures();
+    HostCondition::behind(&["unshare", "-m", "bash", "-c", script, "bash"]).measures();
 }
 
 #[test]
 fn without_one_function() {
-    let check = Situation::hiding("tcp_data_queue").check_in_both_forms(3);
+    let check = HostCondition::hiding("tcp_data_queue").check_in_both_forms(3);
     let off = check.hook("tcp-data-queue");
     assert_eq!((off.state.as_str(), off.found.as_str()), ("problem", "off"));
     assert_eq!(check.finding("self-test").state, "ok");
@@ -133,9 +134,10 @@ fn datagrams_are_counted(tool: Tool) -> Run {
 
 /// CAP_BPF and CAP_PERFMON; on 5.10 CAP_SYS_RESOURCE for the maps' memory.
 fn needed(plus: &str) -> String {
-    let names = match linux_from(5, 11) {
-        true => &["bpf", "perfmon"][..],
-        false => &["bpf", "perfmon", "sys_resource"],
+    let names = if linux_from(5, 11) {
+        &["bpf", "perfmon"][..]
+    } else {
+        &["bpf", "perfmon", "sys_resource"]
     };
     let names: Vec<_> = names.iter().map(|name| format!("{plus}{name}")).collect();
     names.join(",")
@@ -155,7 +157,7 @@ fn as_nobody_with_ambient_capabilities() {
         &inherited,
         &ambient,
     ];
-    assert_eq!(Situation::behind(&nobody).check(0).unwell(), []);
+    assert_eq!(HostCondition::behind(&nobody).check(0).unwell(), []);
     let mut command = Command::new(nobody[0]);
     command.args(&nobody[1..]).arg("netstacklat");
     let tool = Tool::start_behind(&mut command, &["-r", "1", "-e", "udp-socket-read"]);

@@ -2,7 +2,7 @@
 //! A kernel in lockdown=confidentiality. There is no way back from it:
 //! `tools/vm/test` gives this file a guest of its own.
 
-use testlab::check::Situation;
+use testlab::check::HostCondition;
 use testlab::tool::Tool;
 use testlab::{Family, has_recvmsg_locked, linux_from, sh, tcp, udp};
 
@@ -16,7 +16,7 @@ fn confidentiality_refuses_next_to_nothing() {
     assert_eq!(modes, "none integrity [confidentiality]\n");
 
     let helper_needed = has_recvmsg_locked() && !linux_from(6, 2);
-    let check = Situation::plain().check(0);
+    let check = HostCondition::plain().check(0);
     let state_where_needed = if helper_needed { "warning" } else { "ok" };
     assert_eq!(check.finding("lockdown").state, state_where_needed);
     assert_eq!(check.finding("tracing").state, "ok");
@@ -24,9 +24,10 @@ fn confidentiality_refuses_next_to_nothing() {
     let reads = check.hook("tcp-socket-read");
     assert_eq!(reads.state, state_where_needed);
     let regular = has_recvmsg_locked() && !helper_needed;
-    let function = match regular {
-        true => "tcp_recvmsg_locked",
-        false => "tcp_recv_timestamp",
+    let function = if regular {
+        "tcp_recvmsg_locked"
+    } else {
+        "tcp_recv_timestamp"
     };
     assert_eq!(reads.found, function);
 

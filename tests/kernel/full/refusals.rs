@@ -2,7 +2,7 @@
 //! Hosts on which it cannot measure: the live view and `check` name the cause
 //! and the remedy. Each is the real thing.
 
-use testlab::check::Situation;
+use testlab::check::HostCondition;
 use testlab::{Undo, linux_from};
 
 const NOBODY: [&str; 4] = [
@@ -15,7 +15,7 @@ const NOBODY: [&str; 4] = [
 #[test]
 fn without_privileges() {
     let before = [&NOBODY[..], &["--bounding-set=-all"]].concat();
-    let found = Situation::behind(&before).refused("privileges", "missing privileges");
+    let found = HostCondition::behind(&before).refused("privileges", "missing privileges");
     assert_eq!(found.found, "missing privileges: CAP_BPF and CAP_PERFMON");
     let remedy = found.remedy.expect("a remedy");
     assert!(remedy.contains("sudo netstacklat"), "{remedy}");
@@ -31,11 +31,11 @@ fn with_one_capability_of_two() {
         let inherited = format!("--inh-caps=-all,+{held}");
         let ambient = format!("--ambient-caps=-all,+{held}");
         let before = [&NOBODY[..], &[&inherited, &ambient]].concat();
-        let found = Situation::behind(&before).refused("privileges", "missing privileges");
+        let found = HostCondition::behind(&before).refused("privileges", "missing privileges");
         assert_eq!(found.found, format!("missing privileges: {missing}"));
     }
     // From the other side: root with one taken away.
-    let found = Situation::behind(&["setpriv", "--bounding-set=-perfmon,-sys_admin"])
+    let found = HostCondition::behind(&["setpriv", "--bounding-set=-perfmon,-sys_admin"])
         .refused("privileges", "missing privileges");
     assert_eq!(found.found, "missing privileges: CAP_PERFMON");
 }
@@ -43,7 +43,7 @@ fn with_one_capability_of_two() {
 /// Root there has all capabilities, and none counts: as in rootless containers.
 #[test]
 fn in_a_user_namespace() {
-    let container = Situation::behind(&["unshare", "-Ur"]);
+    let container = HostCondition::behind(&["unshare", "-Ur"]);
     let found = container.refused("tracing", "the kernel refuses tracing programs");
     let cause = found.meaning.expect("a cause");
     assert!(cause.contains("user namespace"), "{cause}");
@@ -54,7 +54,7 @@ fn in_a_user_namespace() {
 
 #[test]
 fn under_a_seccomp_filter() {
-    let sandbox = Situation::without(nix::libc::SYS_bpf);
+    let sandbox = HostCondition::without(nix::libc::SYS_bpf);
     let found = sandbox.refused("tracing", "the kernel refuses tracing programs");
     let cause = found.meaning.expect("a cause");
     assert!(cause.contains("seccomp"), "{cause}");
@@ -64,7 +64,7 @@ fn under_a_seccomp_filter() {
 #[test]
 fn without_type_information() {
     let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$@\"";
-    let found = Situation::behind(&["unshare", "-m", "bash", "-c", script, "bash"])
+    let found = HostCondition::behind(&["unshare", "-m", "bash", "-c", script, "bash"])
         .refused("btf", "no type information (BTF) of the running kernel");
     assert!(found.found.contains("/sys/kernel/btf/vmlinux"));
 }
@@ -72,7 +72,7 @@ fn without_type_information() {
 #[test]
 fn without_sysfs() {
     let script = "mount -t tmpfs none /sys && exec \"$@\"";
-    let found = Situation::behind(&["unshare", "-m", "bash", "-c", script, "bash"])
+    let found = HostCondition::behind(&["unshare", "-m", "bash", "-c", script, "bash"])
         .refused("sysfs", "no /sys here");
     assert!(found.found.contains("/sys/devices/system/cpu/possible"));
 }
@@ -80,13 +80,13 @@ fn without_sysfs() {
 #[test]
 fn with_few_open_files() {
     let limit = |n| ["prlimit", n];
-    let found = Situation::behind(&limit("--nofile=8"))
+    let found = HostCondition::behind(&limit("--nofile=8"))
         .refused("open-files", "the limit of open files is too low");
     assert!(found.found.ends_with(": 8 allowed"));
     // The least that it accepts is enough.
-    Situation::behind(&limit("--nofile=72")).measures();
+    HostCondition::behind(&limit("--nofile=72")).measures();
     // Too few for the dynamic linker: its message is documented, too.
-    let output = Situation::behind(&limit("--nofile=3")).run(&["check"]);
+    let output = HostCondition::behind(&limit("--nofile=3")).run(&["check"]);
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     println!("{said}");
     let (_, message) = said.trim().split_once(": ").expect("a message");
@@ -103,7 +103,7 @@ fn with_little_locked_memory() {
     ];
     let little = ["prlimit", "--memlock=65536"];
     let before = [&little[..], &NOBODY, &caps].concat();
-    let poor = Situation::behind(&before);
+    let poor = HostCondition::behind(&before);
     if linux_from(5, 11) {
         return poor.measures();
     }
@@ -111,7 +111,7 @@ fn with_little_locked_memory() {
     let remedy = found.remedy.expect("a remedy");
     assert!(remedy.contains("ulimit -l unlimited"), "{remedy}");
     let unlimited = ["prlimit", "--memlock=unlimited"];
-    Situation::behind(&[&unlimited[..], &NOBODY, &caps].concat()).measures();
+    HostCondition::behind(&[&unlimited[..], &NOBODY, &caps].concat()).measures();
 }
 
 /// 6.1 and 6.12 would attach all programs and run none.
@@ -128,7 +128,7 @@ fn with_ftrace_switched_off() {
         "sysctl -qw kernel.ftrace_enabled=0",
         "sysctl -qw kernel.ftrace_enabled=1",
     );
-    let found = Situation::plain().refused("ftrace", "ftrace is switched off");
+    let found = HostCondition::plain().refused("ftrace", "ftrace is switched off");
     assert_eq!(
         found.found,
         "ftrace is switched off: kernel.ftrace_enabled = 0"
@@ -137,7 +137,7 @@ fn with_ftrace_switched_off() {
 
 #[test]
 fn without_a_function_of_the_only_hook() {
-    let hiding = Situation::hiding("skb_consume_udp");
+    let hiding = HostCondition::hiding("skb_consume_udp");
     let output = hiding.run(&["-e", "udp-socket-read", "--duration", "10ms"]);
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1));

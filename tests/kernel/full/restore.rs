@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 
 use super::compare::{LONG, SHORT, START, STOP, nothing_sleeps, told};
-use testlab::compare::{Desk, Ended, PLACE, has_state, nobody_compares};
+use testlab::compare::{Ended, PLACE, Workdir, has_state, nobody_compares};
 use testlab::tool::wait_for_exit;
 use testlab::{PATIENCE, sh, wait_until};
 
@@ -39,7 +39,7 @@ fn ended(command: &mut Command) -> Ended {
 /// Killed while it does `step`, its guardian restores the host, to the end,
 /// however much the stop command prints; the next command tells, once.
 fn killed_while(step: &str, [settle, period]: [&str; 2], [start, stop]: [&str; 2]) {
-    let desk = Desk::new("killed");
+    let desk = Workdir::new("killed");
     let mut args = told([settle, period], [start, stop]);
     args.extend(["--load", "sleep 7777 | cat"]);
     let comparison = desk.compare(&args);
@@ -55,10 +55,11 @@ fn killed_while(step: &str, [settle, period]: [&str; 2], [start, stop]: [&str; 2
     comparison.signal(Signal::SIGKILL);
     assert_eq!(comparison.ended().code, None);
     nobody_compares();
-    let expected: &[&str] = match step.contains("stop command") {
-        // That which was running has ended by itself.
-        true => &["start", "stopping", "stop"],
-        false => &["start", "stop"],
+    let expected: &[&str] = if step.contains("stop command") {
+        // The one that was running has ended by itself.
+        &["start", "stopping", "stop"]
+    } else {
+        &["start", "stop"]
     };
     assert_eq!(desk.log(), expected, "{step}");
     nothing_sleeps();
@@ -103,7 +104,7 @@ fn killed_while_it_stops_b() {
 /// environment, whatever its own are.
 #[test]
 fn killed_with_its_guardian_it_is_undone_later() {
-    let (desk, second) = (Desk::new("both"), Desk::new("second"));
+    let (desk, second) = (Workdir::new("both"), Workdir::new("second"));
     let stop = "echo $WORD >>log";
     let args = told([SHORT, LONG], [START, stop]);
     let comparison = desk.compare_with(&[("WORD", "restored")], &args);
@@ -144,7 +145,7 @@ fn killed_with_its_guardian_it_is_undone_later() {
 /// The next waits for that, and does not for ever.
 #[test]
 fn the_next_waits_for_one_that_is_ending() {
-    let (desk, second) = (Desk::new("ending"), Desk::new("next"));
+    let (desk, second) = (Workdir::new("ending"), Workdir::new("next"));
     let stop = "until [ -e go ]; do sleep 1; done; echo stop >>log";
     let mut args = told([SHORT, LONG], [START, stop]);
     args.extend(["--stop-timeout", "1h"]);
@@ -203,7 +204,7 @@ fn the_next_waits_for_one_that_is_ending() {
 /// `undo` is killed while its stop command runs: that comes to its end.
 #[test]
 fn an_undo_that_is_killed_goes_on() {
-    let desk = Desk::new("undo");
+    let desk = Workdir::new("undo");
     let stop = format!("echo stopping >>log; until [ -e go ]; do sleep 0.1; done; {NOISE}; {STOP}");
     let comparison = desk.compare(&told([SHORT, LONG], [START, &stop]));
     comparison.does("measuring");
@@ -228,7 +229,7 @@ fn an_undo_that_is_killed_goes_on() {
 /// A guardian that is stopped keeps nobody from ending.
 #[test]
 fn a_stopped_guardian_keeps_nobody() {
-    let desk = Desk::new("asleep");
+    let desk = Workdir::new("asleep");
     let args = ["--aa", "-e", "udp-start", "-o", "run.nsl", "--period", "1h"];
     let comparison = desk.compare(&args);
     comparison.does("measuring");
@@ -243,7 +244,7 @@ fn a_stopped_guardian_keeps_nobody() {
 /// What went wrong is said at once, and not when all that it has led to is done.
 #[test]
 fn the_cause_is_said_before_anything_is_undone() {
-    let desk = Desk::new("cause");
+    let desk = Workdir::new("cause");
     let errors = File::create(desk.path().join("errors")).expect("ours");
     let stop = "until [ -e go ]; do sleep 0.1; done";
     let mut child = Command::new("netstacklat")
@@ -268,7 +269,7 @@ fn the_cause_is_said_before_anything_is_undone() {
 /// A limit that was not looked at is not one that was kept.
 #[test]
 fn a_run_file_that_is_gone_is_no_success() {
-    let desk = Desk::new("gone");
+    let desk = Workdir::new("gone");
     let start = format!("rm -f run.nsl; {START}");
     let ended = desk.compare(&told([SHORT, SHORT], [&start, STOP])).ended();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -279,7 +280,7 @@ fn a_run_file_that_is_gone_is_no_success() {
 /// What cannot be undone is given up when the user says so, and not before.
 #[test]
 fn a_stop_command_that_fails_can_be_given_up() {
-    let desk = Desk::new("fails");
+    let desk = Workdir::new("fails");
     let start = "echo oh no; false";
     let stop = "echo no way; false";
     let ended = desk.compare(&told([SHORT, SHORT], [start, stop])).ended();
@@ -310,7 +311,7 @@ fn a_stop_command_that_fails_can_be_given_up() {
 fn root_runs_nothing_of_other_users() {
     let place = "/tmp/netstacklat-65534";
     let _ = fs::remove_dir_all(place);
-    let desk = Desk::new("planted");
+    let desk = Workdir::new("planted");
     let stop = "touch /tmp/as-root\nnetstacklat: run curl";
     let args = told([SHORT, LONG], [START, stop]);
     let comparison = desk.compare(&args);
@@ -360,7 +361,7 @@ fn root_runs_nothing_of_other_users() {
 /// Where each start command undoes the other, A's is the last.
 #[test]
 fn sides_that_undo_each_other() {
-    let desk = Desk::new("toggle");
+    let desk = Workdir::new("toggle");
     let args = told([SHORT, SHORT], ["echo b >>log", ""]);
     let args: Vec<&str> = args[..args.len() - 2]
         .iter()

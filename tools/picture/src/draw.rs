@@ -264,10 +264,7 @@ fn graph(area: &Area, lines: &[Line], unit: &str, log: bool) -> Result<()> {
         let lowest = values()
             .filter(|value| *value > 0.0)
             .fold(f64::INFINITY, f64::min);
-        let (low, high) = match lowest.is_finite() {
-            true => (lowest / 1.5, highest * 1.5),
-            false => (0.1, 1.0),
-        };
+        let (low, high) = if lowest.is_finite() { (lowest / 1.5, highest * 1.5) } else { (0.1, 1.0) };
         lines_in(
             &chart,
             lines,

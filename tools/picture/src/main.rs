@@ -89,13 +89,10 @@ fn place(dashboard: &Value) -> Result<Vec<Placed<'_>>> {
             .map(|panel| at(panel, "y") + at(panel, "h") - top)
             .max()
             .unwrap_or(0);
-        let repeats: Vec<Option<String>> = match row[0]["repeat"].is_string() {
-            true => hooks
+        let repeats: Vec<Option<String>> = if row[0]["repeat"].is_string() { hooks
                 .iter()
                 .map(|hook| hook.as_str().map(str::to_owned))
-                .collect(),
-            false => vec![None],
-        };
+                .collect() } else { vec![None] };
         for (n, hook) in (0..).zip(&repeats) {
             for panel in row {
                 placed.push(Placed {
