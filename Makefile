@@ -84,16 +84,19 @@ install: ## install the binary, its documentation, and what there is for ebpf_ex
 	install -D -m 0755 $(binary) $(bindir)/netstacklat
 	install -d $(mandir)
 	install -m 0644 docs/man/*.1 $(mandir)
-	install -d $(docdir)
-	install -m 0644 README.md CHANGELOG.md LICENSE docs/*.md $(docdir)
+	install -d $(docdir)/docs
+	install -m 0644 README.md CHANGELOG.md CONTRIBUTING.md LICENSE $(docdir)
+	install -m 0644 docs/*.md docs/*.svg $(docdir)/docs
 	@for file in $(patsubst exporter/%,%,$(wildcard exporter/*.* exporter/before-5.19/*.*)); do \
 		[ -f "exporter/$$file" ] || continue; \
 		echo "install -D -m 0644 exporter/$$file $(sharedir)/$$file"; \
 		install -D -m 0644 "exporter/$$file" "$(sharedir)/$$file" || exit; \
 	done
 	@[ -f exporter/netstacklat.bpf.o ] || echo 'install: without objects for ebpf_exporter: `make bpf` makes them' >&2
-	@# Documents are somewhere else when installed.
-	sed -i -e 's:(\.\./docs/:(../doc/netstacklat/:g' -e 's:(\.\./README\.md:(../doc/netstacklat/README.md:g' $(sharedir)/README.md
+	@# What documents link to is somewhere else when installed: exporter/ in share/netstacklat, man pages where man looks.
+	sed -i -e 's:(\.\./docs/:(../doc/netstacklat/docs/:g' -e 's:(\.\./README\.md:(../doc/netstacklat/README.md:g' $(sharedir)/README.md
+	sed -i 's:(exporter/:(../../netstacklat/:g' $(docdir)/*.md
+	sed -i -e 's:(\.\./exporter/:(../../../netstacklat/:g' -e 's:(man/):(../../../man/man1/):g' $(docdir)/docs/*.md
 	@# Where people read the documents that alerts lead to.
 	@[ -z '$(DOCS_URL)' ] || sed -i 's|https://netstacklat.example/|$(DOCS_URL:/=)/|' $(sharedir)/alerts.yml
 	@[ -n '$(DOCS_URL)' ] || echo 'install: the alerts lead to no documents: give DOCS_URL=..., where your people read them' >&2
@@ -113,6 +116,14 @@ dashboard-picture: ## draw exporter/dashboard.svg: a guest with traffic, the rea
 	cargo run --quiet --locked --manifest-path tools/picture/Cargo.toml --target-dir target/picture -- \
 		exporter/grafana-netstacklat.json target/dashboard-answers >target/dashboard.svg
 	mv target/dashboard.svg exporter/dashboard.svg
+
+.PHONY: picture
+picture: ## record docs/netstacklat.svg, the picture of README: a session in a guest with traffic
+	@tools/install-deps build guest
+	cargo build --locked
+	mkdir -p target
+	tools/terminal-picture >target/netstacklat.svg
+	mv target/netstacklat.svg docs/netstacklat.svg
 
 .PHONY: clean
 clean: ## remove what was built (guest kernels stay in their cache)

@@ -5,7 +5,7 @@
 
 # Programs of this machine that are put into the guest when present.
 GUEST_TOOLS=(
-    bash ip tc ss bridge ethtool iperf3 nft strace bpftool setpriv capsh getcap setcap unshare nsenter sysctl modprobe
+    bash ip tc ss bridge ethtool iperf3 nft jq strace bpftool setpriv capsh getcap setcap unshare nsenter sysctl modprobe
     iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore
     iptables-legacy iptables-legacy-save iptables-legacy-restore
     ip6tables-legacy ip6tables-legacy-save ip6tables-legacy-restore

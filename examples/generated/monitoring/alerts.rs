@@ -75,7 +75,7 @@ fn exporter() -> Vec<Alert> {
                       Prometheus, or its service discovery finds nothing.",
             action: "Look for the job on the page of targets of Prometheus. If it was taken out on purpose, take these \
                      rules out, too.",
-            see: "exporter/README.md#three-commands",
+            see: "exporter/README.md#quick-start",
         },
         Alert {
             name: "NetstacklatTargetDown",
@@ -87,7 +87,7 @@ fn exporter() -> Vec<Alert> {
                       host.",
             action: "On the host: `systemctl status ebpf_exporter`, and `curl http://{{ $labels.instance }}/metrics`. If it \
                      exits at its start, its log says which program the kernel refused; `sudo netstacklat check` says why.",
-            see: "docs/troubleshooting.md#messages-with-which-netstacklat-ends",
+            see: "docs/troubleshooting.md#startup-errors",
         },
         Alert {
             name: "NetstacklatNotExported",
@@ -101,7 +101,7 @@ fn exporter() -> Vec<Alert> {
             meaning: "No latencies come from this target, and none of the alerts below can fire.",
             action: "Is netstacklat, or netstacklat-groups, among the --config.names of its ebpf_exporter? Is it \
                      ebpf_exporter that answers on this port?",
-            see: "exporter/README.md#three-commands",
+            see: "exporter/README.md#quick-start",
         },
         Alert {
             name: "NetstacklatProgramNotAttached",
@@ -128,7 +128,7 @@ fn exporter() -> Vec<Alert> {
             meaning: "The metric whose map could not be read is missing from the scrape; the exporter's log names it.",
             action: "Object and YAML come from different versions, most likely: install both again, and restart the \
                      exporter.",
-            see: "exporter/README.md#three-commands",
+            see: "exporter/README.md#quick-start",
         },
         Alert {
             name: "NetstacklatStalled",
@@ -192,7 +192,7 @@ fn excluded() -> Vec<Alert> {
             action: "no-timestamp: timestamping was off for a part of the time, see NetstacklatNotStamped. clock-step, \
                      negative: something keeps setting the clock (`chronyc tracking`). clock-not-ready: the clock's program \
                      is not attached. entry-missed, map-full: see the reasons in docs/json.md.",
-            see: "docs/troubleshooting.md#it-runs-but",
+            see: "docs/troubleshooting.md#it-runs-but-the-output-looks-wrong",
         },
         Alert {
             name: "NetstacklatReadsLeftOut",

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The commands that README, docs/ab.md and `--help` show, run in a guest as they
-//! stand; a comparison with the commands before it.
+//! The commands that documents and `--help` show, run in a guest as they stand; a
+//! comparison with the commands before it. (`tests/documented.rs` checks that each
+//! block of a document is run here, or is marked as one that cannot be run.)
 
 use std::process::Command;
 
 use testlab::compare::has_state;
-use testlab::documented::{in_help, in_markdown, of_netstacklat};
+use testlab::documented::{Block, DOCUMENTS, README, blocks, in_help};
 use testlab::{Ns, Undo, prepare, sh};
 
-const README: &str = include_str!("../../../README.md");
-const GUIDE: &str = include_str!("../../../docs/ab.md");
+/// What docs/json.md shows the output of jq for.
+const RUN: &str = include_str!("../../fixtures/run.jsonl");
 
 /// Runs a command as a user would, in a namespace with a network card.
 fn run(directory: &str, command: &str) -> (Option<i32>, String) {
@@ -36,46 +37,57 @@ fn kitchen(name: &str) -> (String, Undo) {
     let undo = Undo::after(
         "stub() { printf '#!/bin/sh\n%s\n' \"$2\" >/usr/bin/$1; chmod +x /usr/bin/$1; }
          stub sudo 'exec \"$@\"'
-         stub jq 'cat >/dev/null'
          stub iperf3 'sleep 1'
          stub ethtool 'exit 0'
          ip -n right link set lo up",
-        "rm /usr/bin/sudo /usr/bin/jq /usr/bin/iperf3 /usr/bin/ethtool
+        "rm /usr/bin/sudo /usr/bin/iperf3 /usr/bin/ethtool
          ip netns exec right iptables -F; ip netns exec right iptables -X",
     );
     (directory, undo)
 }
 
-/// Runs the commands as they stand. Those that go on for ever are ended as by
-/// Ctrl-C.
+/// Runs a command as it stands. One that goes on for ever is ended as by Ctrl-C.
+fn run_one(directory: &str, command: &str) -> String {
+    // A first report and more; under Ctrl-C it ends well.
+    let (code, text) = run(
+        directory,
+        &format!(
+            "timeout --signal INT --preserve-status 70 bash -c '{}'",
+            command.replace('\'', "'\\''")
+        ),
+    );
+    let unjudged = code == Some(1) && text.contains("not judged");
+    // Of a pipeline the shell says how it was ended.
+    let piped = code == Some(130) && command.contains('|');
+    let fine = code == Some(0) || unjudged || piped;
+    assert!(fine, "{command}: {code:?} {text}");
+    text
+}
+
 fn run_all(name: &str, commands: &[String], least: usize) {
     let (directory, _undo) = kitchen(name);
     recordings(&directory);
     let mut count = 0;
     for command in commands {
-        if command.contains("...") || command.contains(" compare") || command.contains("setcap") {
+        if command.contains("...") || command.contains(" compare") {
             continue;
         }
-        // A first report and more; under Ctrl-C it ends well.
-        let (code, text) = run(
-            &directory,
-            &format!(
-                "timeout --signal INT --preserve-status 70 bash -c '{}'",
-                command.replace('\'', "'\\''")
-            ),
-        );
-        let unjudged = code == Some(1) && text.contains("not judged");
-        // Of a pipeline the shell says how it was ended.
-        let piped = code == Some(130) && command.contains('|');
-        let fine = code == Some(0) || unjudged || piped;
-        assert!(fine, "{command}: {code:?} {text}");
+        run_one(&directory, command);
         count += 1;
     }
     assert!(count >= least, "{name}: {count} commands");
 }
 
-/// The files that commands of `diff` name.
+/// The files that commands name.
 fn recordings(directory: &str) {
+    let whole: String = RUN
+        .lines()
+        .cycle()
+        .take(50)
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    std::fs::write(format!("{directory}/damaged.nsl"), whole).expect("a file");
+    std::fs::write(format!("{directory}/run.jsonl"), RUN).expect("a file");
     for name in ["base", "new", "1", "2", "3", "4", "5", "6"] {
         record(directory, name, name);
     }
@@ -124,22 +136,36 @@ fn comparisons_run(name: &str, commands: &[String], least: usize) {
     assert!(compared >= least, "{compared} comparisons");
 }
 
+/// The blocks of all documents that are to be run.
+fn documented() -> Vec<(String, Block)> {
+    let of = |(path, text): &(&'static str, &'static str)| {
+        let blocks = blocks(text).into_iter().filter(Block::is_run);
+        let path = *path;
+        blocks.map(move |block| (format!("{path}:{}", block.line), block))
+    };
+    DOCUMENTS.iter().flat_map(of).collect()
+}
+
+/// The commands of a block that compares, in one line each.
+fn comparison(block: &Block) -> Option<Vec<String>> {
+    let commands = block.commands();
+    let compares = commands.iter().any(|command| command.contains(" compare "));
+    let whole = |command: &String| command.split_whitespace().collect::<Vec<_>>().join(" ");
+    compares.then(|| commands.iter().map(whole).collect())
+}
+
 /// The comparison of README, and of docs/ab.md: the same.
 #[test]
 fn comparison_of_the_readme() {
-    let readme = in_markdown(README);
-    // What is before needs another host, or runs for ever.
-    let from = readme
-        .iter()
-        .position(|command| command.starts_with("{ echo '*filter'"));
-    let readme = &readme[from.expect("the rules")..];
-    let guide = in_markdown(GUIDE);
-    let whole = |command: &String| command.split_whitespace().collect::<Vec<_>>().join(" ");
-    let guide: Vec<String> = guide.iter().map(whole).collect();
-    for command in readme.iter().filter(|command| command.contains("compare")) {
-        assert!(guide.contains(&whole(command)), "{command} in {guide:?}");
+    let readme = blocks(README);
+    let readme = readme.iter().find(|block| comparison(block).is_some());
+    let readme = readme.expect("a comparison");
+    for (place, block) in documented() {
+        if let Some(commands) = comparison(&block) {
+            assert_eq!(Some(commands), comparison(readme), "{place}");
+        }
     }
-    comparisons_run("readme", readme, 1);
+    comparisons_run("readme", &readme.commands(), 1);
 }
 
 #[test]
@@ -149,9 +175,25 @@ fn comparisons_of_the_help() {
 }
 
 #[test]
-fn commands_of_readme_and_guide() {
-    let commands = of_netstacklat([in_markdown(README), in_markdown(GUIDE)].concat());
-    run_all("commands", &commands, 8);
+fn commands_of_documents() {
+    let (directory, _undo) = kitchen("commands");
+    recordings(&directory);
+    let mut count = 0;
+    for (place, block) in documented() {
+        if comparison(&block).is_some() {
+            continue;
+        }
+        println!("{place}");
+        let commands = block.commands();
+        count += commands.len();
+        let texts = commands.iter().map(|command| run_one(&directory, command));
+        let text: String = texts.collect();
+        // Of a file that is always the same; other output has times in it.
+        if commands.iter().all(|command| command.contains("run.jsonl")) {
+            assert_eq!(text, block.output(), "{place}");
+        }
+    }
+    assert!(count >= 12, "{count} commands");
 }
 
 #[test]
