@@ -50,14 +50,14 @@ fn main() -> ExitCode {
 fn run(command: Command, messages: &Messages) -> anyhow::Result<u8> {
     let success = |()| SUCCESS;
     match command {
-        Command::Live(args) if args.list_probes => commands::list::run(&mut std::io::stdout())
-            .or_else(ignore_broken_pipe)
-            .map(success),
+        Command::Live(args) if args.list_hooks => commands::list::run(&args).map(success),
         Command::Live(args) => commands::live::run(&args, messages).map(success),
         Command::Record(args) => commands::record::run(&args, messages),
         Command::Compare(args) => commands::compare::run(&args, messages),
         Command::Undo(args) => commands::undo::run(&args, messages).map(success),
+        Command::Show(args) => commands::show::run(&args).map(success),
         Command::Diff(args) => commands::diff::run(&args),
+        Command::Completions(args) => commands::completions::run(args).map(success),
         Command::HoldTimestamps => commands::hold_timestamps::run(messages).map(success),
         Command::Guardian => commands::guardian::run().map(success),
         Command::Check(args) => commands::check::run(&args).map(|outcome| match outcome {
@@ -70,11 +70,4 @@ fn run(command: Command, messages: &Messages) -> anyhow::Result<u8> {
 
 fn code_of(error: &anyhow::Error) -> u8 {
     if error.is::<UsageError>() { 2 } else { 1 }
-}
-
-fn ignore_broken_pipe(error: std::io::Error) -> anyhow::Result<()> {
-    match error.kind() {
-        std::io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(error.into()),
-    }
 }

@@ -105,9 +105,12 @@ fn hooks_are_checked() {
     );
     refused(&["-d", "udp_recv"], &["did you mean 'udp_rcv'?"]);
     refused(&["-e", "tcp-start,"], &["''"]);
+    refused(&["-e", "ligth"], &["ligth", "did you mean 'light'?"]);
+    refused(&["-e", "sctp*"], &["sctp*", "matches no hook"]);
+    refused(&["show", "x", "-e", "sctp*"], &["matches no hook"]);
     refused(
         &["-e", "tcp-start", "-d", "udp-start"],
-        &["--enable-probes", "cannot be used with", "--disable-probes"],
+        &["--hooks", "cannot be used with", "--exclude-hooks"],
     );
     let all: Vec<_> = Hook::all().map(Hook::name).collect();
     refused(&["-d", &all.join(",")], &["turns every hook off"]);
@@ -116,12 +119,17 @@ fn hooks_are_checked() {
 #[test]
 fn forms_of_output_exclude_each_other() {
     refused(&["--json", "--summary"], &["--json", "--summary"]);
+    refused(&["--json", "--histograms"], &["--json", "--histograms"]);
+    refused(
+        &["--summary", "--histograms"],
+        &["--summary", "--histograms"],
+    );
     refused(&["--color", "blue"], &["blue", "auto, always, never"]);
 }
 
 #[test]
 fn the_list_names_every_hook_and_function() {
-    for args in [&["-l"][..], &["--list-probes"], &["live", "-l"]] {
+    for args in [&["-l"][..], &["--list-probes"], &["live", "--list-hooks"]] {
         let list = stdout(args);
         for hook in Hook::all() {
             assert!(list.contains(hook.name()) && list.contains(hook.meaning()));
@@ -131,6 +139,117 @@ fn the_list_names_every_hook_and_function() {
         }
         assert!(list.lines().all(|line| line.len() <= 80), "{list}");
     }
+}
+
+#[test]
+fn the_list_has_the_selected_hooks_alone() {
+    let list = stdout(&["-l", "-e", "UDP*"]);
+    let (hooks, _) = list.split_once("\nsets:\n").expect("sets");
+    for hook in Hook::all() {
+        let names_it = hooks.lines().any(|line| line.starts_with(hook.name()));
+        assert_eq!(names_it, hook.name().starts_with("udp-"), "{hook}: {list}");
+    }
+}
+
+#[test]
+fn the_list_for_programs_says_the_same() {
+    let text = stdout(&["-l", "--json"]);
+    assert_eq!(text.matches('\n').count(), 1);
+    let list: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(list["kind"], "hooks");
+    let hooks = list["hooks"].as_array().expect("an array");
+    assert_eq!(hooks.len(), Hook::all().len());
+    for (hook, listed) in Hook::all().zip(hooks) {
+        assert_eq!(listed["hook"], hook.name());
+        assert_eq!(listed["meaning"], hook.meaning());
+        let functions = listed["programs"].as_array().expect("an array");
+        for (program, listed) in hook.programs().zip(functions) {
+            assert_eq!(listed["function"], program.function);
+            assert_eq!(listed["attach"], program.attach);
+        }
+    }
+    let sets = list["sets"].as_array().expect("an array");
+    for set in sets {
+        // What it says can be selected, and is the set.
+        let name = set["set"].as_str().expect("a name");
+        let selected = stdout(&["-l", "--json", "-e", name]);
+        let selected: serde_json::Value = serde_json::from_str(&selected).expect("JSON");
+        let selected = selected["hooks"].as_array().expect("an array").iter();
+        let names: Vec<_> = selected.map(|hook| hook["hook"].clone()).collect();
+        assert_eq!(serde_json::json!(names), set["hooks"], "{name}");
+    }
+    assert!(sets.len() >= 3);
+    let documented = include_str!("../docs/json.md");
+    for field in ["fallback", "programs", "sets"] {
+        assert!(documented.contains(&format!("`{field}`")), "{field}");
+    }
+}
+
+#[test]
+fn a_command_to_record_without_dashes_gets_the_hint() {
+    refused(
+        &["record", "-o", "x.nsl", "ls", "-l", "my file"],
+        &[
+            "unexpected argument 'ls'",
+            "netstacklat record -o x.nsl -- ls -l 'my file'",
+            "Usage: netstacklat record",
+        ],
+    );
+    refused(
+        &["record", "-o", "x.nsl", "10"],
+        &["after 10 seconds: --duration 10"],
+    );
+}
+
+#[test]
+fn help_of_a_command_is_the_same_however_it_is_asked_for() {
+    for command in ["record", "compare", "undo", "show", "diff", "check"] {
+        let help = stdout(&["help", command]);
+        assert_eq!(help, stdout(&[command, "--help"]));
+        assert!(help.contains(&format!("netstacklat {command}")), "{help}");
+    }
+    assert_eq!(stdout(&["help"]), stdout(&["--help"]));
+    refused(&["help", "frobnicate"], &["frobnicate"]);
+}
+
+/// Each shell takes its script; and in it is all that users type, and nothing
+/// else.
+#[test]
+fn completions_name_commands_options_and_hooks() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&["completions", shell]);
+        for word in [
+            "hold-timestamps",
+            "stop-timeout",
+            "cumulative",
+            "light",
+            "udp-start",
+        ] {
+            assert!(script.contains(word), "{shell}: no {word}");
+        }
+        assert!(!script.contains("guardian"), "{shell}");
+        assert!(!script.contains("enable-probes"), "{shell}");
+    }
+    refused(&["completions", "tcsh"], &["tcsh", "bash, zsh, fish"]);
+    // What bash makes of it, from the first letters on.
+    let complete = r#"
+        eval "$("$0" completions bash)"
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        _netstacklat "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let completed = |words: &[&str]| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", complete, env!("CARGO_BIN_EXE_netstacklat")]);
+        let output = bash.args(words).output().expect("bash runs");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(completed(&["netstacklat", "rec"]), ["record"]);
+    assert_eq!(completed(&["netstacklat", "record", "--app"]), ["--append"]);
+    let light = completed(&["netstacklat", "record", "-e", "li"]);
+    assert_eq!(light, ["light"]);
 }
 
 #[test]
@@ -252,7 +371,13 @@ fn stamps_are_held_without_a_privilege_until_a_signal() {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = child.spawn().expect("the binary runs");
         let mut said = [0; 64];
-        let told = manager.recv(&mut said).map(|length| &said[..length]);
+        // A stopped and continued machine interrupts a call with a timeout.
+        let told = loop {
+            match manager.recv(&mut said) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                told => break told.map(|length| &said[..length]),
+            }
+        };
         let still_running = child.try_wait().expect("our child").is_none();
         kill(Pid::from_raw(child.id() as i32), signal).expect("it runs");
         let output = child.wait_with_output().expect("it ends");

@@ -184,7 +184,7 @@ fn undoing_takes_no_option_but_its_time() {
         let name = option.get_long().filter(|name| !taken.contains(name))?;
         let value = match name {
             "fail-if" => "any:p99>+10%",
-            "enable-probes" | "disable-probes" => "udp-start",
+            "hooks" | "exclude-hooks" => "udp-start",
             _ => "12",
         };
         let takes_value = option.get_action().takes_values();

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What `compare` and `diff` do with what they find.
 
-use clap::{Args, ColorChoice};
+use clap::Args;
 
+use crate::cli::out::OutArgs;
 use crate::model::fail_if::Limit;
 
 /// How to show findings, and which of them are failures.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
 pub struct FindingsArgs {
-    /// Exit with 3 if a limit is surely exceeded, as
-    /// 'tcp-start:p99>+10%'; can be repeated (docs/ab.md)
+    /// Exit with code 3 if this limit is exceeded beyond doubt, for example
+    /// 'tcp-start:p99>+10%'; can be given several times (docs/ab.md)
     #[arg(long, value_name = "LIMIT")]
     pub fail_if: Vec<Limit>,
 
@@ -17,11 +19,7 @@ pub struct FindingsArgs {
     #[arg(long)]
     pub histograms: bool,
 
-    /// The result as one JSON object (docs/json.md)
-    #[arg(long)]
-    pub json: bool,
-
-    /// When to use colour; NO_COLOR in the environment turns auto off
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorChoice,
+    /// How to print.
+    #[command(flatten)]
+    pub out: OutArgs,
 }

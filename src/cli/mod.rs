@@ -1,28 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The command line: what users type, checked, with errors that say the fix.
+//!
+//! Options come in groups: [`SelectArgs`] says what is measured, [`ReportArgs`]
+//! when the live view reports, [`OutArgs`] how results are printed. Each command
+//! has the groups that it needs, and its own options.
 
 mod compare;
+mod completions;
 mod diff;
 mod durations;
+mod explain;
 mod findings;
-mod hooks;
 mod live;
+mod out;
 mod record;
+mod reports;
+mod select;
+mod show;
 mod undo;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args as _, CommandFactory as _, Parser, Subcommand};
 
 pub use compare::{CompareArgs, Period, Rounds};
+pub use completions::{CompletionsArgs, Shell};
 pub use diff::DiffArgs;
 pub use durations::{parse_duration, parse_interval};
 pub use findings::FindingsArgs;
-pub use hooks::HookArgs;
 pub use live::LiveArgs;
+pub use out::OutArgs;
 pub use record::RecordArgs;
+pub use reports::ReportArgs;
+pub use select::SelectArgs;
+pub use show::ShowArgs;
 pub use undo::UndoArgs;
 
-use durations::is_bare_number;
+use explain::explain;
 use live::EXAMPLES;
 
 /// How long packets spend inside the Linux receive network stack.
@@ -32,8 +45,7 @@ use live::EXAMPLES;
     version = crate::VERSION,
     about,
     after_help = EXAMPLES,
-    args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true
+    args_conflicts_with_subcommands = true
 )]
 pub struct Cli {
     /// What to do; the live view if nothing is said.
@@ -52,39 +64,46 @@ pub enum Command {
     /// Measure into a file, for a time or while a command runs
     #[command(after_help = record::HELP)]
     Record(RecordArgs),
-    /// Compare two states of this host, in rounds that take turns
+    /// A/B test a change on this host, alternating A and B
     #[command(after_help = compare::HELP)]
     Compare(Box<CompareArgs>),
-    /// Restore this host after a comparison that could not
+    /// Restore this host after a comparison that was killed
     #[command(after_help = undo::HELP)]
     Undo(UndoArgs),
-    /// Tell what differs between recordings, by how much, and how sure that is
+    /// Show what is in a run file
+    #[command(after_help = show::HELP)]
+    Show(ShowArgs),
+    /// Compare recordings: what changed, by how much, how sure that is
     #[command(after_help = diff::HELP)]
     Diff(DiffArgs),
-    /// Tell what this host offers and what is in the way, and how to mend it
-    #[command(after_help = CHECK_EXIT)]
-    Check(CheckArgs),
-    /// Have received packets stamped for others, while it runs
+    /// Check whether this host can measure, and how to fix it
+    #[command(after_help = CHECK)]
+    Check(OutArgs),
+    /// Keep RX timestamping on, for ebpf_exporter
     #[command(after_help = HOLD)]
     HoldTimestamps,
+    /// Print a completion script for a shell
+    #[command(after_help = completions::HELP)]
+    Completions(CompletionsArgs),
     /// Run the commands of a comparison.
     #[command(hide = true)]
     Guardian,
 }
 
-const CHECK_EXIT: &str = "\
+const CHECK: &str = "\
 Works without root, and then says what it could not see. As root it loads and
-attaches all programs for a moment, and sends itself datagrams over loopback,
+attaches all programs for a moment and sends itself datagrams over loopback,
 which must be measured.
 
-Exit code: 0 usable, 3 usable with hooks missing, 1 not usable.";
+Exit code: 0 usable, 3 usable with hooks missing, 1 not usable, 2 usage error.";
 
 const HOLD: &str = "\
-For ebpf_exporter with our netstacklat.bpf.o, and others that need software RX
-timestamps and do not ask for them. The kernel stamps the packets of the whole
-host while at least one socket asks; this holds such a socket and does nothing
-else. It needs no privilege, loads nothing, and is not woken until SIGINT or
-SIGTERM ends it. A service manager is told when stamps arrive (Type=notify).
+For programs that need software RX timestamps and do not request them, such as
+ebpf_exporter with our netstacklat.bpf.o. The kernel timestamps received packets
+of the whole host while at least one socket requests it. This command holds such
+a socket and does nothing else: it needs no privilege, loads nothing, and sleeps
+until SIGINT or SIGTERM ends it. It tells a service manager when timestamps
+arrive (Type=notify).
 
 Examples:
   netstacklat hold-timestamps       until Ctrl-C
@@ -92,29 +111,18 @@ Examples:
     /usr/local/share/netstacklat/netstacklat-hold-timestamps.service
                                     always, as a service without privileges
 
-Exit code: 0 ended by SIGINT or SIGTERM, 1 no stamps to be had.";
-
-/// Options of `check`.
-#[derive(Args, Clone, Debug)]
-pub struct CheckArgs {
-    /// One JSON object (docs/json.md)
-    #[arg(long)]
-    pub json: bool,
-
-    /// When to use colour; NO_COLOR in the environment turns auto off
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorChoice,
-}
+Exit code: 0 ended by SIGINT or SIGTERM, 1 packets get no timestamps, 2 usage
+error.";
 
 impl Cli {
-    /// Reads the command line; on bad usage explains it and exits with 2.
+    /// Reads the command line; explains a usage error and exits with 2.
     pub fn read() -> Command {
-        match Cli::try_parse() {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        match Cli::try_parse_from(&arguments) {
             Ok(cli) => {
-                let command = cli.command.unwrap_or(Command::Live(cli.live));
-                if command
-                    .hooks()
-                    .is_some_and(|hooks| hooks.hooks().is_empty())
+                let command = cli.into_command();
+                if let Some(select) = command.select()
+                    && select.wanted_hooks().is_empty()
                 {
                     let text = "-d turns every hook off; leave at least one";
                     Cli::command()
@@ -123,46 +131,55 @@ impl Cli {
                 }
                 command
             }
-            Err(error) => explain(error).exit(),
+            Err(error) => explain(Cli::command(), error, &arguments).exit(),
         }
+    }
+
+    fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Live(self.live))
+    }
+
+    /// The definition without what is not for users: for completion scripts and
+    /// man pages. (The live view is what runs without a command.)
+    pub fn for_users() -> clap::Command {
+        let whole = Cli::command();
+        let shown = whole.get_subcommands().filter(|command| {
+            let name = command.get_name();
+            !command.is_hide_set() && name != "live"
+        });
+        let bare = clap::Command::new("netstacklat")
+            .version(crate::VERSION)
+            .args_conflicts_with_subcommands(true)
+            .subcommands(shown.cloned());
+        let about = whole.get_about().cloned().unwrap_or_default();
+        LiveArgs::augment_args(bare)
+            .about(about)
+            .after_help(EXAMPLES)
     }
 }
 
 impl Command {
-    /// The choice of hooks, of commands that measure.
-    fn hooks(&self) -> Option<&HookArgs> {
+    /// What to measure, of commands that measure.
+    pub fn select(&self) -> Option<&SelectArgs> {
         match self {
-            Command::Live(args) => Some(&args.selection),
-            Command::Record(args) => Some(&args.selection),
-            Command::Compare(args) => Some(&args.selection),
+            Command::Live(args) => Some(&args.select),
+            Command::Record(args) => Some(&args.select),
+            Command::Compare(args) => Some(&args.select),
             Command::Undo(_)
+            | Command::Show(_)
             | Command::Diff(_)
             | Command::Check(_)
             | Command::HoldTimestamps
+            | Command::Completions(_)
             | Command::Guardian => None,
         }
     }
 }
 
-/// `netstacklat 10` is what many type first: say what they meant.
-fn explain(error: clap::Error) -> clap::Error {
-    let kind = match error.kind() {
-        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
-        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
-        _ => return error,
-    };
-    match error.get(kind) {
-        Some(ContextValue::String(word)) if parse_interval(word).is_ok() => Cli::command().error(
-            error.kind(),
-            format!("unexpected argument '{word}'\n\n  tip: for a report every {word}{}: netstacklat -r {word}",
-                if is_bare_number(word) { " seconds" } else { "" }),
-        ),
-        _ => error,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -171,22 +188,98 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+        Cli::for_users().debug_assert();
+    }
+
+    fn read(args: &[&str]) -> Command {
+        let cli = Cli::try_parse_from([&["netstacklat"], args].concat());
+        cli.unwrap_or_else(|error| panic!("{args:?}: {error}"))
+            .into_command()
+    }
+
+    /// A value for each option of SELECT: a new one fails here until it has one.
+    fn sample(option: &clap::Arg) -> &'static str {
+        match option.get_long().expect("each option has a long name") {
+            "hooks" | "exclude-hooks" => "TCP*,udp-start",
+            other => panic!("give --{other} a value here"),
+        }
+    }
+
+    /// All that measure have the same SELECT, and say by the option's name what
+    /// was selected.
+    #[test]
+    fn select_is_the_same_for_all_that_measure() {
+        let select = SelectArgs::augment_args(clap::Command::new("select"));
+        let commands = [
+            &[][..],
+            &["live"],
+            &["record", "-o", "FILE"],
+            &["compare", "--aa"],
+        ];
+        for option in select.get_arguments() {
+            let name = option.get_long().expect("each option has a long name");
+            let (long, value) = (format!("--{name}"), sample(option));
+            let short = option.get_short().map(|short| format!("-{short}"));
+            let old = option.get_all_aliases().unwrap_or_default();
+            let old = old.into_iter().map(|alias| format!("--{alias}"));
+            for spelling in short.into_iter().chain(old).chain([long]) {
+                for command in commands {
+                    let command = read(&[command, &[&spelling, value]].concat());
+                    let selection = command.select().expect("it measures").selection();
+                    let expected = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+                    assert_eq!(selection, expected, "{command:?}");
+                }
+            }
+        }
+        for command in commands {
+            let command = read(command);
+            let selection = command.select().expect("it measures").selection();
+            assert!(selection.is_empty(), "{selection:?}");
+        }
+    }
+
+    #[test]
+    fn old_names_of_options_still_work() {
+        let old = read(&["--enable-probes", "tcp-start"]);
+        let new = read(&["--hooks", "tcp-start"]);
+        let hooks = |command: &Command| command.select().unwrap().wanted_hooks();
+        assert_eq!(hooks(&old), hooks(&new));
+        let old = read(&["record", "-o", "x", "--disable-probes", "tcp-start"]);
+        let new = read(&["--exclude-hooks", "tcp-start"]);
+        assert_eq!(hooks(&old), hooks(&new));
+        let Command::Live(old) = read(&["--list-probes"]) else {
+            panic!("the live view lists");
+        };
+        assert!(old.list_hooks);
     }
 
     proptest! {
         /// Any subset, by hook name or by function, split over any options.
         #[test]
-        fn hook_lists_add_up(picks in prop::collection::vec((0usize..10, any::<bool>()), 1..12)) {
+        fn hook_lists_add_up(
+            picks in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 1..12),
+        ) {
             let hooks: Vec<Hook> = Hook::all().collect();
-            let name = |&(index, by_function): &(usize, bool)| if by_function { hooks[index].programs().next().unwrap().function } else { hooks[index].name() };
+            let picks: Vec<(Hook, bool)> = picks
+                .into_iter()
+                .map(|(index, by_function)| (*index.get(&hooks), by_function))
+                .collect();
+            let name = |&(hook, by_function): &(Hook, bool)| {
+                if by_function {
+                    hook.programs().next().unwrap().function
+                } else {
+                    hook.name()
+                }
+            };
             let (first, second) = picks.split_at(picks.len() / 2);
-            let mut args = vec!["netstacklat".to_owned()];
+            let mut args = Vec::new();
             for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
-                args.push("-e".into());
+                args.push("-e".to_owned());
                 args.push(part.iter().map(name).collect::<Vec<_>>().join(","));
             }
-            let read = Cli::try_parse_from(args).unwrap().live.selection.hooks();
-            prop_assert_eq!(read, picks.iter().map(|pick| hooks[pick.0]).collect());
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let wanted = read(&args).select().unwrap().wanted_hooks();
+            prop_assert_eq!(wanted, picks.iter().map(|pick| pick.0).collect());
         }
     }
 }

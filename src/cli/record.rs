@@ -8,25 +8,27 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::durations::parse_duration;
-use crate::cli::hooks::HookArgs;
+use crate::cli::select::SelectArgs;
 
 pub(super) const HELP: &str = "\
 Writes the JSON lines of --json, one interval a second (docs/run-file.md). The
-file can be read while it grows, and after a crash up to its last whole line.
+file can be read while it grows. After a crash it is good up to its last
+complete line.
 
 Examples:
   netstacklat record -o base.nsl --duration 30s
   netstacklat record -o new.nsl --name 25k-rules -- iperf3 -c 10.0.0.1
+  netstacklat show base.nsl
   netstacklat diff base.nsl new.nsl
 
-Exit code: 0 recorded, 1 could not record, 2 bad usage. With a command: its
-own, 128 + N where signal N ended it, and 125 where recording failed, 126
-where it could not be run, 127 where it was not found.";
+Exit code: 0 recorded, 1 could not record, 2 usage error. With a command: the
+command's own code, 128 + N if signal N ended it, 125 if recording failed, 126
+if the command could not be run, 127 if it was not found.";
 
 /// Options of `record`.
 #[derive(Args, Clone, Debug)]
 pub struct RecordArgs {
-    /// The file; an existing one that is not empty is left alone
+    /// The run file; a file that exists and is not empty is not overwritten
     #[arg(short = 'o', long, value_name = "FILE")]
     pub output: PathBuf,
 
@@ -34,7 +36,7 @@ pub struct RecordArgs {
     #[arg(long)]
     pub append: bool,
 
-    /// Stop after this time; default: when the command ends, or at Ctrl-C
+    /// Stop after this time; default: when the command ends, or on Ctrl-C
     #[arg(
         long,
         value_name = "DURATION",
@@ -43,15 +45,20 @@ pub struct RecordArgs {
     )]
     pub duration: Option<Duration>,
 
-    /// What to call this run, for `diff`
+    /// Name of this run, for `diff`
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 
-    /// The hooks.
+    /// What to measure.
     #[command(flatten)]
-    pub selection: HookArgs,
+    pub select: SelectArgs,
 
-    /// Record while this command runs
-    #[arg(last = true, value_name = "COMMAND", conflicts_with = "duration")]
+    /// Record while this command runs; `--` separates it from the options
+    #[arg(
+        last = true,
+        value_name = "COMMAND",
+        conflicts_with = "duration",
+        help_heading = None
+    )]
     pub command: Vec<OsString>,
 }

@@ -9,29 +9,29 @@ use crate::cli::durations::parse_duration;
 
 pub(super) const HELP: &str = "\
 When a comparison is killed, its guardian process runs the stop command at once.
-This is for what remains: both were killed, or the stop command failed. The
-command is run in the comparison's directory, with its environment, and only
-with the identity of the user who made it.
+This command is for what remains: both were killed, or the stop command failed.
+It runs the stop command in the comparison's directory, with the comparison's
+environment, and only as the user who ran the comparison.
 
 Examples:
-  netstacklat undo --list           what is left, and where that is written
+  netstacklat undo --list           what is left, and in which files that is kept
   netstacklat undo                  undo it
-  netstacklat undo --forget         give it up, after you have undone it by hand
+  netstacklat undo --forget         drop it, after you have undone it by hand
 
-Exit code: 0 undone, or nothing was to be undone; 1 something is left.";
+Exit code: 0 undone, or nothing to undo; 1 something is left; 2 usage error.";
 
 /// Options of `undo`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct UndoArgs {
-    /// Show what is left, and undo nothing
+    /// Show what is left; undo nothing
     #[arg(long, conflicts_with = "forget")]
     pub list: bool,
 
-    /// Show what is left, and give it up
+    /// Show what is left, and drop it without undoing it
     #[arg(long)]
     pub forget: bool,
 
-    /// How long the stop command may take; default: as its comparison said
+    /// Time that the stop command may take; default: that of its comparison
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_negative_numbers = true)]
     pub stop_timeout: Option<Duration>,
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! `netstacklat check`: what this host offers, and what follows.
 
-use std::io::{self, Write as _};
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::check::HostCheck;
-use crate::cli::CheckArgs;
+use crate::cli::OutArgs;
 use crate::model::check::CheckOutcome;
 use crate::render::check::Check;
 use crate::render::terminal;
@@ -16,7 +14,7 @@ use crate::render::terminal;
 /// # Errors
 ///
 /// If the kernel tells nothing of itself, or the output cannot be written.
-pub fn run(args: &CheckArgs) -> Result<CheckOutcome> {
+pub fn run(args: &OutArgs) -> Result<CheckOutcome> {
     let survey = HostCheck::take()?;
     let check = Check {
         version: crate::VERSION,
@@ -27,17 +25,12 @@ pub fn run(args: &CheckArgs) -> Result<CheckOutcome> {
         findings: &survey.findings,
         hooks: &survey.hooks,
     };
-    let mut out = io::stdout().lock();
-    let written = if args.json {
-        check.json(&mut out)
+    let mut text = Vec::new();
+    if args.json {
+        check.json(&mut text)?;
     } else {
-        check.text(&mut out, &terminal::screen(args.color))
-    };
-    match written.and_then(|()| out.flush()) {
-        // Whoever asked has gone: `netstacklat check | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(survey.outcome),
-        written => written
-            .map(|()| survey.outcome)
-            .context("writing to standard output"),
+        check.text(&mut text, &terminal::screen(args.color))?;
     }
+    terminal::print(&text)?;
+    Ok(survey.outcome)
 }

@@ -63,7 +63,7 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     let comparison = comparison(args)?;
     sides_can_be_undone(&comparison)?;
     fits(args, &comparison)?;
-    limits_are_of(args.selection.hooks(), &args.findings.fail_if)?;
+    limits_are_of(args.select.wanted_hooks(), &args.findings.fail_if)?;
     if args.force && !geteuid().is_root() {
         return Err(UsageError("--force is for root only".into()).into());
     }
@@ -91,7 +91,7 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     };
     let guardian = Guardian::start(&with, &journal, lock.as_ref())?;
     let writer = create(&path)?;
-    let (capture, info) = start(&args.selection, None, false)?;
+    let (capture, info) = start(&args.select, None, false)?;
     limits_can_be_judged(&info, &args.findings.fail_if)?;
     let prepared = Prepared {
         args,

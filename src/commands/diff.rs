@@ -177,12 +177,12 @@ fn find_in(input: &Input, options: &FindingsArgs) -> Result<Findings> {
         analysis: &analysis,
     };
     let mut text = Vec::new();
-    if options.json {
+    if options.out.json {
         diff.json(&mut text, options.histograms)
     } else {
         diff.text(
             &mut text,
-            &terminal::screen(options.color),
+            &terminal::screen(options.out.color),
             options.histograms,
         )
     }?;

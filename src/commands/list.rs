@@ -1,33 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `-l`: the hooks with their meanings and kernel functions.
+//! `-l`: the hooks, or those that are selected, and the sets.
 
-use std::io::{self, Write};
+use anyhow::Result;
 
-use crate::model::hooks::{Hook, Role};
+use crate::cli::LiveArgs;
+use crate::render::hooks;
+use crate::render::terminal;
 
-/// Writes the list; needs no privilege and asks the kernel nothing.
+/// Prints the list; needs no privilege and asks the kernel nothing.
 ///
 /// # Errors
 ///
-/// If `out` cannot be written.
-pub fn run(out: &mut dyn Write) -> io::Result<()> {
-    let width = Hook::all().map(|hook| hook.name().len()).max().unwrap_or(0);
-    let mut text = String::new();
-    for hook in Hook::all() {
-        text += &format!("{hook:width$}  {}\n", hook.meaning());
-        let functions: Vec<_> = hook
-            .programs()
-            .map(|program| {
-                let or = if program.role == Role::StandsIn {
-                    "or "
-                } else {
-                    ""
-                };
-                format!("{or}{} {}", program.attach, program.function)
-            })
-            .collect();
-        text += &format!("    {}\n", functions.join(", "));
+/// If standard output cannot be written.
+pub fn run(args: &LiveArgs) -> Result<()> {
+    let wanted = args.select.wanted_hooks();
+    let mut text = Vec::new();
+    if args.out.json {
+        hooks::json(&mut text, wanted)?;
+    } else {
+        hooks::text(&mut text, wanted)?;
     }
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    terminal::print(&text)
 }

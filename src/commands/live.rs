@@ -25,22 +25,22 @@ use crate::runtime::sink::stdout;
 ///
 /// If nothing can be measured here, or the output cannot be written.
 pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
-    let interval = args.interval();
-    let (capture, info) = start(&args.selection, interval, args.bpf_stats)?;
+    let interval = args.reports.interval();
+    let (capture, info) = start(&args.select, interval, args.reports.bpf_stats)?;
     // What comes after the greeting is in the first report, and a signal
     // after it ends with one.
     let first = capture.snapshot()?;
-    let condition = StopCondition::new(interval, args.duration, args.count);
+    let condition = StopCondition::new(interval, args.reports.duration, args.reports.count);
     let mut events = EventLoop::new(interval, condition.after)?;
     let clock = events.watch(capture.clock().timers(), "the clock")?;
     let mut reports = Reports::new(
         renderer(args),
         stdout().context("copying standard output")?,
         "standard output",
-        args.cumulative,
+        args.reports.cumulative,
         &events,
     )?;
-    if !args.json {
+    if !args.out.json {
         messages.say(&greeting(&info, capture.plan(), args));
     }
     reports.start(&info)?;
@@ -77,7 +77,7 @@ fn until_the_end(
     condition: StopCondition,
     args: &LiveArgs,
 ) -> Result<()> {
-    let interval = args.interval();
+    let interval = args.reports.interval();
     let mut last = first.clone();
     loop {
         let event = events.wait()?;
@@ -99,8 +99,8 @@ fn until_the_end(
         last = now;
         if over || condition.reached(reports.seq(), reports.missed_intervals()) {
             // On a screen, do not repeat the only report as the total.
-            let said = interval.is_some() && (reports.seq() == 1 || args.cumulative);
-            if said && !event.stop && !args.json {
+            let said = interval.is_some() && (reports.seq() == 1 || args.reports.cumulative);
+            if said && !event.stop && !args.out.json {
                 return Ok(());
             }
             return reports.total(&first, &last);
@@ -109,10 +109,10 @@ fn until_the_end(
 }
 
 fn renderer(args: &LiveArgs) -> Box<dyn Renderer> {
-    let screen = terminal::screen(args.color);
-    if args.json {
+    let screen = terminal::screen(args.out.color);
+    if args.out.json {
         Box::new(Json)
-    } else if args.summary {
+    } else if args.reports.summary {
         Box::new(Summary::new(screen))
     } else {
         Box::new(Text::new(screen))
@@ -122,7 +122,7 @@ fn renderer(args: &LiveArgs) -> Box<dyn Renderer> {
 /// Said once on standard error: what is on, what is not, and what comes next.
 fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
     let on = plan.enabled().len();
-    let next = match (info.interval, args.duration) {
+    let next = match (info.interval, args.reports.duration) {
         (Some(interval), _) => format!("a report every {}", human(interval)),
         (None, Some(duration)) => format!("one report in {}", human(duration)),
         (None, None) => "one report at the end".into(),
@@ -133,12 +133,12 @@ fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
         timestamping(info)
     );
     text += &shortcomings(plan);
-    if args.bpf_stats {
+    if args.reports.bpf_stats {
         text += "netstacklat: BPF run-time statistics are on until it ends: every run of every BPF \
                  program on this host takes some 20 ns longer.\n";
     }
     // A histogram takes a good ten rows.
-    if !args.summary && terminal::rows().is_some_and(|rows| on * 10 > rows) {
+    if !args.reports.summary && terminal::rows().is_some_and(|rows| on * 10 > rows) {
         text += "netstacklat: more hooks than fit a screen: --summary shows one line each, \
                  -e selects.\n";
     }

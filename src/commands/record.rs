@@ -49,7 +49,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     let tell = |text: &str| messages.say(&format!("netstacklat: {text}\n"));
     // Before all else: where nothing can be written, nothing is attached.
     let writer = Writer::create(&args.output, args.append)?;
-    let (mut capture, mut info) = start(&args.selection, Some(INTERVAL), false)?;
+    let (mut capture, mut info) = start(&args.select, Some(INTERVAL), false)?;
     info.name = args.name.clone();
     let condition = StopCondition::new(Some(INTERVAL), args.duration, None);
     let mut events = match command {

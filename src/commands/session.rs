@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What all commands that measure begin with.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -9,7 +8,7 @@ use anyhow::{Result, anyhow};
 use crate::capture::Capture;
 use crate::capture::bpf_stats::BpfStats;
 use crate::capture::plan::{Plan, decide};
-use crate::cli::HookArgs;
+use crate::cli::SelectArgs;
 use crate::host::environment;
 use crate::host::facts::HostFacts;
 use crate::host::start_error::StartError;
@@ -21,18 +20,18 @@ use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 ///
 /// If nothing can be measured here.
 pub(super) fn start(
-    selection: &HookArgs,
+    select: &SelectArgs,
     interval: Option<Duration>,
     bpf_stats: bool,
 ) -> Result<(Capture, RunInfo)> {
     let facts = HostFacts::probe()?;
-    let capture = attach(&facts, selection, bpf_stats).map_err(with_hint)?;
-    let info = run_info(&facts, &capture, interval);
+    let capture = attach(&facts, select, bpf_stats).map_err(with_hint)?;
+    let info = run_info(&facts, &capture, interval, select);
     Ok((capture, info))
 }
 
-fn attach(facts: &HostFacts, selection: &HookArgs, bpf_stats: bool) -> Result<Capture> {
-    let plan = decide(facts, selection.hooks())?;
+fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Capture> {
+    let plan = decide(facts, select.wanted_hooks())?;
     // Before all else: what has been attached takes seconds to detach.
     let statistics = bpf_stats.then(BpfStats::enable).transpose()?;
     Capture::start(plan, statistics)
@@ -47,7 +46,12 @@ fn with_hint(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-fn run_info(host: &HostFacts, capture: &Capture, interval: Option<Duration>) -> RunInfo {
+fn run_info(
+    host: &HostFacts,
+    capture: &Capture,
+    interval: Option<Duration>,
+    select: &SelectArgs,
+) -> RunInfo {
     let verdicts = capture.plan().hooks.iter().map(|verdict| HookStatus {
         hook: verdict.hook,
         functions: if verdict.wanted {
@@ -70,7 +74,7 @@ fn run_info(host: &HostFacts, capture: &Capture, interval: Option<Duration>) -> 
             tai_offset_s: capture.tai_offset_s(),
         },
         name: None,
-        filters: BTreeMap::new(),
+        filters: select.selection(),
         facts: environment::read(),
         comparison: None,
         hooks: verdicts.collect(),

@@ -82,11 +82,12 @@ impl Hook {
         programs().filter(move |program| program.hook == self && program.role != Role::Serves)
     }
 
-    /// The hook that a hook name or a kernel function name stands for.
+    /// The hook that a hook name or a kernel function name stands for, in any
+    /// case.
     pub fn find(name: &str) -> Option<Hook> {
-        Hook::all().find(|hook| {
-            hook.name() == name || hook.programs().any(|program| program.function == name)
-        })
+        let is = |known: &str| known.eq_ignore_ascii_case(name);
+        Hook::all()
+            .find(|hook| is(hook.name()) || hook.programs().any(|program| is(program.function)))
     }
 }
 
@@ -160,7 +161,7 @@ impl FromIterator<Hook> for HookSet {
     }
 }
 
-/// Reads one name of a `-e`/`-d` list: a hook or a kernel function.
+/// Reads the name of one hook, or of a kernel function that stands for it.
 ///
 /// # Errors
 ///
@@ -172,16 +173,22 @@ pub fn parse_hook(name: &str) -> Result<Hook, String> {
     let known = Hook::all()
         .map(Hook::name)
         .chain(programs().map(|program| program.function));
-    let nearest = known
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    Err(match nearest {
-        Some((_, candidate)) => {
+    Err(match nearest(name, known) {
+        Some(candidate) => {
             format!("no hook or kernel function of that name; did you mean '{candidate}'?")
         }
         None => "no hook or kernel function of that name; netstacklat -l lists them".into(),
     })
+}
+
+/// The name that was probably meant.
+pub(super) fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.to_ascii_lowercase();
+    known
+        .map(|candidate| (strsim::jaro_winkler(&text, candidate), candidate))
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod counters;
 pub mod exported;
 pub mod fail_if;
 pub mod histogram;
+pub mod hook_choice;
 pub mod hooks;
 pub mod names;
 pub mod quantile;

@@ -28,7 +28,7 @@ pub struct Json;
 
 /// The line that says what a run is.
 #[derive(Serialize)]
-struct Start<'a> {
+pub(super) struct Start<'a> {
     schema: u32,
     kind: &'static str,
     version: &'a str,
@@ -76,7 +76,7 @@ struct StartHook<'a> {
 
 /// The line of an interval, and of the total.
 #[derive(Serialize)]
-struct Line {
+pub(super) struct Line {
     schema: u32,
     kind: &'static str,
     seq: u64,

@@ -12,11 +12,13 @@ use crate::model::snapshot::Interval;
 
 pub mod check;
 pub mod diff;
+pub mod hooks;
 pub mod json;
 #[cfg(test)]
 mod json_tests;
 mod notes;
 pub mod screen;
+pub mod show;
 pub mod summary;
 pub mod terminal;
 #[cfg(test)]
@@ -27,6 +29,7 @@ pub mod units;
 pub use diff::Diff;
 pub use json::Json;
 pub use screen::Screen;
+pub use show::Show;
 pub use summary::Summary;
 pub use text::Text;
 

@@ -1,11 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The terminal that standard output may be.
+//! Standard output, and the terminal that it may be.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+
+use anyhow::{Context as _, Result};
 
 use clap::ColorChoice;
 
 use crate::render::screen::Screen;
+
+/// Writes all of a result. A reader that has gone is no error: `| head`.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn print(text: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("writing to standard output"),
+    }
+}
 
 /// How to write to standard output.
 pub fn screen(colour: ColorChoice) -> Screen {

@@ -109,6 +109,14 @@ pub fn computed(ns: f64) -> String {
     duration(ns.round() as u64)
 }
 
+/// `1 round`, `2 rounds`.
+pub fn count(n: u64, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
+}
+
 /// A part of a whole: `0%`, `<0.01%`, `0.05%`, `12.3%`, `>99.9%`, `100%`.
 ///
 /// Only none is `0%` and only all is `100%`. A whole of 0 has no parts: `-`.

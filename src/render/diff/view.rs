@@ -56,11 +56,3 @@ pub(super) struct LimitView {
     pub(super) tone: Tone,
     pub(super) text: String,
 }
-
-/// `1 round`, `2 rounds`.
-pub(super) fn count(n: u64, what: &str) -> String {
-    match n {
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
-    }
-}

@@ -10,8 +10,8 @@ use crate::analysis::{Analysis, Design, HookResult, Input};
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::render::diff::onset::list;
-use crate::render::diff::view::count;
 use crate::render::units;
+use crate::render::units::count;
 use crate::text::clean;
 
 /// Rounds that `--rounds` takes at least.

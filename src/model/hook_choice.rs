@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What users write to choose hooks: a name, a kernel function, a glob or a set.
+
+use std::str::FromStr;
+
+use crate::model::hooks::{Hook, HookSet, nearest, programs};
+use crate::model::wire::HookId;
+
+/// A set of hooks that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedSet {
+    /// What users type.
+    pub name: &'static str,
+    /// What the set is for.
+    pub meaning: &'static str,
+    /// Indexes of its hooks; `None`: of all.
+    ids: Option<&'static [usize]>,
+}
+
+/// The sets, in the order in which they are listed.
+pub const SETS: [NamedSet; 3] = [
+    NamedSet {
+        name: "light",
+        meaning: "where packets reach the socket, and where they are read",
+        ids: Some(LIGHT),
+    },
+    NamedSet {
+        name: "original",
+        meaning: "the hooks of the original netstacklat",
+        ids: Some(ORIGINAL),
+    },
+    NamedSet {
+        name: "all",
+        meaning: "every hook (the default)",
+        ids: None,
+    },
+];
+
+/// For each protocol the last hook before the wait for the reader, and the one
+/// after it. For UDP the former is not udp-socket-enqueued: it needs a second
+/// program at each datagram. docs/decisions.md has the costs.
+const LIGHT: &[usize] = &[
+    HookId::TCP_SOCKET_ENQUEUED as usize,
+    HookId::TCP_SOCKET_READ as usize,
+    HookId::UDP_QUEUE_RCV as usize,
+    HookId::UDP_SOCKET_READ as usize,
+];
+
+const ORIGINAL: &[usize] = &[
+    HookId::TCP_DO_RCV as usize,
+    HookId::TCP_DATA_QUEUE as usize,
+    HookId::UDP_QUEUE_RCV as usize,
+];
+
+impl NamedSet {
+    /// Its hooks.
+    pub fn hooks(&self) -> HookSet {
+        let is_in = |hook: &Hook| self.ids.is_none_or(|ids| ids.contains(&hook.index()));
+        Hook::all().filter(is_in).collect()
+    }
+
+    fn find(name: &str) -> Option<NamedSet> {
+        let mut sets = SETS.into_iter();
+        sets.find(|set| set.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// One item of a list of hooks: as the user wrote it, and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookChoice {
+    /// As the user wrote it.
+    pub text: String,
+    /// At least one hook.
+    pub hooks: HookSet,
+}
+
+impl FromStr for HookChoice {
+    type Err = String;
+
+    /// Reads one item. Case does not matter.
+    ///
+    /// # Errors
+    ///
+    /// Says what there is and, when one is near, the name that was probably
+    /// meant.
+    fn from_str(text: &str) -> Result<HookChoice, String> {
+        let hooks = if let Some(set) = NamedSet::find(text) {
+            set.hooks()
+        } else if let Some(hook) = Hook::find(text) {
+            HookSet::from_iter([hook])
+        } else if text.contains(['*', '?']) {
+            matching(text)?
+        } else {
+            return Err(not_found(text));
+        };
+        Ok(HookChoice {
+            text: text.into(),
+            hooks,
+        })
+    }
+}
+
+/// The hooks whose name, or one of whose functions, a glob matches.
+fn matching(glob: &str) -> Result<HookSet, String> {
+    let hooks: HookSet = Hook::all()
+        .filter(|hook| {
+            let mut functions = hook.programs().map(|program| program.function);
+            matches(glob, hook.name()) || functions.any(|function| matches(glob, function))
+        })
+        .collect();
+    if hooks.is_empty() {
+        return Err(
+            "it matches no hook and no kernel function; netstacklat -l lists them".to_owned(),
+        );
+    }
+    Ok(hooks)
+}
+
+/// Whether a glob matches all of a text: `*` stands for any characters, `?` for
+/// one.
+fn matches(glob: &str, text: &str) -> bool {
+    let lower = |text: &str| text.to_ascii_lowercase().into_bytes();
+    let (glob, text) = (lower(glob), lower(text));
+    let (mut g, mut t) = (0, 0);
+    // Where to go on when the present try fails: behind the last star, one
+    // character later each time. An earlier star need not be tried again.
+    let mut retry: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match glob.get(g) {
+            Some(b'*') => {
+                g += 1;
+                retry = Some((g, t));
+            }
+            Some(&c) if c == b'?' || c == text[t] => {
+                g += 1;
+                t += 1;
+            }
+            _ => match &mut retry {
+                None => return false,
+                Some((behind_star, from)) => {
+                    *from += 1;
+                    (g, t) = (*behind_star, *from);
+                }
+            },
+        }
+    }
+    glob[g..].iter().all(|&c| c == b'*')
+}
+
+fn not_found(text: &str) -> String {
+    let known = Hook::all()
+        .map(Hook::name)
+        .chain(programs().map(|program| program.function))
+        .chain(SETS.iter().map(|set| set.name));
+    match nearest(text, known) {
+        Some(near) => {
+            format!("no hook, kernel function or set of that name; did you mean '{near}'?")
+        }
+        None => "no hook, kernel function or set of that name; netstacklat -l lists them".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn chosen(text: &str) -> Vec<&'static str> {
+        let choice: HookChoice = text.parse().unwrap();
+        choice.hooks.iter().map(Hook::name).collect()
+    }
+
+    fn error(text: &str) -> String {
+        text.parse::<HookChoice>().unwrap_err()
+    }
+
+    #[test]
+    fn the_sets_are_these() {
+        assert_eq!(
+            chosen("original"),
+            ["tcp-do-rcv", "tcp-data-queue", "udp-queue-rcv"]
+        );
+        let light = [
+            "tcp-socket-enqueued",
+            "tcp-socket-read",
+            "udp-queue-rcv",
+            "udp-socket-read",
+        ];
+        assert_eq!(chosen("light"), light);
+        assert_eq!("ALL".parse::<HookChoice>().unwrap().hooks, HookSet::ALL);
+    }
+
+    /// A set's name means the set, and cannot become a hook's.
+    #[test]
+    fn names_of_sets_are_no_hooks() {
+        for set in SETS {
+            assert_eq!(Hook::find(set.name), None, "{}", set.name);
+            assert!(!set.hooks().is_empty());
+        }
+    }
+
+    #[test]
+    fn names_functions_and_globs_in_any_case() {
+        assert_eq!(chosen("TCP-Start"), ["tcp-start"]);
+        assert_eq!(chosen("UDP_rcv"), ["udp-start"]);
+        let tcp: Vec<_> = Hook::all().filter(|hook| hook.is_tcp()).collect();
+        assert_eq!(chosen("TCP*").len(), tcp.len());
+        assert_eq!(
+            chosen("*-socket-read"),
+            ["tcp-socket-read", "udp-socket-read"]
+        );
+        assert_eq!(chosen("?dp-start"), ["udp-start"]);
+        // Of the function.
+        assert_eq!(chosen("skb_consume*"), ["udp-socket-read"]);
+    }
+
+    #[test]
+    fn a_glob_that_matches_nothing_is_an_error() {
+        for glob in ["sctp*", "tcp-start?", "?"] {
+            assert!(error(glob).contains("matches no hook"), "{}", error(glob));
+        }
+    }
+
+    #[test]
+    fn a_typo_gets_the_near_name() {
+        assert!(error("tcp-strat").contains("'tcp-start'"));
+        assert!(error("TCP-STRAT").contains("'tcp-start'"));
+        assert!(error("udp_recv").contains("'udp_rcv'"));
+        assert!(error("ligth").contains("'light'"));
+        assert!(error("xyzzy").contains("-l"));
+        assert!(error("").contains("-l"));
+    }
+
+    proptest! {
+        /// Against the definition: a star stands for nothing, or for one
+        /// character and what another star stands for.
+        #[test]
+        fn globs_match_as_defined(glob in "[ab*?]{0,6}", text in "[abA]{0,6}") {
+            fn defined(glob: &[u8], text: &[u8]) -> bool {
+                match (glob, text) {
+                    ([], []) => true,
+                    ([b'*', glob @ ..], []) => defined(glob, text),
+                    ([b'*', rest @ ..], [_, tail @ ..]) => defined(rest, text) || defined(glob, tail),
+                    ([b'?', glob @ ..], [_, text @ ..]) => defined(glob, text),
+                    ([c, glob @ ..], [d, text @ ..]) => c.eq_ignore_ascii_case(d) && defined(glob, text),
+                    _ => false,
+                }
+            }
+            prop_assert_eq!(matches(&glob, &text), defined(glob.as_bytes(), text.as_bytes()));
+        }
+
+        #[test]
+        fn nothing_panics(text in "\\PC{0,12}") {
+            let _ = text.parse::<HookChoice>();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The table of hooks with their meanings and kernel functions, and the sets.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::model::hook_choice::SETS;
+use crate::model::hooks::{Hook, HookSet, Role};
+use crate::render::json::{SCHEMA, write_line};
+
+/// Writes it for people.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
+    let width = Hook::all().map(|hook| hook.name().len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for hook in wanted.iter() {
+        text += &format!("{hook:width$}  {}\n", hook.meaning());
+        let functions: Vec<_> = hook
+            .programs()
+            .map(|program| {
+                let or = if program.role == Role::StandsIn {
+                    "or "
+                } else {
+                    ""
+                };
+                format!("{or}{} {}", program.attach, program.function)
+            })
+            .collect();
+        text += &format!("    {}\n", functions.join(", "));
+    }
+    text += "\nsets:\n";
+    for set in SETS {
+        text += &format!("{:width$}  {}\n", set.name, set.meaning);
+        // That one would be the whole list again.
+        if set.hooks() != HookSet::ALL {
+            let names: Vec<_> = set.hooks().iter().map(Hook::name).collect();
+            text += &format!("    {}\n", names.join(","));
+        }
+    }
+    out.write_all(text.as_bytes())
+}
+
+#[derive(Serialize)]
+struct Object {
+    schema: u32,
+    kind: &'static str,
+    version: &'static str,
+    hooks: Vec<ObjectHook>,
+    sets: Vec<ObjectSet>,
+}
+
+#[derive(Serialize)]
+struct ObjectHook {
+    hook: &'static str,
+    meaning: &'static str,
+    programs: Vec<ObjectProgram>,
+}
+
+#[derive(Serialize)]
+struct ObjectProgram {
+    attach: &'static str,
+    function: &'static str,
+    fallback: bool,
+}
+
+#[derive(Serialize)]
+struct ObjectSet {
+    set: &'static str,
+    meaning: &'static str,
+    hooks: Vec<&'static str>,
+}
+
+/// Writes it for programs: one object on one line.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn json(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
+    let hooks = wanted.iter().map(|hook| ObjectHook {
+        hook: hook.name(),
+        meaning: hook.meaning(),
+        programs: hook
+            .programs()
+            .map(|program| ObjectProgram {
+                attach: program.attach,
+                function: program.function,
+                fallback: program.role == Role::StandsIn,
+            })
+            .collect(),
+    });
+    let sets = SETS.iter().map(|set| ObjectSet {
+        set: set.name,
+        meaning: set.meaning,
+        hooks: set.hooks().iter().map(Hook::name).collect(),
+    });
+    let object = Object {
+        schema: SCHEMA,
+        kind: "hooks",
+        version: crate::VERSION,
+        hooks: hooks.collect(),
+        sets: sets.collect(),
+    };
+    write_line(out, &object)
+}

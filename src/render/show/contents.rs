@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What `show` shows of a run file, before it becomes text or JSON.
+
+use crate::model::comparison::{Arm, Place};
+use crate::model::hooks::HookSet;
+use crate::model::snapshot::Interval;
+use crate::render::{Kind, Report};
+use crate::runfile::{Content, RunFile, Totals};
+
+/// Periods of a round.
+pub(super) const PERIODS: usize = 4;
+
+/// A run file.
+#[derive(Clone, Copy, Debug)]
+pub struct Show<'a> {
+    /// What was read from it.
+    pub file: &'a RunFile,
+    /// The hooks to show.
+    pub hooks: HookSet,
+}
+
+/// All of a recording, or one side of a comparison.
+pub(super) struct Part<'a> {
+    pub(super) arm: Option<Arm>,
+    pub(super) totals: &'a Totals,
+    /// Their sum, of the hooks to show.
+    interval: Interval,
+}
+
+impl<'a> Show<'a> {
+    pub(super) fn parts(&self) -> Vec<Part<'a>> {
+        let arms = match &self.file.content {
+            Content::Recording(_) => vec![None],
+            Content::Comparison { .. } => Arm::BOTH.map(Some).into(),
+        };
+        let part = |arm: Option<Arm>| {
+            let totals = self.file.totals(arm.unwrap_or(Arm::A));
+            let mut interval = totals.interval.clone();
+            let enabled = interval.counters.enabled.iter();
+            interval.counters.enabled = enabled.filter(|&hook| self.hooks.contains(hook)).collect();
+            Part {
+                arm,
+                totals,
+                interval,
+            }
+        };
+        arms.into_iter().map(part).collect()
+    }
+
+    /// Rounds that are complete; `None`: it is no comparison.
+    pub(super) fn rounds(&self) -> Option<usize> {
+        match &self.file.content {
+            Content::Recording(_) => None,
+            Content::Comparison { periods, .. } => Some(periods.len() / PERIODS),
+        }
+    }
+
+    /// Hooks that are off, or attached in part, by the reason.
+    pub(super) fn by_reason(&self, attached: bool) -> Vec<(&'a str, Vec<&'static str>)> {
+        let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+        for status in &self.file.info.hooks {
+            let Some(reason) = status.reason.as_deref() else {
+                continue;
+            };
+            if status.attached() != attached || !self.hooks.contains(status.hook) {
+                continue;
+            }
+            let name = status.hook.name();
+            match found.iter_mut().find(|(other, _)| *other == reason) {
+                Some((_, hooks)) => hooks.push(name),
+                None => found.push((reason, vec![name])),
+            }
+        }
+        found
+    }
+}
+
+impl Part<'_> {
+    /// As the total at the end of a run.
+    pub(super) fn report(&self) -> Report<'_> {
+        Report {
+            kind: Kind::Total,
+            seq: self.totals.intervals,
+            partial: false,
+            missed_intervals: self.totals.missed_intervals,
+            cumulative: false,
+            place: self.arm.map(|arm| Place { arm, round: None }),
+            interval: &self.interval,
+        }
+    }
+}

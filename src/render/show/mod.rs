@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What is in a run file: how it was measured, and the total of each hook.
+
+mod contents;
+mod json;
+
+use std::io::{self, Write};
+
+use crate::model::comparison::{Arm, Comparison};
+use crate::render::units::count;
+use crate::render::{Renderer as _, Screen, Summary};
+use crate::text::clean;
+
+pub use contents::Show;
+
+use contents::{PERIODS, Part};
+
+/// Characters of a text that are shown: as many as a run file's reader keeps of
+/// a command.
+const MAX_TEXT: usize = 4096;
+
+impl Show<'_> {
+    /// Writes it for people.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn text(&self, out: &mut dyn Write, screen: &Screen) -> io::Result<()> {
+        let mut page = String::new();
+        for (label, text) in self.facts() {
+            let words = text.split(' ').map(str::to_owned);
+            screen.flow(
+                &mut page,
+                " ",
+                std::iter::once(screen.dim(&label)).chain(words),
+            );
+        }
+        out.write_all(page.as_bytes())?;
+        for part in self.parts() {
+            out.write_all(b"\n")?;
+            if let Some(title) = self.title(&part) {
+                writeln!(out, "{}", screen.bold(&title))?;
+            }
+            Summary::new(screen.clone()).report(out, &part.report())?;
+        }
+        Ok(())
+    }
+
+    /// Writes it for programs: one object on one line.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn json(&self, out: &mut dyn Write) -> io::Result<()> {
+        json::write(out, self)
+    }
+
+    /// A label and a text each.
+    fn facts(&self) -> Vec<(String, String)> {
+        let info = &self.file.info;
+        let mut facts: Vec<(String, String)> = Vec::new();
+        let mut fact = |label: &str, text: String| {
+            facts.push((format!("{label}:"), clean(&text, MAX_TEXT)));
+        };
+        fact("file", self.file.path.display().to_string());
+        if let Some(name) = &info.name {
+            fact("name", name.clone());
+        }
+        let host = format!(
+            "{}, Linux {}, {}, {} possible CPUs",
+            info.host, info.kernel, info.arch, info.possible_cpus
+        );
+        fact("host", host);
+        fact("recorded", self.recorded());
+        let clock = &info.clock;
+        let clock = format!("{}, TAI offset {} s", clock.source, clock.tai_offset_s);
+        fact("clock", clock);
+        for (option, value) in &info.filters {
+            fact("selected", format!("--{option} {value}"));
+        }
+        for (label, attached) in [("off", false), ("in part", true)] {
+            for (reason, hooks) in self.by_reason(attached) {
+                fact(label, format!("{}: {reason}", hooks.join(", ")));
+            }
+        }
+        if !info.facts.is_empty() {
+            let facts = info
+                .facts
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
+            fact("host facts", facts.collect::<Vec<_>>().join(", "));
+        }
+        if let Some(comparison) = &info.comparison {
+            fact("comparison", self.comparison(comparison));
+            for arm in Arm::BOTH {
+                let side = comparison.side(arm);
+                let name = letter(arm);
+                for (what, command) in [("start", &side.start), ("stop", &side.stop)] {
+                    if let Some(command) = command {
+                        fact(&format!("{name} {what}"), command.clone());
+                    }
+                }
+            }
+            if let Some(load) = &comparison.load {
+                fact("load", load.clone());
+            }
+        }
+        for text in &self.file.excluded {
+            fact("excluded", text.clone());
+        }
+        for text in &self.file.problems {
+            fact("problem", text.clone());
+        }
+        facts
+    }
+
+    /// How much, and whether to the end.
+    fn recorded(&self) -> String {
+        let file = self.file;
+        let parts = self.parts();
+        let intervals = parts.iter().map(|part| part.totals.intervals);
+        let intervals = intervals.fold(0, u64::saturating_add);
+        let mut text = if self.rounds().is_some() {
+            count(intervals, "period")
+        } else {
+            count(intervals, "interval")
+        };
+        if let Some(interval) = file.info.interval {
+            text += &format!(" of {}", humantime::format_duration(interval));
+        }
+        if file.runs > 1 {
+            text += &format!(" in {} runs", file.runs);
+        }
+        if !file.complete {
+            text += "; ended early, without a total";
+        }
+        text + &format!("; by netstacklat {}", file.info.version)
+    }
+
+    fn comparison(&self, comparison: &Comparison) -> String {
+        let human = |duration| humantime::format_duration(duration).to_string();
+        format!(
+            "{} (A) with {} (B): {} of {}{} rounds of {PERIODS} periods of {}, each {} after its \
+             start command; seed {}",
+            comparison.a.name,
+            comparison.b.name,
+            self.rounds().unwrap_or(0),
+            if comparison.auto_rounds {
+                "at most "
+            } else {
+                ""
+            },
+            comparison.rounds,
+            human(comparison.period),
+            human(comparison.settle),
+            comparison.seed
+        )
+    }
+
+    /// What a table is of, where there are two.
+    fn title(&self, part: &Part) -> Option<String> {
+        let arm = part.arm?;
+        let name = &self.file.info.comparison.as_ref()?.side(arm).name;
+        let letter = letter(arm);
+        let name = clean(name, MAX_TEXT);
+        let who = if name == letter {
+            name
+        } else {
+            format!("{letter} {name}")
+        };
+        let periods = count(part.totals.intervals, "period");
+        Some(format!("{who}: {periods}"))
+    }
+}
+
+fn letter(arm: Arm) -> &'static str {
+    match arm {
+        Arm::A => "A",
+        Arm::B => "B",
+    }
+}
