@@ -3,7 +3,8 @@
 //! that each decision can be tested without a kernel.
 
 use crate::capture::layout::Layout;
-use crate::host::facts::{BtfFacts, HostFacts};
+use crate::host::btf::BtfFacts;
+use crate::host::facts::HostFacts;
 use crate::host::preconditions::unmet;
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::histogram::Resolution;

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! HostFacts about this host. Nothing is decided here: see [`crate::capture::plan`].
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use caps::{CapSet, Capability};
-use libbpf_rs::btf::{Btf, ReferencesType as _, types};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
+use crate::host::btf::BtfFacts;
 use crate::host::settings::Settings;
-use crate::model::hooks::programs;
-use crate::model::names;
 
 /// For tests only: kernel functions, separated by commas, to be treated as if
 /// this kernel did not have them.
@@ -41,16 +38,6 @@ pub struct HostFacts {
     pub btf: Result<BtfFacts, String>,
 }
 
-/// What the kernel's type information says.
-#[derive(Clone, Debug, Default)]
-pub struct BtfFacts {
-    /// Of the functions that matter here: how many parameters they have.
-    pub functions: BTreeMap<String, usize>,
-    /// Whether `bpf_ktime_get_tai_ns` exists (6.1).
-    pub tai_helper: bool,
-}
-
-const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
 const LOOKED_AT: [(&str, Capability); 4] = [
     ("CAP_BPF", Capability::CAP_BPF),
     ("CAP_PERFMON", Capability::CAP_PERFMON),
@@ -126,49 +113,11 @@ fn highest_number(list: &str) -> Option<usize> {
     list.trim().rsplit([',', '-']).next()?.parse().ok()
 }
 
-impl BtfFacts {
-    /// Whether the clock program has a function to attach to.
-    pub fn has_clock(&self) -> bool {
-        self.functions.contains_key(names::CLOCK_FUNCTION)
-    }
-
-    fn probe() -> Result<BtfFacts, String> {
-        if !Path::new(VMLINUX_BTF).exists() {
-            return Err(format!("{VMLINUX_BTF} does not exist"));
-        }
-        let btf = Btf::from_vmlinux().map_err(|error| format!("{VMLINUX_BTF}: {error}"))?;
-        let wanted: BTreeSet<&str> = programs()
-            .map(|program| program.function)
-            .chain([names::CLOCK_FUNCTION])
-            .collect();
-        let mut facts = BtfFacts::default();
-        for function in btf.type_by_kind::<types::Func<'_>>() {
-            let Some(name) = function.name().and_then(|name| name.to_str()) else {
-                continue;
-            };
-            if !wanted.contains(name) {
-                continue;
-            }
-            let prototype = btf.type_by_id::<types::FuncProto<'_>>(function.referenced_type_id());
-            let parameters = prototype.map_or(0, |prototype| prototype.len());
-            facts.functions.insert(name.to_owned(), parameters);
-        }
-        let helpers = btf.type_by_name::<types::Enum<'_>>("bpf_func_id");
-        facts.tai_helper = helpers.is_some_and(|helpers| {
-            helpers.iter().any(|helper| {
-                helper
-                    .name
-                    .is_some_and(|n| n == "BPF_FUNC_ktime_get_tai_ns")
-            })
-        });
-        Ok(facts)
-    }
-}
-
 /// A host on which nothing is missing, for the tests of decisions.
 #[cfg(test)]
 pub(crate) mod test_facts {
     use super::*;
+    use crate::model::hooks::programs;
 
     pub(crate) fn facts() -> HostFacts {
         let mut btf = BtfFacts {

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What the kernel's type information (BTF) says of the functions that matter.
+//!
+//! One pass over the raw file, which compares names of functions only. libbpf
+//! would index all types for this, some 75 million instructions, and index them
+//! again when it loads the BPF object. The format is that of
+//! `Documentation/bpf/btf.rst`.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::model::hooks::programs;
+use crate::model::names;
+
+/// What the kernel's type information says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BtfFacts {
+    /// How many parameters each function has, of the functions that the
+    /// programs attach to. A function that is not in it is not in the kernel.
+    pub functions: BTreeMap<String, usize>,
+    /// Whether `bpf_ktime_get_tai_ns` exists (6.1).
+    pub tai_helper: bool,
+}
+
+const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
+const MAGIC: u16 = 0xeb9f;
+/// Bytes of `struct btf_type`; of a member of an enum, of a struct and of a
+/// function's parameter.
+const TYPE: usize = 12;
+const ENUM_MEMBER: usize = 8;
+const STRUCT_MEMBER: usize = 12;
+const PARAMETER: usize = 8;
+
+impl BtfFacts {
+    /// Reads the running kernel's.
+    pub(super) fn probe() -> Result<BtfFacts, String> {
+        if !fs::exists(VMLINUX_BTF).unwrap_or(true) {
+            return Err(format!("{VMLINUX_BTF} does not exist"));
+        }
+        let bytes = fs::read(VMLINUX_BTF).map_err(|error| format!("{VMLINUX_BTF}: {error}"))?;
+        let wanted: Vec<&str> = programs()
+            .map(|program| program.function)
+            .chain([names::CLOCK_FUNCTION])
+            .collect();
+        let facts = scan(&bytes, &wanted);
+        facts.ok_or_else(|| format!("{VMLINUX_BTF} is not in the BTF format"))
+    }
+
+    /// Whether the clock program has a function to attach to.
+    pub fn has_clock(&self) -> bool {
+        self.functions.contains_key(names::CLOCK_FUNCTION)
+    }
+}
+
+/// The facts in a BTF file; `None` if it is none.
+fn scan(btf: &[u8], wanted: &[&str]) -> Option<BtfFacts> {
+    let field = |at: usize| u32_at(btf, at).map(|value| value as usize);
+    (u16::from_ne_bytes(btf.get(..2)?.try_into().ok()?) == MAGIC).then_some(())?;
+    let header = field(4)?;
+    let section = |at: usize| {
+        let (offset, length) = (field(at)?, field(at + 4)?);
+        let start = header.checked_add(offset)?;
+        btf.get(start..start.checked_add(length)?)
+    };
+    let (types, strings) = (section(8)?, section(16)?);
+
+    // Only a name that begins as one of those is compared as a whole.
+    let mut begins = vec![false; 1 << 16];
+    for name in wanted {
+        begins[usize::from(beginning(name.as_bytes())?)] = true;
+    }
+    let mut facts = BtfFacts::default();
+    let mut found: Vec<(&str, usize)> = Vec::new();
+    // By type id, which counts from 1: parameters, where it is a prototype.
+    let mut parameters: Vec<u16> = vec![0];
+    let mut at = 0;
+    while at < types.len() {
+        let name = u32_at(types, at)?;
+        let info = u32_at(types, at + 4)?;
+        let members = (info & 0xffff) as usize;
+        let mut count = 0;
+        let data = match info >> 24 & 0x1f {
+            kind::PTR
+            | kind::FWD
+            | kind::TYPEDEF
+            | kind::VOLATILE
+            | kind::CONST
+            | kind::RESTRICT
+            | kind::FLOAT
+            | kind::TYPE_TAG => 0,
+            kind::INT | kind::VAR | kind::DECL_TAG => 4,
+            kind::ARRAY => 12,
+            kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => STRUCT_MEMBER * members,
+            kind::ENUM => {
+                if string(strings, name) == Some(b"bpf_func_id") {
+                    facts.tai_helper = (0..members).any(|member| {
+                        let name = u32_at(types, at + TYPE + member * ENUM_MEMBER);
+                        name.and_then(|name| string(strings, name))
+                            == Some(b"BPF_FUNC_ktime_get_tai_ns")
+                    });
+                }
+                ENUM_MEMBER * members
+            }
+            kind::FUNC_PROTO => {
+                count = members as u16;
+                PARAMETER * members
+            }
+            kind::FUNC => {
+                let rest = strings.get(name as usize..)?;
+                if beginning(rest).is_some_and(|two| begins[usize::from(two)])
+                    && let Some(name) = string(strings, name)
+                    && let Some(&known) = wanted.iter().find(|known| known.as_bytes() == name)
+                {
+                    found.push((known, u32_at(types, at + 8)? as usize));
+                }
+                0
+            }
+            _ => return None,
+        };
+        parameters.push(count);
+        at += TYPE + data;
+    }
+    for (name, prototype) in found {
+        let count = parameters.get(prototype).copied().unwrap_or(0);
+        facts.functions.insert(name.to_owned(), count.into());
+    }
+    Some(facts)
+}
+
+/// `BTF_KIND_*` of `include/uapi/linux/btf.h`.
+mod kind {
+    pub(super) const INT: u32 = 1;
+    pub(super) const PTR: u32 = 2;
+    pub(super) const ARRAY: u32 = 3;
+    pub(super) const STRUCT: u32 = 4;
+    pub(super) const UNION: u32 = 5;
+    pub(super) const ENUM: u32 = 6;
+    pub(super) const FWD: u32 = 7;
+    pub(super) const TYPEDEF: u32 = 8;
+    pub(super) const VOLATILE: u32 = 9;
+    pub(super) const CONST: u32 = 10;
+    pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC: u32 = 12;
+    pub(super) const FUNC_PROTO: u32 = 13;
+    pub(super) const VAR: u32 = 14;
+    pub(super) const DATASEC: u32 = 15;
+    pub(super) const FLOAT: u32 = 16;
+    pub(super) const DECL_TAG: u32 = 17;
+    pub(super) const TYPE_TAG: u32 = 18;
+    pub(super) const ENUM64: u32 = 19;
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+fn beginning(name: &[u8]) -> Option<u16> {
+    Some(u16::from_ne_bytes(name.get(..2)?.try_into().ok()?))
+}
+
+/// The string at an offset, without the NUL that ends it.
+fn string(strings: &[u8], offset: u32) -> Option<&[u8]> {
+    let rest = strings.get(offset as usize..)?;
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    Some(&rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A BTF file with these types, each a list of u32, and these strings.
+    fn file(types: &[&[u32]], strings: &[u8]) -> Vec<u8> {
+        let types: Vec<u8> = types
+            .concat()
+            .iter()
+            .flat_map(|word| word.to_ne_bytes())
+            .collect();
+        let (length, after) = (types.len() as u32, strings.len() as u32);
+        let mut bytes = MAGIC.to_ne_bytes().to_vec();
+        bytes.extend([1, 0]);
+        for word in [24, 0, length, length, after] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        [bytes, types, strings.to_vec()].concat()
+    }
+
+    const STRINGS: &[u8] = b"\0ip_rcv\0ip_rcv_core\0bpf_func_id\0BPF_FUNC_ktime_get_tai_ns\0";
+
+    /// int, pointer, a prototype of 3, a function of it, another function, and
+    /// an enumeration of one value.
+    fn types() -> Vec<&'static [u32]> {
+        vec![
+            &[1, kind::INT << 24, 4, 0],
+            &[0, kind::PTR << 24, 1],
+            &[0, kind::FUNC_PROTO << 24 | 3, 1, 0, 1, 0, 2, 0, 2],
+            &[8, kind::FUNC << 24 | 1, 3],
+            &[1, kind::FUNC << 24, 3],
+            &[20, kind::ENUM << 24 | 1, 4, 32, 208],
+        ]
+    }
+
+    #[test]
+    fn functions_have_their_parameters_and_other_names_are_left_alone() {
+        let facts = scan(&file(&types(), STRINGS), &["ip_rcv_core", "udp_rcv"]).unwrap();
+        let expected = BTreeMap::from([("ip_rcv_core".to_owned(), 3)]);
+        assert_eq!(facts.functions, expected);
+        assert!(facts.tai_helper);
+    }
+
+    #[test]
+    fn what_is_cut_short_or_unknown_is_no_btf() {
+        let whole = file(&types(), STRINGS);
+        for length in [0, 1, 7, 23, whole.len() - 1] {
+            assert_eq!(scan(&whole[..length], &["ip_rcv"]), None, "{length} bytes");
+        }
+        assert_eq!(scan(&file(&[&[0, 31 << 24, 0]], b"\0"), &["ip_rcv"]), None);
+    }
+}
