@@ -9,9 +9,9 @@ use netstacklat::cli::{Cli, Command};
 use netstacklat::commands;
 use netstacklat::error::UsageError;
 use netstacklat::model::check::CheckOutcome;
-use netstacklat::runtime::event_loop::{asked_to_end, let_signals_kill};
+use netstacklat::runtime::event_loop::{end_at_next_signal, end_requested};
 use netstacklat::runtime::messages::Messages;
-use netstacklat::runtime::sink::PATIENCE;
+use netstacklat::runtime::sink::STALL_TIMEOUT;
 
 const SUCCESS: u8 = 0;
 
@@ -37,13 +37,13 @@ fn main() -> ExitCode {
     let code = match run(command, &messages) {
         Ok(code) => code,
         Err(error) => {
-            messages.say(&format!("netstacklat: {error:#}\n"));
+            messages.print(&format!("netstacklat: {error:#}\n"));
             code_of(&error)
         }
     };
     // All is undone and detached: whoever asks for the end now gets it.
-    let _ = let_signals_kill();
-    messages.flush(asked_to_end().then_some(PATIENCE));
+    let _ = end_at_next_signal();
+    messages.flush(end_requested().then_some(STALL_TIMEOUT));
     ExitCode::from(code)
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use netstacklat::process::command::{Command, Running, not_run};
+use netstacklat::process::command::{Command, Running, start_error_code};
 use netstacklat::runtime::event_loop::EventLoop;
 use nix::libc::SIGTERM;
 
@@ -23,7 +23,7 @@ fn start(words: &[&str]) -> std::io::Result<Running> {
 }
 
 fn events() -> EventLoop {
-    EventLoop::for_undoing(None).expect("events")
+    EventLoop::uninterruptible(None).expect("events")
 }
 
 #[test]
@@ -37,12 +37,12 @@ fn exit_codes_are_those_that_a_shell_tells() {
     ] {
         let mut events = events();
         let mut running = start(&["sh", "-c", script]).expect("there is a shell");
-        let ended = running.until_its_end(&mut events).expect("a child");
+        let ended = running.wait_for_end(&mut events).expect("a child");
         assert_eq!(ended, code, "{script}");
     }
     for (name, code) in [("no-such-command", 127), ("/etc/passwd", 126)] {
         let error = start(&[name]).expect_err(name);
-        assert_eq!(not_run(&error), code, "{name}: {error}");
+        assert_eq!(start_error_code(&error), code, "{name}: {error}");
     }
 }
 
@@ -68,13 +68,13 @@ fn a_signal_is_passed_on_and_a_second_kills() {
     let _alone = alone();
     let mut listening = events();
     let mut polite = trapping("trap 'exit 5' TERM", "command-polite");
-    polite.pass_on(SIGTERM);
-    assert_eq!(polite.until_its_end(&mut listening).expect("a child"), 5);
+    polite.forward_signal(SIGTERM);
+    assert_eq!(polite.wait_for_end(&mut listening).expect("a child"), 5);
 
     let mut deaf = trapping("trap '' TERM", "command-deaf");
-    deaf.pass_on(SIGTERM);
+    deaf.forward_signal(SIGTERM);
     std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(deaf.code().expect("a child"), None);
-    deaf.pass_on(SIGTERM);
-    assert_eq!(deaf.until_its_end(&mut listening).expect("a child"), 137);
+    assert_eq!(deaf.exit_code().expect("a child"), None);
+    deaf.forward_signal(SIGTERM);
+    assert_eq!(deaf.wait_for_end(&mut listening).expect("a child"), 137);
 }

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use netstacklat::experiment::recover;
 use netstacklat::experiment::runner::Ending;
-use netstacklat::experiment::supervisor::End;
+use netstacklat::experiment::supervisor::StopReason;
 use netstacklat::process::group::Group;
 use netstacklat::process::output::Output;
-use netstacklat::process::shell::{self, Bond};
+use netstacklat::process::shell::{self, OnParentDeath};
 use netstacklat::stats::rounds::orders;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::unistd::Pid;
@@ -25,7 +25,7 @@ use workdir::{MS, PROGRAM, Workdir};
 
 fn failed(ending: &Ending) -> String {
     match &ending.cut_short {
-        Some(End::Failed(error)) => format!("{error:#}"),
+        Some(StopReason::Failed(error)) => format!("{error:#}"),
         other => panic!("not failed: {other:?}"),
     }
 }
@@ -117,7 +117,7 @@ fn a_command_that_prints_without_end_is_ended() {
     let begun = Instant::now();
     let ending = workdir.run();
     assert!(
-        matches!(ending.cut_short, Some(End::Signal(Signal::SIGTERM))),
+        matches!(ending.cut_short, Some(StopReason::Signal(Signal::SIGTERM))),
         "{ending:?}"
     );
     assert!(begun.elapsed() < Duration::from_secs(20));
@@ -165,7 +165,7 @@ fn what_outlives_its_shell_is_found_and_ended() {
         path.display()
     );
     let output = Output::open().expect("a pipe");
-    let shell = shell::start(&command, &output, Bond::OutlivesUs);
+    let shell = shell::start(&command, &output, OnParentDeath::KeepRunning);
     let shell = shell.expect("a shell");
     let deadline = Instant::now() + Duration::from_secs(20);
     while !path.exists() {
@@ -183,7 +183,7 @@ fn what_outlives_its_shell_is_found_and_ended() {
     drop(journal);
     let number = format!("process group {}", shell.pid());
     kill(Pid::from_raw(shell.pid() as i32), Signal::SIGKILL).expect("it runs");
-    shell.leave();
+    shell.reap();
     let orphan = number_in(&path);
     assert!(runs(orphan));
 
@@ -229,7 +229,7 @@ fn a_failing_stop_leaves_word_of_it_and_can_be_run_again() {
 
 /// What is left, in words.
 fn nothing_is_left(workdir: &Workdir) -> Result<(), String> {
-    recover::nothing_is_left(&workdir.leftovers()).map_err(|error| format!("{error:#}"))
+    recover::refuse_leftovers(&workdir.leftovers()).map_err(|error| format!("{error:#}"))
 }
 
 /// What was done for each comparison that has left something.
@@ -404,7 +404,7 @@ fn signals_end_it_in_good_order() {
         workdir.comparison.b.stop = Some(format!("{send}; {}", workdir.logging("b-stop")));
         let ending = workdir.run();
         match ending.cut_short {
-            Some(End::Signal(by)) => assert_eq!(by, signal),
+            Some(StopReason::Signal(by)) => assert_eq!(by, signal),
             other => panic!("{signal}: {other:?}"),
         }
         assert_eq!(workdir.log(), ["b-start", "b-stop"]);

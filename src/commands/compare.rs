@@ -19,15 +19,15 @@ use crate::commands::diff;
 use crate::commands::session::{human, shortcomings, start};
 use crate::commands::undo::{self, show_logs};
 use crate::error::UsageError;
-use crate::experiment::guardian::{Guardian, Start, THIS_PROGRAM};
+use crate::experiment::guardian::{Guardian, GuardianConfig, THIS_PROGRAM};
 use crate::experiment::journal::Journal;
+use crate::experiment::journal_dirs;
 use crate::experiment::lock::Lock;
-use crate::experiment::places;
-use crate::experiment::progress::{Progress, TICK};
+use crate::experiment::progress::{Progress, REDRAW_INTERVAL};
 use crate::experiment::recover;
-use crate::experiment::runner::{Ending, Runner, planned};
+use crate::experiment::runner::{Ending, Runner, planned_duration};
 use crate::experiment::state::State;
-use crate::experiment::supervisor::{End, Means, Measure, Supervisor};
+use crate::experiment::supervisor::{Measure, Resources, StopReason, Supervisor};
 use crate::model::comparison::{Arm, Comparison, Side};
 use crate::model::fail_if::Limit;
 use crate::model::hooks::{Hook, HookSet};
@@ -37,9 +37,9 @@ use crate::model::snapshot::Snapshot;
 use crate::process::rlimits::Limits;
 use crate::runfile::writer::Writer;
 use crate::runfile::{Content, RunFile};
-use crate::runtime::event_loop::{EventLoop, asked_to_end, let_signals_kill};
+use crate::runtime::event_loop::{EventLoop, end_at_next_signal, end_requested};
 use crate::runtime::messages::Messages;
-use crate::runtime::sink::{PATIENCE, Sink, stdout};
+use crate::runtime::sink::{STALL_TIMEOUT, Sink, stdout};
 use crate::stats::looks::LOOKS;
 
 /// How long the packet rate is measured for `--period auto`.
@@ -70,26 +70,26 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     let lock = if args.force {
         None
     } else {
-        Some(Lock::take(|text| messages.say(text))?)
+        Some(Lock::take(|text| messages.print(text))?)
     };
     let left = recover::find()?;
     show_logs(&left, messages);
-    recover::nothing_is_left(&left)?;
+    recover::refuse_leftovers(&left)?;
     // What is left in other network namespaces is not ours to lock.
     drop(left);
     // All that can be in the way is found out before the host is changed.
     let path = args.output.clone().unwrap_or_else(default_path);
     let state = State::here(&path, args.stop_timeout)?;
-    let journal =
-        Journal::create(&places::of_new_ones()).context("keeping what is to be undone")?;
+    let journal = Journal::create(&journal_dirs::for_new_journal())
+        .context("keeping what is to be undone")?;
     journal.write(&state)?;
     // Before any BPF object, socket or file is opened.
-    let with = Start {
+    let config = GuardianConfig {
         program: THIS_PROGRAM.into(),
-        limits: Limits::now(),
-        place: None,
+        limits: Limits::current(),
+        command_env: None,
     };
-    let guardian = Guardian::start(&with, &journal, lock.as_ref())?;
+    let guardian = Guardian::start(&config, &journal, lock.as_ref())?;
     let writer = create(&path)?;
     let (capture, info) = start(&args.select, None, false)?;
     limits_can_be_judged(&info, &args.findings.fail_if)?;
@@ -100,7 +100,7 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
         path: &path,
         messages,
     };
-    prepared.run(capture, info, writer, guardian, with, state)
+    prepared.run(capture, info, writer, guardian, config, state)
 }
 
 fn comparison(args: &CompareArgs) -> Result<Comparison> {
@@ -150,7 +150,7 @@ fn sides_can_be_undone(comparison: &Comparison) -> Result<()> {
 
 /// `--period auto` has room for the shortest period that it chooses.
 fn fits(args: &CompareArgs, comparison: &Comparison) -> Result<()> {
-    let (least, most) = (planned(comparison), args.max_duration);
+    let (least, most) = (planned_duration(comparison), args.max_duration);
     if args.period != Period::Auto || least <= most {
         return Ok(());
     }
@@ -244,23 +244,23 @@ impl Prepared<'_> {
         mut info: RunInfo,
         writer: Writer,
         guardian: Guardian,
-        with: Start,
+        config: GuardianConfig,
         state: State,
     ) -> Result<u8> {
         let (mut comparison, messages) = (self.comparison.clone(), self.messages);
-        messages.say(&attached(&info));
-        messages.say(&shortcomings(capture.plan()));
-        let tick = messages.shows_progress().then_some(TICK);
-        let mut events = EventLoop::for_undoing(tick)?;
+        messages.print(&attached(&info));
+        messages.print(&shortcomings(capture.plan()));
+        let tick = messages.shows_progress().then_some(REDRAW_INTERVAL);
+        let mut events = EventLoop::uninterruptible(tick)?;
         let clock = events.watch(capture.clock().timers(), "the clock")?;
         events.ignore_output();
         let mut periods = CompareWriter::new(writer, &events, comparison.auto_rounds)?;
-        let mut supervisor = Supervisor::new(Means {
+        let mut supervisor = Supervisor::new(Resources {
             events: &mut events,
             measure: &mut capture,
             clock,
             guardian,
-            start: with,
+            guardian_config: config,
             journal: self.journal,
             state,
             messages: messages.clone(),
@@ -274,9 +274,11 @@ impl Prepared<'_> {
             begun = self.choose_period(&mut supervisor, &mut comparison);
         }
         info.comparison = Some(comparison.clone());
-        messages.say(&plan(&comparison, self.path));
+        messages.print(&plan(&comparison, self.path));
         periods.start(&info)?;
-        supervisor.progress().takes(planned(&comparison));
+        supervisor
+            .progress()
+            .set_planned(planned_duration(&comparison));
         let runner = Runner::new(&comparison, supervisor, self.journal);
         let mut first_round = FirstRound::default();
         // Both write and read what has been measured.
@@ -296,10 +298,10 @@ impl Prepared<'_> {
         );
         let periods = periods.into_inner();
         if let Err(error) = periods.finish(&mut events) {
-            messages.say(&format!("netstacklat: {error:#}\n"));
-            ending.cut_short.get_or_insert(End::Failed(error));
+            messages.print(&format!("netstacklat: {error:#}\n"));
+            ending.cut_short.get_or_insert(StopReason::Failed(error));
         }
-        let_signals_kill()?;
+        end_at_next_signal()?;
         let out = Sink::new(
             stdout().context("copying standard output")?,
             usize::MAX,
@@ -308,7 +310,7 @@ impl Prepared<'_> {
         let code = self.conclude(ending, &out);
         // While that is being written: some kernels take seconds to detach.
         drop(capture);
-        out.close(asked_to_end().then_some(PATIENCE));
+        out.close(end_requested().then_some(STALL_TIMEOUT));
         code
     }
 
@@ -317,9 +319,9 @@ impl Prepared<'_> {
         &self,
         supervisor: &mut Supervisor<'_>,
         comparison: &mut Comparison,
-    ) -> Result<(), End> {
+    ) -> Result<(), StopReason> {
         let tried = human(RATE_MEASURED);
-        let say = |text: String| self.messages.say(&format!("netstacklat: {text}\n"));
+        let say = |text: String| self.messages.print(&format!("netstacklat: {text}\n"));
         say(format!(
             "--period auto: measuring the packet rate for {tried}"
         ));
@@ -354,7 +356,7 @@ impl Prepared<'_> {
 
     /// Says what came of it, as far as it came; the exit code.
     fn conclude(&self, ending: Ending, out: &Sink<File>) -> Result<u8> {
-        let say = |text: &str| self.messages.say(&format!("netstacklat: {text}\n"));
+        let say = |text: &str| self.messages.print(&format!("netstacklat: {text}\n"));
         let file = RunFile::read(self.path);
         let rounds = file.as_ref().map_or(0, rounds_in);
         let result = match file {
@@ -383,8 +385,8 @@ impl Prepared<'_> {
         // The cause of a failure has been said before anything was undone.
         let code = match &ending.cut_short {
             None => None,
-            Some(End::Failed(_)) => Some(1),
-            Some(End::Signal(signal)) => {
+            Some(StopReason::Failed(_)) => Some(1),
+            Some(StopReason::Signal(signal)) => {
                 say(&format!("ended by {signal}"));
                 Some(128 + *signal as u8)
             }

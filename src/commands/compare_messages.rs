@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::analysis::outlook::{Lacking, Outlook, outlook};
 use crate::commands::session::{hooks, human, timestamping};
-use crate::experiment::runner::planned;
+use crate::experiment::runner::planned_duration;
 use crate::model::comparison::{Comparison, Place};
 use crate::model::counters::HookCounters;
 use crate::model::hooks::Hook;
@@ -39,7 +39,7 @@ pub(super) fn plan(comparison: &Comparison, path: &Path) -> String {
         },
         comparison.rounds,
         human(comparison.period),
-        human(planned(comparison)),
+        human(planned_duration(comparison)),
         comparison.seed,
         path.display(),
     );

@@ -80,7 +80,7 @@ impl CompareWriter {
                 self.report(Kind::Total, Place { arm, round: None }, &sum)?;
             }
         }
-        events.drain(|| self.sink.watch())?;
+        events.drain(|| self.sink.pending_with_wakeups())?;
         self.check()?;
         match self.sink.close(Some(Duration::ZERO)) {
             Some(writer) if self.seq < PERIODS_OF_A_ROUND => {

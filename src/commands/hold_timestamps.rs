@@ -35,7 +35,7 @@ pub fn run(messages: &Messages) -> Result<()> {
         }
         Err(Unconfirmed::NoTimestamp(error)) => return Err(error.into()),
     };
-    messages.say(&format!(
+    messages.print(&format!(
         "netstacklat: RX timestamping is on for the whole host while this runs; {seen}.\n\
          netstacklat: Ctrl-C or SIGTERM (process {}) ends it.\n",
         std::process::id()

@@ -41,7 +41,7 @@ pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
         &events,
     )?;
     if !args.out.json {
-        messages.say(&greeting(&info, capture.plan(), args));
+        messages.print(&greeting(&info, capture.plan(), args));
     }
     reports.start(&info)?;
     let reported = until_the_end(

@@ -14,7 +14,7 @@ use crate::commands::session::{hooks, human, shortcomings, start, timestamping};
 use crate::commands::stop_condition::StopCondition;
 use crate::model::run::RunInfo;
 use crate::model::snapshot::{Interval, Snapshot};
-use crate::process::command::{Command, Running, not_run};
+use crate::process::command::{Command, Running, start_error_code};
 use crate::render::Json;
 use crate::runfile::writer::Writer;
 use crate::runtime::event_loop::{EventLoop, Source};
@@ -38,7 +38,7 @@ pub fn run(args: &RecordArgs, messages: &Messages) -> Result<u8> {
     let command = (!args.command.is_empty()).then(|| Command::new(&args.command));
     match record(args, command.as_ref(), messages) {
         Err(error) if command.is_some() => {
-            messages.say(&format!("netstacklat: {error:#}\n"));
+            messages.print(&format!("netstacklat: {error:#}\n"));
             Ok(FAILURE_BESIDE_A_COMMAND)
         }
         done => done,
@@ -46,7 +46,7 @@ pub fn run(args: &RecordArgs, messages: &Messages) -> Result<u8> {
 }
 
 fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> Result<u8> {
-    let tell = |text: &str| messages.say(&format!("netstacklat: {text}\n"));
+    let tell = |text: &str| messages.print(&format!("netstacklat: {text}\n"));
     // Before all else: where nothing can be written, nothing is attached.
     let writer = Writer::create(&args.output, args.append)?;
     let (mut capture, mut info) = start(&args.select, Some(INTERVAL), false)?;
@@ -55,7 +55,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     let mut events = match command {
         None => EventLoop::new(Some(INTERVAL), condition.after)?,
         // What a signal means is for the command to say.
-        Some(_) => EventLoop::for_undoing(Some(INTERVAL))?,
+        Some(_) => EventLoop::uninterruptible(Some(INTERVAL))?,
     };
     let clock = events.watch(capture.clock().timers(), "the clock")?;
     events.ignore_output();
@@ -70,7 +70,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
         Some((Err(error), command)) => {
             tell(&format!("cannot run {}: {error}", command.name()));
             reports.close(&mut events)?.discard();
-            return Ok(not_run(&error));
+            return Ok(start_error_code(&error));
         }
     };
     let recorded = until_the_end(
@@ -107,7 +107,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     // If recording failed, that is not the command's fault: it goes on.
     let code = match &mut running {
         None => SUCCESS,
-        Some(running) => running.until_its_end(&mut events)?,
+        Some(running) => running.wait_for_end(&mut events)?,
     };
     Ok(failed.unwrap_or(code))
 }
@@ -133,9 +133,9 @@ fn until_the_end(
             None => event.stop || event.deadline,
             Some(running) => {
                 if let Some(signal) = event.signal {
-                    running.pass_on(signal);
+                    running.forward_signal(signal);
                 }
-                running.code()?.is_some()
+                running.exit_code()?.is_some()
             }
         };
         if !reports.is_due(&event, over, &condition) {

@@ -92,7 +92,7 @@ impl<W: Write + Send + 'static> Reports<W> {
     ///
     /// If writing fails, or nothing is taken any more.
     pub(super) fn close(self, events: &mut EventLoop) -> Result<W> {
-        let left = events.drain(|| self.sink.watch())?;
+        let left = events.drain(|| self.sink.pending_with_wakeups())?;
         self.check()?;
         let Some(out) = self.sink.close(Some(Duration::ZERO)) else {
             return Err(anyhow!(

@@ -20,7 +20,7 @@ use crate::runtime::messages::Messages;
 ///
 /// If something cannot be undone.
 pub fn run(args: &UndoArgs, messages: &Messages) -> Result<()> {
-    let say = |text: &str| messages.say(text);
+    let say = |text: &str| messages.print(text);
     if !args.list {
         wait_for_guardians(messages);
     }
@@ -35,7 +35,7 @@ pub fn run(args: &UndoArgs, messages: &Messages) -> Result<()> {
             path.display()
         ));
     }
-    let others = recover::of_others();
+    let others = recover::pending_of_other_users();
     for text in &others {
         say(&format!("netstacklat: {text}"));
     }
@@ -78,7 +78,7 @@ fn wait_for_guardians(messages: &Messages) {
             return;
         }
         if !std::mem::replace(&mut told, true) {
-            messages.say(&format!(
+            messages.print(&format!(
                 "netstacklat: waiting: a guardian process is undoing the comparison in {}\n",
                 path.display()
             ));
@@ -98,10 +98,10 @@ fn undo_all(args: &UndoArgs, found: &mut Leftovers, messages: &Messages) -> Resu
         if let Some(limit) = args.stop_timeout {
             state.stop_limit = limit;
         }
-        messages.say(&recover::describe(state)?);
+        messages.print(&recover::describe(state)?);
         let program = Path::new(THIS_PROGRAM);
-        match recover::undo(journal, state, program, &mut |text| messages.say(text)) {
-            Ok(done) => messages.say(&format!("netstacklat: {done}\n")),
+        match recover::undo(journal, state, program, &mut |text| messages.print(text)) {
+            Ok(done) => messages.print(&format!("netstacklat: {done}\n")),
             Err(error) => failed.push(format!("{error:#}")),
         }
     }
@@ -116,7 +116,7 @@ fn undo_all(args: &UndoArgs, found: &mut Leftovers, messages: &Messages) -> Resu
 pub(super) fn show_logs(found: &Leftovers, messages: &Messages) {
     for log in &found.logs {
         let lines = log.lines().map(|line| format!("  | {line}\n"));
-        messages.say(&format!(
+        messages.print(&format!(
             "netstacklat: since the last command:\n{}",
             lines.collect::<String>()
         ));

@@ -28,7 +28,7 @@ const LOG: &str = "output.log";
 /// More than any environment and command line that the kernel takes.
 const MAX_STATE: u64 = 32 << 20;
 /// Journals of processes with the same number.
-const MOST_OF_A_NUMBER: u32 = 100;
+const MAX_PER_PID: u32 = 100;
 /// What is kept of the output of a guardian's commands.
 pub const MAX_LOG: u64 = 64 << 10;
 
@@ -38,14 +38,14 @@ pub struct Journal {
     path: PathBuf,
     directory: Flock<OwnedFd>,
     /// Nothing is left to undo: the directory goes with its owner.
-    idle: Cell<bool>,
+    nothing_to_undo: Cell<bool>,
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        if self.idle.get() {
+        if self.nothing_to_undo.get() {
             // It stays where it holds what the next has to show.
-            let _ = self.clear();
+            let _ = self.remove_state();
         }
     }
 }
@@ -79,7 +79,7 @@ impl Journal {
         // our number; what it has left is not ours to write over.
         let pid = std::process::id();
         let names = std::iter::once(format!("compare-{pid}"))
-            .chain((1..MOST_OF_A_NUMBER).map(|n| format!("compare-{pid}-{n}")));
+            .chain((1..MAX_PER_PID).map(|n| format!("compare-{pid}-{n}")));
         for path in names.map(|name| place.join(name)) {
             if !make(&path)? {
                 continue;
@@ -87,7 +87,7 @@ impl Journal {
             // Another netstacklat may have looked into it, and taken it away.
             match Journal::open(&path) {
                 Ok(Some(journal)) => {
-                    journal.idle.set(true);
+                    journal.nothing_to_undo.set(true);
                     return Ok(journal);
                 }
                 Err(error) if path.exists() => return Err(error),
@@ -103,7 +103,7 @@ impl Journal {
             Ok(directory) => Ok(Some(Journal {
                 path: path.into(),
                 directory,
-                idle: Cell::new(false),
+                nothing_to_undo: Cell::new(false),
             })),
             Err((_, Errno::EWOULDBLOCK)) => Ok(None),
             Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
@@ -116,7 +116,7 @@ impl Journal {
     /// # Errors
     ///
     /// If it cannot be locked, or /proc does not tell where it is.
-    pub fn handed_on(directory: OwnedFd) -> Result<Journal> {
+    pub fn inherited(directory: OwnedFd) -> Result<Journal> {
         let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
         let path = std::fs::read_link(&link).with_context(|| format!("reading {link}"))?;
         let locked = Flock::lock(directory, FlockArg::LockExclusiveNonblock);
@@ -124,14 +124,14 @@ impl Journal {
         Ok(Journal {
             directory: directory.with_context(|| format!("locking {}", path.display()))?,
             path,
-            idle: Cell::new(false),
+            nothing_to_undo: Cell::new(false),
         })
     }
 
-    /// All in the directories of [`super::places`].
-    pub fn find(places: &[PathBuf]) -> Vec<Found> {
+    /// All in the directories of [`super::journal_dirs`].
+    pub fn find(directories: &[PathBuf]) -> Vec<Found> {
         let mut found = Vec::new();
-        for place in places {
+        for place in directories {
             match std::fs::symlink_metadata(place) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 // Anybody can put something there, in /tmp: it is not ours.
@@ -196,7 +196,7 @@ impl Journal {
             Ok(())
         };
         written().with_context(|| format!("writing {}", self.path.join(STATE).display()))?;
-        self.idle
+        self.nothing_to_undo
             .set(state.undo.is_none() && state.running.is_empty());
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Journal {
     /// # Errors
     ///
     /// If the file cannot be removed.
-    pub fn clear(&self) -> Result<()> {
+    pub fn remove_state(&self) -> Result<()> {
         for name in [NEW_STATE, STATE] {
             self.unlink(name)?;
         }
@@ -223,7 +223,7 @@ impl Journal {
     /// If a file cannot be removed.
     pub fn remove(&self) -> Result<()> {
         self.unlink(LOG)?;
-        self.clear()
+        self.remove_state()
     }
 
     fn unlink(&self, name: &str) -> Result<()> {
@@ -256,7 +256,7 @@ impl Journal {
     pub fn read_log(&self) -> Option<String> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = openat(&*self.directory, LOG, flags, Mode::empty()).ok()?;
-        belongs_to(&file, SFlag::S_IFREG, geteuid()).ok()?;
+        check_owner(&file, SFlag::S_IFREG, geteuid()).ok()?;
         let mut text = Vec::new();
         File::from(file)
             .take(2 * MAX_LOG)
@@ -272,11 +272,11 @@ impl Journal {
 /// # Errors
 ///
 /// If it cannot be read, or was put there by a third.
-pub fn read_of_others(path: &Path) -> Result<Option<(Uid, State)>> {
+pub fn read_of_another_user(path: &Path) -> Result<Option<(Uid, State)>> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let directory = openat(AT_FDCWD, path, flags, Mode::empty())?;
     let owner = Uid::from_raw(fstat(&directory)?.st_uid);
-    belongs_to(&directory, SFlag::S_IFDIR, owner)?;
+    check_owner(&directory, SFlag::S_IFDIR, owner)?;
     Ok(read(&directory, owner)?.map(|state| (owner, state)))
 }
 
@@ -303,7 +303,7 @@ fn open_directory(path: &Path) -> Result<OwnedFd> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let opened = openat(AT_FDCWD, path, flags, Mode::empty());
     let opened = opened.with_context(|| format!("opening {}", path.display()))?;
-    belongs_to(&opened, SFlag::S_IFDIR, geteuid())
+    check_owner(&opened, SFlag::S_IFDIR, geteuid())
         .with_context(|| format!("{} cannot be trusted", path.display()))?;
     Ok(opened)
 }
@@ -316,7 +316,7 @@ fn read(directory: &OwnedFd, owner: Uid) -> Result<Option<State>> {
         Err(Errno::ENOENT) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    belongs_to(&file, SFlag::S_IFREG, owner)?;
+    check_owner(&file, SFlag::S_IFREG, owner)?;
     let mut text = Vec::new();
     File::from(file).take(MAX_STATE).read_to_end(&mut text)?;
     let state: serde_json::Value = serde_json::from_slice(&text)?;
@@ -330,7 +330,7 @@ fn read(directory: &OwnedFd, owner: Uid) -> Result<Option<State>> {
 }
 
 /// Commands are read from it: nobody but its owner may have put them there.
-fn belongs_to(file: &OwnedFd, kind: SFlag, owner: Uid) -> Result<()> {
+fn check_owner(file: &OwnedFd, kind: SFlag, owner: Uid) -> Result<()> {
     let FileStat {
         st_mode, st_uid, ..
     } = fstat(file)?;

@@ -21,10 +21,10 @@ use crate::process::stat::Stat;
 const NAME: &str = "netstacklat-compare";
 /// How long to wait for a comparison that is ending: to detach takes the kernel
 /// seconds, and a guardian may be at work.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ENDING_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the same where nobody answers for it.
-const UNKNOWN: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(200);
+const UNKNOWN_OWNER_TIMEOUT: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Held as long as it, or a descriptor of it, is open.
 #[derive(Debug)]
@@ -45,14 +45,14 @@ impl Lock {
     /// # Errors
     ///
     /// If another comparison runs: whose.
-    pub fn take(say: impl Fn(&str)) -> Result<Lock> {
-        Lock::take_named(NAME, PATIENCE, say)
+    pub fn take(print: impl Fn(&str)) -> Result<Lock> {
+        Lock::take_named(NAME, ENDING_TIMEOUT, print)
     }
 
-    fn take_named(name: &str, patience: Duration, say: impl Fn(&str)) -> Result<Lock> {
+    fn take_named(name: &str, timeout: Duration, print: impl Fn(&str)) -> Result<Lock> {
         let address = SocketAddr::from_abstract_name(name)?;
         let began = Instant::now();
-        let mut told = false;
+        let mut announced = false;
         loop {
             match UnixListener::bind_addr(&address) {
                 Ok(socket) => return Ok(Lock { socket }),
@@ -65,20 +65,20 @@ impl Lock {
                     "another comparison is running in this network namespace: process {pid} of \
                      user {uid}. Wait for its end, or, as root, use --force"
                 ),
-                Some(Owner { pid, uid }) if waited > patience => bail!(
+                Some(Owner { pid, uid }) if waited > timeout => bail!(
                     "the comparison of process {pid} (user {uid}) has been ending for {}: see \
                      netstacklat undo --list",
-                    humantime::format_duration(patience)
+                    humantime::format_duration(timeout)
                 ),
-                Some(Owner { pid, uid }) if !told => {
-                    told = true;
-                    say(&format!(
+                Some(Owner { pid, uid }) if !announced => {
+                    announced = true;
+                    print(&format!(
                         "netstacklat: waiting for the comparison of process {pid} (user {uid}) to \
                          end.\n"
                     ));
                 }
                 Some(_) => {}
-                None if waited > patience.min(UNKNOWN) => bail!(
+                None if waited > timeout.min(UNKNOWN_OWNER_TIMEOUT) => bail!(
                     "another process holds the lock of comparisons, the socket @{name} in this \
                      network namespace (/proc/net/unix), and does not answer. End it, or, as root, \
                      use --force"
@@ -86,7 +86,7 @@ impl Lock {
                 // It has just been given back, or is about to be taken.
                 None => {}
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }
@@ -120,7 +120,7 @@ impl Owner {
         match u32::try_from(self.pid) {
             // 0: in a pid namespace that we do not see.
             Err(_) | Ok(0) => false,
-            Ok(pid) => match Stat::of(pid) {
+            Ok(pid) => match Stat::read(pid) {
                 Ok(stat) => stat.is_none_or(|stat| stat.exiting),
                 Err(_) => false,
             },

@@ -6,13 +6,13 @@
 //! ([`protocol`]: what the two say to each other). If the comparison dies, the
 //! guardian ends its commands and undoes the change; if the guardian dies, the
 //! comparison does. What is still to be undone, the [`state`], is in the [`journal`], for
-//! `netstacklat undo` ([`recover`]) when both have died; [`places`] says where. [`lock`] admits one
+//! `netstacklat undo` ([`recover`]) when both have died; [`journal_dirs`] says where. [`lock`] admits one
 //! comparison at a time; [`progress`] shows how far it is.
 
 pub mod guardian;
 pub mod journal;
+pub mod journal_dirs;
 pub mod lock;
-pub mod places;
 pub mod progress;
 pub mod protocol;
 pub mod recover;

@@ -7,7 +7,7 @@ use crate::runtime::messages::Messages;
 use crate::text::clean;
 
 /// How often the line is drawn anew.
-pub const TICK: Duration = Duration::from_millis(500);
+pub const REDRAW_INTERVAL: Duration = Duration::from_millis(500);
 /// Columns of the bar.
 const BAR: usize = 24;
 
@@ -39,19 +39,19 @@ impl Progress {
     }
 
     /// They take so long from now on, without their commands.
-    pub fn takes(&mut self, planned: Duration) {
+    pub fn set_planned(&mut self, planned: Duration) {
         self.begun = Instant::now();
         self.planned = planned;
     }
 
     /// What it is about now.
-    pub fn now_in(&mut self, what: String) {
+    pub fn set_current_step(&mut self, what: String) {
         self.what = what;
-        self.tick();
+        self.draw();
     }
 
     /// So long a command has taken.
-    pub fn command_took(&mut self, time: Duration) {
+    pub fn add_command_time(&mut self, time: Duration) {
         self.commands += time;
     }
 
@@ -61,7 +61,7 @@ impl Progress {
     }
 
     /// Draws it as it is now.
-    pub fn tick(&self) {
+    pub fn draw(&self) {
         if !self.messages.shows_progress() {
             return;
         }
@@ -75,12 +75,12 @@ impl Progress {
         let columns = terminal_size::terminal_size_of(std::io::stderr());
         let columns = columns.map_or(80, |(width, _)| usize::from(width.0));
         self.messages
-            .progress(line(&self.what, share, left, columns));
+            .set_progress(line(&self.what, share, left, columns));
     }
 
     /// Takes the line away.
     pub fn finish(&self) {
-        self.messages.progress(String::new());
+        self.messages.set_progress(String::new());
     }
 }
 

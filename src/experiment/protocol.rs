@@ -72,14 +72,14 @@ pub enum Reply {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// Its exit code, say.
-    pub how: How,
+    pub reason: EndReason,
     /// The last lines that it has printed, each after a line break.
-    pub last_words: String,
+    pub last_lines: String,
 }
 
 /// How a command has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum How {
+pub enum EndReason {
     /// By itself, or by a signal.
     Exit(Exit),
     /// It was ended, after this time.
@@ -91,19 +91,19 @@ pub enum How {
 impl Ended {
     /// Exit code 0.
     pub fn success(&self) -> bool {
-        matches!(self.how, How::Exit(exit) if exit.success())
+        matches!(self.reason, EndReason::Exit(exit) if exit.success())
     }
 }
 
 impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.how {
-            How::Exit(exit) => write!(f, "{exit}"),
-            How::TookLongerThan(limit) => {
+        match &self.reason {
+            EndReason::Exit(exit) => write!(f, "{exit}"),
+            EndReason::TookLongerThan(limit) => {
                 let limit = humantime::format_duration(*limit);
                 write!(f, "did not end within {limit} and was killed")
             }
-            How::NotRun(error) => f.write_str(error),
+            EndReason::NotRun(error) => f.write_str(error),
         }
     }
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::experiment::guardian::{Guardian, Place, Start};
-use crate::experiment::journal::{Found, Journal, journals_in, read_of_others};
-use crate::experiment::places;
+use crate::experiment::guardian::{CommandEnv, Guardian, GuardianConfig};
+use crate::experiment::journal::{Found, Journal, journals_in, read_of_another_user};
+use crate::experiment::journal_dirs;
 use crate::experiment::protocol::{Ended, Reply, Role};
 use crate::experiment::state::{Namespaces, State};
 use crate::process::rlimits::Limits;
@@ -37,7 +37,7 @@ pub struct Leftovers {
 ///
 /// If /proc cannot be read.
 pub fn find() -> Result<Leftovers> {
-    find_in(places::of_this_user())
+    find_in(journal_dirs::of_this_user())
 }
 
 /// The same in given places.
@@ -70,7 +70,7 @@ pub fn find_in(places: Vec<PathBuf>) -> Result<Leftovers> {
 /// The journal of a comparison that has ended, or is exiting, and is being undone
 /// by its guardian, or by another `undo`; if there is one.
 pub fn being_undone() -> Option<PathBuf> {
-    let places = places::of_this_user();
+    let places = journal_dirs::of_this_user();
     Journal::find(&places)
         .into_iter()
         .find_map(|found| match found {
@@ -82,9 +82,9 @@ pub fn being_undone() -> Option<PathBuf> {
 /// Its process has ended, or is exiting; or nothing is to be undone any more, and
 /// it is about to go.
 fn is_ending(path: &Path) -> bool {
-    match read_of_others(path) {
+    match read_of_another_user(path) {
         Ok(Some((_, state))) => {
-            Stat::of(state.pid).is_ok_and(|stat| stat.is_none_or(|stat| stat.exiting))
+            Stat::read(state.pid).is_ok_and(|stat| stat.is_none_or(|stat| stat.exiting))
         }
         Ok(None) => true,
         Err(_) => false,
@@ -97,7 +97,7 @@ fn is_ending(path: &Path) -> bool {
 /// # Errors
 ///
 /// What is left, and how to undo it.
-pub fn nothing_is_left(left: &Leftovers) -> Result<()> {
+pub fn refuse_leftovers(left: &Leftovers) -> Result<()> {
     let here = Namespaces::here()?;
     let ours = |(_, state): &&(Journal, State)| state.namespaces.net == here.net;
     if let Some((journal, state)) = left.pending.iter().find(ours) {
@@ -150,11 +150,11 @@ fn indented(text: &str) -> String {
 
 /// Pending states of other users: their commands are shown to root, and never
 /// run by it.
-pub fn of_others() -> Vec<String> {
+pub fn pending_of_other_users() -> Vec<String> {
     let mut texts = Vec::new();
-    for place in places::of_others() {
+    for place in journal_dirs::of_other_users() {
         for path in journals_in(&place).unwrap_or_default() {
-            let Ok(Some((uid, state))) = read_of_others(&path) else {
+            let Ok(Some((uid, state))) = read_of_another_user(&path) else {
                 continue;
             };
             if let Some(undo) = state.undo {
@@ -181,7 +181,7 @@ pub fn undo(
     journal: &Journal,
     state: &mut State,
     program: &Path,
-    say: &mut dyn FnMut(&str),
+    print: &mut dyn FnMut(&str),
 ) -> Result<String> {
     if let Some((kind, name)) = state.namespaces.other_than(&Namespaces::here()?) {
         bail!(
@@ -193,21 +193,21 @@ pub fn undo(
     for group in state.still_running()? {
         done.push(format!("ended {group}"));
     }
-    let start = Start {
+    let config = GuardianConfig {
         program: program.into(),
-        limits: Limits::now(),
-        place: Some(Place {
+        limits: Limits::current(),
+        command_env: Some(CommandEnv {
             directory: state.directory.clone(),
             environment: state.environment.clone(),
         }),
     };
-    if let Some(ended) = restore(journal, state, &start, say)? {
+    if let Some(ended) = restore(journal, state, &config, print)? {
         let command = state.undo.as_deref().unwrap_or_default();
         if !ended.success() {
             bail!(
                 "not undone: the stop command failed: {ended}{}\n  The command: {command}\n  If it \
                  cannot be undone: netstacklat undo --forget",
-                ended.last_words
+                ended.last_lines
             );
         }
         done.push(format!("ran {command}"));
@@ -226,22 +226,22 @@ pub fn undo(
 pub(super) fn restore(
     journal: &Journal,
     state: &mut State,
-    start: &Start,
-    say: &mut dyn FnMut(&str),
+    config: &GuardianConfig,
+    print: &mut dyn FnMut(&str),
 ) -> Result<Option<Ended>> {
     for group in state.still_running()? {
         // A stop command whose guardian was killed is at work: half of it is
         // worse than none.
-        if group.what == Role::Stop.name() && group.wait(state.stop_limit)? {
+        if group.what == Role::Stop.name() && group.wait_for_end(state.stop_limit)? {
             continue;
         }
-        group.end(GRACE)?;
+        group.terminate(GRACE)?;
     }
     state.running.clear();
     let Some(command) = state.undo.clone() else {
         return Ok(None);
     };
-    let mut guardian = Guardian::start(start, journal, None)?;
+    let mut guardian = Guardian::start(config, journal, None)?;
     let limit = state.stop_limit;
     let ended = guardian.run(Role::Stop, &command, limit, &mut |reply| match reply {
         Reply::Started(_, group) => {
@@ -249,7 +249,7 @@ pub(super) fn restore(
             // If it cannot be noted, it runs all the same.
             let _ = journal.write(state);
         }
-        Reply::Printed(_, text) => say(&text),
+        Reply::Printed(_, text) => print(&text),
         Reply::Ended(..) => {}
     });
     state.running.clear();

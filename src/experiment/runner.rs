@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use crate::experiment::journal::Journal;
-use crate::experiment::supervisor::{End, Supervisor};
+use crate::experiment::supervisor::{StopReason, Supervisor};
 use crate::model::comparison::{Arm, Comparison, Place};
 use crate::model::snapshot::Interval;
 use crate::stats::rounds::{orders, orders_of_looks};
@@ -17,13 +17,13 @@ pub struct Ending {
     /// Rounds of which all four periods were measured.
     pub rounds: u64,
     /// Why there are no more; `None`: all were made. A failure has been said.
-    pub cut_short: Option<End>,
+    pub cut_short: Option<StopReason>,
     /// What is left on the host, and how to undo it.
     pub left_behind: Option<anyhow::Error>,
 }
 
 /// Takes each period, and returns what is to be said about it.
-pub type Keep<'a> = dyn FnMut(Place, &Interval) -> Result<Option<String>> + 'a;
+pub type OnPeriod<'a> = dyn FnMut(Place, &Interval) -> Result<Option<String>> + 'a;
 
 /// A comparison that is being made.
 pub struct Runner<'a, 'm> {
@@ -32,11 +32,11 @@ pub struct Runner<'a, 'm> {
     journal: &'a Journal,
     left_behind: Option<anyhow::Error>,
     /// The failure that ends it has been said.
-    told: bool,
+    failure_reported: bool,
 }
 
 /// How long it takes without its commands.
-pub fn planned(comparison: &Comparison) -> Duration {
+pub fn planned_duration(comparison: &Comparison) -> Duration {
     let periods = 4 * u32::try_from(comparison.rounds).unwrap_or(u32::MAX);
     (comparison.settle + comparison.period).saturating_mul(periods)
 }
@@ -53,18 +53,18 @@ impl<'a, 'm> Runner<'a, 'm> {
             supervisor,
             journal,
             left_behind: None,
-            told: false,
+            failure_reported: false,
         }
     }
 
     /// Says why it ends, once: before anything is undone, as that may take long,
     /// or fail, too.
-    fn tell(&mut self, end: &End) {
-        if let End::Failed(error) = end
-            && !std::mem::replace(&mut self.told, true)
+    fn report_failure(&mut self, end: &StopReason) {
+        if let StopReason::Failed(error) = end
+            && !std::mem::replace(&mut self.failure_reported, true)
         {
             let text = format!("netstacklat: {error:#}\n");
-            self.supervisor.messages().say(&text);
+            self.supervisor.messages().print(&text);
         }
     }
 
@@ -76,12 +76,12 @@ impl<'a, 'm> Runner<'a, 'm> {
     /// After a panic the guardian undoes: it is dropped without a goodbye.
     pub fn run(
         mut self,
-        begun: Result<(), End>,
-        keep: &mut Keep<'_>,
-        enough: &mut dyn FnMut(u64) -> bool,
+        load_started: Result<(), StopReason>,
+        on_period: &mut OnPeriod<'_>,
+        is_answered: &mut dyn FnMut(u64) -> bool,
     ) -> Ending {
         let mut rounds = 0;
-        let mut made = begun;
+        let mut made = load_started;
         let orders = if self.comparison.auto_rounds {
             orders_of_looks(self.comparison.seed)
         } else {
@@ -89,20 +89,20 @@ impl<'a, 'm> Runner<'a, 'm> {
         };
         for (order, round) in orders.into_iter().zip(1..) {
             for arm in order {
-                made = made.and_then(|()| self.period(arm, round, keep));
+                made = made.and_then(|()| self.run_period(arm, round, on_period));
             }
             if let Err(end) = &made {
-                self.tell(end);
+                self.report_failure(end);
                 break;
             }
             rounds = round;
-            if enough(round) {
+            if is_answered(round) {
                 break;
             }
         }
         // Where both sides have start commands and no stop commands, A's is
         // what undoes the last of them.
-        if let Err(end) = self.undo("the end")
+        if let Err(end) = self.restore_host("the end")
             && made.is_ok()
         {
             made = Err(end);
@@ -114,7 +114,7 @@ impl<'a, 'm> Runner<'a, 'm> {
             self.left_behind = Some(error.context("not all that was started has ended"));
         }
         if self.left_behind.is_none()
-            && let Err(error) = self.journal.clear()
+            && let Err(error) = self.journal.remove_state()
         {
             self.left_behind = Some(error.context("nothing is left to undo, but"));
         }
@@ -126,20 +126,25 @@ impl<'a, 'm> Runner<'a, 'm> {
         }
     }
 
-    fn period(&mut self, arm: Arm, round: u64, keep: &mut Keep<'_>) -> Result<(), End> {
+    fn run_period(
+        &mut self,
+        arm: Arm,
+        round: u64,
+        on_period: &mut OnPeriod<'_>,
+    ) -> Result<(), StopReason> {
         let side = self.comparison.side(arm);
         let rounds = self.comparison.rounds;
         let name = format!("round {round} of {rounds}: {}", side.name);
-        self.supervisor.progress().now_in(name.clone());
-        let measured = self.measured(arm, &name);
+        self.supervisor.progress().set_current_step(name.clone());
+        let measured = self.measure_side(arm, &name);
         if let Err(end) = &measured {
-            self.tell(end);
+            self.report_failure(end);
         }
         let undone = if measured.is_ok() && self.comparison.is_toggled() {
             // The other side's start command undoes it.
             Ok(())
         } else {
-            self.undo(&name)
+            self.restore_host(&name)
         };
         let interval = measured?;
         undone?;
@@ -148,14 +153,14 @@ impl<'a, 'm> Runner<'a, 'm> {
             arm,
             round: Some(round),
         };
-        if let Some(text) = keep(place, &interval)? {
-            self.supervisor.messages().say(&text);
+        if let Some(text) = on_period(place, &interval)? {
+            self.supervisor.messages().print(&text);
         }
         Ok(())
     }
 
     /// Brings the host to a side and measures it there.
-    fn measured(&mut self, arm: Arm, name: &str) -> Result<Interval, End> {
+    fn measure_side(&mut self, arm: Arm, name: &str) -> Result<Interval, StopReason> {
         self.supervisor.check()?;
         let undo = self.comparison.undo_of(arm).map(str::to_owned);
         if let Some(start) = &self.comparison.side(arm).start {
@@ -172,8 +177,8 @@ impl<'a, 'm> Runner<'a, 'm> {
     }
 
     /// Back to how the host was.
-    fn undo(&mut self, name: &str) -> Result<(), End> {
-        let Some(stop) = self.supervisor.pending().map(str::to_owned) else {
+    fn restore_host(&mut self, name: &str) -> Result<(), StopReason> {
+        let Some(stop) = self.supervisor.pending_undo().map(str::to_owned) else {
             return Ok(());
         };
         if self.left_behind.is_some() {
@@ -181,7 +186,7 @@ impl<'a, 'm> Runner<'a, 'm> {
         }
         // If it cannot be written, it is done all the same.
         let step = format!("{name}: stop command: {stop}");
-        let told = self.supervisor.begin_step(step, Some(stop.clone()));
+        let noted = self.supervisor.begin_step(step, Some(stop.clone()));
         if let Err(error) = self.supervisor.stop_command() {
             let path = self.journal.path().display();
             self.left_behind = Some(anyhow!(
@@ -189,10 +194,10 @@ impl<'a, 'm> Runner<'a, 'm> {
                  again: netstacklat undo. To give it up: netstacklat undo --forget. (It is in \
                  {path}.)"
             ));
-            return Err(End::Failed(anyhow!("a stop command failed")));
+            return Err(StopReason::Failed(anyhow!("a stop command failed")));
         }
-        self.supervisor.undone();
-        told?;
+        self.supervisor.mark_undone();
+        noted?;
         self.supervisor
             .begin_step(format!("{name}: undone"), None)?;
         Ok(())

@@ -123,7 +123,7 @@ impl State {
     pub fn still_running(&self) -> Result<Vec<&Group>> {
         let mut running = Vec::new();
         for group in &self.running {
-            if group.lives()? {
+            if group.is_running()? {
                 running.push(group);
             }
         }

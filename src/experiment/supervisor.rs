@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use nix::sys::signal::Signal;
 
-use crate::experiment::guardian::{Guardian, LATE, Start};
+use crate::experiment::guardian::{ANSWER_TIMEOUT, Guardian, GuardianConfig};
 use crate::experiment::journal::Journal;
 use crate::experiment::progress::Progress;
 use crate::experiment::protocol::{Ended, Reply, Request, Role};
@@ -20,9 +20,9 @@ use crate::runtime::event_loop::{EventLoop, Events, Source};
 use crate::runtime::messages::Messages;
 
 /// How often to look where nothing wakes us.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// How long the load has to show that it does not end at once.
-const LOAD_TRIED: Duration = Duration::from_millis(200);
+const LOAD_TRIAL: Duration = Duration::from_millis(200);
 
 /// What measures while the host goes from one side to the other.
 pub trait Measure {
@@ -43,22 +43,22 @@ pub trait Measure {
 
 /// Why a comparison ends before its last round.
 #[derive(Debug)]
-pub enum End {
+pub enum StopReason {
     /// This signal asked for it.
     Signal(Signal),
     /// It cannot go on.
     Failed(anyhow::Error),
 }
 
-impl<E: Into<anyhow::Error>> From<E> for End {
-    fn from(error: E) -> End {
-        End::Failed(error.into())
+impl<E: Into<anyhow::Error>> From<E> for StopReason {
+    fn from(error: E) -> StopReason {
+        StopReason::Failed(error.into())
     }
 }
 
 /// What a comparison needs to be made.
-pub struct Means<'m> {
-    /// Those of [`EventLoop::for_undoing`].
+pub struct Resources<'m> {
+    /// Those of [`EventLoop::uninterruptible`].
     pub events: &'m mut EventLoop,
     /// What measures.
     pub measure: &'m mut dyn Measure,
@@ -67,7 +67,7 @@ pub struct Means<'m> {
     /// What runs the commands.
     pub guardian: Guardian,
     /// How to start another when that is dead.
-    pub start: Start,
+    pub guardian_config: GuardianConfig,
     /// Where the state is kept.
     pub journal: &'m Journal,
     /// What is to be undone: nothing yet.
@@ -80,52 +80,52 @@ pub struct Means<'m> {
 
 /// Where a comparison waits.
 pub struct Supervisor<'m> {
-    means: Means<'m>,
+    resources: Resources<'m>,
     /// The guardian has replied, or is dead.
-    replies: Source,
+    guardian_replies: Source,
     signal: Option<Signal>,
-    trouble: Option<anyhow::Error>,
+    error: Option<anyhow::Error>,
     guardian_died: bool,
     /// By [`Role`]: ended, and not yet asked for.
     ended: [Option<Ended>; Role::ALL.len()],
     /// The load that was started.
     load: Option<String>,
     /// The stop command that runs.
-    undoing: Option<String>,
+    running_stop_command: Option<String>,
 }
 
 impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// If epoll_ctl(2) fails.
-    pub fn new(means: Means<'m>) -> Result<Supervisor<'m>> {
-        let socket = means.guardian.socket();
-        let replies = means.events.watch(socket, "the guardian process")?;
+    pub fn new(resources: Resources<'m>) -> Result<Supervisor<'m>> {
+        let socket = resources.guardian.socket();
+        let replies = resources.events.watch(socket, "the guardian process")?;
         Ok(Supervisor {
-            means,
-            replies,
+            resources,
+            guardian_replies: replies,
             signal: None,
-            trouble: None,
+            error: None,
             guardian_died: false,
             ended: Default::default(),
             load: None,
-            undoing: None,
+            running_stop_command: None,
         })
     }
 
     /// Where to say things.
     pub fn messages(&self) -> &Messages {
-        &self.means.messages
+        &self.resources.messages
     }
 
     /// How far it is.
     pub fn progress(&mut self) -> &mut Progress {
-        &mut self.means.progress
+        &mut self.resources.progress
     }
 
     /// What is to be undone now.
-    pub fn pending(&self) -> Option<&str> {
-        self.means.state.undo.as_deref()
+    pub fn pending_undo(&self) -> Option<&str> {
+        self.resources.state.undo.as_deref()
     }
 
     /// Measures for so long.
@@ -133,10 +133,10 @@ impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// Why it did not, or not any longer.
-    pub fn measure(&mut self, time: Duration) -> Result<Interval, End> {
-        let first = self.means.measure.snapshot()?;
+    pub fn measure(&mut self, time: Duration) -> Result<Interval, StopReason> {
+        let first = self.resources.measure.snapshot()?;
         self.pause(time)?;
-        let last = self.means.measure.snapshot()?;
+        let last = self.resources.measure.snapshot()?;
         Ok(last.since(&first))
     }
 
@@ -146,17 +146,17 @@ impl<'m> Supervisor<'m> {
     ///
     /// If it cannot be written: then it must not be done.
     pub fn begin_step(&mut self, step: String, undo: Option<String>) -> Result<()> {
-        let mut state = self.means.state.clone();
+        let mut state = self.resources.state.clone();
         state.step = step;
         state.undo = undo;
-        self.means.journal.write(&state)?;
-        self.means.state = state;
+        self.resources.journal.write(&state)?;
+        self.resources.state = state;
         Ok(())
     }
 
     /// Marks the change as undone, even if the journal cannot be written.
-    pub fn undone(&mut self) {
-        self.means.state.undo = None;
+    pub fn mark_undone(&mut self) {
+        self.resources.state.undo = None;
     }
 
     /// Whether to go on.
@@ -164,25 +164,25 @@ impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// Why not.
-    pub fn check(&mut self) -> Result<(), End> {
+    pub fn check(&mut self) -> Result<(), StopReason> {
         if let Some(signal) = self.signal {
-            return Err(End::Signal(signal));
+            return Err(StopReason::Signal(signal));
         }
-        if let Some(error) = self.trouble.take() {
-            return Err(End::Failed(error));
+        if let Some(error) = self.error.take() {
+            return Err(StopReason::Failed(error));
         }
         if self.guardian_died {
-            let pid = self.means.guardian.pid();
-            return Err(End::Failed(anyhow!(
+            let pid = self.resources.guardian.pid();
+            return Err(StopReason::Failed(anyhow!(
                 "the guardian process {pid}, which runs the commands, was killed or stopped"
             )));
         }
         if let Some(ended) = &self.ended[Role::Load as usize]
             && let Some(command) = &self.load
         {
-            return Err(End::Failed(anyhow!(
+            return Err(StopReason::Failed(anyhow!(
                 "the load has ended before the comparison ({ended}): {command}{}",
-                ended.last_words
+                ended.last_lines
             )));
         }
         Ok(())
@@ -193,11 +193,11 @@ impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// Why it did not wait any longer.
-    pub fn pause(&mut self, time: Duration) -> Result<(), End> {
+    pub fn pause(&mut self, time: Duration) -> Result<(), StopReason> {
         self.check()?;
-        self.means.events.set_deadline(time)?;
+        self.resources.events.set_deadline(time)?;
         loop {
-            let events = self.turn();
+            let events = self.wait_for_events();
             self.check()?;
             if events.deadline {
                 return Ok(());
@@ -210,10 +210,10 @@ impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// If it fails, or the comparison is to end: then it has been ended, too.
-    pub fn start_command(&mut self, command: &str) -> Result<(), End> {
+    pub fn start_command(&mut self, command: &str) -> Result<(), StopReason> {
         self.check()?;
         let began = Instant::now();
-        self.run(Role::Start, command, None);
+        self.request_command(Role::Start, command, None);
         let mut stopping = None;
         let ended = loop {
             if let Some(ended) = self.ended[Role::Start as usize].take() {
@@ -226,15 +226,15 @@ impl<'m> Supervisor<'m> {
                 && let Err(end) = self.check()
             {
                 stopping = Some(end);
-                self.ask(&Request::End(Role::Start));
-                let ended = self.until_ended(Role::Start, GRACE + LATE);
+                self.send_request(&Request::End(Role::Start));
+                let ended = self.wait_for_command(Role::Start, GRACE + ANSWER_TIMEOUT);
                 // One that does not even answer this will undo nothing.
                 self.guardian_died |= ended.is_none();
                 break ended;
             }
-            self.turn();
+            self.wait_for_events();
         };
-        self.means.progress.command_took(began.elapsed());
+        self.resources.progress.add_command_time(began.elapsed());
         if let Some(end) = stopping {
             return Err(end);
         }
@@ -242,56 +242,56 @@ impl<'m> Supervisor<'m> {
             Some(ended) if ended.success() => Ok(()),
             Some(ended) => Err(anyhow!(
                 "a start command failed ({ended}): {command}{}",
-                ended.last_words
+                ended.last_lines
             )
             .into()),
             None => self.check(),
         }
     }
 
-    /// Runs the stop command that is [`Supervisor::pending`] to its end,
+    /// Runs the stop command that is [`Supervisor::pending_undo`] to its end,
     /// whatever else happens, but for no longer than its limit.
     ///
     /// # Errors
     ///
     /// What went wrong with it.
     pub fn stop_command(&mut self) -> Result<()> {
-        let Some(command) = self.means.state.undo.clone() else {
+        let Some(command) = self.resources.state.undo.clone() else {
             return Ok(());
         };
         let began = Instant::now();
-        let limit = self.means.state.stop_limit;
-        self.undoing = Some(command.clone());
-        self.run(Role::Stop, &command, Some(limit));
-        let ended = self.until_ended(Role::Stop, limit + GRACE + LATE);
+        let limit = self.resources.state.stop_limit;
+        self.running_stop_command = Some(command.clone());
+        self.request_command(Role::Stop, &command, Some(limit));
+        let ended = self.wait_for_command(Role::Stop, limit + GRACE + ANSWER_TIMEOUT);
         let ended = match ended {
             Some(ended) => Ok(Some(ended)),
-            None => self.without_guardian(),
+            None => self.replace_guardian(),
         };
-        self.undoing = None;
-        self.means.progress.command_took(began.elapsed());
+        self.running_stop_command = None;
+        self.resources.progress.add_command_time(began.elapsed());
         match ended? {
-            Some(ended) if !ended.success() => Err(anyhow!("{ended}{}", ended.last_words)),
+            Some(ended) if !ended.success() => Err(anyhow!("{ended}{}", ended.last_lines)),
             _ => Ok(()),
         }
     }
 
     /// The guardian is dead or does not answer: ends what it has left, and undoes
     /// by another one.
-    fn without_guardian(&mut self) -> Result<Option<Ended>> {
-        self.means.guardian.kill();
+    fn replace_guardian(&mut self) -> Result<Option<Ended>> {
+        self.resources.guardian.kill();
         self.guardian_died = true;
-        let Means {
+        let Resources {
             messages,
             journal,
             state,
-            start,
+            guardian_config: config,
             ..
-        } = &mut self.means;
+        } = &mut self.resources;
         if state.undo.is_some() {
-            messages.say("netstacklat: the guardian process is gone: undoing by another one.\n");
+            messages.print("netstacklat: the guardian process is gone: undoing by another one.\n");
         }
-        recover::restore(journal, state, start, &mut |text| messages.say(text))
+        recover::restore(journal, state, config, &mut |text| messages.print(text))
     }
 
     /// Starts the load, and waits a moment to see that it does not end at once.
@@ -299,11 +299,11 @@ impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// If it has ended, or the comparison is to end.
-    pub fn start_load(&mut self, command: &str) -> Result<(), End> {
+    pub fn start_load(&mut self, command: &str) -> Result<(), StopReason> {
         self.check()?;
         self.load = Some(command.into());
-        self.run(Role::Load, command, None);
-        self.pause(LOAD_TRIED)
+        self.request_command(Role::Load, command, None);
+        self.pause(LOAD_TRIAL)
     }
 
     /// Ends the load, if there is one, and whatever a dead guardian has left.
@@ -314,41 +314,44 @@ impl<'m> Supervisor<'m> {
     pub fn end_load(&mut self) -> Result<()> {
         let runs = self.load.take().is_some() && self.ended[Role::Load as usize].is_none();
         if runs {
-            self.ask(&Request::End(Role::Load));
+            self.send_request(&Request::End(Role::Load));
         }
-        let told = runs && self.until_ended(Role::Load, GRACE + LATE).is_some();
-        let still_runs = (runs && !told) || self.guardian_died;
+        let answered = runs
+            && self
+                .wait_for_command(Role::Load, GRACE + ANSWER_TIMEOUT)
+                .is_some();
+        let still_runs = (runs && !answered) || self.guardian_died;
         // Where something could not be undone, it is left to `undo`.
-        if still_runs && self.means.state.undo.is_none() {
-            self.without_guardian()?;
+        if still_runs && self.resources.state.undo.is_none() {
+            self.replace_guardian()?;
         }
         Ok(())
     }
 
     /// Lets the guardian go: what has been undone needs none, and what could
-    /// not be undone is told by the journal.
+    /// not be undone is answered by the journal.
     pub fn dismiss_guardian(&mut self) {
-        self.means.guardian.leave();
+        self.resources.guardian.leave();
     }
 
-    fn run(&mut self, role: Role, command: &str, limit: Option<Duration>) {
+    fn request_command(&mut self, role: Role, command: &str, limit: Option<Duration>) {
         self.ended[role as usize] = None;
-        self.ask(&Request::Run {
+        self.send_request(&Request::Run {
             role,
             command: command.into(),
             limit,
         });
     }
 
-    fn ask(&mut self, request: &Request) {
-        if self.means.guardian.ask(request).is_err() {
+    fn send_request(&mut self, request: &Request) {
+        if self.resources.guardian.ask(request).is_err() {
             self.guardian_died = true;
         }
     }
 
     /// `None`: the guardian does not tell, for so long.
-    fn until_ended(&mut self, role: Role, patience: Duration) -> Option<Ended> {
-        let deadline = Instant::now() + patience;
+    fn wait_for_command(&mut self, role: Role, timeout: Duration) -> Option<Ended> {
+        let deadline = Instant::now() + timeout;
         loop {
             if let Some(ended) = self.ended[role as usize].take() {
                 return Some(ended);
@@ -358,53 +361,53 @@ impl<'m> Supervisor<'m> {
                 return None;
             }
             // Without a timer a turn might have no end.
-            match self.means.events.set_deadline(left) {
-                Ok(()) => drop(self.turn()),
-                Err(_) => std::thread::sleep(LOOK),
+            match self.resources.events.set_deadline(left) {
+                Ok(()) => drop(self.wait_for_events()),
+                Err(_) => std::thread::sleep(POLL_INTERVAL),
             }
         }
     }
 
     /// What has happened by the time something has.
-    fn turn(&mut self) -> Events {
-        let events = self.means.events.wait().unwrap_or_else(|error| {
-            self.trouble.get_or_insert(error);
+    fn wait_for_events(&mut self) -> Events {
+        let events = self.resources.events.wait().unwrap_or_else(|error| {
+            self.error.get_or_insert(error);
             // What has to be waited for is, all the same.
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
             Events::default()
         });
         if let Some(signal) = events.signal.and_then(|n| Signal::try_from(n).ok()) {
-            self.signalled(signal);
+            self.handle_signal(signal);
         }
-        if events.is_ready(self.means.clock)
-            && let Err(error) = self.means.measure.clock_changed()
+        if events.is_ready(self.resources.clock)
+            && let Err(error) = self.resources.measure.clock_changed()
         {
-            self.trouble.get_or_insert(error);
+            self.error.get_or_insert(error);
         }
-        if events.is_ready(self.replies) {
-            let (replies, state) = self.means.guardian.replies();
+        if events.is_ready(self.guardian_replies) {
+            let (replies, state) = self.resources.guardian.replies();
             for reply in replies {
-                self.replied(reply);
+                self.handle_reply(reply);
             }
             if state.is_err() {
                 self.guardian_died = true;
             }
         }
         if events.reports > 0 {
-            self.means.progress.tick();
+            self.resources.progress.draw();
         }
         events
     }
 
-    fn replied(&mut self, reply: Reply) {
-        let state = &mut self.means.state;
+    fn handle_reply(&mut self, reply: Reply) {
+        let state = &mut self.resources.state;
         match reply {
             Reply::Started(_, group) => {
                 state.running.push(group);
                 // If it cannot be noted, it runs all the same.
-                let _ = self.means.journal.write(state);
+                let _ = self.resources.journal.write(state);
             }
-            Reply::Printed(_, text) => self.means.messages.say(&text),
+            Reply::Printed(_, text) => self.resources.messages.print(&text),
             Reply::Ended(role, ended) => {
                 // On disk with the next step.
                 state.running.retain(|group| group.what != role.name());
@@ -413,17 +416,17 @@ impl<'m> Supervisor<'m> {
         }
     }
 
-    fn signalled(&mut self, signal: Signal) {
+    fn handle_signal(&mut self, signal: Signal) {
         let first = self.signal.is_none();
         self.signal.get_or_insert(signal);
-        if let Some(command) = &self.undoing {
-            self.means.messages.say(&format!(
+        if let Some(command) = &self.running_stop_command {
+            self.resources.messages.print(&format!(
                 "netstacklat: {signal}: undoing first: {command}\n"
             ));
         } else if first {
-            self.means
+            self.resources
                 .messages
-                .say(&format!("netstacklat: {signal}: ending\n"));
+                .print(&format!("netstacklat: {signal}: ending\n"));
         }
     }
 }

@@ -38,7 +38,7 @@ impl Command {
         assert!(!words.is_empty(), "a command has a name");
         Command {
             words: words.to_vec(),
-            limits: Limits::now(),
+            limits: Limits::current(),
         }
     }
 
@@ -51,7 +51,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// What the kernel says; [`not_run`] is its exit code.
+    /// What the kernel says; [`start_error_code`] is its exit code.
     pub fn start(&self) -> io::Result<Running> {
         let mut command = std::process::Command::new(&self.words[0]);
         command.args(&self.words[1..]);
@@ -69,7 +69,7 @@ impl Command {
 }
 
 /// The exit code of a command that could not be run.
-pub fn not_run(error: &io::Error) -> u8 {
+pub fn start_error_code(error: &io::Error) -> u8 {
     match error.kind() {
         ErrorKind::NotFound => 127,
         _ => 126,
@@ -82,7 +82,7 @@ impl Running {
     /// # Errors
     ///
     /// If the kernel knows of no such child.
-    pub fn code(&mut self) -> Result<Option<u8>> {
+    pub fn exit_code(&mut self) -> Result<Option<u8>> {
         if self.code.is_none() {
             let status = self.child.try_wait().context("waiting for the command")?;
             let code = status.and_then(|status| {
@@ -96,7 +96,7 @@ impl Running {
 
     /// Passes a signal on that came to us; a second one kills it. What a
     /// terminal's keys send has reached it already.
-    pub fn pass_on(&mut self, signal: i32) {
+    pub fn forward_signal(&mut self, signal: i32) {
         let second = std::mem::replace(&mut self.signalled, true);
         let from_keys = matches!(signal, SIGINT | SIGQUIT) && in_foreground();
         let signal = match (second, from_keys) {
@@ -104,7 +104,7 @@ impl Running {
             (false, true) => return,
             (false, false) => signal,
         };
-        // It is not reaped before `code` has been told of its end, so that the
+        // It is not reaped before `exit_code` has been told of its end, so that the
         // number is its own.
         if self.code.is_none()
             && let Ok(signal) = Signal::try_from(signal)
@@ -118,13 +118,13 @@ impl Running {
     /// # Errors
     ///
     /// If the kernel knows of no such child.
-    pub fn until_its_end(&mut self, events: &mut EventLoop) -> Result<u8> {
+    pub fn wait_for_end(&mut self, events: &mut EventLoop) -> Result<u8> {
         loop {
-            if let Some(code) = self.code()? {
+            if let Some(code) = self.exit_code()? {
                 return Ok(code);
             }
             if let Some(signal) = events.wait()?.signal {
-                self.pass_on(signal);
+                self.forward_signal(signal);
             }
         }
     }

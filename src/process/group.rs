@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::process::stat::Stat;
 
 /// How often a group is looked at.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A command's process group, told from another that has its number later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl Group {
     ///
     /// If /proc does not tell of it.
     pub fn of(what: &str, pid: u32) -> Result<Group> {
-        let stat = Stat::of(pid).ok().flatten();
+        let stat = Stat::read(pid).ok().flatten();
         let stat = stat.with_context(|| format!("reading /proc/{pid}/stat"))?;
         Ok(Group {
             what: what.into(),
@@ -50,14 +50,14 @@ impl Group {
     /// # Errors
     ///
     /// If /proc cannot be read.
-    pub fn lives(&self) -> Result<bool> {
+    pub fn is_running(&self) -> Result<bool> {
         for entry in std::fs::read_dir("/proc").context("reading /proc")? {
             let name = entry.context("reading /proc")?.file_name();
             let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
                 continue;
             };
             // What has ended meanwhile is not there.
-            let Some(stat) = Stat::of(pid).ok().flatten() else {
+            let Some(stat) = Stat::read(pid).ok().flatten() else {
                 continue;
             };
             // The kernel gives no number away that is a group's. So where a
@@ -65,14 +65,14 @@ impl Group {
             if pid == self.pid && stat.began != self.began {
                 return Ok(false);
             }
-            if self.has(&stat) {
+            if self.includes(&stat) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn has(&self, stat: &Stat) -> bool {
+    fn includes(&self, stat: &Stat) -> bool {
         let same = (stat.group, stat.session) == (self.pid, self.session);
         same && stat.began >= self.began && !stat.ended
     }
@@ -82,18 +82,18 @@ impl Group {
     /// # Errors
     ///
     /// If something of it still runs.
-    pub fn end(&self, grace: Duration) -> Result<()> {
-        for (signal, patience) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, grace)] {
+    pub fn terminate(&self, grace: Duration) -> Result<()> {
+        for (signal, timeout) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, grace)] {
             // What is stopped would not see it.
             for signal in [signal, Signal::SIGCONT] {
-                match self.lives()?.then(|| self.signal(signal)) {
+                match self.is_running()?.then(|| self.signal(signal)) {
                     None | Some(Ok(()) | Err(Errno::ESRCH)) => {}
                     Some(Err(error)) => {
                         return Err(error).with_context(|| format!("sending {signal} to {self}"));
                     }
                 }
             }
-            if self.wait(patience)? {
+            if self.wait_for_end(timeout)? {
                 return Ok(());
             }
         }
@@ -105,13 +105,13 @@ impl Group {
     /// # Errors
     ///
     /// If /proc cannot be read.
-    pub fn wait(&self, patience: Duration) -> Result<bool> {
-        let deadline = Instant::now() + patience;
-        while self.lives()? {
+    pub fn wait_for_end(&self, timeout: Duration) -> Result<bool> {
+        let deadline = Instant::now() + timeout;
+        while self.is_running()? {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(true)
     }
@@ -151,15 +151,15 @@ mod tests {
             session: 800,
             began: 4711,
         };
-        assert!(group(800, 4711).has(&stat) && group(800, 4000).has(&stat));
-        assert!(!group(801, 4711).has(&stat) && !group(800, 4712).has(&stat));
+        assert!(group(800, 4711).includes(&stat) && group(800, 4000).includes(&stat));
+        assert!(!group(801, 4711).includes(&stat) && !group(800, 4712).includes(&stat));
         // A number that a living process has, which began at another time.
         let us = Group::of("us", std::process::id()).unwrap();
         let other = Group {
             began: us.began - 1,
             ..us.clone()
         };
-        assert!(!other.lives().unwrap());
+        assert!(!other.is_running().unwrap());
         // 1 is nobody's group that could be ended: kill(2) means everybody.
         let everybody = Group { pid: 1, ..us };
         assert_eq!(everybody.signal(Signal::SIGKILL), Err(Errno::ESRCH));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What commands say: shown line by line, and the last of it kept, to explain
+//! What commands say: lines line by line, and the last of it kept, to explain
 //! a failure.
 
 use std::collections::VecDeque;
@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// Lines that are kept.
-const LINES: usize = 10;
+const KEPT_LINES: usize = 10;
 /// Longer lines are cut in two.
-const LENGTH: usize = 1000;
+const MAX_LINE_LENGTH: usize = 1000;
 
 /// A pipe that commands write to. We keep both ends: what a command has left
 /// running in the background can go on writing.
@@ -53,41 +53,41 @@ impl Output {
     }
 
     /// Takes what has been written so far, up to a limit: the whole lines of it.
-    pub fn take(&mut self) -> String {
+    pub fn read_lines(&mut self) -> String {
         let mut buffer = [0; 4096];
-        let mut shown = String::new();
+        let mut lines = String::new();
         // A command that writes without end must not keep us here.
         for _ in 0..16 {
             match nix::unistd::read(&self.read, &mut buffer) {
                 Ok(length) if length > 0 => {
                     for &byte in &buffer[..length] {
                         self.line.push(byte);
-                        if byte == b'\n' || self.line.len() >= LENGTH {
-                            self.finish_line(&mut shown);
+                        if byte == b'\n' || self.line.len() >= MAX_LINE_LENGTH {
+                            self.finish_line(&mut lines);
                         }
                     }
                 }
                 _ => break,
             }
         }
-        shown
+        lines
     }
 
     /// The same, and also a last line without an end.
-    pub fn take_all(&mut self) -> String {
-        let mut shown = self.take();
+    pub fn read_rest(&mut self) -> String {
+        let mut lines = self.read_lines();
         if !self.line.is_empty() {
-            self.finish_line(&mut shown);
+            self.finish_line(&mut lines);
         }
-        shown
+        lines
     }
 
-    fn finish_line(&mut self, shown: &mut String) {
+    fn finish_line(&mut self, lines: &mut String) {
         let line = String::from_utf8_lossy(&self.line);
         let line = line.trim_end_matches(['\n', '\r']);
-        shown.push_str(line);
-        shown.push('\n');
-        if self.last.len() == LINES {
+        lines.push_str(line);
+        lines.push('\n');
+        if self.last.len() == KEPT_LINES {
             self.last.pop_front();
         }
         self.last.push_back(line.into());
@@ -95,12 +95,12 @@ impl Output {
     }
 
     /// Forgets the last lines: those to come are another command's.
-    pub fn forget(&mut self) {
+    pub fn clear_last_lines(&mut self) {
         self.last.clear();
     }
 
     /// The last lines, to be put behind what went wrong.
-    pub fn last_words(&self) -> String {
+    pub fn last_lines(&self) -> String {
         let mut text = String::new();
         for line in &self.last {
             text += "\n  | ";
@@ -122,17 +122,17 @@ mod tests {
     fn whole_lines_are_shown_and_the_last_ten_kept() {
         let mut output = Output::open().unwrap();
         write(&output, b"one\ntw");
-        assert_eq!(output.take(), "one\n");
+        assert_eq!(output.read_lines(), "one\n");
         write(&output, b"o\nthree");
-        assert_eq!(output.take(), "two\n");
-        assert_eq!(output.take_all(), "three\n");
-        assert_eq!(output.last_words(), "\n  | one\n  | two\n  | three");
-        output.forget();
+        assert_eq!(output.read_lines(), "two\n");
+        assert_eq!(output.read_rest(), "three\n");
+        assert_eq!(output.last_lines(), "\n  | one\n  | two\n  | three");
+        output.clear_last_lines();
         for n in 0..25 {
             write(&output, format!("{n}\n").as_bytes());
         }
-        output.take();
-        let words = output.last_words();
+        output.read_lines();
+        let words = output.last_lines();
         assert_eq!(words.lines().count(), 1 + 10);
         assert!(words.starts_with("\n  | 15\n") && words.ends_with("| 24"));
     }
@@ -141,12 +141,12 @@ mod tests {
     fn a_line_without_end_is_cut_and_nothing_else_is_held() {
         let mut output = Output::open().unwrap();
         write(&output, &[b'x'; 2500]);
-        let shown = output.take();
+        let lines = output.read_lines();
         assert_eq!(
-            shown.lines().map(str::len).collect::<Vec<_>>(),
+            lines.lines().map(str::len).collect::<Vec<_>>(),
             [1000, 1000]
         );
         write(&output, b"\xff\xfe\n");
-        assert!(output.take().contains('\u{fffd}'));
+        assert!(output.read_lines().contains('\u{fffd}'));
     }
 }

@@ -14,7 +14,7 @@ pub struct Limits(Vec<(Resource, rlim_t, rlim_t)>);
 
 impl Limits {
     /// As they are: to be asked before they are raised.
-    pub fn now() -> Limits {
+    pub fn current() -> Limits {
         let limits = RAISED.iter().filter_map(|&limit| {
             let (soft, hard) = getrlimit(limit).ok()?;
             Some((limit, soft, hard))

@@ -48,9 +48,9 @@ impl fmt::Display for Exit {
             Exit::Code(127) => f.write_str("exit code 127: not found"),
             Exit::Code(126) => f.write_str("exit code 126: cannot be run"),
             Exit::Code(code) => write!(f, "exit code {code}"),
-            Exit::Signal(number) => write!(f, "ended by {}", name(number)),
+            Exit::Signal(number) => write!(f, "ended by {}", signal_name(number)),
             Exit::Stopped(number) => {
-                write!(f, "stopped by {}", name(number))?;
+                write!(f, "stopped by {}", signal_name(number))?;
                 match Signal::try_from(number) {
                     Ok(Signal::SIGTTIN | Signal::SIGTTOU) => {
                         f.write_str(": it wants to ask at the terminal")
@@ -63,7 +63,7 @@ impl fmt::Display for Exit {
 }
 
 /// `SIGTERM`; real-time signals have numbers only.
-fn name(signal: i32) -> String {
+fn signal_name(signal: i32) -> String {
     match Signal::try_from(signal) {
         Ok(signal) => signal.to_string(),
         Err(_) => format!("signal {signal}"),
@@ -72,11 +72,11 @@ fn name(signal: i32) -> String {
 
 /// Whether a command outlives netstacklat when that is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bond {
+pub enum OnParentDeath {
     /// The shell gets SIGTERM; what it has started gets nothing.
-    DiesWithUs,
+    Terminate,
     /// It comes to its end.
-    OutlivesUs,
+    KeepRunning,
 }
 
 /// A command that has been started and not yet waited for.
@@ -92,7 +92,7 @@ pub struct Running {
 /// # Errors
 ///
 /// If there is no shell, or no room for a process.
-pub fn start(command: &str, output: &Output, bond: Bond) -> Result<Running> {
+pub fn start(command: &str, output: &Output, on_parent_death: OnParentDeath) -> Result<Running> {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", command]);
     shell.process_group(0).stdin(Stdio::null());
@@ -101,7 +101,7 @@ pub fn start(command: &str, output: &Output, bond: Bond) -> Result<Running> {
     let us = std::process::id();
     let reader = output.reader().try_clone_to_owned()?;
     let prepare = move || {
-        if bond == Bond::OutlivesUs {
+        if on_parent_death == OnParentDeath::KeepRunning {
             fcntl(&reader, FcntlArg::F_SETFD(FdFlag::empty()))?;
             return Ok(());
         }
@@ -133,7 +133,7 @@ impl Running {
     /// # Errors
     ///
     /// If waitid(2) fails.
-    pub fn ended(&self) -> Result<Option<Exit>> {
+    pub fn poll_exit(&self) -> Result<Option<Exit>> {
         let flags = WaitPidFlag::WEXITED
             | WaitPidFlag::WSTOPPED
             | WaitPidFlag::WNOHANG
@@ -154,14 +154,14 @@ impl Running {
     }
 
     /// Forgets a command that has ended. What it has left running goes on.
-    pub fn leave(self) {
+    pub fn reap(self) {
         let _ = waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED);
     }
 
     /// Ends a command and all that it has started, with SIGKILL.
     pub fn kill(self) {
         self.signal(Signal::SIGKILL);
-        self.leave();
+        self.reap();
     }
 }
 
@@ -171,14 +171,14 @@ mod tests {
 
     fn run(command: &str) -> Exit {
         let output = Output::open().unwrap();
-        let running = start(command, &output, Bond::OutlivesUs).unwrap();
+        let running = start(command, &output, OnParentDeath::KeepRunning).unwrap();
         let ended = loop {
-            match running.ended().unwrap() {
+            match running.poll_exit().unwrap() {
                 Some(exit) => break exit,
                 None => std::thread::sleep(Duration::from_millis(10)),
             }
         };
-        running.leave();
+        running.reap();
         ended
     }
 

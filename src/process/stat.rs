@@ -25,10 +25,10 @@ impl Stat {
     /// # Errors
     ///
     /// If /proc does not tell.
-    pub fn of(pid: u32) -> io::Result<Option<Stat>> {
+    pub fn read(pid: u32) -> io::Result<Option<Stat>> {
         let path = format!("/proc/{pid}/stat");
         match std::fs::read_to_string(&path) {
-            Ok(text) => match Stat::read(&text) {
+            Ok(text) => match Stat::parse(&text) {
                 Some(stat) => Ok(Some(stat)),
                 None => Err(io::Error::new(ErrorKind::InvalidData, path)),
             },
@@ -39,7 +39,7 @@ impl Stat {
         }
     }
 
-    fn read(text: &str) -> Option<Stat> {
+    fn parse(text: &str) -> Option<Stat> {
         /// `include/linux/sched.h`: the process is being shut down.
         const PF_EXITING: u64 = 4;
         // The name may hold anything, parentheses too.
@@ -76,20 +76,20 @@ mod tests {
             session: 800,
             began: 4711,
         };
-        assert_eq!(Stat::read(STAT), Some(stat));
-        let zombie = Stat::read(&STAT.replace(" S ", " Z ")).unwrap();
+        assert_eq!(Stat::parse(STAT), Some(stat));
+        let zombie = Stat::parse(&STAT.replace(" S ", " Z ")).unwrap();
         assert!(zombie.ended && zombie.exiting);
-        let exiting = Stat::read(&STAT.replace(" 4194304 ", " 4194308 ")).unwrap();
+        let exiting = Stat::parse(&STAT.replace(" 4194304 ", " 4194308 ")).unwrap();
         assert!(!exiting.ended && exiting.exiting);
         for cut in ["", "915 (a", "915 (a) S", "915 (a) S 1 900 800 34816"] {
-            assert_eq!(Stat::read(cut), None, "{cut}");
+            assert_eq!(Stat::parse(cut), None, "{cut}");
         }
     }
 
     #[test]
     fn nobody_has_no_number() {
-        assert!(Stat::of(std::process::id()).unwrap().is_some());
+        assert!(Stat::read(std::process::id()).unwrap().is_some());
         // Above the greatest that the kernel gives (PID_MAX_LIMIT).
-        assert_eq!(Stat::of(5_000_000).unwrap(), None);
+        assert_eq!(Stat::read(5_000_000).unwrap(), None);
     }
 }

@@ -19,7 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::runtime::sink::{PATIENCE, Waker};
+use crate::runtime::sink::{STALL_TIMEOUT, Waker};
 
 /// What to do now; several things can come together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub struct Events {
     pub reports: u64,
     /// A signal asks for the end.
     pub stop: bool,
-    /// Which signal that was, the latest of several
-    /// ([`EventLoop::for_undoing`]).
+    /// Which signal that was, the latest_signal of several
+    /// ([`EventLoop::uninterruptible`]).
     pub signal: Option<i32>,
     /// The run has lasted as long as it should.
     pub deadline: bool,
@@ -58,7 +58,7 @@ pub struct Source(u64);
 pub struct EventLoop {
     epoll: Epoll,
     signals: UnixStream,
-    latest: Arc<AtomicUsize>,
+    latest_signal: Arc<AtomicUsize>,
     report: Option<TimerFd>,
     deadline: TimerFd,
     children: Option<UnixStream>,
@@ -76,15 +76,15 @@ const WRITTEN: u64 = 5;
 /// Registered sources have the numbers from here on.
 const FIRST_REGISTERED: u64 = 6;
 /// What epoll_wait(2) tells of at once; the rest comes with the next call.
-const AT_ONCE: usize = 16;
+const MAX_EVENTS: usize = 16;
 
 /// A signal has asked for the end.
-static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
+static END_REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Whether a signal has asked for the end: output that is blocked must then not
 /// hold it up.
-pub fn asked_to_end() -> bool {
-    ASKED_TO_END.load(Ordering::Relaxed)
+pub fn end_requested() -> bool {
+    END_REQUESTED.load(Ordering::Relaxed)
 }
 
 impl EventLoop {
@@ -98,7 +98,7 @@ impl EventLoop {
     ///
     /// If the kernel refuses a descriptor or a signal handler.
     pub fn new(interval: Option<Duration>, duration: Option<Duration>) -> Result<EventLoop> {
-        let signals = catch_the_first().context("installing signal handlers")?;
+        let signals = catch_first_signal().context("installing signal handlers")?;
         let events = EventLoop::with(signals, Arc::default(), interval)?;
         if let Some(duration) = duration {
             events.set_deadline(duration)?;
@@ -113,17 +113,17 @@ impl EventLoop {
     /// # Errors
     ///
     /// If the kernel refuses a descriptor or a signal handler.
-    pub fn for_undoing(interval: Option<Duration>) -> Result<EventLoop> {
-        let latest = Arc::default();
-        let signals = catch_all(&latest).context("installing signal handlers")?;
-        let mut events = EventLoop::with(signals, latest, interval)?;
+    pub fn uninterruptible(interval: Option<Duration>) -> Result<EventLoop> {
+        let latest_signal = Arc::default();
+        let signals = catch_every_signal(&latest_signal).context("installing signal handlers")?;
+        let mut events = EventLoop::with(signals, latest_signal, interval)?;
         events.watch_children()?;
         Ok(events)
     }
 
     fn with(
         signals: UnixStream,
-        latest: Arc<AtomicUsize>,
+        latest_signal: Arc<AtomicUsize>,
         interval: Option<Duration>,
     ) -> Result<EventLoop> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
@@ -150,7 +150,7 @@ impl EventLoop {
         Ok(EventLoop {
             epoll,
             signals,
-            latest,
+            latest_signal,
             report,
             deadline,
             children: None,
@@ -200,7 +200,7 @@ impl EventLoop {
     }
 
     /// Waits until `pending` bytes are none. Once a signal has asked for the
-    /// end, only as long as they become fewer within [`PATIENCE`]. What is left.
+    /// end, only as long as they become fewer within [`STALL_TIMEOUT`]. What is left.
     ///
     /// # Errors
     ///
@@ -209,11 +209,11 @@ impl EventLoop {
         let mut before = usize::MAX;
         loop {
             let left = pending();
-            if left == 0 || (asked_to_end() && left == before) {
+            if left == 0 || (end_requested() && left == before) {
                 return Ok(left);
             }
             before = left;
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + STALL_TIMEOUT;
             // Each write wakes us; only the last of them counts.
             while pending() > 0 && Instant::now() < deadline {
                 self.set_deadline(deadline.saturating_duration_since(Instant::now()))?;
@@ -253,7 +253,7 @@ impl EventLoop {
     ///
     /// If epoll_wait(2) or reading a timer fails; being interrupted is normal.
     pub fn wait(&mut self) -> Result<Events> {
-        let mut ready = [EpollEvent::empty(); AT_ONCE];
+        let mut ready = [EpollEvent::empty(); MAX_EVENTS];
         let count = loop {
             match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
@@ -265,10 +265,12 @@ impl EventLoop {
             match event.data() {
                 SIGNALS => {
                     let _ = self.signals.read(&mut [0; 16]);
-                    ASKED_TO_END.store(true, Ordering::Relaxed);
+                    END_REQUESTED.store(true, Ordering::Relaxed);
                     events.stop = true;
-                    let latest = self.latest.swap(0, Ordering::Relaxed);
-                    events.signal = i32::try_from(latest).ok().filter(|&signal| signal != 0);
+                    let latest_signal = self.latest_signal.swap(0, Ordering::Relaxed);
+                    events.signal = i32::try_from(latest_signal)
+                        .ok()
+                        .filter(|&signal| signal != 0);
                 }
                 REPORT => events.reports = expirations(self.report.as_ref())?,
                 DEADLINE => events.deadline = expirations(Some(&self.deadline))? > 0,
@@ -296,7 +298,7 @@ impl EventLoop {
 /// # Errors
 ///
 /// If a signal handler cannot be installed.
-pub fn let_signals_kill() -> Result<()> {
+pub fn end_at_next_signal() -> Result<()> {
     for signal in ending_signals() {
         let at_once = Arc::new(AtomicBool::new(true));
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, at_once)
@@ -306,12 +308,12 @@ pub fn let_signals_kill() -> Result<()> {
 }
 
 /// The self-pipe that signals are written to.
-fn catch_all(latest: &Arc<AtomicUsize>) -> std::io::Result<UnixStream> {
+fn catch_every_signal(latest_signal: &Arc<AtomicUsize>) -> std::io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
     read.set_nonblocking(true)?;
     for signal in ending_signals() {
         // In this order: what is woken finds out which.
-        signal_hook::flag::register_usize(signal, Arc::clone(latest), signal as usize)?;
+        signal_hook::flag::register_usize(signal, Arc::clone(latest_signal), signal as usize)?;
         signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
     }
     Ok(read)
@@ -338,7 +340,7 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// The same; the second signal does not get there.
-fn catch_the_first() -> std::io::Result<UnixStream> {
+fn catch_first_signal() -> std::io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
     read.set_nonblocking(true)?;
     let stopping = Arc::new(AtomicBool::new(false));

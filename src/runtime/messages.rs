@@ -66,20 +66,20 @@ impl Messages {
     /// # Errors
     ///
     /// If there is no room for a thread or a descriptor.
-    pub fn nowhere() -> io::Result<Messages> {
+    pub fn discarded() -> io::Result<Messages> {
         Messages::to(File::options().write(true).open("/dev/null")?, false)
     }
 
     fn to(target: File, terminal: bool) -> io::Result<Messages> {
         let shared = Arc::new(Monitor::default());
-        let theirs = Arc::clone(&shared);
-        super::spawn("messages", move || write_all(target, &theirs))?;
+        let threads_copy = Arc::clone(&shared);
+        super::spawn("messages", move || write_all(target, &threads_copy))?;
         Ok(Messages { shared, terminal })
     }
 
     /// Says something: whole lines. Control characters are replaced: names of
     /// files, and what commands print, can hold what a terminal obeys.
-    pub fn say(&self, text: &str) {
+    pub fn print(&self, text: &str) {
         let text = without_controls(text);
         let mut state = self.shared.lock();
         if state.queue.len() + text.len() > CAPACITY {
@@ -97,7 +97,7 @@ impl Messages {
 
     /// The line of progress from now on; an empty one takes it away. Not drawn
     /// where standard error is no terminal.
-    pub fn progress(&self, line: String) {
+    pub fn set_progress(&self, line: String) {
         if !self.terminal {
             return;
         }
@@ -113,7 +113,7 @@ impl Messages {
     pub fn flush(&self, patience: Option<Duration>) {
         let pending = |state: &State| !state.failed && (state.has_work() || state.writing);
         self.shared
-            .wait_for(patience, pending, |state| state.writes);
+            .wait_while(patience, pending, |state| state.writes);
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
         let messages = Messages::to(write, false).expect("a thread");
         // More than a pipe takes.
         for _ in 0..10_000 {
-            messages.say(&("x".repeat(99) + "\n"));
+            messages.print(&("x".repeat(99) + "\n"));
         }
         messages.flush(Some(Duration::from_millis(10)));
         assert!(messages.shared.lock().writing);
@@ -196,7 +196,7 @@ mod tests {
         let messages = Messages::to(write, false).expect("a thread");
         let line = "x".repeat(99) + "\n";
         for _ in 0..10_000 {
-            messages.say(&line);
+            messages.print(&line);
         }
         let mut text = String::new();
         while !text.contains("missing here") {
@@ -216,13 +216,13 @@ mod tests {
     fn messages_stand_above_the_line_of_progress() {
         let (mut read, write) = pipe();
         let messages = Messages::to(write, true).expect("a thread");
-        messages.progress("half".into());
+        messages.set_progress("half".into());
         messages.flush(None);
         assert_eq!(read_all(&mut read), "half");
-        messages.say("a word\n");
+        messages.print("a word\n");
         messages.flush(None);
         assert_eq!(read_all(&mut read), format!("{CLEAR}a word\nhalf"));
-        messages.progress(String::new());
+        messages.set_progress(String::new());
         messages.flush(None);
         assert_eq!(read_all(&mut read), CLEAR);
     }

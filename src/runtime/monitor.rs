@@ -30,7 +30,7 @@ impl<T> Monitor<T> {
 
     /// Waits until nothing is pending; whether that is so. Gives up when `progress`
     /// has not changed for so long.
-    pub(super) fn wait_for(
+    pub(super) fn wait_while(
         &self,
         patience: Option<Duration>,
         pending: impl Fn(&T) -> bool,

@@ -20,7 +20,7 @@ use crate::runtime::monitor::Monitor;
 
 /// How long a blocked output may hold up the end once a signal has asked for
 /// it.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Wakes an event loop ([`super::event_loop::EventLoop::waker`]).
 pub type Waker = Arc<EventFd>;
@@ -56,7 +56,7 @@ struct State {
     /// No more will come.
     closed: bool,
     /// Somebody waits for what is pending.
-    watched: bool,
+    wake_on_write: bool,
 }
 
 /// There was no room: the bytes were dropped.
@@ -65,15 +65,17 @@ pub struct Full;
 
 impl<W: Write + Send + 'static> Sink<W> {
     /// Starts the thread. Wakes `waker` when writing has failed, and, once
-    /// [`Sink::watch`] was called, whenever bytes have been written.
+    /// [`Sink::pending_with_wakeups`] was called, whenever bytes have been written.
     ///
     /// # Errors
     ///
     /// If there is no room for a thread.
     pub fn new(target: W, capacity: usize, waker: Option<Waker>) -> io::Result<Sink<W>> {
         let shared = Arc::new(Monitor::default());
-        let theirs = Arc::clone(&shared);
-        let thread = super::spawn("writer", move || write_all(target, &theirs, waker.as_ref()))?;
+        let threads_copy = Arc::clone(&shared);
+        let thread = super::spawn("writer", move || {
+            write_all(target, &threads_copy, waker.as_ref())
+        })?;
         Ok(Sink {
             shared,
             capacity,
@@ -105,9 +107,9 @@ impl<W: Write + Send + 'static> Sink<W> {
     }
 
     /// The same, and wakes from now on when it becomes less.
-    pub fn watch(&self) -> usize {
+    pub fn pending_with_wakeups(&self) -> usize {
         let mut state = self.shared.lock();
-        state.watched = true;
+        state.wake_on_write = true;
         state.pending
     }
 
@@ -124,7 +126,7 @@ impl<W: Write + Send + 'static> Sink<W> {
         let pending = |state: &State| state.pending > 0;
         let written = self
             .shared
-            .wait_for(patience, pending, |state| state.written);
+            .wait_while(patience, pending, |state| state.written);
         written.then(|| self.thread.join().ok())?
     }
 }
@@ -155,7 +157,7 @@ fn write_all<W: Write>(mut target: W, shared: &Monitor<State>, waker: Option<&Wa
             }
         }
         shared.notify();
-        let wake = state.watched || state.failed;
+        let wake = state.wake_on_write || state.failed;
         drop(state);
         if let Some(waker) = waker.filter(|_| wake) {
             // A full counter has woken it already.

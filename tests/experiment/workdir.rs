@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
-use netstacklat::experiment::guardian::{Guardian, Start};
+use netstacklat::experiment::guardian::{Guardian, GuardianConfig};
 use netstacklat::experiment::journal::Journal;
 use netstacklat::experiment::progress::Progress;
 use netstacklat::experiment::recover::{self, Leftovers};
 use netstacklat::experiment::runner::{Ending, Runner};
 use netstacklat::experiment::state::State;
-use netstacklat::experiment::supervisor::{Means, Measure, Supervisor};
+use netstacklat::experiment::supervisor::{Measure, Resources, Supervisor};
 use netstacklat::model::comparison::{Comparison, Place, Side};
 use netstacklat::model::histogram::Resolution;
 use netstacklat::model::hooks::HookSet;
@@ -133,22 +133,22 @@ impl Workdir {
         let journal = self.journal().expect("the journal");
         let state = self.state();
         journal.write(&state).expect("written");
-        let start = Start {
+        let config = GuardianConfig {
             program: PROGRAM.into(),
-            limits: Limits::now(),
-            place: None,
+            limits: Limits::current(),
+            command_env: None,
         };
-        let guardian = Guardian::start(&start, &journal, None).expect("a process");
+        let guardian = Guardian::start(&config, &journal, None).expect("a process");
         see(guardian.pid());
-        let messages = Messages::nowhere().expect("a thread");
-        let mut events = EventLoop::for_undoing(None).expect("events");
+        let messages = Messages::discarded().expect("a thread");
+        let mut events = EventLoop::uninterruptible(None).expect("events");
         let clock = events.watch([], "no clock").expect("a source");
-        let supervisor = Supervisor::new(Means {
+        let supervisor = Supervisor::new(Resources {
             events: &mut events,
             measure: &mut self.measure,
             clock,
             guardian,
-            start,
+            guardian_config: config,
             journal: &journal,
             state,
             progress: Progress::new(messages.clone(), 1),

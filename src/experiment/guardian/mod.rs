@@ -35,23 +35,23 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 const NAME: &str = "undo-guardian";
 /// How long the guardian may take to end a command that has been asked to end
 /// and then killed, to tell us, or to end itself. Above this it is dead to us.
-pub(super) const LATE: Duration = Duration::from_secs(8);
-const LOOK: Duration = Duration::from_millis(10);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How a guardian is started.
 #[derive(Clone, Debug)]
-pub struct Start {
+pub struct GuardianConfig {
     /// A netstacklat.
     pub program: PathBuf,
     /// The limits that commands are to find.
     pub limits: Limits,
     /// Where commands run, if not where we do.
-    pub place: Option<Place>,
+    pub command_env: Option<CommandEnv>,
 }
 
 /// Where commands run.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct CommandEnv {
     /// The current directory.
     pub directory: OsString,
     /// All of the environment.
@@ -73,14 +73,18 @@ impl Guardian {
     /// # Errors
     ///
     /// If the kernel refuses a process or a descriptor.
-    pub fn start(start: &Start, journal: &Journal, lock: Option<&Lock>) -> Result<Guardian> {
+    pub fn start(
+        config: &GuardianConfig,
+        journal: &Journal,
+        lock: Option<&Lock>,
+    ) -> Result<Guardian> {
         let (ours, theirs) = UnixStream::pair().context("making sockets for the guardian")?;
         let owned = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Stdio::from);
         let lock = match lock {
             Some(lock) => owned(lock.as_fd()),
             None => File::open("/dev/null").map(Stdio::from),
         };
-        let mut command = Command::new(&start.program);
+        let mut command = Command::new(&config.program);
         command
             .arg0(NAME)
             .arg("guardian")
@@ -92,12 +96,12 @@ impl Guardian {
             .stdout(owned(journal.directory()).context("copying a descriptor")?)
             .stderr(lock.context("copying a descriptor")?);
         let mut what = "starting the guardian process".to_owned();
-        if let Some(place) = &start.place {
-            command.current_dir(&place.directory).env_clear();
-            command.envs(place.environment.iter().map(|(name, value)| (name, value)));
-            what += &format!(" in {}", place.directory.display());
+        if let Some(env) = &config.command_env {
+            command.current_dir(&env.directory).env_clear();
+            command.envs(env.environment.iter().map(|(name, value)| (name, value)));
+            what += &format!(" in {}", env.directory.display());
         }
-        let limits = start.limits.clone();
+        let limits = config.limits.clone();
         let restore = move || limits.restore();
         // SAFETY: between fork and exec it makes system calls on values of its
         // own, and nothing else: no memory is allocated, no lock is taken.
@@ -165,7 +169,7 @@ impl Guardian {
             limit: Some(limit),
         };
         self.ask(&request).map_err(|Closed| dead())?;
-        let deadline = Instant::now() + limit + GRACE + LATE;
+        let deadline = Instant::now() + limit + GRACE + ANSWER_TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -195,10 +199,10 @@ impl Guardian {
         if let Some(mut channel) = self.channel.take() {
             let _ = channel.send(&Request::Leave);
         }
-        let deadline = Instant::now() + LATE;
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
         while Instant::now() < deadline {
             match self.child.try_wait() {
-                Ok(None) => std::thread::sleep(LOOK),
+                Ok(None) => std::thread::sleep(POLL_INTERVAL),
                 _ => return,
             }
         }

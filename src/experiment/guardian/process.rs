@@ -16,16 +16,16 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::experiment::journal::{Journal, MAX_LOG};
-use crate::experiment::protocol::{Channel, Ended, How, Reply, Request, Role};
+use crate::experiment::protocol::{Channel, EndReason, Ended, Reply, Request, Role};
 use crate::process::group::Group;
 use crate::process::output::Output;
-use crate::process::shell::{self, Bond, Exit, GRACE, Running};
+use crate::process::shell::{self, Exit, GRACE, OnParentDeath, Running};
 
 /// How long commands may take to end once the comparison is dead.
-const GRACE_OF_ORPHANS: Duration = Duration::from_secs(1);
+const ORPHAN_GRACE: Duration = Duration::from_secs(1);
 /// Messages that wait for a comparison that does not read (SIGSTOP): output is
 /// dropped above this.
-const MAX_WAITING: usize = 1 << 20;
+const MAX_UNSENT: usize = 1 << 20;
 /// `pkill netstacklat` does not match it.
 const NAME: &std::ffi::CStr = c"undo-guardian";
 
@@ -39,7 +39,7 @@ const NAME: &std::ffi::CStr = c"undo-guardian";
 ///
 /// If it was not started by a comparison, or the kernel refuses a descriptor.
 pub fn run() -> Result<()> {
-    close_all_others();
+    close_inherited_descriptors();
     let own = |fd: std::io::Result<OwnedFd>| fd.context("copying a descriptor");
     let socket = own(std::io::stdin().as_fd().try_clone_to_owned())?;
     let directory = own(std::io::stdout().as_fd().try_clone_to_owned())?;
@@ -57,7 +57,7 @@ pub fn run() -> Result<()> {
     let (children, wake) = UnixStream::pair()?;
     children.set_nonblocking(true)?;
     signal_hook::low_level::pipe::register(SIGCHLD, wake)?;
-    let journal = Journal::handed_on(directory)?;
+    let journal = Journal::inherited(directory)?;
     // One that is to be undone now, by `undo` say, is undone even if whoever has
     // started us dies before it has told us to.
     let pending = journal.read()?.is_some_and(|state| state.undo.is_some());
@@ -67,7 +67,7 @@ pub fn run() -> Result<()> {
         outputs: Outputs::open()?,
         commands: Vec::new(),
         undone: !pending,
-        tried: false,
+        stop_attempted: false,
         orphan: false,
         log: None,
     };
@@ -78,7 +78,7 @@ pub fn run() -> Result<()> {
 
 /// A shell's descriptors that our parent has inherited (`exec 9>lock; flock 9`)
 /// are not for us to hold.
-fn close_all_others() {
+fn close_inherited_descriptors() {
     // SAFETY: this process has just begun: nothing in it owns a descriptor but
     // the three that stay open.
     unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 3, u32::MAX, 0) };
@@ -94,7 +94,7 @@ struct Guard {
     /// whatever the journal says: it is written before a start command runs.
     undone: bool,
     /// The stop command has been run, or was running, when the comparison died.
-    tried: bool,
+    stop_attempted: bool,
     /// The comparison is dead, and its commands have been asked to end.
     orphan: bool,
     /// `None`: the comparison lives, or there is no room for a log.
@@ -133,8 +133,8 @@ impl Guard {
             if self.channel.is_some() && !self.take_requests() {
                 return Ok(());
             }
-            self.look_after_commands();
-            if self.channel.is_none() && self.orphaned()? {
+            self.check_commands();
+            if self.channel.is_none() && self.finish_orphaned()? {
                 return Ok(());
             }
         }
@@ -202,13 +202,13 @@ impl Guard {
         if role == Role::Start {
             self.undone = false;
         }
-        let bond = match role {
-            Role::Load | Role::Start => Bond::DiesWithUs,
-            Role::Stop => Bond::OutlivesUs,
+        let on_parent_death = match role {
+            Role::Load | Role::Start => OnParentDeath::Terminate,
+            Role::Stop => OnParentDeath::KeepRunning,
         };
         let output = self.outputs.of(role);
-        output.forget();
-        match shell::start(command, output, bond) {
+        output.clear_last_lines();
+        match shell::start(command, output, on_parent_death) {
             Ok(running) => {
                 if let Ok(group) = Group::of(role.name(), running.pid()) {
                     self.reply(&Reply::Started(role, group));
@@ -224,10 +224,10 @@ impl Guard {
             }
             Err(error) => {
                 let ended = Ended {
-                    how: How::NotRun(format!("{error:#}")),
-                    last_words: String::new(),
+                    reason: EndReason::NotRun(format!("{error:#}")),
+                    last_lines: String::new(),
                 };
-                self.has_ended(role, ended);
+                self.report_end(role, ended);
             }
         }
     }
@@ -235,7 +235,7 @@ impl Guard {
     fn reply(&mut self, reply: &Reply) {
         if let Some(channel) = &mut self.channel {
             let spare = matches!(reply, Reply::Printed(..));
-            if spare && channel.waiting() > MAX_WAITING {
+            if spare && channel.waiting() > MAX_UNSENT {
                 return;
             }
             if channel.send(reply).is_err() {
@@ -244,7 +244,7 @@ impl Guard {
         }
     }
 
-    fn printed(&mut self, role: Role, text: String) {
+    fn forward_output(&mut self, role: Role, text: String) {
         // What the load says is of interest when it fails.
         if text.is_empty() || role == Role::Load {
             return;
@@ -255,51 +255,51 @@ impl Guard {
         self.reply(&Reply::Printed(role, text));
     }
 
-    fn look_after_commands(&mut self) {
+    fn check_commands(&mut self) {
         for role in Role::ALL {
-            let text = self.outputs.of(role).take();
-            self.printed(role, text);
+            let text = self.outputs.of(role).read_lines();
+            self.forward_output(role, text);
         }
         let now = Instant::now();
         for mut command in std::mem::take(&mut self.commands) {
-            match command.running.ended() {
+            match command.running.poll_exit() {
                 Ok(None) => {
-                    command.mind_the_time(now);
+                    command.enforce_limits(now);
                     self.commands.push(command);
                 }
                 Ok(Some(Exit::Stopped(_))) if command.kill_at.is_some() => {
-                    command.mind_the_time(now);
+                    command.enforce_limits(now);
                     self.commands.push(command);
                 }
-                Ok(Some(exit)) => self.collect(command, How::Exit(exit)),
-                Err(error) => self.collect(command, How::NotRun(format!("{error:#}"))),
+                Ok(Some(exit)) => self.collect(command, EndReason::Exit(exit)),
+                Err(error) => self.collect(command, EndReason::NotRun(format!("{error:#}"))),
             }
         }
     }
 
     /// It has ended: by itself, or as it was asked to.
-    fn collect(&mut self, command: Command, how: How) {
-        let succeeded = matches!(how, How::Exit(exit) if exit.success());
+    fn collect(&mut self, command: Command, reason: EndReason) {
+        let succeeded = matches!(reason, EndReason::Exit(exit) if exit.success());
         if succeeded && command.kill_at.is_none() {
             // What it has left running goes on.
-            command.running.leave();
+            command.running.reap();
         } else {
             command.running.kill();
         }
-        let text = self.outputs.of(command.role).take_all();
-        self.printed(command.role, text);
-        let how = match command.limit {
-            Some(limit) if command.took_too_long => How::TookLongerThan(limit),
-            _ => how,
+        let text = self.outputs.of(command.role).read_rest();
+        self.forward_output(command.role, text);
+        let reason = match command.limit {
+            Some(limit) if command.took_too_long => EndReason::TookLongerThan(limit),
+            _ => reason,
         };
         let ended = Ended {
-            how,
-            last_words: self.outputs.of(command.role).last_words(),
+            reason,
+            last_lines: self.outputs.of(command.role).last_lines(),
         };
-        self.has_ended(command.role, ended);
+        self.report_end(command.role, ended);
     }
 
-    fn has_ended(&mut self, role: Role, ended: Ended) {
+    fn report_end(&mut self, role: Role, ended: Ended) {
         if role == Role::Stop {
             self.undone = ended.success();
         }
@@ -317,7 +317,7 @@ impl Guard {
 
     /// The comparison is dead: ends its commands, then undoes its change.
     /// Whether all is done.
-    fn orphaned(&mut self) -> Result<bool> {
+    fn finish_orphaned(&mut self) -> Result<bool> {
         if !self.orphan {
             self.orphan = true;
             // A full disk must not keep the stop command from running.
@@ -325,9 +325,9 @@ impl Guard {
             for command in &mut self.commands {
                 if command.role == Role::Stop {
                     // It was begun for the comparison; it is not run twice.
-                    self.tried = true;
+                    self.stop_attempted = true;
                 } else {
-                    command.ask_to_end(GRACE_OF_ORPHANS);
+                    command.ask_to_end(ORPHAN_GRACE);
                 }
             }
         }
@@ -337,9 +337,9 @@ impl Guard {
         let state = self.journal.read()?;
         let undo = state.and_then(|state| Some((state.undo.clone()?, state)));
         match undo {
-            Some((command, state)) if !self.undone && !self.tried => {
-                self.tried = true;
-                self.tell(&format!(
+            Some((command, state)) if !self.undone && !self.stop_attempted => {
+                self.stop_attempted = true;
+                self.write_log(&format!(
                     "The comparison (process {}, {}) was killed. Its last step was:\n  {}\n\
                      Its guardian runs the stop command:\n  {command}\n",
                     state.pid, state.run_file, state.step
@@ -350,7 +350,7 @@ impl Guard {
             // The stop command has failed.
             Some(_) if !self.undone => Ok(true),
             Some(_) => {
-                self.journal.clear()?;
+                self.journal.remove_state()?;
                 Ok(true)
             }
             None => {
@@ -361,7 +361,7 @@ impl Guard {
         }
     }
 
-    fn tell(&mut self, text: &str) {
+    fn write_log(&mut self, text: &str) {
         if let Some(log) = &mut self.log {
             log.write(text);
         }
@@ -378,7 +378,7 @@ impl Command {
         }
     }
 
-    fn mind_the_time(&mut self, now: Instant) {
+    fn enforce_limits(&mut self, now: Instant) {
         if self.kill_at.is_some_and(|at| now >= at) {
             self.running.signal(Signal::SIGKILL);
             // Once is enough; its end is told by SIGCHLD.

@@ -10,7 +10,7 @@ use nix::unistd::{Uid, geteuid};
 /// The directory in which this user's comparisons keep their journals:
 /// `/run/netstacklat` of root, else `/run/user/UID/netstacklat`, or, where a
 /// user has no `/run/user/UID`, `/tmp/netstacklat-UID`.
-pub fn of_new_ones() -> PathBuf {
+pub fn for_new_journal() -> PathBuf {
     first_with_parent(of_this_user(), Path::is_dir)
 }
 
@@ -39,7 +39,7 @@ fn first_with_parent(mut places: Vec<PathBuf>, is_there: impl Fn(&Path) -> bool)
 }
 
 /// Where journals of other users can be: only root can look there.
-pub fn of_others() -> Vec<PathBuf> {
+pub fn of_other_users() -> Vec<PathBuf> {
     let ours = of_this_user();
     let in_each = |parent: &str, accept: fn(&str) -> bool, end: &str| {
         let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
