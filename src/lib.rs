@@ -5,14 +5,14 @@
 //! add "now minus stamp" to a histogram per hook; this crate loads them, keeps
 //! the clock right, and shows the histograms. Data flows one way: BPF maps,
 //! [`capture`], [`model`], [`render`], stdout; [`commands`] tie them together.
-//! [`host`] reads what this host is like, and [`check`] tests it.
+//! [`host`] reads what this host is like, and `check` tests it.
 //! Run files ([`runfile`]) are compared by [`analysis`], with the arithmetic of
 //! [`stats`]; [`experiment`] compares two states of a host, whose commands
 //! [`process`] runs. [`runtime`] is what all this waits in and writes through.
 
 pub mod analysis;
 pub mod capture;
-pub mod check;
+pub(crate) mod check;
 pub mod cli;
 pub mod commands;
 pub mod error;

@@ -3,7 +3,7 @@
 //! rooms below it, and within a room no modules import each other in a circle.
 //!
 //! `pub use` of a child in its parent is a shorter name for users, and no
-//! dependency. Tests inside the sources may import what they like.
+//! dependency; so is `pub(crate) use`. Tests inside the sources may import what they like.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -217,10 +217,23 @@ fn only_in_tests(attributes: &[syn::Attribute]) -> bool {
     })
 }
 
+/// `pub use child::Item;` or the same with `pub(crate)`.
+fn names_a_child_shorter(item: &syn::ItemUse) -> bool {
+    let exported = match &item.vis {
+        syn::Visibility::Public(_) => true,
+        syn::Visibility::Restricted(to) => to.path.is_ident("crate"),
+        syn::Visibility::Inherited => false,
+    };
+    let elsewhere = match &item.tree {
+        syn::UseTree::Path(path) => ["crate", "super"].iter().any(|up| path.ident == up),
+        _ => false,
+    };
+    exported && !elsewhere
+}
+
 impl<'ast> Visit<'ast> for Paths<'_> {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        let shorter_name = matches!(item.vis, syn::Visibility::Public(_));
-        if !only_in_tests(&item.attrs) && !shorter_name {
+        if !only_in_tests(&item.attrs) && !names_a_child_shorter(item) {
             self.add_tree(&item.tree, &mut Vec::new());
         }
     }

@@ -5,19 +5,19 @@
 //! kernel, no I/O, no formatting.
 
 mod differences;
-pub mod fail_if;
+pub(crate) mod fail_if;
 #[cfg(test)]
 mod fail_if_tests;
 mod find_warnings;
 mod hook_result;
 mod hook_samples;
 mod input;
-pub mod onset;
+pub(crate) mod onset;
 #[cfg(test)]
 mod onset_tests;
-pub mod outlook;
-pub mod path;
-pub mod samples;
+pub(crate) mod outlook;
+pub(crate) mod path;
+pub(crate) mod samples;
 #[cfg(test)]
 pub(crate) mod test_support;
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod tests;
 mod verdicts;
 #[cfg(test)]
 mod warning_tests;
-pub mod warnings;
+pub(crate) mod warnings;
 
 use crate::model::fail_if::Limit;
 use crate::model::histogram::Resolution;

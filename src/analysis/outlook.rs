@@ -16,7 +16,7 @@ const SPARE: f64 = 1.2;
 
 /// What so many packets a period are enough for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outlook {
+pub(crate) struct Outlook {
     /// Quantities that can be judged at the hook with the most packets.
     pub judged: Vec<Quantity>,
     /// The first that cannot.
@@ -25,7 +25,7 @@ pub struct Outlook {
 
 /// What a quantity lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lacking {
+pub(crate) struct Lacking {
     /// The quantity.
     pub quantity: Quantity,
     /// The hook with the most packets.
@@ -37,7 +37,7 @@ pub struct Lacking {
 }
 
 /// Of the packets that periods of this length have at each hook, at least.
-pub fn outlook(counts: &[(Hook, u64)], period: Duration) -> Option<Outlook> {
+pub(crate) fn outlook(counts: &[(Hook, u64)], period: Duration) -> Option<Outlook> {
     // Of equals the hook that a packet meets first.
     let most = counts
         .iter()
@@ -61,7 +61,7 @@ pub fn outlook(counts: &[(Hook, u64)], period: Duration) -> Option<Outlook> {
 
 /// A period in which a quantity has samples enough, in whole seconds, where one
 /// of `period` has `had`; `None`: there are no packets.
-pub fn period_for(quantity: Quantity, had: u64, period: Duration) -> Option<Duration> {
+pub(crate) fn period_for(quantity: Quantity, had: u64, period: Duration) -> Option<Duration> {
     if had == 0 {
         return None;
     }
@@ -73,7 +73,7 @@ pub fn period_for(quantity: Quantity, had: u64, period: Duration) -> Option<Dura
 /// Whether more rounds would answer nothing new. With limits: each is decided.
 /// Without: each row that has enough rounds, or will have by the last look, has a
 /// verdict, or a change of `precision` percent would have had one.
-pub fn is_answered(analysis: &Analysis, precision: f64) -> bool {
+pub(crate) fn is_answered(analysis: &Analysis, precision: f64) -> bool {
     if !analysis.limits.is_empty() {
         return analysis.limits.iter().all(|outcome| match outcome.result {
             Ok(judged) => judged.exceeded || judged.surely_within,

@@ -39,7 +39,7 @@ impl Path {
 /// From the kernel's `net/core/dev.c`, `net/ipv4/ip_input.c`,
 /// `net/ipv6/ip6_input.c`, `net/ipv4/tcp_ipv4.c`, `net/ipv4/tcp_input.c` and
 /// `net/ipv4/udp.c`, Linux 5.10 to 7.
-pub fn before(hook: Hook) -> &'static str {
+pub(crate) fn before(hook: Hook) -> &'static str {
     match hook.name() {
         "ip-start" => {
             "receive steering (RPS), generic XDP, packet taps, traffic control, bridges and bonds"

@@ -12,9 +12,9 @@ use crate::stats::shift::Shift;
 
 /// Rounds with a quantity below which it is not judged: of C(8, 4) = 70 ways to
 /// draw their orders, the clearest two are 2.9 %.
-pub const MIN_ROUNDS: usize = 8;
+pub(crate) const MIN_ROUNDS: usize = 8;
 /// Files a side below which nothing is judged: C(10, 5) = 252.
-pub const MIN_FILES: usize = 5;
+pub(crate) const MIN_FILES: usize = 5;
 /// The rounds of a comparison that can be used.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rounds<'a> {

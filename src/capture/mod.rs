@@ -3,7 +3,7 @@
 //!
 //! [`plan`] decides from facts about the host ([`crate::host`]) what to load,
 //! and [`layout`] where the counters are; [`object`] opens, configures, loads
-//! and attaches the BPF object ([`skeleton`]); [`maps`] turns its maps into
+//! and attaches the BPF object (`skeleton`); [`maps`] turns its maps into
 //! snapshots; [`clock`] ([`shared_clock`]) and [`timestamping`] are what the
 //! loader keeps right while it runs; [`bpf_stats`] has the kernel measure the
 //! programs, on request.

@@ -167,7 +167,7 @@ impl Plan {
 ///
 /// # Errors
 ///
-/// A [`StartError`] when nothing can be measured here.
+/// A `StartError` when nothing can be measured here.
 pub fn decide(facts: &HostFacts, wanted: HookSet) -> Result<Plan, StartError> {
     match (unmet(facts).into_iter().next(), &facts.btf) {
         (None, Ok(btf)) => plan(facts, btf, wanted),
@@ -180,7 +180,7 @@ pub fn decide(facts: &HostFacts, wanted: HookSet) -> Result<Plan, StartError> {
 ///
 /// # Errors
 ///
-/// A [`StartError`] when it has none of the functions.
+/// A `StartError` when it has none of the functions.
 pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, StartError> {
     let (clock, clock_reason) = if btf.has_clock() {
         (ClockSource::UpdateVsyscall, None)

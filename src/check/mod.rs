@@ -4,7 +4,7 @@
 //! and datagrams to oneself must appear in the histograms.
 
 mod evaluate;
-pub mod timestamp_probe;
+pub(crate) mod timestamp_probe;
 
 use anyhow::Result;
 
@@ -26,7 +26,7 @@ const OTHERS: &str = "other-timestamping";
 const SELF_TEST: &str = "self-test";
 
 /// What was found.
-pub struct HostCheck {
+pub(crate) struct HostCheck {
     /// The facts that it began with.
     pub facts: HostFacts,
     /// What was looked at, in the order in which it matters.
@@ -45,7 +45,7 @@ impl HostCheck {
     /// # Errors
     ///
     /// If the kernel does not even tell its name.
-    pub fn take() -> Result<HostCheck> {
+    pub(crate) fn take() -> Result<HostCheck> {
         let facts = HostFacts::probe()?;
         let mut found = evaluate::standing(&facts);
         // Before our own socket has packets stamped.

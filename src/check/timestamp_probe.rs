@@ -83,7 +83,7 @@ impl Loopback {
 /// # Errors
 ///
 /// [`Unconfirmed`]: no datagram has a timestamp, or no datagram arrives.
-pub fn confirm() -> Result<(), Unconfirmed> {
+pub(crate) fn confirm() -> Result<(), Unconfirmed> {
     match Loopback::open().and_then(|loopback| loopback.until_stamped()) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Unconfirmed::NoTimestamp(none_arrives())),
@@ -93,7 +93,7 @@ pub fn confirm() -> Result<(), Unconfirmed> {
 
 /// Why packets were not seen to be stamped.
 #[derive(Debug)]
-pub enum Unconfirmed {
+pub(crate) enum Unconfirmed {
     /// The kernel does not do what it was asked for.
     NoTimestamp(StartError),
     /// Datagrams to oneself do not arrive: that says nothing of stamps.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::commands::stop_condition::StopCondition;
+use crate::model::run::RunInfo;
 use crate::model::snapshot::{Interval, Snapshot};
-use crate::render::{Kind, Renderer, Report, RunInfo};
+use crate::render::{Kind, Renderer, Report};
 use crate::runtime::event_loop::{EventLoop, Events};
 use crate::runtime::sink::{Full, Sink};
 

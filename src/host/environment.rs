@@ -34,7 +34,7 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// By name, as the host says it; what cannot be read, or is empty, is left out.
-pub fn read() -> BTreeMap<String, String> {
+pub(crate) fn read() -> BTreeMap<String, String> {
     let file = |path: &str| fs::read_to_string(path).ok();
     let settings = SETTINGS.map(|name| (name, sysctl(&format!("net/core/{name}"))));
     let files = FILES.map(|(name, path)| (name, file(path)));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The host as it is found: facts ([`facts`], [`settings`], [`btf`]), which of them
-//! prevent measuring ([`preconditions`]), and the errors that explain it
-//! ([`start_error`]). [`environment`] describes the host for those who compare
-//! runs. Nothing here changes the host or loads a program.
+//! The host as it is found: facts (`facts`, `settings`, `btf`), which of them
+//! prevent measuring (`preconditions`), and the errors that explain it
+//! (`start_error`). `environment` describes the host in the start line of a run,
+//! so that runs can be compared. Nothing here changes the host or loads a program.
 
-pub mod btf;
-pub mod environment;
+pub(crate) mod btf;
+pub(crate) mod environment;
 pub mod facts;
-pub mod preconditions;
-pub mod settings;
-pub mod start_error;
+pub(crate) mod preconditions;
+pub(crate) mod settings;
+pub(crate) mod start_error;

@@ -16,7 +16,7 @@ const OPEN_FILES: u64 = 72;
 
 /// All that is in the way as far as facts tell, what has to be mended first
 /// in front. Whether the kernel takes the programs shows only when it is asked.
-pub fn unmet(facts: &HostFacts) -> Vec<StartError> {
+pub(crate) fn unmet(facts: &HostFacts) -> Vec<StartError> {
     let checks = [
         old_kernel,
         open_files,

@@ -11,7 +11,7 @@ use crate::render::json::SCHEMA;
 
 /// A look at a host.
 #[derive(Clone, Copy, Debug)]
-pub struct Check<'a> {
+pub(crate) struct Check<'a> {
     /// Version of netstacklat.
     pub version: &'a str,
     /// The host's name.
@@ -38,7 +38,7 @@ impl Check<'_> {
     /// # Errors
     ///
     /// Those of `out`.
-    pub fn text(&self, out: &mut dyn Write, screen: &Screen) -> io::Result<()> {
+    pub(crate) fn text(&self, out: &mut dyn Write, screen: &Screen) -> io::Result<()> {
         let mut page = String::new();
         let title = format!("netstacklat {} on {}", self.version, self.host);
         screen.hang(&mut page, "", 0, &title);
@@ -62,7 +62,7 @@ impl Check<'_> {
     /// # Errors
     ///
     /// Those of `out`.
-    pub fn json(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn json(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut line = serde_json::to_string(&Line::from(self))?;
         line.push('\n');
         out.write_all(line.as_bytes())

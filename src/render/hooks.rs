@@ -14,7 +14,7 @@ use crate::render::json::{SCHEMA, write_line};
 /// # Errors
 ///
 /// Those of `out`.
-pub fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
+pub(crate) fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
     let width = Hook::all().map(|hook| hook.name().len()).max().unwrap_or(0);
     let mut text = String::new();
     for hook in wanted.iter() {
@@ -79,7 +79,7 @@ struct ObjectSet {
 /// # Errors
 ///
 /// Those of `out`.
-pub fn json(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
+pub(crate) fn json(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
     let hooks = wanted.iter().map(|hook| ObjectHook {
         hook: hook.name(),
         meaning: hook.meaning(),

@@ -14,8 +14,9 @@ use crate::model::counters::{Cost, HookCounters};
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, REPORTED};
 
+use crate::model::run::{HookStatus, RunInfo};
 use crate::render::screen::timestamp;
-use crate::render::{HookStatus, Kind, Renderer, Report, RunInfo};
+use crate::render::{Kind, Renderer, Report};
 
 /// Number of the format: changes when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 2;

@@ -10,9 +10,10 @@ use serde_json::Value;
 use crate::model::comparison::{Arm, Comparison, Place, Side};
 use crate::model::histogram::Resolution;
 use crate::model::quantile::REPORTED;
+use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::skips::SkipReason;
 use crate::render::testing::*;
-use crate::render::{ClockInfo, HookStatus, Json, Kind, Renderer as _, Report, RunInfo};
+use crate::render::{Json, Kind, Renderer as _, Report};
 
 fn line(report: &Report) -> Value {
     let line = rendered(Json, report);

@@ -8,33 +8,33 @@
 use std::io::{self, Write};
 
 use crate::model::report;
+use crate::model::run::RunInfo;
 use crate::model::snapshot::Interval;
 
-pub mod check;
-pub mod diff;
-pub mod hooks;
+pub(crate) mod check;
+pub(crate) mod diff;
+pub(crate) mod hooks;
 pub mod json;
 #[cfg(test)]
 mod json_tests;
 mod notes;
-pub mod screen;
-pub mod show;
-pub mod summary;
-pub mod terminal;
+pub(crate) mod screen;
+pub(crate) mod show;
+pub(crate) mod summary;
+pub(crate) mod terminal;
 #[cfg(test)]
 mod testing;
-pub mod text;
-pub mod units;
+pub(crate) mod text;
+pub(crate) mod units;
 
-pub use diff::Diff;
+pub(crate) use diff::Diff;
 pub use json::Json;
-pub use screen::Screen;
-pub use show::Show;
-pub use summary::Summary;
-pub use text::Text;
+pub(crate) use screen::Screen;
+pub(crate) use show::Show;
+pub(crate) use summary::Summary;
+pub(crate) use text::Text;
 
 pub use crate::model::report::Kind;
-pub use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 
 /// One report.
 pub type Report<'a> = report::Report<&'a Interval>;

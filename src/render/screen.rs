@@ -11,7 +11,7 @@ use crate::render::{Kind, Report, units};
 
 /// How a report looks: line width, colour and time zone.
 #[derive(Clone, Debug)]
-pub struct Screen {
+pub(crate) struct Screen {
     width: usize,
     colour: bool,
     zone: TimeZone,
@@ -21,12 +21,12 @@ pub struct Screen {
 
 impl Screen {
     /// Columns where nobody says otherwise.
-    pub const DEFAULT_WIDTH: usize = 80;
+    pub(crate) const DEFAULT_WIDTH: usize = 80;
 
     /// Lines of at most `width` columns (taken to the nearest of 60..=200),
     /// escape codes only with `colour`, times in the host's zone, or in UTC
     /// where the host does not know its zone.
-    pub fn new(width: usize, colour: bool) -> Screen {
+    pub(crate) fn new(width: usize, colour: bool) -> Screen {
         let zone = TimeZone::try_system().ok();
         let zone = zone.filter(|zone| !zone.is_unknown());
         Screen {
@@ -38,8 +38,9 @@ impl Screen {
     }
 
     /// The same with times in UTC.
+    #[cfg(test)]
     #[must_use]
-    pub fn utc(self) -> Screen {
+    pub(crate) fn utc(self) -> Screen {
         Screen {
             zone: TimeZone::UTC,
             ..self
@@ -47,7 +48,7 @@ impl Screen {
     }
 
     /// Columns per line.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 

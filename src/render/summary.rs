@@ -6,8 +6,9 @@ use std::io::{self, Write};
 use crate::model::counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantile::REPORTED;
+use crate::model::run::RunInfo;
 use crate::model::snapshot::Interval;
-use crate::render::{Renderer, Report, RunInfo, Screen, units};
+use crate::render::{Renderer, Report, Screen, units};
 
 /// One line per enabled hook, idle ones included, so that lines keep their
 /// places from report to report.
@@ -15,7 +16,7 @@ use crate::render::{Renderer, Report, RunInfo, Screen, units};
 /// Where a screen is too narrow for all columns, the least telling are left
 /// out: the rate first, then the mean, p90 and p99.9.
 #[derive(Clone, Debug)]
-pub struct Summary {
+pub(crate) struct Summary {
     screen: Screen,
 }
 
@@ -31,7 +32,7 @@ type Row = [String; COLUMNS];
 
 impl Summary {
     /// Reports that look as `screen` says.
-    pub fn new(screen: Screen) -> Summary {
+    pub(crate) fn new(screen: Screen) -> Summary {
         Summary { screen }
     }
 

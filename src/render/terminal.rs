@@ -14,7 +14,7 @@ use crate::render::screen::Screen;
 /// # Errors
 ///
 /// If it cannot be written.
-pub fn print(text: &[u8]) -> Result<()> {
+pub(crate) fn print(text: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -23,12 +23,12 @@ pub fn print(text: &[u8]) -> Result<()> {
 }
 
 /// How to write to standard output.
-pub fn screen(colour: ColorChoice) -> Screen {
+pub(crate) fn screen(colour: ColorChoice) -> Screen {
     Screen::new(size().0, wants(colour))
 }
 
 /// Rows, where it is a terminal.
-pub fn rows() -> Option<usize> {
+pub(crate) fn rows() -> Option<usize> {
     size().1
 }
 

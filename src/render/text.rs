@@ -7,22 +7,23 @@ use crate::model::counters::HookCounters;
 use crate::model::histogram::{Bucket, MAX_NS, Resolution};
 use crate::model::hooks::Hook;
 use crate::model::quantile::REPORTED;
+use crate::model::run::RunInfo;
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
-use crate::render::{Renderer, Report, RunInfo, Screen, units};
+use crate::render::{Renderer, Report, Screen, units};
 
 /// A histogram and percentiles for each hook that has samples.
 ///
 /// Rows are powers of two whatever the resolution, so that rows of different
 /// intervals line up; percentiles are of the full resolution.
 #[derive(Clone, Debug)]
-pub struct Text {
+pub(crate) struct Text {
     screen: Screen,
 }
 
 impl Text {
     /// Reports that look as `screen` says.
-    pub fn new(screen: Screen) -> Text {
+    pub(crate) fn new(screen: Screen) -> Text {
         Text { screen }
     }
 

@@ -5,12 +5,12 @@ use crate::model::histogram::{Bucket, MAX_NS};
 use crate::model::quantile::Estimate;
 
 /// Shown where there is no number to show.
-pub const NONE: &str = "-";
+pub(crate) const NONE: &str = "-";
 
 /// A duration, given in ns: `0ns`, `999ns`, `4.10us`, `17.2s`, `86400s`.
 ///
 /// Rounded half up, in integers: 9995 ns is 9.995 us is `10.0us`.
-pub fn duration(ns: u64) -> String {
+pub(crate) fn duration(ns: u64) -> String {
     if ns < 1000 {
         return format!("{ns}ns");
     }
@@ -27,12 +27,12 @@ pub fn duration(ns: u64) -> String {
 }
 
 /// A duration or `-`.
-pub fn optional(ns: Option<u64>) -> String {
+pub(crate) fn optional(ns: Option<u64>) -> String {
     ns.map_or_else(|| NONE.into(), duration)
 }
 
 /// A quantile: `4.89us`, `>17.2s` above the histogram's range, or `-`.
-pub fn estimate(estimate: Option<Estimate>) -> String {
+pub(crate) fn estimate(estimate: Option<Estimate>) -> String {
     match estimate {
         None => NONE.into(),
         Some(Estimate::Ns(ns)) => duration(ns),
@@ -41,17 +41,17 @@ pub fn estimate(estimate: Option<Estimate>) -> String {
 }
 
 /// A latency of which is only known that the histogram does not reach it.
-pub fn over_range() -> String {
+pub(crate) fn over_range() -> String {
     format!(">{}", duration(MAX_NS))
 }
 
 /// The bounds of a bucket: `(1.02us, 2.05us]`.
-pub fn bounds(bucket: &Bucket) -> String {
+pub(crate) fn bounds(bucket: &Bucket) -> String {
     format!("({}, {}]", duration(bucket.lo_ns), duration(bucket.hi_ns))
 }
 
 /// A number per second, without the `/s`: `0`, `<0.01`, `6.60`, `43.4k`.
-pub fn rate(per_second: f64) -> String {
+pub(crate) fn rate(per_second: f64) -> String {
     if per_second <= 0.0 {
         return "0".into();
     }
@@ -73,13 +73,13 @@ pub fn rate(per_second: f64) -> String {
 const FACTOR_FROM_PERCENT: f64 = 999.5;
 
 /// Whether [`change`] is a factor.
-pub fn is_factor(percent: f64) -> bool {
+pub(crate) fn is_factor(percent: f64) -> bool {
     percent >= FACTOR_FROM_PERCENT
 }
 
 /// A change, given in percent: `+0.04%`, `+1.20%`, `-12.3%`, `+250%`; from
 /// eleven times on `x11.0`, `x206`, `>x9999`.
-pub fn change(percent: f64) -> String {
+pub(crate) fn change(percent: f64) -> String {
     let size = percent.abs();
     let factor = 1.0 + percent / 100.0;
     let decimals = match size {
@@ -104,13 +104,13 @@ pub fn change(percent: f64) -> String {
 }
 
 /// A time that has been computed, ns.
-pub fn computed(ns: f64) -> String {
+pub(crate) fn computed(ns: f64) -> String {
     // Saturates, and takes a NaN for 0.
     duration(ns.round() as u64)
 }
 
 /// `1 round`, `2 rounds`.
-pub fn count(n: u64, what: &str) -> String {
+pub(crate) fn count(n: u64, what: &str) -> String {
     match n {
         1 => format!("1 {what}"),
         n => format!("{n} {what}s"),
@@ -120,7 +120,7 @@ pub fn count(n: u64, what: &str) -> String {
 /// A part of a whole: `0%`, `<0.01%`, `0.05%`, `12.3%`, `>99.9%`, `100%`.
 ///
 /// Only none is `0%` and only all is `100%`. A whole of 0 has no parts: `-`.
-pub fn percentage(part: u64, whole: u64) -> String {
+pub(crate) fn percentage(part: u64, whole: u64) -> String {
     if whole == 0 {
         return NONE.into();
     }

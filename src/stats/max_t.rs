@@ -23,7 +23,7 @@ const SAME: f64 = 1e-9;
 
 /// How two groups of units are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variance {
+pub(crate) enum Variance {
     /// Both vary alike: Student.
     Pooled,
     /// Each in its own way: Welch.
@@ -32,7 +32,7 @@ pub enum Variance {
 
 /// What is asked of the units.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub(crate) struct Question {
     /// Of each unit; `None`: it has none.
     pub values: Vec<Option<f64>>,
     /// A unit's standard deviation is taken to be at least this: less is the
@@ -44,7 +44,7 @@ pub struct Question {
 
 /// The answers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answers {
+pub(crate) struct Answers {
     /// Adjusted p-values, of each question.
     pub p_values: Vec<f64>,
     /// The statistic that the largest of all exceeds, where nothing was changed,
@@ -146,7 +146,7 @@ impl Centred {
 
 /// Which units have the label, and how it was given.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Labels {
+pub(crate) struct Labels {
     /// Of each unit.
     pub labels: Vec<bool>,
     /// The labels were drawn within each block of units: their lengths.
@@ -157,7 +157,7 @@ pub struct Labels {
 
 /// Answers all questions at a level, together. `seed` draws assignments where
 /// there are too many.
-pub fn answer(questions: &[Question], labels: &Labels, level: f64, seed: u64) -> Answers {
+pub(crate) fn answer(questions: &[Question], labels: &Labels, level: f64, seed: u64) -> Answers {
     let Labels {
         labels,
         blocks,
@@ -220,7 +220,7 @@ pub fn answer(questions: &[Question], labels: &Labels, level: f64, seed: u64) ->
 
 /// The smallest p-value that so many units can give, `chosen` of them with the
 /// label. With as many of each, exchanging all labels turns only the sign.
-pub fn floor(units: usize, chosen: usize, two_sided: bool) -> f64 {
+pub(crate) fn floor(units: usize, chosen: usize, two_sided: bool) -> f64 {
     let mirrored = if two_sided && 2 * chosen == units {
         2.0
     } else {

@@ -6,7 +6,7 @@
 //! say of them.
 
 pub mod looks;
-pub mod max_t;
-pub mod outlier;
+pub(crate) mod max_t;
+pub(crate) mod outlier;
 pub mod rounds;
-pub mod shift;
+pub(crate) mod shift;

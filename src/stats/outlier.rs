@@ -12,7 +12,7 @@ const SCALE: f64 = 1.4826;
 /// Rounds to leave out, the most disturbed first: at most one in ten. `rounds`
 /// are the values (as ln) of each round's periods, of both sides, which must not
 /// be told apart here; `bucket` is the least distance that means anything.
-pub fn disturbed(rounds: &[Option<[f64; 4]>], bucket: f64) -> Vec<usize> {
+pub(crate) fn disturbed(rounds: &[Option<[f64; 4]>], bucket: f64) -> Vec<usize> {
     let mut all: Vec<f64> = rounds.iter().flatten().flatten().copied().collect();
     let Some(middle) = median(&mut all) else {
         return Vec::new();

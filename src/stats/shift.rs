@@ -173,7 +173,7 @@ impl Shift {
 }
 
 /// A ratio's logarithm as a change in percent.
-pub fn percent(ln: f64) -> f64 {
+pub(crate) fn percent(ln: f64) -> f64 {
     ln.exp_m1() * 100.0
 }
 

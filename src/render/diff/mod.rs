@@ -23,7 +23,7 @@ use view::{RowView, Tone, View};
 
 /// A comparison.
 #[derive(Clone, Copy, Debug)]
-pub struct Diff<'a> {
+pub(crate) struct Diff<'a> {
     /// What was compared.
     pub input: &'a Input<'a>,
     /// What was found.
@@ -42,7 +42,12 @@ impl Diff<'_> {
     /// # Errors
     ///
     /// Those of `out`.
-    pub fn text(&self, out: &mut dyn Write, screen: &Screen, histograms: bool) -> io::Result<()> {
+    pub(crate) fn text(
+        &self,
+        out: &mut dyn Write,
+        screen: &Screen,
+        histograms: bool,
+    ) -> io::Result<()> {
         let view = compose(self.input, self.analysis);
         let mut page = String::new();
         for arm in Arm::BOTH {
@@ -92,7 +97,7 @@ impl Diff<'_> {
     /// # Errors
     ///
     /// Those of `out`.
-    pub fn json(&self, out: &mut dyn Write, histograms: bool) -> io::Result<()> {
+    pub(crate) fn json(&self, out: &mut dyn Write, histograms: bool) -> io::Result<()> {
         json::write(out, self.input, self.analysis, histograms)
     }
 }

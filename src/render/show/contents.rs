@@ -12,7 +12,7 @@ pub(super) const PERIODS: usize = 4;
 
 /// A run file.
 #[derive(Clone, Copy, Debug)]
-pub struct Show<'a> {
+pub(crate) struct Show<'a> {
     /// What was read from it.
     pub file: &'a RunFile,
     /// The hooks to show.

@@ -11,7 +11,7 @@ use crate::render::units::count;
 use crate::render::{Renderer as _, Screen, Summary};
 use crate::text::clean;
 
-pub use contents::Show;
+pub(crate) use contents::Show;
 
 use contents::{PERIODS, Part};
 
@@ -25,7 +25,7 @@ impl Show<'_> {
     /// # Errors
     ///
     /// Those of `out`.
-    pub fn text(&self, out: &mut dyn Write, screen: &Screen) -> io::Result<()> {
+    pub(crate) fn text(&self, out: &mut dyn Write, screen: &Screen) -> io::Result<()> {
         let mut page = String::new();
         for (label, text) in self.facts() {
             let words = text.split(' ').map(str::to_owned);
@@ -51,7 +51,7 @@ impl Show<'_> {
     /// # Errors
     ///
     /// Those of `out`.
-    pub fn json(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn json(&self, out: &mut dyn Write) -> io::Result<()> {
         json::write(out, self)
     }
 
