@@ -2,6 +2,11 @@
 # What there is to do with this repository, one target each: `make help` lists them. The work is done by the scripts
 # in tools/, which can be called without make, too.
 
+# The makefiles of libbpf and libelf would run `rm -f` on a piece of it.
+ifneq ($(words $(CURDIR)),1)
+$(error The path $(CURDIR) contains a space, which the makefiles of libbpf and libelf do not support: move the directory)
+endif
+
 PREFIX ?= /usr/local
 DESTDIR ?=
 

@@ -19,6 +19,12 @@ fn main() -> Result<()> {
     println!("cargo:rerun-if-env-changed=CLANG");
     let out = env::var("OUT_DIR").context("cargo sets OUT_DIR")?;
     let out = Path::new(&out);
+    let path = out.to_string_lossy();
+    ensure!(
+        !path.contains(char::is_whitespace),
+        "the path of the build contains a space, which the makefiles of libbpf and libelf do not \
+         support: build in another directory than {path}"
+    );
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
     wire(&clang, out)?;
     skeleton(&clang, out)?;
