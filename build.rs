@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Compiles the BPF object and its skeleton, and derives the Rust side of the
-//! tables in `src/bpf/netstacklat.h`. Everything generated goes to `OUT_DIR`.
+//! Compiles the BPF objects and the loader's skeleton, and derives the Rust side
+//! of the tables in `src/bpf/tables.h`. Everything generated goes to `OUT_DIR`.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,8 +10,18 @@ use anyhow::{Context as _, Result, ensure};
 use libbpf_cargo::SkeletonBuilder;
 
 const BPF_DIR: &str = "src/bpf";
-const SOURCE: &str = "src/bpf/netstacklat.bpf.c";
-const COMPILING: &str = "compiling src/bpf/netstacklat.bpf.c (clang 14 or newer is needed)";
+/// The object that the loader loads.
+const LOADER: &str = "loader.bpf.c";
+/// The objects for ebpf_exporter, which `make bpf` takes from here: file and
+/// source.
+const FOR_EXPORTER: [(&str, &str); 3] = [
+    ("netstacklat.bpf.o", "exporter.bpf.c"),
+    (
+        "before-5.19/netstacklat.bpf.o",
+        "exporter_before_5_19.bpf.c",
+    ),
+    ("netstacklat-groups.bpf.o", "exporter_groups.bpf.c"),
+];
 
 fn main() -> Result<()> {
     println!("cargo:rerun-if-changed={BPF_DIR}");
@@ -26,16 +36,16 @@ fn main() -> Result<()> {
          support: build in another directory than {path}"
     );
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
-    wire(&clang, out)?;
+    tables(&clang, out)?;
     skeleton(&clang, out)?;
-    drop_ins(&clang, out)?;
+    for_exporter(&clang, out)?;
     commit();
     Ok(())
 }
 
-/// Runs `wire.rs.in` through the C preprocessor: one table, two languages.
-fn wire(clang: &str, out: &Path) -> Result<()> {
-    let source = Path::new(BPF_DIR).join("wire.rs.in");
+/// Runs `tables.rs.in` through the C preprocessor: one table, two languages.
+fn tables(clang: &str, out: &Path) -> Result<()> {
+    let source = Path::new(BPF_DIR).join("tables.rs.in");
     let output = Command::new(clang)
         .args(["-E", "-P", "-x", "c", "-I", BPF_DIR])
         .arg(&source)
@@ -47,49 +57,46 @@ fn wire(clang: &str, out: &Path) -> Result<()> {
         source.display(),
         String::from_utf8_lossy(&output.stderr)
     );
-    fs::write(out.join("wire.rs"), output.stdout).context("writing wire.rs")
+    fs::write(out.join("tables.rs"), output.stdout).context("writing tables.rs")
 }
 
-/// The loader's copy of the object: with the fallback for older kernels.
+/// The object's file gives the skeleton, and the maps of its variables, their
+/// names.
 fn skeleton(clang: &str, out: &Path) -> Result<()> {
-    object(clang, SOURCE, &["-DNETSTACKLAT_LOADER"])
+    let directory = out.join("loader");
+    fs::create_dir_all(&directory).context("making a directory")?;
+    object(clang, LOADER)
+        .obj(directory.join("netstacklat.bpf.o"))
         .build_and_generate(out.join("netstacklat.skel.rs"))
-        .context(COMPILING)
+        .with_context(|| compiling(LOADER))
 }
 
-/// The objects for ebpf_exporter, which `make bpf` takes from here: file, and
-/// what it is compiled with.
-const DROP_INS: [(&str, &[&str]); 3] = [
-    ("netstacklat.bpf.o", &[]),
-    (
-        "before-5.19/netstacklat.bpf.o",
-        &["-DNETSTACKLAT_BEFORE_5_19"],
-    ),
-    ("netstacklat-groups.bpf.o", &["-DNETSTACKLAT_GROUPS"]),
-];
-
-/// Compiles them. Linking strips them of DWARF, not of BTF.
-fn drop_ins(clang: &str, out: &Path) -> Result<()> {
+/// Linking strips the objects of DWARF, not of BTF.
+fn for_exporter(clang: &str, out: &Path) -> Result<()> {
     // For the tests that look into them.
     println!("cargo:rustc-env=NETSTACKLAT_DROP_INS={}", out.display());
-    for (file, defines) in DROP_INS {
+    for (file, source) in FOR_EXPORTER {
         let file = out.join(file);
         fs::create_dir_all(file.parent().unwrap_or(out)).context("making a directory")?;
-        object(clang, SOURCE, defines)
+        object(clang, source)
             .obj(file)
             .build()
-            .context(COMPILING)?;
+            .with_context(|| compiling(source))?;
     }
     Ok(())
 }
 
-fn object(clang: &str, source: &str, defines: &[&str]) -> SkeletonBuilder {
+fn object(clang: &str, source: &str) -> SkeletonBuilder {
     let mut builder = SkeletonBuilder::new();
     builder
-        .source(source)
+        .source(Path::new(BPF_DIR).join(source))
         .clang(clang)
-        .clang_args(["-I", "vmlinux", "-mcpu=v3", "-Wall"].iter().chain(defines));
+        .clang_args(["-I", "vmlinux", "-I", BPF_DIR, "-mcpu=v3", "-Wall"]);
     builder
+}
+
+fn compiling(source: &str) -> String {
+    format!("compiling {BPF_DIR}/{source} (clang 14 or newer is needed)")
 }
 
 /// `--version` names the commit; a source archive without git has none.

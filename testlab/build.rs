@@ -10,21 +10,11 @@ use libbpf_cargo::SkeletonBuilder;
 /// Where the project's own programs and the kernel's types are.
 const INCLUDE: [&str; 4] = ["-I", "../src/bpf", "-I", "../vmlinux"];
 
-/// Object, source and defines. An object is compiled with the defines of the
-/// object that it stands beside.
-const OBJECTS: [(&str, &str, &[&str]); 4] = [
-    (
-        "bucket-fine.bpf.o",
-        "bpf/bucket.bpf.c",
-        &["-DNETSTACKLAT_LOADER"],
-    ),
-    ("bucket-log2.bpf.o", "bpf/bucket.bpf.c", &[]),
-    ("inject.bpf.o", "bpf/inject.bpf.c", &[]),
-    (
-        "before-5.19/inject.bpf.o",
-        "bpf/inject.bpf.c",
-        &["-DNETSTACKLAT_BEFORE_5_19"],
-    ),
+const OBJECTS: [(&str, &str); 4] = [
+    ("bucket-fine.bpf.o", "bpf/bucket_fine.bpf.c"),
+    ("bucket-log2.bpf.o", "bpf/bucket_log2.bpf.c"),
+    ("inject.bpf.o", "bpf/inject.bpf.c"),
+    ("before-5.19/inject.bpf.o", "bpf/inject_before_5_19.bpf.c"),
 ];
 const FLOOR: &str = "bpf/floor.bpf.c";
 
@@ -35,23 +25,23 @@ fn main() -> Result<()> {
     println!("cargo:rerun-if-env-changed=CLANG");
     let out = env::var("OUT_DIR").context("cargo sets OUT_DIR")?;
     let out = Path::new(&out);
-    for (object, source, defines) in OBJECTS {
+    for (object, source) in OBJECTS {
         let object = out.join(object);
         fs::create_dir_all(object.parent().unwrap_or(out)).context("making a directory")?;
-        builder(source, defines)
+        builder(source)
             .obj(object)
             .build()
             .with_context(|| format!("compiling testlab/{source}"))?;
     }
-    builder(FLOOR, &[])
+    builder(FLOOR)
         .build_and_generate(out.join("floor.skel.rs"))
         .with_context(|| format!("compiling testlab/{FLOOR}"))
 }
 
-fn builder(source: &str, defines: &[&str]) -> SkeletonBuilder {
+fn builder(source: &str) -> SkeletonBuilder {
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
     let mut builder = SkeletonBuilder::new();
-    let args = INCLUDE.iter().chain(&["-mcpu=v3", "-Wall"]).chain(defines);
+    let args = INCLUDE.iter().chain(&["-mcpu=v3", "-Wall"]);
     builder.source(source).clang(clang).clang_args(args);
     builder
 }

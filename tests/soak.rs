@@ -5,9 +5,9 @@
 use std::time::{Duration, Instant};
 
 use testlab::counters::Snmp;
+use testlab::hooks::udp_hooks_counted;
 use testlab::load::{Background, Rate};
 use testlab::tool::Tool;
-use testlab::udp_hooks::udp_hooks_counted;
 
 /// The time for buffers to reach their size: this share of the run.
 const WARM_UP: f64 = 0.1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The configuration of ebpf_exporter for the objects of `make bpf`, from the
-//! tables in `src/bpf/netstacklat.h`.
+//! tables in `src/bpf/tables.h`.
 
 use std::fmt::{Result, Write as _};
 
@@ -22,7 +22,7 @@ fn describe(object: Object) -> std::result::Result<String, std::fmt::Error> {
         "\
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # netstacklat for ebpf_exporter, beside {}.bpf.o: see README.md here.
-# Made by `make generated` from src/bpf/netstacklat.h; the names of the metrics
+# Made by `make generated` from src/bpf/tables.h; the names of the metrics
 # are those of the object's maps.
 metrics:
   histograms:

@@ -9,7 +9,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use netstacklat::cli::Cli;
 use netstacklat::model::hook_choice::SETS;
-use netstacklat::model::hooks::{Hook, HookSet, Role};
+use netstacklat::model::hooks::{Hook, HookSet};
 
 const NAME: &str = "netstacklat";
 
@@ -41,7 +41,7 @@ fn page(name: &str, command: &Command, sections: &[Roff]) -> io::Result<(String,
         // Without the commit: it would change the page each time.
         .source(concat!("netstacklat ", env!("CARGO_PKG_VERSION")));
     let mut text = br#".\" SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-.\" Made by `make generated` from src/cli and src/bpf/netstacklat.h.
+.\" Made by `make generated` from src/cli and src/bpf/tables.h.
 "#
     .to_vec();
     man.render_title(&mut text)?;
@@ -146,10 +146,7 @@ fn entry(roff: &mut Roff, term: Inline, text: Vec<Inline>) {
 fn hooks() -> Roff {
     let mut roff = section("HOOKS");
     for hook in Hook::all() {
-        let functions = hook
-            .programs()
-            .filter(|program| program.role != Role::Serves);
-        let names: Vec<_> = functions.map(|program| program.function).collect();
+        let names: Vec<_> = hook.programs().map(|program| program.function).collect();
         let meaning = format!("{}: ", hook.meaning());
         let text = vec![roman(meaning), italic(names.join(", "))];
         entry(&mut roff, bold(hook.name()), text);

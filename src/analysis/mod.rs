@@ -16,7 +16,6 @@ pub(crate) mod onset;
 #[cfg(test)]
 mod onset_tests;
 pub(crate) mod outlook;
-pub(crate) mod path;
 pub(crate) mod samples;
 #[cfg(test)]
 pub(crate) mod test_support;

@@ -7,16 +7,15 @@
 
 use crate::analysis::fail_if::{Unjudged, unjudged};
 use crate::analysis::hook_result::{HookResult, Row, Verdict};
-use crate::analysis::path::Path;
 use crate::analysis::warnings::Warning;
-use crate::model::hooks::Hook;
+use crate::model::hooks::{Hook, Protocol};
 use crate::model::quantity::Quantity;
 
 /// Where a change of some quantiles begins on a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Onset {
-    /// On which way.
-    pub path: Path,
+    /// Whose path.
+    pub path: Protocol,
     /// The quantities that it is true of.
     pub quantities: Vec<Quantity>,
     /// Quantities of which no change was found on the whole path, though the
@@ -77,11 +76,11 @@ enum State<'a> {
 
 pub(super) fn find(hooks: &[HookResult], warnings: &[Warning]) -> Vec<Onset> {
     let mut onsets: Vec<Onset> = Vec::new();
-    let is_live = |path: Path| {
-        let mut own = path.hooks().filter(|hook| *hook != Hook::IP_START);
+    let is_live = |path: Protocol| {
+        let mut own = path.path().filter(|hook| hook.protocol() == Some(path));
         own.any(|hook| hooks[hook.index()].has_samples())
     };
-    let live: Vec<Path> = Path::ALL
+    let live: Vec<Protocol> = Protocol::all()
         .into_iter()
         .filter(|path| is_live(*path))
         .collect();
@@ -137,13 +136,13 @@ fn state<'a>(finding: &'a HookResult, quantity: Quantity, warnings: &[Warning]) 
 }
 
 fn of_path(
-    path: Path,
+    path: Protocol,
     quantity: Quantity,
     hooks: &[HookResult],
     warnings: &[Warning],
 ) -> Option<Onset> {
     let states: Vec<(Hook, State)> = path
-        .hooks()
+        .path()
         .map(|hook| (hook, state(&hooks[hook.index()], quantity, warnings)))
         .collect();
     let changed = |(_, state): &(Hook, State)| {

@@ -6,8 +6,12 @@ use super::tests::{of, row};
 use super::*;
 use crate::analysis::fail_if::Unjudged;
 use crate::analysis::onset::Reason;
-use crate::analysis::path::Path;
 use crate::model::comparison::Arm;
+use crate::model::hooks::Protocol;
+
+fn path(name: &str) -> Protocol {
+    Protocol::find(name).unwrap()
+}
 
 #[test]
 fn a_change_is_told_where_it_is_first_seen() {
@@ -20,7 +24,7 @@ fn a_change_is_told_where_it_is_first_seen() {
     ]);
     let onsets = of(&file).onsets;
     let onset = &onsets[0];
-    assert_eq!((onset.path, onset.verdict), (Path::Tcp, Verdict::Slower));
+    assert_eq!((onset.path, onset.verdict), (path("TCP"), Verdict::Slower));
     assert_eq!(onset.first, hook("tcp-start"));
     assert!(
         onset
@@ -88,7 +92,7 @@ fn hooks_that_could_not_be_judged_may_be_where_it_began() {
     }
     let analysis = of(&file);
     let onset = &analysis.onsets[0];
-    assert_eq!((onset.path, onset.verdict), (Path::Udp, Verdict::Faster));
+    assert_eq!((onset.path, onset.verdict), (path("UDP"), Verdict::Faster));
     assert_eq!(onset.not_at, None);
     let off = Reason::Unjudged(Unjudged::Off);
     assert_eq!(

@@ -37,7 +37,7 @@ struct sk_buff___v518 {
 						  BPF_FIELD_LSHIFT_U64) >>     \
 	 __builtin_preserve_field_info((object)->field, BPF_FIELD_RSHIFT_U64))
 
-static __always_inline bool skb_has_tx_stamp(struct sk_buff *skb)
+static __always_inline bool skb_has_tx_timestamp(struct sk_buff *skb)
 {
 	struct sk_buff___v518 *v518 = (void *)skb;
 
@@ -52,7 +52,7 @@ static __always_inline bool skb_has_tx_stamp(struct sk_buff *skb)
 }
 
 /*
- * The software stamp of a read. Up to 6.12 ts was a timespec64[3]; Debian's 7.2
+ * The software timestamp of a read. Up to 6.12 ts was a timespec64[3]; Debian's 7.2
  * and 7.3 have a ktime_t[3]. Told apart by the size of the whole.
  */
 struct scm_timestamping_internal___v7x {
@@ -60,7 +60,7 @@ struct scm_timestamping_internal___v7x {
 } __attribute__((preserve_access_index));
 
 static __always_inline __u64
-software_stamp(struct scm_timestamping_internal *tss)
+software_timestamp(struct scm_timestamping_internal *tss)
 {
 	struct scm_timestamping_internal___v7x *v7x = (void *)tss;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The knobs that the loader sets before load, and the drop-in's defaults. */
+/* The knobs that the loader sets before load, and the exporter objects' defaults. */
 #ifndef NETSTACKLAT_CONFIG_BPF_H
 #define NETSTACKLAT_CONFIG_BPF_H
 
@@ -7,7 +7,7 @@
 
 /*
  * Knobs, in .rodata: the verifier drops what they turn off. The defaults are
- * those of the drop-in object, which nobody configures.
+ * those of the objects for ebpf_exporter, which nobody configures.
  */
 struct netstacklat_config {
 	/* Loader: entries of the skip map from one CPU to the next. */

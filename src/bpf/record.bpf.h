@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What a hook does with a packet: record its age, or count why not. Each run
- * of a program ends in exactly one of the two.
+ * of a program ends in exactly one of the two, and record() is the only place
+ * where a sample is added.
+ *
+ * An object includes one of histogram/{mmap,by_hook,by_group}.bpf.h before this:
+ * they say where samples and skips are counted.
  */
 #ifndef NETSTACKLAT_RECORD_BPF_H
 #define NETSTACKLAT_RECORD_BPF_H
@@ -10,9 +14,9 @@
 
 #include "clock.bpf.h"
 #include "compat.bpf.h"
-#include "histogram.bpf.h"
-#include "holblock.bpf.h"
-#include "whose.bpf.h"
+#include "sample.bpf.h"
+#include "tcp_hol.bpf.h"
+#include "udp_note.bpf.h"
 
 /* From the kernel's headers, which are not in BTF. */
 #define MSG_PEEK 2
@@ -21,59 +25,86 @@
 
 /*
  * Cheapest test first: one unsigned compare finds everything unusual, since a
- * clock that needs a second look makes every latency unusual.
+ * clock that needs a second look makes every latency unusual. What is compared
+ * is the latency minus one, as buckets are right-inclusive.
  */
-static __always_inline int record_since(enum netstacklat_hook hook,
-					__u64 tstamp, struct whose whose)
+static __always_inline int record(const struct sample_ctx *ctx)
 {
 	__u64 mono = bpf_ktime_get_ns();
-	__u64 below = mono + clock.offs_fast - tstamp - 1;
-	__u64 latency = below + 1;
+	__u64 latency_m1 = mono + clock.offs_fast - ctx->tstamp - 1;
+	__u64 latency = latency_m1 + 1;
 
-	if (below >= MAX_NS) {
-		__s64 slow = slow_latency(tstamp, mono);
+	if (latency_m1 >= MAX_NS) {
+		__s64 slow = slow_latency(ctx->tstamp, mono);
 
 		if (slow < 0)
-			return skip(hook, -1 - slow);
+			return skip(ctx->hook, -1 - slow);
+		if (!slow) {
+			histogram_add_zero(ctx);
+			return 0;
+		}
 		latency = slow;
-		below = slow ? slow - 1 : 0;
+		latency_m1 = slow - 1;
 	}
-	histogram_add(hook, below, latency, &whose);
+	histogram_add(ctx, latency_m1, latency);
 	return 0;
 }
 
-/*
- * At IP a stamp may still be a transmit time: TCP over loopback and veth.
- * Local delivery re-stamps such skbs, so this is the only place to see them,
- * and they are counted here even when the hook itself is off.
- */
-static __always_inline int record_ip(struct sk_buff *skb)
-{
-	if (skb_has_tx_stamp(skb))
-		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
-	return record_since(HOOK_IP_START, skb->tstamp, whose_skb(skb));
-}
-
-static __always_inline int watch_ip(struct sk_buff *skb)
-{
-	if (skb_has_tx_stamp(skb))
-		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
-	return 0;
-}
-
+/* On the way to the socket, where that is not known yet. */
 static __always_inline int record_skb(enum netstacklat_hook hook,
 				      struct sk_buff *skb)
 {
-	return record_since(hook, skb->tstamp, whose_skb(skb));
+	struct sample_ctx ctx = {
+		.hook = hook,
+		.skb = skb,
+		.tstamp = skb->tstamp,
+		.interface = skb->skb_iif,
+	};
+
+	return record(&ctx);
 }
 
-/* Where the socket is known. */
+/* Where it is. */
+static __always_inline struct sample_ctx
+of_socket(enum netstacklat_hook hook, struct sock *sk, struct sk_buff *skb)
+{
+	return (struct sample_ctx){
+		.hook = hook,
+		.skb = skb,
+		.has_sk = true,
+		.sk = sk,
+		.tstamp = skb->tstamp,
+		.interface = skb->skb_iif,
+	};
+}
+
 static __always_inline int record_socket_skb(enum netstacklat_hook hook,
 					     struct sock *sk,
 					     struct sk_buff *skb)
 {
-	return record_since(hook, skb->tstamp,
-			    whose_sock(sk, SKB_INTERFACE(skb)));
+	struct sample_ctx ctx = of_socket(hook, sk, skb);
+
+	return record(&ctx);
+}
+
+/*
+ * At IP the timestamp may still be a transmit time: TCP over loopback and veth.
+ * Local delivery gives such skbs a new one, so this is the only place to see
+ * them, and they are counted here even when the hook itself is off.
+ */
+static __always_inline int record_ip(struct sk_buff *skb)
+{
+	if (skb_has_tx_timestamp(skb))
+		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
+	return record_skb(HOOK_IP_START, skb);
+}
+
+/* The same for hooks that need to know, where ip-start is off. */
+static __always_inline int count_tx_timestamps(struct sk_buff *skb)
+{
+	if (skb_has_tx_timestamp(skb))
+		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
+	return 0;
 }
 
 /*
@@ -105,14 +136,21 @@ static __always_inline int record_tcp_data_queue(struct sock *sk,
 static __always_inline int record_tcp_read(struct sock *sk, struct tcp_sock *tp,
 					   __u64 tstamp)
 {
+	struct sample_ctx ctx = {
+		.hook = HOOK_TCP_SOCKET_READ,
+		.has_sk = true,
+		.sk = sk,
+		.tstamp = tstamp,
+		.interface = sk->sk_rx_dst_ifindex,
+	};
+
 	if (tp->rcv_ooopack && read_hol_blocked(tp))
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_HOL_BLOCKED);
-	return record_since(HOOK_TCP_SOCKET_READ, tstamp,
-			    whose_sock(sk, SOCK_INTERFACE(sk)));
+	return record(&ctx);
 }
 
 /*
- * In tcp_recvmsg_locked() a stamp was found if the caller's flags say so;
+ * In tcp_recvmsg_locked() a timestamp was found if the caller's flags say so;
  * otherwise tss was never written. MPTCP does not come here.
  */
 static __always_inline int
@@ -131,10 +169,13 @@ record_tcp_recvmsg(struct sock *sk, int flags,
 	tp = known_tcp_sock(sk);
 	if (!tp)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
-	return record_tcp_read(sk, tp, software_stamp(tss));
+	return record_tcp_read(sk, tp, software_timestamp(tss));
 }
 
-/* Where that function cannot be attached to: stamped reads, MPTCP's too. */
+/*
+ * Where that function cannot be attached to: reads of segments that have a
+ * timestamp, MPTCP's too.
+ */
 static __always_inline int
 record_tcp_recv_timestamp(struct sock *sk,
 			  struct scm_timestamping_internal *tss)
@@ -143,62 +184,17 @@ record_tcp_recv_timestamp(struct sock *sk,
 
 	if (!tp)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
-	return record_tcp_read(sk, tp, software_stamp(tss));
+	return record_tcp_read(sk, tp, software_timestamp(tss));
 }
 
-/*
- * When __udp_enqueue_schedule_skb() returns, a reader on another CPU may have
- * freed the skb (seen: 2 in 200,000). So its stamp is noted on the way in, by
- * the program at udp_queue_rcv_one_skb(), which every such skb passes on the
- * same CPU with softirqs off.
- */
-struct udp_arrival {
-	struct sk_buff *skb;
-	__u64 tstamp;
-	__u32 interface;
-} __attribute__((aligned(64)));
-
-/* By CPU; for those beyond, datagrams are not recorded there (entry-missed). */
-volatile struct udp_arrival udp_arrivals[NETSTACKLAT_ARRIVALS];
-
-static __always_inline volatile struct udp_arrival *udp_arrival(void)
-{
-	/* 64 bits: 5.10 does not conclude from a 32-bit test on an index. */
-	__u64 cpu = bpf_get_smp_processor_id();
-
-	if (cpu >= NETSTACKLAT_ARRIVALS)
-		return NULL;
-	/* Lest clang computes the address before the test. */
-	barrier_var(cpu);
-	return &udp_arrivals[cpu];
-}
-
-#ifdef NETSTACKLAT_GROUPS
-#define note_interface(arrival, skb) ((arrival)->interface = (skb)->skb_iif)
-#else
-#define note_interface(arrival, skb)
-#endif
-
-static __always_inline int note_udp_arrival(struct sk_buff *skb, __u64 tstamp)
-{
-	volatile struct udp_arrival *arrival = udp_arrival();
-
-	if (arrival) {
-		arrival->skb = skb;
-		arrival->tstamp = tstamp;
-		note_interface(arrival, skb);
-	}
-	return 0;
-}
-
+/* Notes the timestamp that it reads, for record_udp_enqueued(). */
 static __always_inline int record_udp_queue_rcv(struct sock *sk,
 						struct sk_buff *skb)
 {
-	__u64 tstamp = skb->tstamp;
+	struct sample_ctx ctx = of_socket(HOOK_UDP_QUEUE_RCV, sk, skb);
 
-	note_udp_arrival(skb, tstamp);
-	return record_since(HOOK_UDP_QUEUE_RCV, tstamp,
-			    whose_sock(sk, SKB_INTERFACE(skb)));
+	note_udp(skb, ctx.tstamp);
+	return record(&ctx);
 }
 
 /*
@@ -209,15 +205,22 @@ static __always_inline int record_udp_queue_rcv(struct sock *sk,
 static __always_inline int record_udp_enqueued(struct sock *sk,
 					       struct sk_buff *skb, int error)
 {
-	volatile struct udp_arrival *arrival = udp_arrival();
+	volatile struct udp_note *note = udp_note();
+	struct sample_ctx ctx = {
+		.hook = HOOK_UDP_SOCKET_ENQUEUED,
+		.has_sk = true,
+		.sk = sk,
+	};
 
 	if (error)
 		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_DROPPED);
-	if (!arrival || arrival->skb != skb)
+	if (!note || note->skb != skb)
 		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_ENTRY_MISSED);
-	arrival->skb = NULL;
-	return record_since(HOOK_UDP_SOCKET_ENQUEUED, arrival->tstamp,
-			    whose_sock(sk, arrival->interface));
+	note->skb = NULL;
+	ctx.tstamp = note->tstamp;
+	if (SAMPLES_HAVE_GROUPS)
+		ctx.interface = note->interface;
+	return record(&ctx);
 }
 
 /* The kernel passes the negated length when the data stays in the queue. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The C side of netstacklat.h: enums, limits and the clock state. */
+/* The C side of tables.h and limits.h: enums, sizes and the clock state. */
 #ifndef NETSTACKLAT_TYPES_BPF_H
 #define NETSTACKLAT_TYPES_BPF_H
 
-#include "netstacklat.h"
+#include "limits.h"
+#include "tables.h"
 
 #define HOOK_ENUM(id, ...) HOOK_##id,
 #define SKIP_ENUM(id, ...) SKIP_##id,
@@ -20,23 +21,7 @@ enum { NETSTACKLAT_CLOCK_STATES(STATE_ENUM) N_CLOCK_STATES };
 _Static_assert(N_BUCKETS(0) == 35, "ebpf_exporter reads exp2 buckets 0 to 34");
 _Static_assert(N_SKIPS <= 256, "ebpf_exporter reads a reason from one byte");
 
-/*
- * The loader's copy and the drop-in differ in how their counters lie: the
- * loader has fine histograms, a slice per CPU; the drop-in one bucket per power
- * of two in per-CPU arrays, as ebpf_exporter wants it.
- */
-#ifdef NETSTACKLAT_LOADER
-#define SUB_BITS NETSTACKLAT_FINE_SUB_BITS
-#else
-#define SUB_BITS 0
-#endif
-#define SUM_INDEX N_BUCKETS(SUB_BITS)
-#define SLICE_ENTRIES NETSTACKLAT_SLICE_ENTRIES
-
-_Static_assert(SUM_INDEX < SLICE_ENTRIES, "the sum is in the slice, too");
-_Static_assert(!(SLICE_ENTRIES & (SLICE_ENTRIES - 1)), "used as a mask");
-
-/* A value of offs_fast with which no stamp gives a latency in range. */
+/* A value of offs_fast with which no timestamp gives a latency in range. */
 #define OFFSET_UNUSABLE ((__s64)(1ULL << 63))
 
 /*
@@ -54,7 +39,7 @@ struct netstacklat_clock {
 	__s64 offs_fast;
 	/* CLOCK_REALTIME - CLOCK_MONOTONIC; 0 = not known yet */
 	__s64 offs_real;
-	/* after a step: stamps before this wall time may be from before it */
+	/* after a step: timestamps before this wall time may be from before it */
 	__u64 reject_before;
 	/* CLOCK_MONOTONIC when the last step has been outlived */
 	__u64 settled_at;

@@ -3,7 +3,7 @@
 
 use crate::model::hooks::HOOK_COUNT;
 use crate::model::skips::SKIP_COUNT;
-use crate::model::wire;
+use crate::model::tables;
 
 /// u64 values in a cache line: slices of different CPUs share none.
 const LINE: usize = 8;
@@ -24,7 +24,7 @@ impl Layout {
     pub fn new(cpus: usize) -> Layout {
         Layout {
             cpus,
-            histogram_stride: wire::SLICE_ENTRIES,
+            histogram_stride: tables::SLICE_ENTRIES,
             skip_stride: (HOOK_COUNT * SKIP_COUNT).next_multiple_of(LINE),
         }
     }

@@ -86,7 +86,7 @@ impl Maps {
                 .with_context(|| format!("mapping BPF map {name} into memory"))
         };
         let histograms = plan.enabled().iter().map(|hook| {
-            let mapped = map(hook.map_name(), layout.histogram_entries())?;
+            let mapped = map(&hook.map_name(), layout.histogram_entries())?;
             Ok((hook, mapped))
         });
         Ok(Maps {

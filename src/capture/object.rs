@@ -23,7 +23,7 @@ use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::counters::Cost;
 use crate::model::hooks::{Hook, Program};
 use crate::model::names;
-use crate::model::wire;
+use crate::model::tables;
 
 /// What libbpf last said: shown when something fails, and only then.
 static LIBBPF_LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -266,13 +266,13 @@ fn open(plan: &Plan) -> Result<OpenNetstacklatSkel<'static>> {
         .netstacklat_config;
     knobs.skip_stride = plan.layout.skip_stride as u32;
     knobs.clock_source = match plan.clock {
-        ClockSource::UpdateVsyscall => wire::CLOCK_VSYSCALL,
-        ClockSource::TaiOffset => wire::CLOCK_TAI,
+        ClockSource::UpdateVsyscall => tables::CLOCK_VSYSCALL,
+        ClockSource::TaiOffset => tables::CLOCK_TAI,
     };
 
     let enabled = plan.enabled();
     for mut map in skel.open_object_mut().maps_mut() {
-        let hook = Hook::all().find(|hook| map.name() == hook.map_name());
+        let hook = Hook::all().find(|hook| map.name() == hook.map_name().as_str());
         let entries = match hook {
             Some(hook) if enabled.contains(hook) => plan.layout.cpus,
             None if map.name() == names::SKIPPED_MAP => plan.layout.skip_entries(),

@@ -8,11 +8,9 @@ use crate::host::facts::HostFacts;
 use crate::host::preconditions::unmet;
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::histogram::Resolution;
-use crate::model::hooks::{Hook, HookSet, Program, Role, programs};
+use crate::model::hooks::{Hook, HookSet, Needs, Program, Role, programs};
 use crate::model::names;
 
-/// Transmit times in `skb->tstamp` came with this kernel.
-const TX_STAMPS_SINCE: (u32, u32) = (5, 18);
 /// BPF trampolines pass on no more arguments (x86-64 before 6.6).
 const TRAMPOLINE_ARGS: usize = 6;
 
@@ -49,6 +47,11 @@ pub struct HookPlan {
 }
 
 impl HookPlan {
+    /// Whether the hook is on.
+    fn measures(&self) -> bool {
+        self.wanted && !self.functions.is_empty()
+    }
+
     /// Why the hook is off, or measures only a part; `None`: all is well.
     pub fn reason(&self) -> Option<String> {
         if !self.wanted {
@@ -58,22 +61,26 @@ impl HookPlan {
         } else if self.functions.is_empty() {
             Some(self.missing.join("; "))
         } else {
-            let how = match self.stand_in() {
-                Some(function) => format!("measured at {function} instead"),
+            let how = match self.fallback() {
+                Some(program) => format!("measured at {} instead", program.function),
                 None => "only in part".into(),
             };
             Some(format!("{how}: {}", self.missing.join("; ")))
         }
     }
 
-    /// The function that the hook is measured at where its regular one cannot
-    /// be had.
-    pub fn stand_in(&self) -> Option<&'static str> {
+    /// The program that measures where the primary one cannot.
+    fn fallback(&self) -> Option<Program> {
         let mut programs = self.hook.programs();
-        let stand_in = programs.find(|program| {
-            program.role == Role::StandsIn && self.functions.contains(&program.function)
-        });
-        stand_in.map(|program| program.function)
+        programs.find(|program| program.is_fallback() && self.functions.contains(&program.function))
+    }
+
+    /// What is then different, as a sentence without its full stop.
+    pub fn difference(&self) -> Option<&'static str> {
+        match self.fallback()?.role {
+            Role::Fallback { difference } => Some(difference),
+            Role::Primary | Role::Helper { .. } => None,
+        }
     }
 }
 
@@ -91,7 +98,9 @@ pub struct Plan {
     /// The programs to load; without the clock's.
     pub programs: Vec<Program>,
     /// Programs to load in place of one that the kernel refuses.
-    stand_ins: Vec<Program>,
+    fallbacks: Vec<Program>,
+    /// Helpers that the kernel refused, with the reasons.
+    lost_helpers: Vec<(Hook, String)>,
     /// Whether the TAI path is open if the clock program is refused.
     tai_helper: bool,
     /// One for each hook, in path order.
@@ -101,10 +110,7 @@ pub struct Plan {
 impl Plan {
     /// The hooks that measure.
     pub fn enabled(&self) -> HookSet {
-        let on = self
-            .hooks
-            .iter()
-            .filter(|v| v.wanted && !v.functions.is_empty());
+        let on = self.hooks.iter().filter(|verdict| verdict.measures());
         on.map(|verdict| verdict.hook).collect()
     }
 
@@ -114,13 +120,13 @@ impl Plan {
         let Some(program) = self.drop_program(name, why) else {
             return;
         };
-        let at = self.stand_ins.iter().position(|p| p.hook == program.hook);
+        let at = self.fallbacks.iter().position(|p| p.hook == program.hook);
         if let Some(at) = at {
-            let stand_in = self.stand_ins.remove(at);
-            self.hooks[stand_in.hook.index()]
+            let fallback = self.fallbacks.remove(at);
+            self.hooks[fallback.hook.index()]
                 .functions
-                .push(stand_in.function);
-            self.programs.push(stand_in);
+                .push(fallback.function);
+            self.programs.push(fallback);
         }
     }
 
@@ -128,9 +134,14 @@ impl Plan {
     pub fn drop_program(&mut self, name: &str, why: &str) -> Option<Program> {
         let at = self.programs.iter().position(|p| p.name == name)?;
         let program = self.programs.remove(at);
-        let verdict = &mut self.hooks[program.hook.index()];
-        verdict.functions.retain(|f| *f != program.function);
-        verdict.missing.push(format!("{}: {why}", program.function));
+        let why = format!("{}: {why}", program.function);
+        if program.is_helper() {
+            self.lost_helpers.push((program.hook, why));
+        } else {
+            let verdict = &mut self.hooks[program.hook.index()];
+            verdict.functions.retain(|f| *f != program.function);
+            verdict.missing.push(why);
+        }
         self.drop_dependents();
         Some(program)
     }
@@ -144,21 +155,30 @@ impl Plan {
         self.tai_helper
     }
 
-    /// Datagrams are recorded as enqueued with the stamp that the programs at
-    /// `udp-queue-rcv` have noted: none of those, none of these.
+    /// A hook that cannot be measured without what another hook's programs do
+    /// lacks what they lack: none of those, none of these.
     fn drop_dependents(&mut self) {
-        let noting = self.hooks[Hook::UDP_QUEUE_RCV.index()].missing.clone();
-        let relying = &mut self.hooks[Hook::UDP_SOCKET_ENQUEUED.index()];
-        for missing in noting {
-            let needs = format!("needs {missing}");
-            if !relying.missing.contains(&needs) {
-                relying.missing.push(needs);
+        for hook in Hook::all() {
+            let Needs::Requires(provider) = hook.needs() else {
+                continue;
+            };
+            let lost = self.lost_helpers.iter().filter(|(of, _)| *of == provider);
+            let mut lacking: Vec<_> = lost.map(|(_, why)| why.clone()).collect();
+            let provides = &self.hooks[provider.index()];
+            if provides.measures() {
+                lacking.extend_from_slice(&provides.missing);
             }
-        }
-        if !self.programs.iter().any(|p| p.hook == Hook::UDP_QUEUE_RCV) {
-            relying.functions.clear();
-            self.programs
-                .retain(|p| p.hook != Hook::UDP_SOCKET_ENQUEUED);
+            let needy = &mut self.hooks[hook.index()];
+            for missing in lacking {
+                let needs = format!("needs {missing}");
+                if !needy.missing.contains(&needs) {
+                    needy.missing.push(needs);
+                }
+            }
+            if !self.programs.iter().any(|p| p.hook == provider) {
+                needy.functions.clear();
+                self.programs.retain(|p| p.hook != hook);
+            }
         }
     }
 }
@@ -191,30 +211,30 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
     let hooks: Vec<HookPlan> = Hook::all()
         .map(|hook| hook_plan(btf, hook, wanted.contains(hook)))
         .collect();
-    let on = |hook: Hook| hooks[hook.index()].wanted;
-    let watch_tx = facts
-        .version()
-        .is_none_or(|version| version >= TX_STAMPS_SINCE)
-        && Hook::all().any(|hook| hook.is_tcp() && on(hook));
-    // Two hooks' programs serve others too, also when the hook itself is off.
-    let serves = |hook| {
-        (hook == Hook::IP_START && watch_tx)
-            || (hook == Hook::UDP_QUEUE_RCV && on(Hook::UDP_SOCKET_ENQUEUED))
-    };
+    let version = facts.version();
+    let on = |hook: Hook| hooks[hook.index()].measures();
+    // Programs of some hooks do something for others, also when they are off.
+    let needed = |hook| Hook::all().any(|other| on(other) && other.needs().hook() == Some(hook));
     let (loaded, spare): (Vec<_>, Vec<_>) = programs()
         .filter(|program| match program.role {
-            Role::Serves => !on(program.hook) && serves(program.hook),
-            Role::Records | Role::StandsIn => on(program.hook),
+            Role::Helper { since } => {
+                !on(program.hook)
+                    && needed(program.hook)
+                    && version.is_none_or(|version| version >= since)
+                    && btf.fits(program)
+            }
+            Role::Primary | Role::Fallback { .. } => hooks[program.hook.index()].wanted,
         })
-        .partition(|p| hooks[p.hook.index()].functions.contains(&p.function));
-    let stands_by = |p: &Program| p.role == Role::StandsIn && btf.fits(p);
+        .partition(|p| p.is_helper() || hooks[p.hook.index()].functions.contains(&p.function));
+    let stands_by = |p: &Program| p.is_fallback() && btf.fits(p);
     let mut plan = Plan {
         clock,
         clock_reason,
         resolution: Resolution::FINE,
         layout: Layout::new(facts.cpus()),
         programs: loaded,
-        stand_ins: spare.into_iter().filter(stands_by).collect(),
+        fallbacks: spare.into_iter().filter(stands_by).collect(),
+        lost_helpers: Vec::new(),
         tai_helper: btf.tai_helper,
         hooks,
     };
@@ -248,9 +268,7 @@ fn hook_plan(btf: &BtfFacts, hook: Hook, wanted: bool) -> HookPlan {
         missing: Vec::new(),
         wanted,
     };
-    let (fallbacks, regular): (Vec<_>, Vec<_>) = hook
-        .programs()
-        .partition(|program| program.role == Role::StandsIn);
+    let (fallbacks, regular): (Vec<_>, Vec<_>) = hook.programs().partition(Program::is_fallback);
     // Where it is needed and there, the fallback stands for the regular one.
     let fits = |program: &Program| btf.fits(program);
     let stands_in = fallbacks.iter().any(fits) && !regular.iter().any(fits);
@@ -350,20 +368,41 @@ mod tests {
     }
 
     #[test]
-    fn enqueued_datagrams_need_the_stamp_noted_before() {
-        let only: HookSet = [Hook::UDP_SOCKET_ENQUEUED].into_iter().collect();
-        let plan = decide(&facts(), only).unwrap();
+    fn enqueued_datagrams_need_the_timestamp_noted_before() {
+        let only: HookSet = Hook::find("udp-socket-enqueued").into_iter().collect();
+        let programs = |plan: &Plan| plan.programs.iter().map(|p| p.name).collect::<Vec<_>>();
+        let helper = "nsl_for___udp_enqueue_schedule_skb";
+        let recording = "nsl___udp_enqueue_schedule_skb";
+        let mut plan = decide(&facts(), only).unwrap();
         assert_eq!(plan.enabled(), only);
-        assert!(functions(&plan).contains(&"udp_queue_rcv_one_skb"));
+        // The helper first: a packet in between would have no note.
+        assert_eq!(programs(&plan), [helper, recording]);
+        plan.use_fallback(helper, "no");
+        assert!(plan.enabled().is_empty() && plan.programs.is_empty());
+        let reason = plan
+            .hooks
+            .iter()
+            .find_map(|v| v.reason().filter(|_| v.wanted));
+        let expected = "needs __udp_enqueue_schedule_skb: no";
+        assert_eq!(reason.as_deref(), Some(expected));
+        // Where the hook before it measures, its programs take the note.
+        let plan = decide(&facts(), HookSet::ALL).unwrap();
+        assert!(!programs(&plan).contains(&helper));
+        // And where it cannot, the helper does.
         let mut facts = without("udp_queue_rcv_one_skb");
         let btf = facts.btf.as_mut().unwrap();
         btf.functions.remove("udpv6_queue_rcv_one_skb");
-        let error = decide(&facts, only).unwrap_err();
-        assert!(
-            error
-                .detail
-                .contains("udp_queue_rcv_one_skb is not in this kernel")
-        );
+        let plan = decide(&facts, HookSet::ALL).unwrap();
+        assert!(programs(&plan).contains(&helper) && programs(&plan).contains(&recording));
+    }
+
+    #[test]
+    fn a_hook_lacks_what_the_one_that_it_needs_lacks() {
+        let facts = without("udpv6_queue_rcv_one_skb");
+        let plan = decide(&facts, HookSet::ALL).unwrap();
+        let hook = Hook::find("udp-socket-enqueued").unwrap();
+        let reason = plan.hooks[hook.index()].reason().unwrap();
+        assert!(reason.starts_with("only in part: needs udpv6_queue_rcv_one_skb"));
     }
 
     #[test]

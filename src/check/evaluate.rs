@@ -193,21 +193,18 @@ fn hook(verdict: &HookPlan, tried: bool) -> CheckItem {
             Status::Warning,
             subject,
             functions,
-            match verdict.stand_in() {
-                Some(_) => format!("{reason}. {PEEKS}"),
+            match verdict.difference() {
+                Some(difference) => format!("{reason}. {difference}"),
                 None => reason,
             },
         ),
         None => CheckItem {
             state: if tried { Status::Ok } else { Status::Unknown },
-            meaning: verdict.stand_in().map(|_| PEEKS.into()),
+            meaning: verdict.difference().map(Into::into),
             ..CheckItem::ok(subject, functions)
         },
     }
 }
-
-/// What comes of the only stand-in, tcp_recv_timestamp.
-const PEEKS: &str = "A MSG_PEEK is taken for a read there";
 
 #[cfg(test)]
 mod tests {

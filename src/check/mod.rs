@@ -196,16 +196,18 @@ fn stamps(loopback: &Result<Loopback>) -> CheckItem {
     }
 }
 
-/// Datagrams to oneself pass all hooks of UDP, and IP: they must be measured.
+/// Datagrams to oneself pass all hooks of their protocol's path: they must be
+/// measured there. The other hooks are named.
 fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> CheckItem {
     let passed = match pass(capture, loopback) {
         Ok(passed) => passed,
         Err(error) => return unseen(SELF_TEST, format!("{error:#}")),
     };
+    let tried = |hook: Hook| on_the_way(capture.plan(), hook);
     let silent = passed
         .counters
         .hooks()
-        .filter(|(hook, stats)| on_the_way(capture.plan(), *hook) && stats.histogram.count() == 0);
+        .filter(|(hook, stats)| tried(*hook) && stats.histogram.count() == 0);
     let mut stepped = true;
     let mut named = Vec::new();
     for (hook, stats) in silent {
@@ -221,7 +223,13 @@ fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> CheckItem {
     let found = format!("not measured at {}", named.join(" "));
     if named.is_empty() {
         let found = format!("{DATAGRAMS} datagrams over loopback were measured");
-        CheckItem::ok(SELF_TEST, found)
+        let untried = passed.counters.enabled.iter().filter(|hook| !tried(*hook));
+        let untried: Vec<_> = untried.map(Hook::name).collect();
+        let meaning = (!untried.is_empty()).then(|| format!("not tried: {}", untried.join(", ")));
+        CheckItem {
+            meaning,
+            ..CheckItem::ok(SELF_TEST, found)
+        }
     } else if stepped {
         let meaning = "the wall clock was set back: packets are not measured until it is again \
                        what it was, 17.2 s at most";
@@ -246,5 +254,5 @@ fn pass(capture: &Capture, loopback: &Result<Loopback>) -> Result<Interval> {
 /// Whether a datagram over loopback is measured there, IPv4 or IPv6.
 fn on_the_way(plan: &Plan, hook: Hook) -> bool {
     let whole = plan.hooks[hook.index()].missing.is_empty();
-    whole && (hook == Hook::IP_START || hook.name().starts_with("udp-"))
+    whole && Loopback::protocol().path().any(|on_path| on_path == hook)
 }

@@ -12,6 +12,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg,
 use nix::sys::time::TimeSpec;
 
 use crate::host::start_error::{StartError, StartErrorKind};
+use crate::model::hooks::Protocol;
 
 /// A socket that talks to itself.
 pub(super) struct Loopback(UdpSocket);
@@ -23,6 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) const SWITCHED_ON: Duration = Duration::from_secs(5);
 
 impl Loopback {
+    /// Whose hooks its datagrams pass.
+    pub(super) fn protocol() -> Protocol {
+        Protocol::find("UDP").expect("the table has hooks of UDP")
+    }
+
     /// Opens it on IPv4 or, where there is none, on IPv6.
     ///
     /// It looks at stamps (SOF_TIMESTAMPING_SOFTWARE) without asking for them,

@@ -235,8 +235,8 @@ impl<L> Counters<L> {
     /// skbs that arrived at IP with a transmit timestamp, whether or not that
     /// hook is on.
     pub fn tx_timestamped(&self) -> u64 {
-        let ip = self.hook(Hook::IP_START);
-        ip.skips.get(SkipReason::TX_TIMESTAMP)
+        let seen_at = self.hook(Hook::of_tx_timestamps());
+        seen_at.skips.get(SkipReason::TX_TIMESTAMP)
     }
 }
 

@@ -3,19 +3,19 @@
 //! `exporter/*.yaml` describes them.
 
 use crate::model::hooks::Hook;
-use crate::model::wire;
+use crate::model::tables;
 
 /// The last bucket, up to 2^34 ns; the sum follows it.
-pub const BUCKET_MAX: u32 = wire::MAX_BITS;
+pub const BUCKET_MAX: u32 = tables::MAX_BITS;
 
 /// The states of the clock, in the order of their keys.
-pub const CLOCK_STATES: &[&str] = wire::CLOCK_STATES;
+pub const CLOCK_STATES: &[&str] = tables::CLOCK_STATES;
 
 /// The number of the group, cgroup and interface, of what found no room.
-pub const GROUP_OTHER: u32 = wire::GROUP_OTHER;
+pub const GROUP_OTHER: u32 = tables::GROUP_OTHER;
 
 /// The number of the interfaces of other network namespaces than the first.
-pub const GROUP_OTHER_NETNS: u32 = wire::GROUP_OTHER_NETNS;
+pub const GROUP_OTHER_NETNS: u32 = tables::GROUP_OTHER_NETNS;
 
 /// An object, by what it has a series for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Object {
         match self {
             Object::Hooks => Hook::all().collect(),
             Object::Groups => Hook::all()
-                .filter(|hook| wire::GROUPED_HOOKS.contains(&hook.index()))
+                .filter(|hook| tables::GROUPED_HOOKS.contains(&hook.index()))
                 .collect(),
         }
     }
@@ -56,17 +56,13 @@ impl Object {
 
     /// The map with the hook's histogram.
     pub fn latency_map(self, hook: Hook) -> String {
-        self.map(&format!("{}_latency_seconds", ident(hook)))
+        self.map(&format!("{}_latency_seconds", hook.ident()))
     }
 
     /// The map with the hook's skip counters, a key for each reason.
     pub fn skips_map(self, hook: Hook) -> String {
-        self.map(&format!("{}_skipped_total", ident(hook)))
+        self.map(&format!("{}_skipped_total", hook.ident()))
     }
-}
-
-fn ident(hook: Hook) -> String {
-    hook.name().replace('-', "_")
 }
 
 #[cfg(test)]

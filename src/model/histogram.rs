@@ -5,12 +5,12 @@
 //! histogram: <https://h2histogram.org>); below 2^g ns each bucket is 1 ns
 //! wide. A bucket is at most 2^-g of its lower bound wide, so its middle is
 //! within 2^-(g+1) of any sample in it: 3.125 % for g = 4. The BPF side
-//! (`src/bpf/bucket.bpf.h`) computes the same index.
+//! (`src/bpf/histogram/bucket.bpf.h`) computes the same index.
 
-use crate::model::wire;
+use crate::model::tables;
 
 /// Samples above this are counted as `over-range`: 2^34 ns, 17.2 s.
-pub const MAX_NS: u64 = 1 << wire::MAX_BITS;
+pub const MAX_NS: u64 = 1 << tables::MAX_BITS;
 
 /// How finely a power of two is divided: into 2^g buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Resolution {
     /// One bucket per power of two: what the drop-in object records.
     pub const LOG2: Resolution = Resolution(0);
     /// 16 buckets per power of two: what the loader records.
-    pub const FINE: Resolution = Resolution(wire::FINE_SUB_BITS);
+    pub const FINE: Resolution = Resolution(tables::FINE_SUB_BITS);
 
     /// 2^`sub_bits` buckets per power of two; `None` beyond 2^8.
     pub fn new(sub_bits: u32) -> Option<Resolution> {
@@ -41,7 +41,7 @@ impl Resolution {
 
     /// Buckets that cover (0, [`MAX_NS`]].
     pub fn buckets(self) -> usize {
-        ((wire::MAX_BITS - self.0 + 1) << self.0) as usize
+        ((tables::MAX_BITS - self.0 + 1) << self.0) as usize
     }
 
     /// The bucket of a latency; `None` when it is over range. 0 ns, which only

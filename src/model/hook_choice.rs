@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use crate::model::hooks::{Hook, HookSet, nearest, programs};
-use crate::model::wire::HookId;
+use crate::model::tables::HookId;
 
 /// A set of hooks that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::hooks::Protocol;
 
     fn chosen(text: &str) -> Vec<&'static str> {
         let choice: HookChoice = text.parse().unwrap();
@@ -204,7 +205,7 @@ mod tests {
     fn names_functions_and_globs_in_any_case() {
         assert_eq!(chosen("TCP-Start"), ["tcp-start"]);
         assert_eq!(chosen("UDP_rcv"), ["udp-start"]);
-        let tcp: Vec<_> = Hook::all().filter(|hook| hook.is_tcp()).collect();
+        let tcp: Vec<_> = Protocol::find("TCP").unwrap().path().skip(1).collect();
         assert_eq!(chosen("TCP*").len(), tcp.len());
         assert_eq!(
             chosen("*-socket-read"),

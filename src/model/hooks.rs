@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The hooks: points of the receive path at which packets are measured.
+//! The hooks: points of the receive path at which packets are measured. All
+//! that is known of them is in the tables of `src/bpf/tables.h`.
 
 use std::fmt;
 
-use crate::model::wire;
+pub use crate::model::tables::Role;
+use crate::model::tables::{self, HookRow, find_row};
 
 /// A measuring point; ordered as a packet meets them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hook(u8);
 
-/// What a program is for.
+/// A protocol whose packets alone pass some hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Protocol(&'static str);
+
+/// What programs of another hook must do for a hook, also when that one is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It adds the hook's samples.
-    Records,
-    /// The same, where the hook's other function cannot be attached to.
-    StandsIn,
-    /// It does what other hooks rely on, in place of a hook that is off.
-    Serves,
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// The hook cannot be measured without them.
+    Requires(Hook),
+    /// It can, but they count those of its packets that came with a transmit
+    /// timestamp, which is lost on the way.
+    Uses(Hook),
 }
 
 /// One BPF program of a hook, and the kernel function that it attaches to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// The hook that the program's samples go to.
+    /// The hook that the program belongs to.
     pub hook: Hook,
     /// `fentry` or `fexit`.
     pub attach: &'static str,
@@ -36,20 +43,57 @@ pub struct Program {
 }
 
 /// How many hooks there are.
-pub const HOOK_COUNT: usize = wire::HOOKS.len();
+pub const HOOK_COUNT: usize = tables::HOOKS.len();
+
+impl Protocol {
+    /// Those that have hooks of their own, in the order of their first hooks.
+    pub fn all() -> Vec<Protocol> {
+        let mut all = Vec::new();
+        for protocol in Hook::all().filter_map(Hook::protocol) {
+            if !all.contains(&protocol) {
+                all.push(protocol);
+            }
+        }
+        all
+    }
+
+    /// The protocol of a name, in upper or lower case.
+    pub fn find(name: &str) -> Option<Protocol> {
+        let mut all = Protocol::all().into_iter();
+        all.find(|protocol| protocol.0.eq_ignore_ascii_case(name))
+    }
+
+    /// As in the table: `TCP`.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// The hooks that its packets pass, in that order: its own, and those of all
+    /// protocols that lie before them.
+    pub fn path(self) -> impl DoubleEndedIterator<Item = Hook> {
+        let own = move || Hook::all().filter(move |hook| hook.protocol() == Some(self));
+        Hook::all().filter(move |&hook| own().any(|end| end == hook || end.is_behind(hook)))
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
 
 impl Hook {
-    /// Past traffic control, at IP: the one hook that sees transmit stamps.
-    pub const IP_START: Hook = Hook(wire::HookId::IP_START as u8);
-
-    /// Socket found: its programs note the stamp for the next.
-    pub const UDP_QUEUE_RCV: Hook = Hook(wire::HookId::UDP_QUEUE_RCV as u8);
-    /// In the socket's receive queue: relies on the stamp noted before.
-    pub const UDP_SOCKET_ENQUEUED: Hook = Hook(wire::HookId::UDP_SOCKET_ENQUEUED as u8);
-
     /// All hooks, in path order.
     pub fn all() -> impl DoubleEndedIterator<Item = Hook> + ExactSizeIterator {
         (0..HOOK_COUNT as u8).map(Hook)
+    }
+
+    fn row(self) -> &'static HookRow {
+        &tables::HOOKS[self.index()]
+    }
+
+    fn at(index: usize) -> Hook {
+        Hook(index as u8)
     }
 
     /// The hook's number in the BPF object and in snapshots.
@@ -59,35 +103,96 @@ impl Hook {
 
     /// The name that users type and that every output shows.
     pub fn name(self) -> &'static str {
-        wire::HOOKS[self.index()].0
+        self.row().name
+    }
+
+    /// The name as a part of other names: those of maps.
+    pub(crate) fn ident(self) -> &'static str {
+        self.row().ident
     }
 
     /// The BPF map that holds the hook's histogram.
-    pub fn map_name(self) -> &'static str {
-        wire::HOOKS[self.index()].1
+    pub fn map_name(self) -> String {
+        format!("netstack_{}_latency_seconds", self.ident())
     }
 
     /// What a packet has behind it when it is measured here.
     pub fn meaning(self) -> &'static str {
-        wire::HOOKS[self.index()].2
+        self.row().meaning
     }
 
-    /// Whether the hook belongs to TCP: loopback and veth re-stamp its skbs.
-    pub fn is_tcp(self) -> bool {
-        self.name().starts_with("tcp-")
+    /// Whose packets alone pass here; `None`: those of all protocols.
+    pub fn protocol(self) -> Option<Protocol> {
+        let name = self.row().protocol;
+        (!name.is_empty()).then_some(Protocol(name))
     }
 
-    /// The programs that can feed this hook.
+    /// Whether its programs run in the task that reads from the socket. There
+    /// they can be preempted, and the kernel leaves out a program that would be
+    /// re-entered on a CPU.
+    pub fn is_in_reader(self) -> bool {
+        self.row().in_reader
+    }
+
+    /// The hook before it; `None`: it is the first after the timestamp.
+    pub fn after(self) -> Option<Hook> {
+        self.row().after.map(Hook::at)
+    }
+
+    /// Whether packets pass `other` on their way here.
+    pub fn is_behind(self, other: Hook) -> bool {
+        let before = std::iter::successors(self.after(), |hook| hook.after());
+        before.take(HOOK_COUNT).any(|hook| hook == other)
+    }
+
+    /// What the kernel does between the hook before it, or the timestamp, and
+    /// this one.
+    pub fn before(self) -> &'static str {
+        self.row().before
+    }
+
+    /// What programs of another hook must do for it.
+    pub fn needs(self) -> Needs {
+        match self.row().needs {
+            tables::Need::Nothing => Needs::Nothing,
+            tables::Need::Requires(hook) => Needs::Requires(Hook::at(hook)),
+            tables::Need::Uses(hook) => Needs::Uses(Hook::at(hook)),
+        }
+    }
+
+    /// Whether packets that came with a transmit timestamp have another one here.
+    pub fn is_restamped(self) -> bool {
+        match self.needs() {
+            Needs::Uses(_) => true,
+            Needs::Nothing | Needs::Requires(_) => false,
+        }
+    }
+
+    /// The hook at which transmit timestamps are seen and counted, for those
+    /// that [are behind it](Hook::is_restamped).
+    pub fn of_tx_timestamps() -> Hook {
+        let restamped = Hook::all().find(|hook| hook.is_restamped());
+        let seen_at = restamped.and_then(|hook| hook.needs().hook());
+        seen_at.expect("a test checks the table")
+    }
+
+    /// The programs that can add the hook's samples.
     pub fn programs(self) -> impl Iterator<Item = Program> {
-        programs().filter(move |program| program.hook == self && program.role != Role::Serves)
+        programs().filter(move |program| program.hook == self && !program.is_helper())
     }
 
-    /// The hook that a hook name or a kernel function name stands for, in any
-    /// case.
+    /// The hook of a name, or of a former one.
+    pub fn named(name: &str) -> Option<Hook> {
+        find_row(name, tables::HOOKS, |row| (row.name, row.aliases)).map(Hook::at)
+    }
+
+    /// The hook that a hook name (also a former one) or a kernel function name
+    /// stands for, in any case.
     pub fn find(name: &str) -> Option<Hook> {
         let is = |known: &str| known.eq_ignore_ascii_case(name);
-        Hook::all()
-            .find(|hook| is(hook.name()) || hook.programs().any(|program| is(program.function)))
+        let mut all = Hook::all();
+        Hook::named(&name.to_ascii_lowercase())
+            .or_else(|| all.find(|hook| hook.programs().any(|program| is(program.function))))
     }
 }
 
@@ -97,26 +202,50 @@ impl fmt::Display for Hook {
     }
 }
 
+impl Needs {
+    /// The hook whose programs are needed.
+    pub fn hook(self) -> Option<Hook> {
+        match self {
+            Needs::Nothing => None,
+            Needs::Requires(hook) | Needs::Uses(hook) => Some(hook),
+        }
+    }
+}
+
+impl Program {
+    /// See [`Role::Fallback`].
+    pub fn is_fallback(&self) -> bool {
+        match self.role {
+            Role::Fallback { .. } => true,
+            Role::Primary | Role::Helper { .. } => false,
+        }
+    }
+
+    /// See [`Role::Helper`].
+    pub fn is_helper(&self) -> bool {
+        match self.role {
+            Role::Helper { .. } => true,
+            Role::Primary | Role::Fallback { .. } => false,
+        }
+    }
+}
+
 /// All programs, in path order.
 pub fn programs() -> impl Iterator<Item = Program> {
-    wire::PROGRAMS
-        .iter()
-        .map(|(hook, attach, function, name, role)| Program {
-            hook: Hook(*hook as u8),
-            attach,
-            function,
-            name,
-            role: match role {
-                wire::Role::RECORDS => Role::Records,
-                wire::Role::STANDS_IN => Role::StandsIn,
-                wire::Role::SERVES => Role::Serves,
-            },
-        })
+    tables::PROGRAMS.iter().map(|row| Program {
+        hook: Hook::at(row.hook),
+        attach: row.attach,
+        function: row.function,
+        name: row.name,
+        role: row.role,
+    })
 }
 
 /// A set of hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HookSet(u32);
+pub struct HookSet(u64);
+
+const _: () = assert!(HOOK_COUNT < 64, "a HookSet has a bit for each hook");
 
 impl HookSet {
     /// Every hook.
@@ -193,6 +322,8 @@ pub(super) fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> O
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -201,9 +332,96 @@ mod tests {
             assert!(hook.programs().next().is_some(), "{hook} has no program");
             assert_eq!(Hook::find(hook.name()), Some(hook));
         }
-        for program in programs() {
+        for program in programs().filter(|program| !program.is_helper()) {
             assert_eq!(Hook::find(program.function), Some(program.hook));
         }
+    }
+
+    /// What users type means one hook only.
+    #[test]
+    fn no_name_means_two_things() {
+        let mut meant: BTreeMap<&str, Hook> = BTreeMap::new();
+        for hook in Hook::all() {
+            let functions = hook.programs().map(|program| program.function);
+            let names = std::iter::once(hook.name()).chain(hook.row().aliases.iter().copied());
+            for name in names.chain(functions) {
+                let other = meant.insert(name, hook);
+                assert_eq!(other, None, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn former_names_are_found() {
+        const ROWS: [(&str, &[&str]); 2] = [("new", &["old", "older"]), ("other", &[])];
+        let find = |name| find_row(name, &ROWS, |row| *row);
+        assert_eq!(["new", "old", "older"].map(find), [Some(0); 3]);
+        assert_eq!([find("other"), find("unknown")], [Some(1), None]);
+    }
+
+    #[test]
+    fn a_hook_lies_behind_those_before_it() {
+        for hook in Hook::all() {
+            assert!(!hook.is_behind(hook), "{hook} is before itself");
+            if let Some(before) = hook.after() {
+                assert!(before < hook && hook.is_behind(before), "{hook}");
+                let of_all = before.protocol().is_none();
+                assert!(of_all || before.protocol() == hook.protocol(), "{hook}");
+            }
+        }
+    }
+
+    /// Those of other protocols are on none of the two, however many there are.
+    #[test]
+    fn a_path_has_the_hooks_of_its_protocol_and_what_lies_before_them() {
+        let path = |protocol| {
+            let path = Protocol::find(protocol).unwrap().path();
+            path.map(Hook::name).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            path("TCP"),
+            [
+                "ip-start",
+                "tcp-start",
+                "tcp-do-rcv",
+                "tcp-data-queue",
+                "tcp-socket-enqueued",
+                "tcp-socket-read"
+            ]
+        );
+        assert_eq!(
+            path("udp"),
+            [
+                "ip-start",
+                "udp-start",
+                "udp-queue-rcv",
+                "udp-socket-enqueued",
+                "udp-socket-read"
+            ]
+        );
+        for hook in Hook::all() {
+            let mut paths = Protocol::all().into_iter();
+            let on_one = paths.any(|protocol| protocol.path().any(|on_it| on_it == hook));
+            assert!(on_one, "{hook} is on no path");
+            assert!(!hook.before().is_empty(), "{hook}");
+        }
+    }
+
+    #[test]
+    fn transmit_timestamps_are_seen_at_one_hook() {
+        let restamped = Hook::all().filter(|hook| hook.is_restamped());
+        let seen_at: HookSet = restamped.filter_map(|hook| hook.needs().hook()).collect();
+        assert!(seen_at.iter().eq([Hook::of_tx_timestamps()]));
+    }
+
+    /// Each hook that has helpers is needed by some other, and the other way
+    /// round.
+    #[test]
+    fn helpers_are_what_hooks_need() {
+        let needed: HookSet = Hook::all().filter_map(|hook| hook.needs().hook()).collect();
+        let helpers = programs().filter(Program::is_helper);
+        let helped: HookSet = helpers.map(|program| program.hook).collect();
+        assert_eq!(needed, helped);
     }
 
     #[test]

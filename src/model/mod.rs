@@ -18,4 +18,4 @@ pub mod side;
 pub mod skips;
 pub mod snapshot;
 pub mod sparse;
-pub(crate) mod wire;
+pub(crate) mod tables;

@@ -3,33 +3,34 @@
 
 use std::ops::{AddAssign, Sub};
 
-use crate::model::wire;
+use crate::model::tables::{self, find_row};
 
-/// A reason, as declared in `src/bpf/netstacklat.h`.
+/// A reason, as declared in `src/bpf/tables.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SkipReason(u8);
 
 /// How many reasons there are.
-pub const SKIP_COUNT: usize = wire::SKIPS.len();
+pub const SKIP_COUNT: usize = tables::SKIPS.len();
 
 impl SkipReason {
     /// The sample was longer than the histogram reaches.
-    pub const OVER_RANGE: SkipReason = SkipReason(wire::SkipId::OVER_RANGE as u8);
+    pub const OVER_RANGE: SkipReason = SkipReason(tables::SkipId::OVER_RANGE as u8);
     /// The stamp was a transmit time.
-    pub const TX_TIMESTAMP: SkipReason = SkipReason(wire::SkipId::TX_TIMESTAMP as u8);
+    pub const TX_TIMESTAMP: SkipReason = SkipReason(tables::SkipId::TX_TIMESTAMP as u8);
     /// The skb had no stamp.
-    pub const NO_TIMESTAMP: SkipReason = SkipReason(wire::SkipId::NO_TIMESTAMP as u8);
+    pub const NO_TIMESTAMP: SkipReason = SkipReason(tables::SkipId::NO_TIMESTAMP as u8);
     /// The wall clock was stepped, or may have been, since the stamp.
-    pub const CLOCK_STEP: SkipReason = SkipReason(wire::SkipId::CLOCK_STEP as u8);
+    pub const CLOCK_STEP: SkipReason = SkipReason(tables::SkipId::CLOCK_STEP as u8);
 
     /// All reasons.
     pub fn all() -> impl ExactSizeIterator<Item = SkipReason> {
         (0..SKIP_COUNT as u8).map(SkipReason)
     }
 
-    /// The reason of a name.
+    /// The reason of a name, or of a former one.
     pub fn find(name: &str) -> Option<SkipReason> {
-        SkipReason::all().find(|reason| reason.name() == name)
+        let row = find_row(name, tables::SKIPS, |row| (row.name, row.aliases));
+        row.map(|index| SkipReason(index as u8))
     }
 
     /// The reason's number in the BPF object.
@@ -39,18 +40,19 @@ impl SkipReason {
 
     /// The name shown in every output.
     pub fn name(self) -> &'static str {
-        wire::SKIPS[self.index()].0
+        tables::SKIPS[self.index()].name
     }
 
     /// Whether a packet that should have been measured was not. Otherwise
-    /// there was none to measure: a peek, an empty read, a dropped packet.
+    /// there was none to measure (a peek, an empty read, a dropped packet), or
+    /// the user did not want it.
     pub fn is_loss(self) -> bool {
-        wire::SKIPS[self.index()].1
+        tables::SKIPS[self.index()].lost
     }
 
     /// The reason in a few words.
     pub fn meaning(self) -> &'static str {
-        wire::SKIPS[self.index()].2
+        tables::SKIPS[self.index()].meaning
     }
 }
 
@@ -113,5 +115,32 @@ impl Sub for Skips {
             *mine = mine.saturating_sub(theirs);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_name_means_two_reasons() {
+        let mut names = BTreeSet::new();
+        for row in tables::SKIPS {
+            for name in std::iter::once(&row.name).chain(row.aliases) {
+                assert!(names.insert(*name), "{name}");
+            }
+        }
+    }
+
+    /// What the user did not select is no loss, but a run all the same.
+    #[test]
+    fn what_is_filtered_is_not_lost() {
+        let mut skips = Skips::default();
+        let filtered = SkipReason::find("filtered").unwrap();
+        skips.add(filtered, 7);
+        skips.add(SkipReason::NO_TIMESTAMP, 2);
+        assert_eq!((skips.lost(), skips.total()), (2, 9));
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::model::hook_choice::SETS;
-use crate::model::hooks::{Hook, HookSet, Role};
+use crate::model::hooks::{Hook, HookSet};
 use crate::render::json::{SCHEMA, write_line};
 
 /// Writes it for people.
@@ -22,11 +22,7 @@ pub(crate) fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
         let functions: Vec<_> = hook
             .programs()
             .map(|program| {
-                let or = if program.role == Role::StandsIn {
-                    "or "
-                } else {
-                    ""
-                };
+                let or = if program.is_fallback() { "or " } else { "" };
                 format!("{or}{} {}", program.attach, program.function)
             })
             .collect();
@@ -88,7 +84,7 @@ pub(crate) fn json(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
             .map(|program| ObjectProgram {
                 attach: program.attach,
                 function: program.function,
-                fallback: program.role == Role::StandsIn,
+                fallback: program.is_fallback(),
             })
             .collect(),
     });

@@ -83,7 +83,14 @@ impl Screen {
     /// of 80 columns, lest it be passed over.
     fn transmit_stamps(&self, page: &mut String, report: &Report) {
         let stamped = report.interval.counters.tx_timestamped();
-        if stamped == 0 || !report.interval.counters.enabled.iter().any(Hook::is_tcp) {
+        if stamped == 0
+            || !report
+                .interval
+                .counters
+                .enabled
+                .iter()
+                .any(Hook::is_restamped)
+        {
             return;
         }
         let (skbs, them) = match stamped {
@@ -144,6 +151,8 @@ mod tests {
         let mut run = Run::new(&["udp-start", "udp-socket-read"]);
         run.samples("udp-start", 5000, 10);
         run.skips("udp-socket-read", reason("peek"), 9);
+        // What the user did not select is not missing.
+        run.skips("udp-start", reason("filtered"), 90);
         assert_eq!(notes(&report(&run.interval())), "");
     }
 

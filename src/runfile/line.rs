@@ -287,7 +287,7 @@ impl ReportLine {
         let mut unknown = Vec::new();
         let mut hooks: BTreeMap<Hook, HookCounters> = BTreeMap::new();
         for line in self.hooks.0 {
-            let Some(hook) = Hook::all().find(|hook| hook.name() == line.hook.0) else {
+            let Some(hook) = Hook::named(&line.hook.0) else {
                 unknown.push(format!("hook {}", line.hook.0));
                 continue;
             };
@@ -314,8 +314,9 @@ impl ReportLine {
             let hooks = counters.hooks().map(|(_, counters)| counters.cost);
             hooks.fold(Cost::from(total), |rest, cost| rest - cost)
         });
-        if counters.measured(Hook::IP_START).is_none() {
-            let skips = &mut counters.hook_mut(Hook::IP_START).skips;
+        let seen_at = Hook::of_tx_timestamps();
+        if counters.measured(seen_at).is_none() {
+            let skips = &mut counters.hook_mut(seen_at).skips;
             skips.add(SkipReason::TX_TIMESTAMP, self.tx_stamped);
         }
         let report = Report {

@@ -144,7 +144,8 @@ pub fn hook_runs() -> BTreeMap<String, Runs> {
     by_hook
 }
 
-fn short(name: &str) -> String {
+/// As much as the kernel keeps of a program's name.
+pub fn short(name: &str) -> String {
     name.chars().take(15).collect()
 }
 

@@ -8,6 +8,7 @@ pub mod counters;
 pub mod documented;
 pub mod exporter;
 pub mod hold;
+pub mod hooks;
 pub mod lines;
 pub mod links;
 pub mod load;
@@ -22,7 +23,6 @@ pub mod text;
 pub mod timeline;
 pub mod tool;
 pub mod udp;
-pub mod udp_hooks;
 pub mod witness;
 
 use std::fs::File;

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use netstacklat::model::hooks::Hook;
+use netstacklat::model::hooks::{Hook, Protocol};
 use netstacklat::model::skips::SkipReason;
 
 use super::{ALERTS, promtool};
@@ -200,6 +200,12 @@ fn target(instance: &str) -> Target {
     Target(format!("job=\"netstacklat\", instance=\"{instance}\""))
 }
 
+/// The hook that all packets pass.
+fn first() -> Hook {
+    let mut all = Hook::all().filter(|hook| hook.protocol().is_none());
+    all.next().expect("ip-start")
+}
+
 fn hook(name: &str) -> Hook {
     Hook::find(name).expect("a hook")
 }
@@ -220,7 +226,12 @@ fn silent() -> Vec<Scenario> {
         one("busy", |it, host| it.host(host, busy)),
         one("idle", |it, host| it.host(host, |_| 0.0)),
         one("no TCP", |it, host| {
-            it.host(host, |hook| if hook.is_tcp() { 0.0 } else { 100.0 });
+            let tcp = Protocol::find("tcp");
+            assert!(tcp.is_some());
+            it.host(
+                host,
+                |hook| if hook.protocol() == tcp { 0.0 } else { 100.0 },
+            );
         }),
         one("one long read each half hour", |it, host| {
             it.host(host, busy);
@@ -230,7 +241,7 @@ fn silent() -> Vec<Scenario> {
         }),
         one("local TCP only, 82.8 % of it over loopback", |it, host| {
             it.host(host, busy);
-            it.skips(host, Hook::IP_START, SkipReason::TX_TIMESTAMP, |s| {
+            it.skips(host, first(), SkipReason::TX_TIMESTAMP, |s| {
                 481.0 * s as f64
             });
         }),
@@ -294,7 +305,7 @@ fn told() -> Vec<Scenario> {
         let steps = format!("ebpf_exporter_netstack_clock_steps_total{{{host}}}");
         leap.series.retain(|(name, _)| *name != steps);
         leap.series(&steps, |s| Some(f64::from(u8::from(s >= 3600))));
-        leap.skips(&host, Hook::IP_START, SkipReason::CLOCK_STEP, |s| {
+        leap.skips(&host, first(), SkipReason::CLOCK_STEP, |s| {
             if s >= 3600 { 100.0 } else { 0.0 }
         });
     }
@@ -318,9 +329,7 @@ fn told() -> Vec<Scenario> {
         );
         clusters.series(&info, |_| Some(1.0));
         let lost = if cluster == "east" { 5.0 } else { 0.0 };
-        clusters.skips(&host, Hook::IP_START, SkipReason::CLOCK_STEP, |s| {
-            lost * s as f64
-        });
+        clusters.skips(&host, first(), SkipReason::CLOCK_STEP, |s| lost * s as f64);
     }
     let clusters = clusters.fires("NetstacklatProgramNotAttached", 1, 5, MINUTES);
     scenarios.push(clusters.fires("NetstacklatSamplesLost", 1, 12, MINUTES));

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::analysis::fail_if::{NotJudged, Outcome};
 use crate::analysis::onset::{Onset, Reason};
 use crate::analysis::warnings::Warning;
-use crate::analysis::{Analysis, Design, HookResult, Input, Row, path};
+use crate::analysis::{Analysis, Design, HookResult, Input, Row};
 use crate::model::comparison::Arm;
 use crate::model::fail_if::Bound;
 use crate::model::quantity::Quantity;
@@ -109,7 +109,7 @@ enum Levels {
 
 #[derive(Serialize)]
 struct ObjectOnset {
-    path: &'static str,
+    path: String,
     quantities: Vec<String>,
     verdict: &'static str,
     first: &'static str,
@@ -313,14 +313,11 @@ impl From<&Onset> for ObjectOnset {
             may_hide: after.may_hide,
         });
         ObjectOnset {
-            path: match onset.path {
-                path::Path::Tcp => "tcp",
-                path::Path::Udp => "udp",
-            },
+            path: onset.path.name().to_ascii_lowercase(),
             quantities: onset.quantities.iter().map(|q| q.name()).collect(),
             verdict: onset.verdict.name(),
             first: onset.first.name(),
-            between: path::before(onset.first),
+            between: onset.first.before(),
             not_at: onset.not_at.map(|hook| hook.name()),
             may_hide: onset.may_hide,
             unjudged: unjudged.collect(),

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Where a change begins, in words that do not pretend that quantiles subtract.
 
+use crate::analysis::Verdict;
 use crate::analysis::fail_if::Unjudged;
 use crate::analysis::onset::{After, Onset, Reason};
-use crate::analysis::{Verdict, path};
-use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 
 /// `a, b and c`.
@@ -34,7 +33,7 @@ pub(super) fn sentence(onset: &Onset) -> String {
             ""
         }
     );
-    let first = path::before(onset.first);
+    let first = onset.first.before();
     match onset.not_at {
         Some(hook) if onset.unjudged.is_empty() => {
             text += &format!("between {hook} and it lie {first}.");
@@ -43,12 +42,12 @@ pub(super) fn sentence(onset: &Onset) -> String {
             let mut between: Vec<&str> = onset
                 .unjudged
                 .iter()
-                .map(|(hook, _)| path::before(*hook))
+                .map(|(hook, _)| hook.before())
                 .collect();
             between.push(first);
             text += &format!("between {hook} and it lie {}.", between.join("; "));
         }
-        None if onset.first == Hook::IP_START => {
+        None if onset.first.after().is_none() => {
             text += &format!("between the packet's stamp and it lie {first}.");
         }
         None => text += &format!("before it lie {first}."),

@@ -9,6 +9,7 @@ use netstacklat::model::hooks::Hook;
 
 use testlab::clock::{Leap, Settings, offset_ns, tai_offset};
 use testlab::exporter::Exporter;
+use testlab::hooks::hooks_of;
 use testlab::scrape::Scrape;
 use testlab::timeline::{Between, Step, Timeline};
 use testlab::udp::Flow;
@@ -66,17 +67,18 @@ fn no_wrong_sample_though_nobody_follows_it() {
     let (timeline, udp) = (&bench.timeline, &reads.udp);
     timeline.judge("udp-socket-read", udp, &counts("udp-socket-read"));
     timeline.judge("tcp-socket-read", &reads.tcp, &counts("tcp-socket-read"));
-    for name in ["udp-start", "udp-queue-rcv", "udp-socket-enqueued"] {
+    let before = hooks_of("UDP").into_iter();
+    for name in before.filter(|h| !h.is_in_reader()).map(Hook::name) {
         timeline.judge_earlier(name, udp, &counts(name));
     }
-    for hook in Hook::all().map(Hook::name) {
-        let counts = counts(hook);
+    for hook in Hook::all() {
+        let counts = counts(hook.name());
         println!("{hook}: {}, {:?}", counts.count, counts.skipped);
         for wrong in ["negative", "over-range", "clock-not-ready"] {
             assert_eq!(counts.skip(wrong), 0, "{hook}");
         }
         // The reads are judged one by one.
-        if !hook.ends_with("-read") {
+        if !hook.is_in_reader() {
             assert_eq!(counts.above(PLAUSIBLE_NS), 0, "{hook}: {counts:?}");
         }
     }

@@ -4,15 +4,10 @@
 
 use testlab::Family;
 use testlab::exporter::{Exporter, Listen, config};
+use testlab::hooks::{hooks_of, left_out};
 use testlab::scrape::Histogram;
 use testlab::udp::{Flow, exchange};
 
-pub const UDP_HOOKS: [&str; 4] = [
-    "udp-start",
-    "udp-queue-rcv",
-    "udp-socket-enqueued",
-    "udp-socket-read",
-];
 /// Datagrams, of both IP versions together.
 const ALL: u64 = 4000;
 
@@ -29,7 +24,10 @@ fn by_two_exporters_at_once() {
     let exporters =
         [9435, 9436].map(|port| Exporter::start_with(&config(), "netstacklat", Listen::Port(port)));
     let [first, second] = counted_by(&exporters).try_into().expect("two");
-    for (hook, (first, second)) in UDP_HOOKS.iter().zip(first.into_iter().zip(second)) {
+    for (hook, (first, second)) in hooks_of("UDP")
+        .into_iter()
+        .zip(first.into_iter().zip(second))
+    {
         // The kernel runs the program that was attached last first: by its
         // clock no packet is later than by the other's, if both have them all.
         if [&first, &second].map(Histogram::count) == [ALL; 2] {
@@ -57,22 +55,19 @@ fn counted_by(exporters: &[Exporter]) -> Vec<Vec<Histogram>> {
     let counted = exporters.iter().zip(before);
     let counted = counted.map(|(exporter, (before, missed_before))| {
         let after = exporter.scrape();
-        let hooks = UDP_HOOKS.map(|hook| {
-            let new = after.histogram(hook).since(&before.histogram(hook));
+        let hooks = hooks_of("UDP").into_iter().map(|hook| {
+            let name = hook.name();
+            let new = after.histogram(name).since(&before.histogram(name));
             println!("{hook}: {:?}, sum {} ns", new.filled(), new.sum_ns);
-            // Only reads run in tasks.
-            let missed = match hook {
-                "udp-socket-read" => exporter.missed_reads() - missed_before,
-                _ => 0,
-            };
+            let missed = left_out(hook, exporter.missed_reads() - missed_before);
             assert_eq!(new.count() + missed, ALL, "{hook}");
-            assert_eq!(after.skipped(hook), before.skipped(hook), "{hook}");
+            assert_eq!(after.skipped(name), before.skipped(name), "{hook}");
             // What is in a bucket is at most its bound and above the one before.
             let most: u64 = new.filled().into_iter().map(|(b, n)| n << b).sum();
             assert!((most / 2..=most).contains(&new.sum_ns), "{hook}");
             new
         });
-        hooks.into()
+        hooks.collect()
     });
     counted.collect()
 }

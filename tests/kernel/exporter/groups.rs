@@ -14,7 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use netstacklat::model::exported::Object;
+use netstacklat::model::hooks::Hook;
+
 use testlab::exporter::{Exporter, config};
+use testlab::hooks::hooks_of;
 use testlab::links::Way;
 use testlab::udp::{Flow, exchange};
 use testlab::{Family, Ns, PATIENCE, Undo, has_recvmsg_locked, wait_until};
@@ -24,7 +28,7 @@ type Groups = BTreeMap<(String, String), u64>;
 
 const CONFIG: &str = "netstacklat-groups";
 
-/// Pairs that have a group of their own (`src/bpf/netstacklat.h`).
+/// Pairs that have a group of their own (`src/bpf/limits.h`).
 const ROOM: usize = 128;
 
 /// Two ends in the root namespace: loopback, and a cable from the left one.
@@ -38,6 +42,14 @@ fn links() -> Undo {
         ip -n left link set cable up",
         "ip link del cable; ip link set lo down",
     )
+}
+
+/// The UDP hooks of the grouped object.
+fn grouped_udp() -> impl Iterator<Item = &'static str> {
+    let grouped = Object::Groups.hooks();
+    let udp = hooks_of("UDP").into_iter();
+    let udp = udp.filter(move |hook| grouped.contains(hook));
+    udp.map(Hook::name)
 }
 
 pub fn flow(from: Ns, at: &str) -> Flow {
@@ -235,8 +247,7 @@ fn more_groups_than_there_is_room_for() {
 
     let other = ("other".to_owned(), "other".to_owned());
     // All hooks share the room: the group of udp-start has a place, too.
-    let mut admitted: Vec<_> = ["udp-start", "udp-socket-enqueued", "udp-socket-read"]
-        .into_iter()
+    let mut admitted: Vec<_> = grouped_udp()
         .flat_map(|hook| scrape.groups(hook).into_keys())
         .filter(|group| *group != other)
         .collect();
@@ -332,7 +343,7 @@ fn a_cgroup_removed_under_traffic_leaves_nothing() {
         });
     }
     let scrape = exporter.scrape();
-    for hook in ["udp-start", "udp-socket-enqueued", "udp-socket-read"] {
+    for hook in grouped_udp() {
         let left = scrape.groups(hook).into_keys();
         let left: Vec<_> = left
             .filter(|(cgroup, _)| cgroup.contains("nsl-") || cgroup.contains("unknown"))
@@ -351,10 +362,7 @@ fn a_removed_interface_gives_its_places_back() {
     let (exporter, _held) = measuring();
     let of = |exporter: &Exporter, interface: &str| {
         let scrape = exporter.scrape();
-        let hooks = ["udp-start", "udp-socket-enqueued", "udp-socket-read"];
-        let keys = hooks
-            .into_iter()
-            .flat_map(|hook| scrape.groups(hook).into_keys());
+        let keys = grouped_udp().flat_map(|hook| scrape.groups(hook).into_keys());
         keys.filter(|(_, name)| name == interface).count()
     };
     let veth = Undo::after(

@@ -10,6 +10,7 @@ use netstacklat::model::hooks::Hook;
 use netstacklat::model::skips::SkipReason;
 
 use testlab::exporter::Exporter;
+use testlab::hooks::hooks_of;
 use testlab::prometheus::{Labels, Prometheus, Sample};
 use testlab::{PATIENCE, wait_until};
 
@@ -110,7 +111,7 @@ pub fn holds(exporter: &Exporter, prometheus: &Prometheus) {
             })
     };
     let same = || {
-        let mut quiet = Hook::all().filter(|hook| !hook.is_tcp() && *hook != Hook::IP_START);
+        let mut quiet = hooks_of("UDP").into_iter();
         quiet.all(|hook| same_at(hook.name()))
     };
     // The last scrape may have been before the last datagram.

@@ -2,8 +2,10 @@
 //! ebpf_exporter asks for no stamps. Until something does, nothing is measured,
 //! and the counter of skips says so, packet by packet.
 
-use super::counts::UDP_HOOKS;
+use netstacklat::model::hooks::Hook;
+
 use testlab::exporter::Exporter;
+use testlab::hooks::{hooks_of, left_out};
 use testlab::scrape::Scrape;
 use testlab::udp::{Flow, exchange, until_stamped};
 use testlab::{Family, PATIENCE, wait_until};
@@ -23,21 +25,17 @@ impl At {
     }
 
     /// Samples, datagrams without a stamp, and reads left out.
-    fn counted(&self, hook: &str) -> [u64; 3] {
-        let mut skipped = self.scrape.skipped(hook);
+    fn counted(&self, hook: Hook) -> [u64; 3] {
+        let mut skipped = self.scrape.skipped(hook.name());
         let without = skipped.remove("no-timestamp").unwrap_or(0);
         assert!(skipped.is_empty(), "{hook}: {skipped:?}");
-        // Only reads run in tasks.
-        let missed = match hook {
-            "udp-socket-read" => self.missed_reads,
-            _ => 0,
-        };
-        [self.scrape.histogram(hook).count(), without, missed]
+        let missed = left_out(hook, self.missed_reads);
+        [self.scrape.histogram(hook.name()).count(), without, missed]
     }
 
     /// So many came since with a stamp, and without.
     fn holds_since(&self, earlier: &At, with: u64, without: u64) {
-        for hook in UDP_HOOKS {
+        for hook in hooks_of("UDP") {
             let (now, then) = (self.counted(hook), earlier.counted(hook));
             let [recorded, unstamped, missed] = [0, 1, 2].map(|i| now[i] - then[i]);
             println!("{hook}: {recorded} and {unstamped}, sent {with} and {without}");

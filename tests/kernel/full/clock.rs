@@ -7,7 +7,10 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use netstacklat::model::hooks::Hook;
+
 use testlab::clock::{Leap, Settings, mono_ns, offset_ns, slewed_ns};
+use testlab::hooks::hooks_of;
 use testlab::lines::{Report, Run};
 use testlab::text::TextTool;
 use testlab::timeline::{Between, Step, Timeline};
@@ -107,7 +110,8 @@ impl Bench {
         let (timeline, udp) = (&self.timeline, &reads.udp);
         timeline.judge("udp-socket-read", udp, &hook("udp-socket-read"));
         timeline.judge("tcp-socket-read", &reads.tcp, &hook("tcp-socket-read"));
-        for name in ["udp-start", "udp-queue-rcv", "udp-socket-enqueued"] {
+        let before = hooks_of("UDP").into_iter();
+        for name in before.filter(|h| !h.is_in_reader()).map(Hook::name) {
             timeline.judge_earlier(name, udp, &hook(name));
         }
         nothing_implausible(&run);
@@ -221,7 +225,8 @@ fn nothing_implausible(run: &Run) {
         let counts = run.hook(&line.hook);
         println!("{}: {}, {:?}", line.hook, counts.count, counts.skipped);
         // The reads are judged one by one.
-        if !line.hook.ends_with("-read") {
+        let hook = Hook::find(&line.hook).expect("a hook of the table");
+        if !hook.is_in_reader() {
             assert_eq!(counts.above(PLAUSIBLE_NS), 0, "{line:?}");
         }
         for wrong in ["negative", "over-range", "clock-not-ready"] {

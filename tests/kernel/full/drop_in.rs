@@ -9,18 +9,13 @@ use libbpf_rs::{Link, MapCore as _, MapFlags, Object, ObjectBuilder};
 use netstacklat::model::hooks::Hook;
 
 use testlab::counters::program_runs;
+use testlab::hooks::{hooks_of, left_out};
 use testlab::receive::sleep_once_readable;
 use testlab::scrape::bucket_of;
 use testlab::udp::{self, Flow};
 use testlab::{Family, PATIENCE, has_recvmsg_locked, prepare, wait_until};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("NETSTACKLAT_DROP_INS"), "/netstacklat.bpf.o"));
-const UDP_HOOKS: [&str; 4] = [
-    "udp-start",
-    "udp-queue-rcv",
-    "udp-socket-enqueued",
-    "udp-socket-read",
-];
 /// exp2 buckets 0 to 34, then the sum: ebpf_exporter's `bucket_max + 1`.
 const BUCKETS: usize = 35;
 
@@ -46,9 +41,9 @@ impl DropIn {
     }
 
     /// A hook's buckets and its sum, all CPUs added up.
-    fn read(&self, hook: &str) -> (Vec<u64>, u64) {
-        let name = Hook::find(hook).expect("a hook").map_name();
-        let map = self.object.maps().find(|map| map.name() == name);
+    fn read(&self, hook: Hook) -> (Vec<u64>, u64) {
+        let name = hook.map_name();
+        let map = self.object.maps().find(|map| map.name() == name.as_str());
         let map = map.expect("the hook's map");
         let entry = |index: usize| -> u64 {
             let key = (index as u32).to_ne_bytes();
@@ -78,7 +73,8 @@ fn read_late(flow: &Flow, wait: Duration) -> (u64, u64) {
 /// begins a moment late: sends datagrams until one is recorded.
 fn until_recorded(drop_in: &DropIn) {
     let flow = Flow::open(Family::V4, 6101);
-    let recorded = || drop_in.read("udp-socket-read").0.iter().sum::<u64>();
+    let read = hooks_of("UDP").into_iter().next_back().expect("a hook");
+    let recorded = || drop_in.read(read).0.iter().sum::<u64>();
     let before = recorded();
     wait_until(PATIENCE, "a datagram is recorded", || {
         flow.send(0);
@@ -103,30 +99,27 @@ fn the_object_measures_by_itself() {
     // Asks for stamps, as a socket unit beside the exporter would.
     let sleeper = Flow::open(Family::V4, 6100).with_stamps();
     until_recorded(&drop_in);
-    let before = UDP_HOOKS.map(|hook| drop_in.read(hook));
+    let hooks = hooks_of("UDP").into_iter();
+    let before: Vec<_> = hooks.map(|hook| (hook, drop_in.read(hook))).collect();
     let missed_before = missed_reads();
 
     udp::exchange(&Flow::several(Family::V4, 6000..6004), N);
     udp::exchange(&Flow::several(Family::V6, 6000..6004), N);
     let (at_least, at_most) = read_late(&sleeper, Duration::from_millis(200));
 
-    for (hook, (buckets_before, sum_before)) in UDP_HOOKS.into_iter().zip(before) {
+    for (hook, (buckets_before, sum_before)) in before {
         let (buckets, sum) = drop_in.read(hook);
         let counts = buckets.iter().zip(&buckets_before);
         let new: Vec<u64> = counts.map(|(now, then)| now - then).collect();
         println!("{hook}: {new:?}");
         let count: u64 = new.iter().sum();
-        // Reads run in tasks; the kernel leaves re-entered programs out.
-        let missed = match hook {
-            "udp-socket-read" => missed_reads() - missed_before,
-            _ => 0,
-        };
+        let missed = left_out(hook, missed_reads() - missed_before);
         assert_eq!(count + missed, 2 * N + 1, "{hook}");
         let sum = sum - sum_before;
         let bound = |index: usize| 1u64 << index;
         let most: u64 = new.iter().enumerate().map(|(b, n)| n * bound(b)).sum();
         assert!(sum <= most && sum >= most / 2, "{hook}: sum {sum}");
-        if hook == "udp-socket-read" {
+        if hook.is_in_reader() {
             let late = bucket_of(at_least)..=bucket_of(at_most);
             println!("the late read took {at_least} to {at_most} ns: {late:?}");
             assert!(new[late].iter().sum::<u64>() >= 1, "no late read");

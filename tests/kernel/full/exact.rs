@@ -3,9 +3,9 @@
 //! and receive, against the kernel's counters, against its count of runs.
 
 use testlab::counters::{Snmp, hook_runs, packets_by_cpu};
+use testlab::hooks::udp_hooks_counted;
 use testlab::tcp::{Connection, Load};
 use testlab::tool::Tool;
-use testlab::udp_hooks::udp_hooks_counted;
 use testlab::{Family, Undo, sh, udp};
 
 const IP_IN: [&str; 2] = ["Ip.InReceives", "Ip6.InReceives"];

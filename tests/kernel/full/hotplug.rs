@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::exact::{receive_on_both_cpus, settled_with_every_run};
 use testlab::counters::{Snmp, packets_by_cpu};
+use testlab::hooks::udp_hooks_counted;
 use testlab::lines::Run;
 use testlab::load::{Background, Rate};
 use testlab::tool::Tool;
-use testlab::udp_hooks::udp_hooks_counted;
 use testlab::{Family, Undo, sh, udp};
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";

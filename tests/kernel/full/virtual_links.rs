@@ -3,11 +3,11 @@
 //! in place of a stamp: each such skb is counted, and the reader is told.
 
 use testlab::counters::Snmp;
+use testlab::hooks::udp_hooks_counted;
 use testlab::links::{Link, veth};
 use testlab::tcp::{Connection, Load};
 use testlab::text::TextTool;
 use testlab::tool::Tool;
-use testlab::udp_hooks::udp_hooks_counted;
 use testlab::{Family, linux_from, udp};
 
 const IP_IN: [&str; 2] = ["Ip.InReceives", "Ip6.InReceives"];

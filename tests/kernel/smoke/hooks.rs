@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Every hook sees the traffic that passes it, and tells plausible times.
 
-use testlab::counters::program_runs;
+use netstacklat::model::hooks::{Hook, Program};
+
+use testlab::counters::{program_runs, short};
+use testlab::hooks::hooks_of;
 use testlab::lines::Counts;
 use testlab::tcp::{Connection, Load};
 use testlab::tool::Tool;
-use testlab::{Family, udp};
+use testlab::{Family, has_recvmsg_locked, udp};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -32,14 +35,25 @@ fn every_hook_measures() {
     let runs = program_runs();
     let run = tool.finish();
 
-    // One program for each address family and function, and the clock's.
-    assert!(runs.len() >= 16, "programs are missing: {runs:?}");
-    for (program, runs) in &runs {
-        assert!(runs.run > 0, "{program} never ran");
-    }
+    // Those of the hooks, and the clock's.
+    let loaded = Hook::all().map(|hook| loaded_for(hook).count());
+    assert_eq!(runs.len(), loaded.sum::<usize>() + 1, "{runs:?}");
     for line in &run.total.hooks {
         let counts = run.hook(&line.hook);
-        assert!(counts.count > 0, "{line:?}");
+        let hook = Hook::find(&line.hook).expect("a hook of the table");
+        for program in loaded_for(hook) {
+            assert!(
+                runs.get(&short(program.name))
+                    .is_some_and(|runs| runs.run > 0),
+                "nothing here passes {}, at which {hook} measures: let this test send packets \
+                 that do",
+                program.function
+            );
+        }
+        assert!(
+            counts.count > 0,
+            "no packet of this test was recorded: {line:?}"
+        );
         assert_eq!(counts.above(SECOND_NS), 0, "{line:?}");
         assert_eq!(counts.skip("negative"), 0, "{line:?}");
         assert!(line.quantiles_ns["p50"].is_some_and(|p50| p50 > 0));
@@ -48,12 +62,17 @@ fn every_hook_measures() {
             line.hook, line.count, line.quantiles_ns, line.skipped, line.missed
         );
     }
-    goes_up_along_the_path(&[
-        run.hook("udp-start"),
-        run.hook("udp-queue-rcv"),
-        run.hook("udp-socket-enqueued"),
-        run.hook("udp-socket-read"),
-    ]);
+    let udp = hooks_of("UDP").into_iter();
+    goes_up_along_the_path(&udp.map(|hook| run.hook(hook.name())).collect::<Vec<_>>());
+}
+
+/// The programs that measure at the hook on this kernel: where there is a
+/// fallback, it or the primary one.
+fn loaded_for(hook: Hook) -> impl Iterator<Item = Program> {
+    let falls_back = hook.programs().any(|program| program.is_fallback());
+    let wanted =
+        move |program: &Program| !falls_back || program.is_fallback() != has_recvmsg_locked();
+    hook.programs().filter(wanted)
 }
 
 /// The same datagrams at each hook, each later than at the one before: then

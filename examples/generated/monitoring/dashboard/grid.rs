@@ -124,8 +124,8 @@ pub(super) enum Scale {
 /// What is drawn.
 #[derive(Default)]
 pub(super) struct Panel {
-    pub(super) title: &'static str,
-    pub(super) description: &'static str,
+    pub(super) title: String,
+    pub(super) description: String,
     pub(super) unit: &'static str,
     pub(super) targets: Vec<Target>,
     pub(super) options: Value,
@@ -134,14 +134,14 @@ pub(super) struct Panel {
 
 impl Panel {
     pub(super) fn new(
-        title: &'static str,
-        description: &'static str,
+        title: impl Into<String>,
+        description: impl Into<String>,
         unit: &'static str,
         targets: Vec<Target>,
     ) -> Panel {
         Panel {
-            title,
-            description,
+            title: title.into(),
+            description: description.into(),
             unit,
             targets,
             options: json!({}),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Is it measuring, and what: all hooks at a glance.
 
-use netstacklat::model::hooks::Hook;
+use netstacklat::model::hooks::{Hook, Protocol};
 use serde_json::{Value, json};
 
 use super::grid::{COLUMNS, Grid, Panel, Scale, Target, target};
@@ -189,9 +189,9 @@ pub(super) fn all_hooks(grid: &mut Grid) {
         }},
         {"id": "sortBy", "options": {"sort": [{"field": "place", "desc": false}]}},
     ]);
-    let stages = |others: &'static str| {
-        Hook::all()
-            .filter(move |hook| !hook.name().starts_with(others))
+    let path = |protocol: Protocol| {
+        protocol
+            .path()
             .map(|hook| {
                 target(
                     "{{hook}}",
@@ -203,30 +203,23 @@ pub(super) fn all_hooks(grid: &mut Grid) {
             })
             .collect()
     };
-    grid.series(
-        12,
-        10,
-        Scale::Log,
-        Panel::new(
-            "TCP: from entry to each hook, quantile $quantile",
-            "From entering the stack to each hook that TCP passes, in the order of its path. The distance between two lines is \
-             where the time goes, by trend only: quantiles do not subtract.",
-            "s",
-            stages("udp-"),
-        ),
-    );
-    grid.series(
-        12,
-        10,
-        Scale::Log,
-        Panel::new(
-            "UDP: from entry to each hook, quantile $quantile",
-            "From entering the stack to each hook that UDP passes, in the order of its path. udp-socket-read waits for the \
-             reader. All selected hosts together: their buckets are added, not their quantiles.",
-            "s",
-            stages("tcp-"),
-        ),
-    );
+    for protocol in Protocol::all() {
+        grid.series(
+            12,
+            10,
+            Scale::Log,
+            Panel::new(
+                format!("{protocol}: from entry to each hook, quantile $quantile"),
+                format!(
+                    "From entering the stack to each hook that {protocol} passes, in the order of its path. The distance \
+                     between two lines is where the time goes, by trend only: quantiles do not subtract. All selected \
+                     hosts together: their buckets are added, not their quantiles."
+                ),
+                "s",
+                path(protocol),
+            ),
+        );
+    }
     grid.series(
         12,
         10,

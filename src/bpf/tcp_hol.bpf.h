@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Head-of-line blocking: tells reads that waited for a lost segment.
+ * Head-of-line blocking in TCP: tells reads that waited for a lost segment.
  *
  * Such a read is late because of the network, not because of this host. When
  * the socket's count of out-of-order segments has grown, all data up to the
  * highest out-of-order sequence may have waited; a read is taken as blocked
  * until it ends beyond that.
  */
-#ifndef NETSTACKLAT_HOLBLOCK_BPF_H
-#define NETSTACKLAT_HOLBLOCK_BPF_H
+#ifndef NETSTACKLAT_TCP_HOL_BPF_H
+#define NETSTACKLAT_TCP_HOL_BPF_H
 
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
 
-#include "netstacklat.h"
+#include "types.bpf.h"
 
 struct ooo_history {
 	/* who: an address may be reused by a later socket */
@@ -100,4 +100,4 @@ static __noinline bool read_hol_blocked(struct tcp_sock *tp)
 	return false;
 }
 
-#endif /* NETSTACKLAT_HOLBLOCK_BPF_H */
+#endif /* NETSTACKLAT_TCP_HOL_BPF_H */

@@ -1,14 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Counting by group, for the object that does (NETSTACKLAT_GROUPS): buckets and
- * sums of all groups of a hook lie in one hash, as ebpf_exporter wants them.
+ * For ebpf_exporter: a histogram for each hook and group (interface and
+ * cgroup), one bucket for each power of two. Buckets and sums of all groups of
+ * a hook lie in one hash, as ebpf_exporter wants them.
  */
-#ifndef NETSTACKLAT_GROUPS_BPF_H
-#define NETSTACKLAT_GROUPS_BPF_H
+#ifndef NETSTACKLAT_HISTOGRAM_BY_GROUP_BPF_H
+#define NETSTACKLAT_HISTOGRAM_BY_GROUP_BPF_H
 
 #include <bpf/bpf_core_read.h>
 
-#include "whose.bpf.h"
+#include "group_key.bpf.h"
+#include "sample.bpf.h"
+
+#define SUB_BITS 0
+#include "histogram/bucket.bpf.h"
+
+#define SAMPLES_HAVE_GROUPS true
+
+#define NAME(name) netstack_group_##name
+#define EXPORTED_HOOKS NETSTACKLAT_GROUPED_HOOKS
+/*
+ * Group and bucket to count. There is room for each group that is admitted and
+ * for that of the others, so that only new groups can find none. Shared by the
+ * CPUs: on a host with 256 of them it would take 256 times the memory per CPU,
+ * and the scrape that time.
+ */
+#define HISTOGRAM(name)                                                        \
+	struct {                                                               \
+		__uint(type, BPF_MAP_TYPE_HASH);                               \
+		__uint(max_entries,                                            \
+		       (NETSTACKLAT_MAX_GROUPS + 1) * (N_BUCKETS(0) + 1));     \
+		__type(key, struct group_key);                                 \
+		__type(value, __u64);                                          \
+	} name SEC(".maps");
+#include "histogram/exporter.bpf.h"
 
 /*
  * The groups that are admitted: one for all hooks, so they agree. The value
@@ -42,12 +67,12 @@ static __always_inline __u64 *entry_of(void *map, const struct group_key *key)
  * they like in a tree that is delegated to them: those share a part of the
  * places. (CPUs that admit at the same time may exceed it by one each.)
  */
-static __always_inline bool admitted(const struct whose *whose)
+static __always_inline bool admitted(const struct group *group)
 {
-	struct cgroup___whose *cgroup = whose->cgroup;
+	struct cgroup___group *cgroup = group->cgroup;
 	__u64 delegated = 0;
 
-	if (bpf_map_lookup_elem(&groups, &whose->key))
+	if (bpf_map_lookup_elem(&groups, &group->key))
 		return true;
 	if (cgroup) {
 		/*
@@ -60,14 +85,14 @@ static __always_inline bool admitted(const struct whose *whose)
 	}
 	if (delegated && delegated_groups >= NETSTACKLAT_MAX_DELEGATED_GROUPS)
 		return false;
-	if (bpf_map_update_elem(&groups, &whose->key, &delegated, BPF_NOEXIST))
+	if (bpf_map_update_elem(&groups, &group->key, &delegated, BPF_NOEXIST))
 		/* Another CPU was first, or there is no room. */
-		return bpf_map_lookup_elem(&groups, &whose->key);
+		return bpf_map_lookup_elem(&groups, &group->key);
 	if (delegated)
 		__sync_fetch_and_add(&delegated_groups, 1);
 	/* Removed meanwhile: perhaps before there was anything to free. */
 	if (cgroup && !(cgroup->self.flags & CSS_ONLINE) &&
-	    !bpf_map_delete_elem(&groups, &whose->key)) {
+	    !bpf_map_delete_elem(&groups, &group->key)) {
 		if (delegated)
 			__sync_fetch_and_add(&delegated_groups, -1);
 		return false;
@@ -79,31 +104,31 @@ static __always_inline bool admitted(const struct whose *whose)
  * Not inlined: each program has it once, with the paths that are rare. The
  * first look-up finds the group's sum, if the group has been here before.
  */
-static __noinline int grouped_add(void *map, void *skips, struct whose *whose,
+static __noinline int grouped_add(void *map, void *skips, struct group *group,
 				  __u32 bucket, __u64 latency)
 {
 	__u64 *sum, *count;
 
-	if (!whose)
+	if (!group)
 		return 0;
-	whose->key.bucket = SUM_INDEX;
-	sum = bpf_map_lookup_elem(map, &whose->key);
+	group->key.bucket = SUM_INDEX;
+	sum = bpf_map_lookup_elem(map, &group->key);
 	if (!sum) {
-		if (whose->key.cgroup == NETSTACKLAT_GROUP_OTHER ||
-		    !admitted(whose)) {
-			whose->key.cgroup = NETSTACKLAT_GROUP_OTHER;
-			whose->key.interface = NETSTACKLAT_GROUP_OTHER;
+		if (group->key.cgroup == NETSTACKLAT_GROUP_OTHER ||
+		    !admitted(group)) {
+			group->key.cgroup = NETSTACKLAT_GROUP_OTHER;
+			group->key.interface = NETSTACKLAT_GROUP_OTHER;
 		}
-		sum = entry_of(map, &whose->key);
+		sum = entry_of(map, &group->key);
 	}
-	whose->key.bucket = bucket;
-	count = entry_of(map, &whose->key);
+	group->key.bucket = bucket;
+	count = entry_of(map, &group->key);
 	if (!sum || !count) {
 		array_add(skips, SKIP_MAP_FULL, 1);
 		return 0;
 	}
-	__sync_fetch_and_add(sum, latency);
 	__sync_fetch_and_add(count, 1);
+	__sync_fetch_and_add(sum, latency);
 	return 0;
 }
 
@@ -148,9 +173,9 @@ static long forget_group(void *map, struct group_key *key, __u64 *delegated,
  * times 36 entries each. To whoever scrapes, its series end; those of the next
  * cgroup of that name begin anew.
  */
-static __always_inline int forget_cgroup(struct kernfs_node___whose *kn)
+static __always_inline int forget_cgroup(struct kernfs_node___group *kn)
 {
-	struct cgroup___whose *cgroup = kn->priv;
+	struct cgroup___group *cgroup = kn->priv;
 	struct gone gone = {};
 
 	/*
@@ -168,7 +193,7 @@ static __always_inline int forget_cgroup(struct kernfs_node___whose *kn)
 /* So does an interface. The index of another namespace is none of ours. */
 static __always_inline int forget_interface(struct net_device *dev)
 {
-	struct net_device___whose *device = (void *)dev;
+	struct net_device___group *device = (void *)dev;
 	struct gone gone = {.interface = device->ifindex};
 
 	if (device->nd_net.net->net_cookie == init_net_cookie())
@@ -176,11 +201,19 @@ static __always_inline int forget_interface(struct net_device *dev)
 	return 0;
 }
 
-static __always_inline void histogram_count(enum netstacklat_hook hook,
-					    __u64 index, __u64 latency,
-					    struct whose *whose)
+static __always_inline void histogram_add(const struct sample_ctx *ctx,
+					  __u64 latency_m1, __u64 latency)
 {
-	grouped_add(histogram_of(hook), skips_of(hook), whose, index, latency);
+	struct group group = group_of(ctx);
+
+	grouped_add(histogram_of(ctx->hook), skips_of(ctx->hook), &group,
+		    bucket_index(latency_m1), latency);
 }
 
-#endif /* NETSTACKLAT_GROUPS_BPF_H */
+/* A latency of 0 ns, which only the lag between two CPUs' clocks produces. */
+static __always_inline void histogram_add_zero(const struct sample_ctx *ctx)
+{
+	histogram_add(ctx, 0, 0);
+}
+
+#endif /* NETSTACKLAT_HISTOGRAM_BY_GROUP_BPF_H */

@@ -1,13 +1,13 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The index function of the histograms by itself, to be called with chosen
- * values (BPF_PROG_TEST_RUN).
+ * values (BPF_PROG_TEST_RUN). SUB_BITS says which of the two it is.
  */
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
 
-#include "bucket.bpf.h"
+#include "histogram/bucket.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

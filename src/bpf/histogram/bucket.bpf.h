@@ -4,7 +4,8 @@
  *
  * Buckets are log-linear (H2): 2^g equal buckets per power of two, right-
  * inclusive, so that each upper bound is a Prometheus "le". With g = 0 this is
- * plain log2: bucket b holds (2^(b-1), 2^b] ns.
+ * plain log2: bucket b holds (2^(b-1), 2^b] ns. Who includes this says which
+ * it is: SUB_BITS is g.
  *
  * BPF has no count-leading-zeroes, so a table of 1 KiB gives the bucket of what
  * the top ten bits say. Latencies of 1 to 65 us touch 1 to 16 of its cache
@@ -13,13 +14,16 @@
 #ifndef NETSTACKLAT_BUCKET_BPF_H
 #define NETSTACKLAT_BUCKET_BPF_H
 
-#include "types.bpf.h"
+#include "../types.bpf.h"
+
+/* The sum of the latencies follows the last bucket. */
+#define SUM_INDEX N_BUCKETS(SUB_BITS)
 
 #define TABLE_BITS 10
 /* A step of the shift: what is left then has all its SUB_BITS + 1 top bits. */
 #define SHIFT_STEP 6
 
-#ifdef NETSTACKLAT_LOADER
+#if SUB_BITS
 /* The buckets of one power of two, 2^e: each 2^(e-4) values wide. */
 /* clang-format off */
 #define SUB(e, i)                                                              \

@@ -3,11 +3,16 @@
  * The maps that ebpf_exporter reads, as the YAML in exporter/ describes them: a
  * metric by the name of the map, a series for each key. Nobody sets anything
  * before load, so all sizes are here.
+ *
+ * by_hook.bpf.h and by_group.bpf.h include this. They define what differs: the
+ * names of the maps, NAME(name); the hooks, EXPORTED_HOOKS(HOOK); and the map
+ * of a histogram, HISTOGRAM(name).
  */
-#ifndef NETSTACKLAT_MAPS_EXPORTER_BPF_H
-#define NETSTACKLAT_MAPS_EXPORTER_BPF_H
+#ifndef NETSTACKLAT_HISTOGRAM_EXPORTER_BPF_H
+#define NETSTACKLAT_HISTOGRAM_EXPORTER_BPF_H
 
 #include "clock.bpf.h"
+#include "counters.bpf.h"
 
 #define COUNTERS(kind, name, entries)                                          \
 	struct {                                                               \
@@ -18,30 +23,6 @@
 	} name SEC(".maps");
 #define PERCPU_COUNTERS(name, entries)                                         \
 	COUNTERS(BPF_MAP_TYPE_PERCPU_ARRAY, name, entries)
-
-#ifdef NETSTACKLAT_GROUPS
-#define NAME(name) netstack_group_##name
-#define EXPORTED_HOOKS NETSTACKLAT_GROUPED_HOOKS
-/*
- * Group and bucket to count. There is room for each group that is admitted and
- * for that of the others, so that only new groups can find none. Shared by the
- * CPUs: on a host with 256 of them it would take 256 times the memory per CPU,
- * and the scrape that time.
- */
-#define HISTOGRAM(name)                                                        \
-	struct {                                                               \
-		__uint(type, BPF_MAP_TYPE_HASH);                               \
-		__uint(max_entries,                                            \
-		       (NETSTACKLAT_MAX_GROUPS + 1) * (N_BUCKETS(0) + 1));     \
-		__type(key, struct group_key);                                 \
-		__type(value, __u64);                                          \
-	} name SEC(".maps");
-#else
-#define NAME(name) netstack_##name
-#define EXPORTED_HOOKS NETSTACKLAT_HOOKS
-/* Bucket to count, and after the last bucket the sum. */
-#define HISTOGRAM(name) PERCPU_COUNTERS(name, N_BUCKETS(0) + 1)
-#endif
 
 /*
  * Skips have a map for each hook, because ebpf_exporter cuts labels out of a
@@ -89,18 +70,6 @@ static __always_inline void *skips_of(enum netstacklat_hook hook)
 	}
 }
 
-#ifdef NETSTACKLAT_GROUPS
-#include "groups.bpf.h"
-#else
-static __always_inline void histogram_count(enum netstacklat_hook hook,
-					    __u64 index, __u64 latency,
-					    struct whose *whose)
-{
-	array_add(histogram_of(hook), index, 1);
-	array_add(histogram_of(hook), SUM_INDEX, latency);
-}
-#endif
-
 /* Not inlined: it is rare, and each program has several calls. */
 static __noinline int skip_in(void *skips, enum netstacklat_skip reason)
 {
@@ -124,7 +93,7 @@ static __always_inline void clock_set(void *map, __u32 index, __u64 value)
 }
 
 /* For those who scrape: what the loader reads out of the clock state. */
-static __always_inline void clock_show(void)
+static __always_inline void clock_export(void)
 {
 	bool settled = clock.offs_fast == clock.offs_real;
 	__s64 tai_offset_ns = clock.tai_offset_ns;
@@ -138,4 +107,4 @@ static __always_inline void clock_show(void)
 		  tai_offset_ns < 0 ? 0 : tai_offset_ns / 1000000000ULL);
 }
 
-#endif /* NETSTACKLAT_MAPS_EXPORTER_BPF_H */
+#endif /* NETSTACKLAT_HISTOGRAM_EXPORTER_BPF_H */

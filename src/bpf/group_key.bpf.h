@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Whose packet: the group that a sample belongs to. Only the object that counts
- * by group (NETSTACKLAT_GROUPS) asks; in the others nothing is left of this.
+ * The group that a sample belongs to: the socket's cgroup, and the interface
+ * that the packet came in by.
  */
-#ifndef NETSTACKLAT_WHOSE_BPF_H
-#define NETSTACKLAT_WHOSE_BPF_H
+#ifndef NETSTACKLAT_GROUP_KEY_BPF_H
+#define NETSTACKLAT_GROUP_KEY_BPF_H
 
 #include "vmlinux.h"
 
 #include <bpf/bpf_helpers.h>
 
 #include "compat.bpf.h"
-#include "types.bpf.h"
+#include "sample.bpf.h"
 
-#ifdef NETSTACKLAT_GROUPS
 /* All bytes are a key of a map: no holes. */
 struct group_key {
 	/* id of the socket's cgroup (v2); 0: not known at this hook */
@@ -23,54 +22,54 @@ struct group_key {
 	__u32 bucket;
 };
 
-struct cgroup___whose;
+struct cgroup___group;
 
-struct whose {
+struct group {
 	struct group_key key;
 	/* For what is asked of a new group only; NULL: not known */
-	struct cgroup___whose *cgroup;
+	struct cgroup___group *cgroup;
 };
 
 /* include/linux/cgroup-defs.h: goes when the cgroup is removed */
 #define CSS_ONLINE (1 << 1)
 
-struct kernfs_iattrs___whose {
+struct kernfs_iattrs___group {
 	struct {
 		unsigned int val;
 	} ia_uid;
 } __attribute__((preserve_access_index));
 
-struct kernfs_node___whose {
+struct kernfs_node___group {
 	__u64 id;
 	/* NULL: nobody has changed its owner, which is root */
-	struct kernfs_iattrs___whose *iattr;
+	struct kernfs_iattrs___group *iattr;
 	/* Of a cgroup's directory: the cgroup */
 	void *priv;
 } __attribute__((preserve_access_index));
 
-struct cgroup_subsys_state___whose {
+struct cgroup_subsys_state___group {
 	unsigned int flags;
 } __attribute__((preserve_access_index));
 
-struct cgroup_root___whose {
+struct cgroup_root___group {
 	int hierarchy_id;
 } __attribute__((preserve_access_index));
 
-struct cgroup___whose {
-	struct cgroup_subsys_state___whose self;
-	struct kernfs_node___whose *kn;
-	struct cgroup_root___whose *root;
+struct cgroup___group {
+	struct cgroup_subsys_state___group self;
+	struct kernfs_node___group *kn;
+	struct cgroup_root___group *root;
 } __attribute__((preserve_access_index));
 
 /* possible_net_t is an unnamed struct, which vmlinux/generate cannot pick. */
-struct net_device___whose {
+struct net_device___group {
 	int ifindex;
 	struct {
 		struct net *net;
 	} nd_net;
 } __attribute__((preserve_access_index));
 
-struct sock_common___whose {
+struct sock_common___group {
 	struct {
 		struct net *net;
 	} skc_net;
@@ -93,46 +92,36 @@ static __always_inline __u32 cgroup_number(__u64 id)
 	return id < NETSTACKLAT_GROUP_OTHER ? id : NETSTACKLAT_GROUP_OTHER;
 }
 
-/* Where there is no socket yet. */
-static __always_inline struct whose whose_skb(struct sk_buff *skb)
-{
-	struct net_device___whose *device = (void *)skb->dev;
-
-	return (struct whose){
-		.key.interface =
-			named_interface(device->nd_net.net, skb->skb_iif),
-	};
-}
-
 /* Its directory belongs to another user than root. */
-static __always_inline bool is_delegated(struct cgroup___whose *cgroup)
+static __always_inline bool is_delegated(struct cgroup___group *cgroup)
 {
-	struct kernfs_iattrs___whose *iattr = cgroup->kn->iattr;
+	struct kernfs_iattrs___group *iattr = cgroup->kn->iattr;
 
 	return iattr && iattr->ia_uid.val;
 }
 
-static __always_inline struct whose whose_sock(struct sock *sk, __u32 interface)
+/* Where the socket is not known yet, the interface is all that there is. */
+static __always_inline struct group group_of(const struct sample_ctx *ctx)
 {
-	struct sock_common___whose *common = (void *)&sk->__sk_common;
-	struct cgroup___whose *cgroup = (void *)sk->sk_cgrp_data.cgroup;
+	struct sock_common___group *common;
+	struct net_device___group *device;
+	struct cgroup___group *cgroup;
 
-	return (struct whose){
+	if (!ctx->has_sk) {
+		device = (void *)ctx->skb->dev;
+		return (struct group){
+			.key.interface = named_interface(device->nd_net.net,
+							 ctx->interface),
+		};
+	}
+	common = (void *)&ctx->sk->__sk_common;
+	cgroup = (void *)ctx->sk->sk_cgrp_data.cgroup;
+	return (struct group){
 		.key.cgroup = cgroup_number(cgroup->kn->id),
 		.key.interface =
-			named_interface(common->skc_net.net, interface),
+			named_interface(common->skc_net.net, ctx->interface),
 		.cgroup = cgroup,
 	};
 }
 
-#define SKB_INTERFACE(skb) ((skb)->skb_iif)
-#define SOCK_INTERFACE(sk) ((sk)->sk_rx_dst_ifindex)
-#else
-struct whose {};
-#define whose_skb(skb) ((struct whose){})
-#define whose_sock(sk, interface) ((struct whose){})
-#define SKB_INTERFACE(skb) 0
-#define SOCK_INTERFACE(sk) 0
-#endif
-
-#endif /* NETSTACKLAT_WHOSE_BPF_H */
+#endif /* NETSTACKLAT_GROUP_KEY_BPF_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The numbers that BPF and Rust share. As in tables.h, no C-only syntax.
+ */
+#ifndef NETSTACKLAT_LIMITS_H
+#define NETSTACKLAT_LIMITS_H
+
+/* Buckets are right-inclusive, (lo, hi], and cover (0, 2^34] ns. */
+#define NETSTACKLAT_MAX_BITS 34
+/* log2 of the buckets per power of two under the loader: 3.1 % error. */
+#define NETSTACKLAT_FINE_SUB_BITS 4
+/* u64 of a CPU's histogram under the loader: a power of two, a page. */
+#define NETSTACKLAT_SLICE_ENTRIES 512
+/*
+ * The fast accessors of the kernel clocks lag other CPUs by some 100 ns; a
+ * timestamp that is this far ahead (with room to spare) counts as now.
+ */
+#define NETSTACKLAT_CLOCK_LAG_NS 10000
+/* Room for the out-of-order history of so many connections. */
+#define NETSTACKLAT_MAX_HOL_SOCKETS 8192
+
+/* CPUs that have a place for the datagram that they are about to enqueue. */
+#define NETSTACKLAT_ARRIVALS 1024
+
+/*
+ * Pairs of interface and cgroup that the grouped object tells apart; what comes
+ * after them is in the group "other".
+ */
+#define NETSTACKLAT_MAX_GROUPS 128
+/* Of them those whose cgroup belongs to another user than root, at most. */
+#define NETSTACKLAT_MAX_DELEGATED_GROUPS 32
+/* Numbers that no cgroup and no interface has: 2^31 - 1, 2^31 - 2. */
+#define NETSTACKLAT_GROUP_OTHER 2147483647
+#define NETSTACKLAT_GROUP_OTHER_NETNS 2147483646
+
+#define NETSTACKLAT_CLOCK_VSYSCALL 0
+#define NETSTACKLAT_CLOCK_TAI 1
+
+#endif /* NETSTACKLAT_LIMITS_H */

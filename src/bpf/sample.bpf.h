@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a run of a program knows of its packet: the input of record(). */
+#ifndef NETSTACKLAT_SAMPLE_BPF_H
+#define NETSTACKLAT_SAMPLE_BPF_H
+
+#include "vmlinux.h"
+
+#include "types.bpf.h"
+
+/*
+ * Everything is inlined, so a field that an object does not use costs nothing:
+ * not even the load that fills it is left.
+ */
+struct sample_ctx {
+	/* A constant wherever a program begins */
+	enum netstacklat_hook hook;
+	/* NULL: there is none (a TCP read), or it may have been freed */
+	struct sk_buff *skb;
+	/*
+	 * Whether the socket is known yet. Apart from sk, because this is a
+	 * constant, and a test of sk is one that the verifier sees, too.
+	 */
+	bool has_sk;
+	struct sock *sk;
+	/* When the packet entered the stack, on CLOCK_REALTIME; 0: not known */
+	__u64 tstamp;
+	/* Index of the interface that the packet came in by; 0: not known */
+	__u32 interface;
+};
+
+#endif /* NETSTACKLAT_SAMPLE_BPF_H */

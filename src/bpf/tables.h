@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The tables that BPF and Rust share: hooks, programs, skip reasons. C makes
+ * enums and maps of them. build.rs runs tables.rs.in, which includes this file
+ * and limits.h, through the C preprocessor to get the Rust side, so keep values
+ * free of C-only syntax (suffixes, casts), and write a text of several lines as
+ * TEXT("...", "..."). Names and meanings must have no apostrophes, because they
+ * get into YAML.
+ *
+ * Names are an interface: users type them, recordings, rules and dashboards
+ * contain them. When one changes, the old one becomes an alias.
+ */
+#ifndef NETSTACKLAT_TABLES_H
+#define NETSTACKLAT_TABLES_H
+
+/*
+ * HOOK(ID, ident, name, aliases, protocol, runs, after, needs, meaning, before)
+ * in the order in which a packet meets them.
+ *
+ * ident: makes the map name, netstack_<ident>_latency_seconds.
+ * name: what users type, and what every output shows.
+ * aliases: former names: NONE, or ALIASES("name", ...).
+ * protocol: whose packets pass: ANY, or the name of one protocol, whose hooks
+ *   form a path of their own.
+ * runs: IN_STACK, or IN_READER: in the task that reads from the socket.
+ * after: the hook before it on the path: AFTER(ID); FIRST: there is none, and
+ *   before it is the timestamp.
+ * needs: what programs of another hook must do for it. They are loaded also
+ *   when that hook is off (HELPER, see below). NOTHING; REQUIRES(ID): the hook
+ *   cannot be measured without; USES(ID): it can, but it is then not known how
+ *   many of its packets came with a transmit timestamp, which they lose on the
+ *   way.
+ * meaning: what a packet has behind it here, in a few words.
+ * before: what lies between the hook before and this one, from net/core/dev.c,
+ *   net/ipv4/ip_input.c, net/ipv6/ip6_input.c, net/ipv4/tcp_ipv4.c,
+ *   net/ipv4/tcp_input.c and net/ipv4/udp.c of Linux 5.10 to 7.
+ */
+#define NETSTACKLAT_HOOKS(HOOK)                                                \
+	HOOK(IP_START, ip_start, "ip-start", NONE, ANY, IN_STACK, FIRST,       \
+	     NOTHING, "past traffic control, at IP",                           \
+	     TEXT("receive steering (RPS), generic XDP, packet taps, ",        \
+		  "traffic control, bridges and bonds"))                       \
+	HOOK(TCP_START, tcp_start, "tcp-start", NONE, "TCP", IN_STACK,         \
+	     AFTER(IP_START), USES(IP_START),                                  \
+	     "past routing and netfilter, at TCP",                             \
+	     TEXT("netfilter (connection tracking included), routing and ",    \
+		  "reassembly"))                                               \
+	HOOK(TCP_DO_RCV, tcp_do_rcv, "tcp-do-rcv", NONE, "TCP", IN_STACK,      \
+	     AFTER(TCP_START), USES(IP_START),                                 \
+	     "socket found and owned (or backlog replayed)",                   \
+	     TEXT("the socket lookup, socket filters and the wait in the ",    \
+		  "backlog while a task owns the socket"))                     \
+	HOOK(TCP_DATA_QUEUE, tcp_data_queue, "tcp-data-queue", NONE, "TCP",    \
+	     IN_STACK, AFTER(TCP_DO_RCV), USES(IP_START),                      \
+	     "data segment off the header-prediction path",                    \
+	     "the checks of TCP's receive processing and of the ACK")          \
+	HOOK(TCP_SOCKET_ENQUEUED, tcp_socket_enqueued, "tcp-socket-enqueued",  \
+	     NONE, "TCP", IN_STACK, AFTER(TCP_DATA_QUEUE), USES(IP_START),     \
+	     "in-order segment in the receive queue of the socket",            \
+	     TEXT("putting segments in order, and the socket's memory ",       \
+		  "accounting"))                                               \
+	HOOK(TCP_SOCKET_READ, tcp_socket_read, "tcp-socket-read", NONE, "TCP", \
+	     IN_READER, AFTER(TCP_SOCKET_ENQUEUED), USES(IP_START),            \
+	     "last segment of a read handed to user space",                    \
+	     TEXT("the wait in the socket until the reader asks, its ",        \
+		  "wake-up and scheduling included"))                          \
+	HOOK(UDP_START, udp_start, "udp-start", NONE, "UDP", IN_STACK,         \
+	     AFTER(IP_START), NOTHING, "past routing and netfilter, at UDP",   \
+	     TEXT("netfilter (connection tracking included), routing and ",    \
+		  "reassembly"))                                               \
+	HOOK(UDP_QUEUE_RCV, udp_queue_rcv, "udp-queue-rcv", NONE, "UDP",       \
+	     IN_STACK, AFTER(UDP_START), NOTHING, "socket found",              \
+	     "the checksum and the socket lookup")                             \
+	HOOK(UDP_SOCKET_ENQUEUED, udp_socket_enqueued, "udp-socket-enqueued",  \
+	     NONE, "UDP", IN_STACK, AFTER(UDP_QUEUE_RCV),                      \
+	     REQUIRES(UDP_QUEUE_RCV), "in the receive queue of the socket",    \
+	     TEXT("encapsulation, socket filters, the lock and memory ",       \
+		  "accounting of the queue, and waking the reader"))           \
+	HOOK(UDP_SOCKET_READ, udp_socket_read, "udp-socket-read", NONE, "UDP", \
+	     IN_READER, AFTER(UDP_SOCKET_ENQUEUED), NOTHING,                   \
+	     "handed to user space",                                           \
+	     TEXT("the wait in the socket until the reader asks, its ",        \
+		  "wake-up and scheduling included"))
+
+/*
+ * PROGRAM(HOOK_ID, attach, function, role): the programs, and where they
+ * attach. hooks.bpf.h and the objects (*.bpf.c) have their SEC() lines.
+ *
+ * PRIMARY: nsl_<function> adds the samples of the hook.
+ * FALLBACK(what is different then): the same, where the primary function does
+ *   not exist or cannot be attached to. (BPF trampolines pass on 6 arguments,
+ *   and tcp_recvmsg_locked had 7 until 5.19.)
+ * HELPER, HELPER_FROM(major, minor): nsl_for_<function> only does what hooks
+ *   that need this one rely on. It is loaded in place of the primary programs
+ *   when this hook is off, from that kernel on.
+ */
+#define NETSTACKLAT_PROGRAMS(PROGRAM)                                          \
+	PROGRAM(IP_START, "fentry", ip_rcv_core, PRIMARY)                      \
+	PROGRAM(IP_START, "fentry", ip6_rcv_core, PRIMARY)                     \
+	/* skb->tstamp can be a transmit time from 5.18 on. */                 \
+	PROGRAM(IP_START, "fentry", ip_rcv_core, HELPER_FROM(5, 18))           \
+	PROGRAM(IP_START, "fentry", ip6_rcv_core, HELPER_FROM(5, 18))          \
+	PROGRAM(TCP_START, "fentry", tcp_v4_rcv, PRIMARY)                      \
+	PROGRAM(TCP_START, "fentry", tcp_v6_rcv, PRIMARY)                      \
+	PROGRAM(TCP_DO_RCV, "fentry", tcp_v4_do_rcv, PRIMARY)                  \
+	PROGRAM(TCP_DO_RCV, "fentry", tcp_v6_do_rcv, PRIMARY)                  \
+	PROGRAM(TCP_DATA_QUEUE, "fentry", tcp_data_queue, PRIMARY)             \
+	PROGRAM(TCP_SOCKET_ENQUEUED, "fexit", tcp_queue_rcv, PRIMARY)          \
+	PROGRAM(TCP_SOCKET_READ, "fexit", tcp_recvmsg_locked, PRIMARY)         \
+	PROGRAM(TCP_SOCKET_READ, "fentry", tcp_recv_timestamp,                 \
+		FALLBACK("A MSG_PEEK is taken for a read there"))              \
+	PROGRAM(UDP_START, "fentry", udp_rcv, PRIMARY)                         \
+	PROGRAM(UDP_START, "fentry", udpv6_rcv, PRIMARY)                       \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udp_queue_rcv_one_skb, PRIMARY)       \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", udpv6_queue_rcv_one_skb, PRIMARY)     \
+	/* Where the fexit program attaches too: one trampoline for both. */   \
+	PROGRAM(UDP_QUEUE_RCV, "fentry", __udp_enqueue_schedule_skb, HELPER)   \
+	PROGRAM(UDP_SOCKET_ENQUEUED, "fexit", __udp_enqueue_schedule_skb,      \
+		PRIMARY)                                                       \
+	PROGRAM(UDP_SOCKET_READ, "fentry", skb_consume_udp, PRIMARY)
+
+/*
+ * HOOK(ID, ident): the hooks of the object for ebpf_exporter that counts by
+ * group. At the first of each protocol the socket is not known yet, hence no
+ * cgroup.
+ */
+#define NETSTACKLAT_GROUPED_HOOKS(HOOK)                                        \
+	HOOK(TCP_START, tcp_start)                                             \
+	HOOK(TCP_SOCKET_ENQUEUED, tcp_socket_enqueued)                         \
+	HOOK(TCP_SOCKET_READ, tcp_socket_read)                                 \
+	HOOK(UDP_START, udp_start)                                             \
+	HOOK(UDP_SOCKET_ENQUEUED, udp_socket_enqueued)                         \
+	HOOK(UDP_SOCKET_READ, udp_socket_read)
+
+/*
+ * SKIP(ID, name, aliases, lost, meaning): why a program run added no sample.
+ * lost = 1: a packet that should have been measured was not, users see it as
+ * "not measured". lost = 0: there was no packet to measure at this point, or
+ * the user did not want it.
+ */
+#define NETSTACKLAT_SKIPS(SKIP)                                                \
+	SKIP(NO_TIMESTAMP, "no-timestamp", NONE, 1,                            \
+	     "the skb carries no receive timestamp")                           \
+	SKIP(TX_TIMESTAMP, "tx-timestamp", NONE, 1,                            \
+	     "the stamp is a transmit time (TCP over loopback or veth)")       \
+	SKIP(CLOCK_NOT_READY, "clock-not-ready", NONE, 1,                      \
+	     "the clock offset was not known yet")                             \
+	SKIP(CLOCK_STEP, "clock-step", NONE, 1,                                \
+	     "the wall clock was stepped between stamp and reading")           \
+	SKIP(NEGATIVE, "negative", NONE, 1,                                    \
+	     "the stamp lies in the future by more than the clock lag")        \
+	SKIP(OVER_RANGE, "over-range", NONE, 1, "more than 2^34 ns (17.2 s)")  \
+	SKIP(HOL_BLOCKED, "hol-blocked", NONE, 1,                              \
+	     "read late because an earlier segment was missing")               \
+	SKIP(MPTCP, "mptcp", NONE, 1, "the stamp belongs to an MPTCP read")    \
+	SKIP(ENTRY_MISSED, "entry-missed", NONE, 1,                            \
+	     "the kernel left out the program that notes the stamp")           \
+	SKIP(MAP_FULL, "map-full", NONE, 1, "no room left for the group")      \
+	SKIP(V4_MAPPED, "v4-mapped", NONE, 0,                                  \
+	     "IPv4 passing tcp_v6_do_rcv, recorded by tcp_v4_do_rcv")          \
+	SKIP(PEEK, "peek", NONE, 0, "MSG_PEEK: the data stays in the queue")   \
+	SKIP(NO_DATA, "no-data", NONE, 0,                                      \
+	     "a read without data, or a segment without")                      \
+	SKIP(DROPPED, "dropped", NONE, 0,                                      \
+	     "the kernel refused to enqueue the skb")                          \
+	SKIP(FILTERED, "filtered", NONE, 0,                                    \
+	     "not among the packets that the user selected")
+
+/*
+ * STATE(ID, name, meaning): what ebpf_exporter shows of the clock, 1 for the
+ * one that it is in. Neither before the first update, some ms from the start.
+ */
+#define NETSTACKLAT_CLOCK_STATES(STATE)                                        \
+	STATE(SETTLED, "settled", "no step that matters any more")             \
+	STATE(SETTLING, "settling",                                            \
+	      TEXT("within 2^35 ns (34.4 s) of a step: stamps from before ",   \
+		   "it are refused as clock-step"))
+
+#endif /* NETSTACKLAT_TABLES_H */
