@@ -2,21 +2,21 @@
 //! BPF maps to snapshots: each map is mapped into memory once and then read
 //! without system calls. All `unsafe` that concerns maps is here.
 
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, Result};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-use crate::capture::layout::Layout;
 use crate::capture::object::Loaded;
 use crate::capture::plan::Plan;
+use crate::capture::reader::{HistogramReader, SkipReader};
 use crate::model::counters::Counters;
 use crate::model::hooks::Hook;
 use crate::model::names;
-use crate::model::skips::SkipReason;
 
 /// An array map of u64, mapped read-only.
 struct MappedArray {
@@ -53,11 +53,6 @@ impl MappedArray {
     }
 }
 
-/// What is there now; each counter by itself, not all at one instant.
-fn load(values: &[AtomicU64]) -> impl Iterator<Item = u64> {
-    values.iter().map(|value| value.load(Ordering::Relaxed))
-}
-
 impl Drop for MappedArray {
     fn drop(&mut self) {
         // SAFETY: mapped by us with this length; no reference outlives self.
@@ -68,9 +63,15 @@ impl Drop for MappedArray {
 
 /// The counters of all hooks, mapped.
 pub struct Maps {
-    layout: Layout,
     histograms: Vec<(Hook, MappedArray)>,
     skips: MappedArray,
+    readers: RefCell<Readers>,
+}
+
+/// What was read before.
+struct Readers {
+    histograms: Vec<HistogramReader>,
+    skips: SkipReader,
 }
 
 impl Maps {
@@ -89,27 +90,26 @@ impl Maps {
             let mapped = map(&hook.map_name(), layout.histogram_entries())?;
             Ok((hook, mapped))
         });
+        let histograms: Vec<_> = histograms.collect::<Result<_>>()?;
+        let reader = || HistogramReader::new(plan.resolution, layout.cpus, layout.histogram_stride);
         Ok(Maps {
-            layout,
-            histograms: histograms.collect::<Result<_>>()?,
+            readers: RefCell::new(Readers {
+                histograms: histograms.iter().map(|_| reader()).collect(),
+                skips: SkipReader::new(layout.cpus, layout.skip_stride),
+            }),
+            histograms,
             skips: map(names::SKIPPED_MAP, layout.skip_entries())?,
         })
     }
 
-    /// Adds all CPUs' slices to `counters`, which hold zeros.
+    /// Adds what all CPUs have counted to `counters`, which hold zeros; each
+    /// counter by itself, not all at one instant.
     pub fn read(&self, counters: &mut Counters) {
-        let layout = &self.layout;
-        for (hook, map) in &self.histograms {
+        let readers = &mut *self.readers.borrow_mut();
+        for ((hook, map), reader) in self.histograms.iter().zip(&mut readers.histograms) {
             let histogram = &mut counters.hook_mut(*hook).histogram;
-            for slice in map.values().chunks_exact(layout.histogram_stride) {
-                histogram.add_slice(load(slice));
-            }
+            histogram.merge(reader.read(map.values()));
         }
-        for slice in self.skips.values().chunks_exact(layout.skip_stride) {
-            let reasons = Hook::all().flat_map(|hook| SkipReason::all().map(move |r| (hook, r)));
-            for ((hook, reason), count) in reasons.zip(load(slice)) {
-                counters.hook_mut(hook).skips.add(reason, count);
-            }
-        }
+        readers.skips.read(self.skips.values(), counters);
     }
 }

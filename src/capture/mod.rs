@@ -14,6 +14,7 @@ pub mod layout;
 pub mod maps;
 pub mod object;
 pub mod plan;
+mod reader;
 pub mod shared_clock;
 mod skeleton;
 pub mod timestamping;

@@ -121,6 +121,15 @@ impl Histogram {
         self.sum_ns = self.sum_ns.wrapping_add(sum);
     }
 
+    /// Adds by how much each bucket has grown since it was `seen`, and makes
+    /// that what it is `now`.
+    pub fn add_growth(&mut self, now: impl IntoIterator<Item = u64>, seen: &mut [u64]) {
+        for ((count, seen), now) in self.counts.iter_mut().zip(seen).zip(now) {
+            *count += now.wrapping_sub(*seen);
+            *seen = now;
+        }
+    }
+
     /// Adds one sample; `false` when it is over range.
     pub fn record(&mut self, ns: u64) -> bool {
         let Some(index) = self.resolution.index(ns) else {
