@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The command that `record` runs: its exit codes, and signals that come to us.
+//! The command that `record` runs: its exit codes, and the forwarding of
+//! signals.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,11 +11,14 @@ use netstacklat::process::command::{Command, Running, start_error_code};
 use netstacklat::runtime::event_loop::EventLoop;
 use nix::libc::SIGTERM;
 
-/// Signals come to all event loops of a process: one test at a time.
-static ALONE: Mutex<()> = Mutex::new(());
+/// All event loops of a process receive its signals, so only one test may run
+/// at a time.
+static ONE_TEST_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+fn one_test_at_a_time() -> MutexGuard<'static, ()> {
+    ONE_TEST_AT_A_TIME
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
 }
 
 fn start(words: &[&str]) -> std::io::Result<Running> {
@@ -27,8 +31,8 @@ fn events() -> EventLoop {
 }
 
 #[test]
-fn exit_codes_are_those_that_a_shell_tells() {
-    let _alone = alone();
+fn exit_codes_are_those_of_a_shell() {
+    let _alone = one_test_at_a_time();
     for (script, code) in [
         ("true", 0),
         ("exit 7", 7),
@@ -46,8 +50,8 @@ fn exit_codes_are_those_that_a_shell_tells() {
     }
 }
 
-/// A shell that has set its traps.
-fn trapping(traps: &str, name: &str) -> Running {
+/// A shell that has set `traps` and then runs until it is killed.
+fn shell_with_traps(traps: &str, name: &str) -> Running {
     let ready = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_file(&ready);
     let script = format!(
@@ -57,21 +61,21 @@ fn trapping(traps: &str, name: &str) -> Running {
     let running = start(&["sh", "-c", &script]).expect("there is a shell");
     let deadline = Instant::now() + Duration::from_secs(20);
     while !ready.exists() {
-        assert!(Instant::now() < deadline, "it does not begin");
+        assert!(Instant::now() < deadline, "the shell does not start");
         std::thread::sleep(Duration::from_millis(1));
     }
     running
 }
 
 #[test]
-fn a_signal_is_passed_on_and_a_second_kills() {
-    let _alone = alone();
+fn a_signal_is_forwarded_and_a_second_kills() {
+    let _alone = one_test_at_a_time();
     let mut listening = events();
-    let mut polite = trapping("trap 'exit 5' TERM", "command-polite");
+    let mut polite = shell_with_traps("trap 'exit 5' TERM", "command-polite");
     polite.forward_signal(SIGTERM);
     assert_eq!(polite.wait_for_end(&mut listening).expect("a child"), 5);
 
-    let mut deaf = trapping("trap '' TERM", "command-deaf");
+    let mut deaf = shell_with_traps("trap '' TERM", "command-deaf");
     deaf.forward_signal(SIGTERM);
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(deaf.exit_code().expect("a child"), None);

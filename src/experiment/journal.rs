@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The undo journal: what a comparison has changed on the host, on disk, for
-//! whoever has to undo it when the comparison cannot.
+//! The undo journal: records on disk what a comparison has changed on the host,
+//! so that another process can undo it if the comparison cannot.
 //!
-//! Each comparison has a directory, `compare-PID`, which belongs to its user
-//! alone, as the commands in it will be run. The comparison and its guardian
-//! hold a lock on it. `state.json` says what is still to be undone; `output.log`
-//! is what a guardian's commands have printed.
+//! Each comparison has a directory, `compare-PID`, which only its user can
+//! access, because the commands in it will be run. The comparison and its
+//! guardian hold a lock on the directory. `state.json` says what is still to be
+//! undone. `output.log` holds what the guardian's commands printed after the
+//! comparison had died.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -25,48 +26,49 @@ use crate::experiment::state::{SCHEMA, State};
 const STATE: &str = "state.json";
 const NEW_STATE: &str = "state.json.new";
 const LOG: &str = "output.log";
-/// More than any environment and command line that the kernel takes.
+/// Larger than any environment and command line that the kernel accepts.
 const MAX_STATE: u64 = 32 << 20;
-/// Journals of processes with the same number.
+/// How many journals of processes with the same PID there can be.
 const MAX_PER_PID: u32 = 100;
-/// What is kept of the output of a guardian's commands.
+/// How much of the output of a guardian's commands is kept.
 pub const MAX_LOG: u64 = 64 << 10;
 
-/// A comparison's journal, locked.
+/// A comparison's journal, with its lock held.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     directory: Flock<OwnedFd>,
-    /// Nothing is left to undo: the directory goes with its owner.
+    /// Nothing is left to undo. Dropping the journal then removes it.
     nothing_to_undo: Cell<bool>,
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
         if self.nothing_to_undo.get() {
-            // It stays where it holds what the next has to show.
+            // Ignore an error. A directory with a log stays; the next command
+            // shows the log.
             let _ = self.remove_state();
         }
     }
 }
 
-/// A directory that may hold a journal.
+/// A journal's directory that was found.
 #[derive(Debug)]
 pub enum Found {
-    /// Its comparison, or the guardian of it, is at work.
+    /// Its comparison or guardian is running.
     InUse(PathBuf),
-    /// Nobody's any more.
+    /// Its comparison and guardian have ended.
     Abandoned(Journal),
-    /// It cannot be used, and why.
+    /// It cannot be used, for this reason.
     Unusable(PathBuf, anyhow::Error),
 }
 
 impl Journal {
-    /// Makes that of this process in `place`.
+    /// Creates the journal of this process in the directory `place`.
     ///
     /// # Errors
     ///
-    /// If it cannot be made, or others could write into it.
+    /// If it cannot be created, or if other users could write into it.
     pub fn create(place: &Path) -> Result<Journal> {
         let make = |path: &Path| match mkdirat(AT_FDCWD, path, Mode::S_IRWXU) {
             Ok(()) => Ok(true),
@@ -75,8 +77,8 @@ impl Journal {
         };
         make(place)?;
         drop(open_directory(place)?);
-        // A process in another pid namespace, or one of long ago, may have had
-        // our number; what it has left is not ours to write over.
+        // A process in another PID namespace, or an earlier one, may have had
+        // our PID. Its journal must not be overwritten.
         let pid = std::process::id();
         let names = std::iter::once(format!("compare-{pid}"))
             .chain((1..MAX_PER_PID).map(|n| format!("compare-{pid}-{n}")));
@@ -84,7 +86,8 @@ impl Journal {
             if !make(&path)? {
                 continue;
             }
-            // Another netstacklat may have looked into it, and taken it away.
+            // Another netstacklat may have taken the new directory for an
+            // abandoned one, and removed it.
             match Journal::open(&path) {
                 Ok(Some(journal)) => {
                     journal.nothing_to_undo.set(true);
@@ -97,7 +100,7 @@ impl Journal {
         bail!("{} is full: see netstacklat undo --list", place.display())
     }
 
-    /// That at `path`; `None` if it is locked.
+    /// Opens the journal at `path`. `None` if it is locked.
     fn open(path: &Path) -> Result<Option<Journal>> {
         match Flock::lock(open_directory(path)?, FlockArg::LockExclusiveNonblock) {
             Ok(directory) => Ok(Some(Journal {
@@ -110,12 +113,12 @@ impl Journal {
         }
     }
 
-    /// The journal that another process has opened and locked, and handed on:
-    /// the lock belongs to both.
+    /// The journal whose directory another process has opened, locked and
+    /// passed to us. Both processes then hold the lock.
     ///
     /// # Errors
     ///
-    /// If it cannot be locked, or /proc does not tell where it is.
+    /// If it cannot be locked, or if its path cannot be read from /proc.
     pub fn inherited(directory: OwnedFd) -> Result<Journal> {
         let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
         let path = std::fs::read_link(&link).with_context(|| format!("reading {link}"))?;
@@ -128,13 +131,14 @@ impl Journal {
         })
     }
 
-    /// All in the directories of [`super::journal_dirs`].
+    /// Finds all journals in the directories that [`super::journal_dirs`]
+    /// names.
     pub fn find(directories: &[PathBuf]) -> Vec<Found> {
         let mut found = Vec::new();
         for place in directories {
             match std::fs::symlink_metadata(place) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                // Anybody can put something there, in /tmp: it is not ours.
+                // In /tmp another user may have created it: ignore it.
                 Ok(there) if there.uid() != geteuid().as_raw() => continue,
                 _ => {}
             }
@@ -155,31 +159,31 @@ impl Journal {
         found
     }
 
-    /// For people.
+    /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// To hand it on.
+    /// The open directory, to be passed to the guardian.
     pub fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
 
-    /// What is to be undone; `None` if nothing is.
+    /// Reads what is to be undone. `None` if nothing is.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or is not of our making.
+    /// If the file cannot be read, or if another user could have written it.
     pub fn read(&self) -> Result<Option<State>> {
         read(&self.directory, geteuid())
             .with_context(|| format!("reading {}", self.path.join(STATE).display()))
     }
 
-    /// Says what is about to be done. It is on disk when this returns.
+    /// Writes what is about to be done. It is on disk when this returns.
     ///
     /// # Errors
     ///
-    /// If it cannot be written; the file then says what it said before.
+    /// If it cannot be written. The file then has its previous content.
     pub fn write(&self, state: &State) -> Result<()> {
         let written = || -> Result<()> {
             let flags = OFlag::O_WRONLY
@@ -201,22 +205,22 @@ impl Journal {
         Ok(())
     }
 
-    /// Nothing is left to undo: removes it, but for a log, which the next
-    /// command shows.
+    /// Removes the journal when nothing is left to undo. A log stays, and the
+    /// next command shows it.
     ///
     /// # Errors
     ///
-    /// If the file cannot be removed.
+    /// If a file cannot be removed.
     pub fn remove_state(&self) -> Result<()> {
         for name in [NEW_STATE, STATE] {
             self.unlink(name)?;
         }
-        // Not empty: there is a log.
+        // Ignore the error of a directory that still holds a log.
         let _ = std::fs::remove_dir(&self.path);
         Ok(())
     }
 
-    /// The same, and the log too.
+    /// Removes the journal and its log.
     ///
     /// # Errors
     ///
@@ -236,11 +240,11 @@ impl Journal {
         }
     }
 
-    /// The log, to add to it.
+    /// Opens the log for appending.
     ///
     /// # Errors
     ///
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub fn log(&self) -> Result<File> {
         let flags = OFlag::O_WRONLY
             | OFlag::O_CREAT
@@ -252,7 +256,7 @@ impl Journal {
         Ok(opened?.into())
     }
 
-    /// What the log says, if there is one.
+    /// The content of the log, if there is one.
     pub fn read_log(&self) -> Option<String> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = openat(&*self.directory, LOG, flags, Mode::empty()).ok()?;
@@ -266,12 +270,12 @@ impl Journal {
     }
 }
 
-/// The state of another user's comparison, to be shown and never run: it may
-/// say anything.
+/// The state of another user's comparison. It may contain anything: show it,
+/// and never run its commands.
 ///
 /// # Errors
 ///
-/// If it cannot be read, or was put there by a third.
+/// If it cannot be read, or if a third user could have written it.
 pub fn read_of_another_user(path: &Path) -> Result<Option<(Uid, State)>> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let directory = openat(AT_FDCWD, path, flags, Mode::empty())?;
@@ -280,11 +284,11 @@ pub fn read_of_another_user(path: &Path) -> Result<Option<(Uid, State)>> {
     Ok(read(&directory, owner)?.map(|state| (owner, state)))
 }
 
-/// The directories of comparisons in a place.
+/// The journals in the directory `place`.
 ///
 /// # Errors
 ///
-/// If the place cannot be read.
+/// If the directory cannot be read.
 pub fn journals_in(place: &Path) -> Result<Vec<PathBuf>> {
     let reading = || format!("reading {}", place.display());
     let mut paths = Vec::new();
@@ -299,7 +303,7 @@ pub fn journals_in(place: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd> {
-    // A link in its place is refused, whoever has made it.
+    // O_NOFOLLOW: a symbolic link is refused, whoever created it.
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let opened = openat(AT_FDCWD, path, flags, Mode::empty());
     let opened = opened.with_context(|| format!("opening {}", path.display()))?;
@@ -309,7 +313,7 @@ fn open_directory(path: &Path) -> Result<OwnedFd> {
 }
 
 fn read(directory: &OwnedFd, owner: Uid) -> Result<Option<State>> {
-    // Not O_RDONLY alone: a FIFO would have us wait.
+    // O_NONBLOCK: opening a FIFO must not block.
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
     let file = match openat(directory, STATE, flags, Mode::empty()) {
         Ok(file) => file,
@@ -323,19 +327,20 @@ fn read(directory: &OwnedFd, owner: Uid) -> Result<Option<State>> {
     match state.get("schema").and_then(serde_json::Value::as_u64) {
         Some(schema) if schema == u64::from(SCHEMA) => Ok(serde_json::from_value(state)?),
         Some(other) => {
-            bail!("written by another version of netstacklat (schema {other}): use that")
+            bail!("written by another version of netstacklat (schema {other}): use that version")
         }
         None => Err(std::io::Error::from(ErrorKind::InvalidData).into()),
     }
 }
 
-/// Commands are read from it: nobody but its owner may have put them there.
+/// Checks that only `owner` can have written the file, because commands are
+/// read from it and run.
 fn check_owner(file: &OwnedFd, kind: SFlag, owner: Uid) -> Result<()> {
     let FileStat {
         st_mode, st_uid, ..
     } = fstat(file)?;
     if st_mode & SFlag::S_IFMT.bits() != kind.bits() {
-        bail!("it is not what it should be: mode {st_mode:o}");
+        bail!("it has the wrong file type: mode {st_mode:o}");
     }
     if Uid::from_raw(st_uid) != owner {
         bail!("it belongs to user {st_uid}, not to user {owner}");

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! In which directories journals are. That depends on the user alone and on no
-//! variable: a login, sudo and cron have different environments, and what one
-//! of them leaves another has to find.
+//! The directories of journals. They depend only on the user and on no
+//! environment variable: a login, sudo and cron have different environments,
+//! and each must find what the others left.
 
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, geteuid};
 
-/// The directory in which this user's comparisons keep their journals:
-/// `/run/netstacklat` of root, else `/run/user/UID/netstacklat`, or, where a
-/// user has no `/run/user/UID`, `/tmp/netstacklat-UID`.
+/// The directory in which this user's comparisons create their journals. It is
+/// `/run/netstacklat` for root and `/run/user/UID/netstacklat` for other users,
+/// or `/tmp/netstacklat-UID` if there is no `/run/user/UID`.
 pub fn for_new_journal() -> PathBuf {
     first_with_parent(of_this_user(), Path::is_dir)
 }
 
-/// Where journals of this user can be. `/run/user/UID` comes with a login:
-/// whoever began without it looks in both later.
+/// All directories that can hold this user's journals. `/run/user/UID` exists
+/// only after a login, so both directories are searched.
 pub fn of_this_user() -> Vec<PathBuf> {
     of_user(geteuid())
 }
@@ -31,14 +31,14 @@ fn of_user(uid: Uid) -> Vec<PathBuf> {
     }
 }
 
-/// The last one where no parent is there.
+/// The first directory whose parent exists, else the last one.
 fn first_with_parent(mut places: Vec<PathBuf>, is_there: impl Fn(&Path) -> bool) -> PathBuf {
     let usable = |place: &PathBuf| place.parent().is_some_and(&is_there);
     let first = places.iter().position(usable).unwrap_or(places.len() - 1);
     places.swap_remove(first)
 }
 
-/// Where journals of other users can be: only root can look there.
+/// Directories that can hold journals of other users. Only root can read them.
 pub fn of_other_users() -> Vec<PathBuf> {
     let ours = of_this_user();
     let in_each = |parent: &str, accept: fn(&str) -> bool, end: &str| {
@@ -69,7 +69,7 @@ mod tests {
                 ["/run/user/1000", "/tmp"],
                 "/run/user/1000/netstacklat",
             ),
-            // No login: cron, a unit of systemd, a container.
+            // Without a login: cron, a systemd unit, a container.
             (1000, ["/run", "/tmp"], "/tmp/netstacklat-1000"),
         ] {
             let is_there = |path: &Path| directories.iter().any(|there| Path::new(there) == path);

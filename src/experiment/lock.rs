@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! One comparison at a time in a network namespace: two would measure each
-//! other.
+//! Allows one comparison at a time in a network namespace: two would disturb
+//! each other.
 //!
-//! The lock is a socket with an abstract name (unix(7)): such names belong to a
-//! network namespace, go with the last process that holds the socket, and tell
-//! whose it is. No file can be left over.
+//! The lock is a Unix socket with an abstract name, unix(7). Such a name
+//! belongs to a network namespace, disappears with the last process that holds
+//! the socket, and the socket tells the owner's PID and user. No stale lock
+//! file can be left.
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
@@ -19,20 +20,20 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, get
 use crate::process::stat::Stat;
 
 const NAME: &str = "netstacklat-compare";
-/// How long to wait for a comparison that is ending: to detach takes the kernel
-/// seconds, and a guardian may be at work.
+/// How long to wait for a comparison that is ending. The kernel needs seconds
+/// to detach its programs, and its guardian may be undoing a change.
 const ENDING_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the same where nobody answers for it.
+/// How long to wait if the owner of the lock is unknown.
 const UNKNOWN_OWNER_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Held as long as it, or a descriptor of it, is open.
+/// Held as long as this, or a copy of its descriptor, is open.
 #[derive(Debug)]
 pub struct Lock {
     socket: UnixListener,
 }
 
-/// Who holds it.
+/// The process that holds the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Owner {
     pid: i32,
@@ -40,11 +41,12 @@ struct Owner {
 }
 
 impl Lock {
-    /// Takes it. Waits for a comparison that is ending, and says so by `say`.
+    /// Takes the lock. Waits for a comparison that is ending, and tells so by
+    /// `print`.
     ///
     /// # Errors
     ///
-    /// If another comparison runs: whose.
+    /// If another comparison runs. The error names its process and user.
     pub fn take(print: impl Fn(&str)) -> Result<Lock> {
         Lock::take_named(NAME, ENDING_TIMEOUT, print)
     }
@@ -83,7 +85,7 @@ impl Lock {
                      network namespace (/proc/net/unix), and does not answer. End it, or, as root, \
                      use --force"
                 ),
-                // It has just been given back, or is about to be taken.
+                // The lock has just been released, or is about to be taken.
                 None => {}
             }
             std::thread::sleep(POLL_INTERVAL);
@@ -97,8 +99,8 @@ impl AsFd for Lock {
     }
 }
 
-/// The process that began to listen: the comparison, not its guardian. `None`:
-/// nobody listens, or too many wait for an answer.
+/// The process that called listen(2): the comparison, not its guardian. `None`
+/// if nobody listens, or if too many connections wait already.
 fn owner(name: &str) -> Result<Option<Owner>> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None);
@@ -115,10 +117,11 @@ fn owner(name: &str) -> Result<Option<Owner>> {
 }
 
 impl Owner {
-    /// The process has ended or is exiting; its guardian holds the lock.
+    /// Whether the process has ended or is exiting. Its guardian then holds the
+    /// lock.
     fn is_ending(self) -> bool {
         match u32::try_from(self.pid) {
-            // 0: in a pid namespace that we do not see.
+            // 0 means a process in a PID namespace that we do not see.
             Err(_) | Ok(0) => false,
             Ok(pid) => match Stat::read(pid) {
                 Ok(stat) => stat.is_none_or(|stat| stat.exiting),
@@ -147,7 +150,7 @@ mod tests {
         let (pid, uid) = (std::process::id(), nix::unistd::geteuid());
         let told = format!("process {pid} of user {uid}");
         assert!(format!("{refused:#}").contains(&told), "{refused:#}");
-        // Whoever has another descriptor of it holds it.
+        // A copy of the descriptor holds the lock too.
         let other = first.as_fd().try_clone_to_owned().expect("a descriptor");
         drop(first);
         Lock::take_named(&name, short, |_| {}).expect_err("it is held");
@@ -155,8 +158,8 @@ mod tests {
         Lock::take_named(&name, short, |_| {}).expect("given back");
     }
 
-    /// Whoever binds the name and does not listen, or does not accept, keeps
-    /// nobody waiting for ever.
+    /// A process that binds the name and does not listen, or does not accept,
+    /// does not make others wait for ever.
     #[test]
     fn a_name_that_nobody_answers_for_is_told() {
         let name = name("silent");

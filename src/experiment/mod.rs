@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! A comparison of two states of this host, and how the host is restored.
 //!
-//! [`runner`] makes the rounds. [`supervisor`] waits: for time, commands and
-//! signals. The commands are run by a second process, the [`guardian`]
-//! ([`protocol`]: what the two say to each other). If the comparison dies, the
-//! guardian ends its commands and undoes the change; if the guardian dies, the
-//! comparison does. What is still to be undone, the [`state`], is in the [`journal`], for
-//! `netstacklat undo` ([`recover`]) when both have died; [`journal_dirs`] says where. [`lock`] admits one
-//! comparison at a time; [`progress`] shows how far it is.
+//! [`runner`] goes through the rounds. [`supervisor`] waits for time, commands
+//! and signals. A second process, the [`guardian`], runs the commands;
+//! `protocol` defines the messages between the two. If the comparison dies, the
+//! guardian ends its commands and undoes the change. If the guardian dies, the
+//! comparison does that.
+//!
+//! The [`journal`] stores the [`state`] on disk: what is still to be undone. If
+//! both processes have died, `netstacklat undo` reads it and restores the host
+//! ([`recover`]). [`journal_dirs`] knows the directories of journals. [`lock`]
+//! allows one comparison at a time. [`progress`] shows how far it is.
 
 pub mod guardian;
 pub mod journal;

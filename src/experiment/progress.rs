@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! How far a comparison is: a line on a terminal, nothing elsewhere.
+//! Shows how far a comparison is: a line on a terminal, nothing elsewhere.
 
 use std::time::{Duration, Instant};
 
 use crate::runtime::messages::Messages;
 use crate::text::clean;
 
-/// How often the line is drawn anew.
+/// How often the line is redrawn.
 pub const REDRAW_INTERVAL: Duration = Duration::from_millis(500);
 /// Columns of the bar.
 const BAR: usize = 24;
 
-/// The line.
+/// The progress line of a comparison.
 pub struct Progress {
     messages: Messages,
     what: String,
     begun: Instant,
-    /// Without commands.
+    /// Planned time, without commands.
     planned: Duration,
-    /// What commands have taken, over the periods that are done.
+    /// Time that commands took in the periods that are done.
     commands: Duration,
     periods: u32,
     done: u32,
 }
 
 impl Progress {
-    /// For so many periods. Draws nothing yet.
+    /// For a comparison of `periods` periods. Draws nothing yet.
     pub fn new(messages: Messages, periods: u32) -> Progress {
         Progress {
             messages,
@@ -38,29 +38,30 @@ impl Progress {
         }
     }
 
-    /// They take so long from now on, without their commands.
+    /// Starts the estimate: from now on all periods take `planned`, without
+    /// their commands.
     pub fn set_planned(&mut self, planned: Duration) {
         self.begun = Instant::now();
         self.planned = planned;
     }
 
-    /// What it is about now.
+    /// Sets the text that names the current step.
     pub fn set_current_step(&mut self, what: String) {
         self.what = what;
         self.draw();
     }
 
-    /// So long a command has taken.
+    /// Adds the time that a command took.
     pub fn add_command_time(&mut self, time: Duration) {
         self.commands += time;
     }
 
-    /// A period is over.
+    /// Counts a finished period.
     pub fn period_done(&mut self) {
         self.done += 1;
     }
 
-    /// Draws it as it is now.
+    /// Draws the line.
     pub fn draw(&self) {
         if !self.messages.shows_progress() {
             return;
@@ -78,7 +79,7 @@ impl Progress {
             .set_progress(line(&self.what, share, left, columns));
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn finish(&self) {
         self.messages.set_progress(String::new());
     }
@@ -90,8 +91,8 @@ impl Drop for Progress {
     }
 }
 
-/// One line of fewer than `columns` characters: a full one would wrap, and
-/// could not be drawn over.
+/// A line of fewer than `columns` characters: a full line would wrap, and could
+/// not be redrawn in place.
 fn line(what: &str, share: f64, left: Duration, columns: usize) -> String {
     let full = ((BAR as f64 * share) as usize).min(BAR);
     let tip = if full < BAR { ">" } else { "" };

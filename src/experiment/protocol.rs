@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a comparison and its guardian say to each other: a line of JSON each,
-//! over a pair of sockets.
+//! The messages between a comparison and its guardian: lines of JSON over a
+//! pair of sockets.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -14,22 +14,22 @@ use serde::{Deserialize, Serialize};
 use crate::process::group::Group;
 use crate::process::shell::Exit;
 
-/// What a command is for. One of each runs at a time.
+/// What a command is for. At most one command of each role runs at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
-    /// Traffic, from before the first period until after the last.
+    /// Makes traffic, from before the first period until after the last.
     Load,
-    /// Brings the host to a side.
+    /// Changes the host to a side.
     Start,
-    /// Undoes that.
+    /// Undoes that change.
     Stop,
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Role; 3] = [Role::Load, Role::Start, Role::Stop];
 
-    /// In messages.
+    /// The name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Role::Load => "the load",
@@ -39,57 +39,57 @@ impl Role {
     }
 }
 
-/// From the comparison.
+/// A message from the comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// Run this, and end it after `limit`.
+    /// Run a command, and end it after `limit`.
     Run {
-        /// What it is for.
+        /// What the command is for.
         role: Role,
-        /// For `/bin/sh -c`.
+        /// The argument of `/bin/sh -c`.
         command: String,
-        /// How long it may take.
+        /// How long the command may take.
         limit: Option<Duration>,
     },
-    /// End the command, and all that it has started.
+    /// End the command and all processes that it started.
     End(Role),
-    /// All is done, or will be by others: end without undoing anything.
+    /// Exit without undoing anything: it is done, or another process does it.
     Leave,
 }
 
-/// From the guardian.
+/// A message from the guardian.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
-    /// It runs, in this process group.
+    /// The command runs, in this process group.
     Started(Role, Group),
-    /// It has printed these lines.
+    /// The command has printed these lines.
     Printed(Role, String),
-    /// It has ended, or could not be run.
+    /// The command has ended, or could not be run.
     Ended(Role, Ended),
 }
 
 /// How a command has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// Its exit code, say.
+    /// Why it has ended.
     pub reason: EndReason,
-    /// The last lines that it has printed, each after a line break.
+    /// The last lines that it printed, each after a line break.
     pub last_lines: String,
 }
 
 /// How a command has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndReason {
-    /// By itself, or by a signal.
+    /// It exited, or a signal ended or stopped it.
     Exit(Exit),
-    /// It was ended, after this time.
+    /// It ran longer than this limit and was killed.
     TookLongerThan(Duration),
-    /// It could not be run.
+    /// It could not be started, for this reason.
     NotRun(String),
 }
 
 impl Ended {
-    /// Exit code 0.
+    /// Whether the exit code is 0.
     pub fn success(&self) -> bool {
         matches!(self.reason, EndReason::Exit(exit) if exit.success())
     }
@@ -108,23 +108,23 @@ impl std::fmt::Display for Ended {
     }
 }
 
-/// One end of the pair. Never blocks.
+/// One end of the pair of sockets. Never blocks.
 #[derive(Debug)]
 pub struct Channel {
     socket: UnixStream,
     received: Vec<u8>,
-    /// What the other end has not taken yet.
+    /// Bytes to send that the socket had no room for.
     waiting: VecDeque<u8>,
 }
 
-/// The other end is closed, or says what is no message.
+/// The other end is closed, or has sent something that is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
 impl Channel {
     /// # Errors
     ///
-    /// If the socket cannot be set up.
+    /// If the socket cannot be made non-blocking.
     pub fn new(socket: UnixStream) -> io::Result<Channel> {
         socket.set_nonblocking(true)?;
         Ok(Channel {
@@ -134,12 +134,13 @@ impl Channel {
         })
     }
 
-    /// Bytes that the other end has not taken yet.
+    /// How many bytes the socket had no room for yet.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Sends a message as soon as the other end takes it ([`Channel::flush`]).
+    /// Sends a message. What the socket has no room for is sent by
+    /// [`Channel::flush`].
     ///
     /// # Errors
     ///
@@ -151,7 +152,7 @@ impl Channel {
         self.flush()
     }
 
-    /// Sends what the other end takes now.
+    /// Sends as much as the socket has room for.
     ///
     /// # Errors
     ///
@@ -168,8 +169,9 @@ impl Channel {
         Ok(())
     }
 
-    /// Messages that have arrived, up to some amount at once: whoever sends
-    /// without end must not keep us here. Whether more can come.
+    /// Returns the messages that have arrived, and whether more can come. The
+    /// number of reads is limited, so a peer that sends without end cannot keep
+    /// us here.
     pub fn receive<M: DeserializeOwned>(&mut self) -> (Vec<M>, Result<(), Closed>) {
         const READS: usize = 16;
         let mut buffer = [0; 16 << 10];
@@ -220,7 +222,7 @@ mod tests {
         );
         let (none, open) = other.receive::<Request>();
         assert!(none.is_empty() && open.is_ok());
-        // Larger than the socket's buffer, and with all that JSON escapes.
+        // Larger than the socket's buffer, with characters that JSON escapes.
         let long = Request::Run {
             role: Role::Stop,
             command: "echo \"\n\u{1}\"; ".repeat(40_000),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! After a comparison that could not restore the host: says what is left, and
-//! undoes it.
+//! Restores the host after comparisons that could not: finds what they left,
+//! describes it, and undoes it.
 
 use std::path::{Path, PathBuf};
 
@@ -15,23 +15,23 @@ use crate::process::rlimits::Limits;
 use crate::process::shell::GRACE;
 use crate::process::stat::Stat;
 
-/// What was found of comparisons that have ended without restoring the host.
+/// What comparisons that did not restore the host have left.
 #[derive(Debug, Default)]
 pub struct Leftovers {
-    /// This user's, that can be undone.
+    /// Journals of this user that can be undone.
     pub pending: Vec<(Journal, State)>,
-    /// What guardians have done since the last command, in their words.
+    /// Logs of guardians since the last command.
     pub logs: Vec<String>,
-    /// Comparisons that are at work: their directories.
+    /// Directories of comparisons that are running.
     pub in_use: Vec<PathBuf>,
-    /// What is there and cannot be used, in words.
+    /// Journals that cannot be used, with the reason.
     pub unusable: Vec<String>,
-    /// Where was looked.
+    /// The directories that were searched.
     pub places: Vec<PathBuf>,
 }
 
-/// Looks in all places where this user's journals can be. Removes those that
-/// say nothing, and logs once they have been read.
+/// Searches all directories that can hold this user's journals. Removes
+/// journals that have nothing to undo, and logs once they are read.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub fn find() -> Result<Leftovers> {
     find_in(journal_dirs::of_this_user())
 }
 
-/// The same in given places.
+/// Like [`find`], in the given directories.
 ///
 /// # Errors
 ///
@@ -67,8 +67,8 @@ pub fn find_in(places: Vec<PathBuf>) -> Result<Leftovers> {
     Ok(left)
 }
 
-/// The journal of a comparison that has ended, or is exiting, and is being undone
-/// by its guardian, or by another `undo`; if there is one.
+/// The journal of a comparison that has ended or is exiting, and that its
+/// guardian or another `undo` is undoing. `None` if there is none.
 pub fn being_undone() -> Option<PathBuf> {
     let places = journal_dirs::of_this_user();
     Journal::find(&places)
@@ -79,8 +79,8 @@ pub fn being_undone() -> Option<PathBuf> {
         })
 }
 
-/// Its process has ended, or is exiting; or nothing is to be undone any more, and
-/// it is about to go.
+/// Whether the comparison's process has ended or is exiting, or its journal has
+/// nothing left to undo and is about to be removed.
 fn is_ending(path: &Path) -> bool {
     match read_of_another_user(path) {
         Ok(Some((_, state))) => {
@@ -91,12 +91,12 @@ fn is_ending(path: &Path) -> bool {
     }
 }
 
-/// Refuses to go on where an earlier comparison in this network namespace has
-/// left something behind.
+/// Fails if an earlier comparison in this network namespace has left something
+/// to undo.
 ///
 /// # Errors
 ///
-/// What is left, and how to undo it.
+/// If something is left. The error says what it is and how to undo it.
 pub fn refuse_leftovers(left: &Leftovers) -> Result<()> {
     let here = Namespaces::here()?;
     let ours = |(_, state): &&(Journal, State)| state.namespaces.net == here.net;
@@ -104,7 +104,7 @@ pub fn refuse_leftovers(left: &Leftovers) -> Result<()> {
         let text = describe(state)?;
         return Err(anyhow!(
             "an earlier comparison has not restored this host.\n{text}  To undo it: netstacklat \
-             undo. To give it up: netstacklat undo --forget. (It is in {}.)",
+             undo. To give it up: netstacklat undo --forget. (Journal: {})",
             journal.path().display()
         ));
     }
@@ -117,7 +117,7 @@ pub fn refuse_leftovers(left: &Leftovers) -> Result<()> {
     }
 }
 
-/// What is left of a comparison, as lines.
+/// Describes in several lines what is left of a comparison.
 ///
 /// # Errors
 ///
@@ -143,13 +143,14 @@ pub fn describe(state: &State) -> Result<String> {
     Ok(text)
 }
 
-/// No line of it can be taken for one of ours.
+/// Indents all lines but the first, so that no line of a command or path looks
+/// like a message of ours.
 fn indented(text: &str) -> String {
     text.replace('\n', "\n    ").replace('\r', " ")
 }
 
-/// Pending states of other users: their commands are shown to root, and never
-/// run by it.
+/// Describes what comparisons of other users have left. Their commands are
+/// shown to root, and root never runs them.
 pub fn pending_of_other_users() -> Vec<String> {
     let mut texts = Vec::new();
     for place in journal_dirs::of_other_users() {
@@ -159,8 +160,8 @@ pub fn pending_of_other_users() -> Vec<String> {
             };
             if let Some(undo) = state.undo {
                 texts.push(format!(
-                    "User {uid} has a comparison in {}, with the stop command\n    {}\n  It is run \
-                     with that user's identity only: netstacklat undo, as user {uid}.\n",
+                    "User {uid} has a comparison in {} that is not undone. Its stop command:\n    \
+                     {}\n  Only that user can run it: netstacklat undo, as user {uid}.\n",
                     indented(&path.display().to_string()),
                     indented(&undo)
                 ));
@@ -170,13 +171,13 @@ pub fn pending_of_other_users() -> Vec<String> {
     texts
 }
 
-/// Ends what still runs of a comparison, then runs its stop command: in its
-/// directory, with its environment, by a guardian that is `program`. What was
-/// done, in words.
+/// Ends the processes of a comparison that still run, then runs its stop
+/// command in its directory and with its environment. A new guardian, started
+/// from `program`, does that. Returns a description of what was done.
 ///
 /// # Errors
 ///
-/// If it cannot be undone: what is in the way.
+/// If it cannot be undone. The error says why.
 pub fn undo(
     journal: &Journal,
     state: &mut State,
@@ -185,7 +186,7 @@ pub fn undo(
 ) -> Result<String> {
     if let Some((kind, name)) = state.namespaces.other_than(&Namespaces::here()?) {
         bail!(
-            "the comparison of process {} ran in another {kind} namespace ({name}): run this there",
+            "the comparison of process {} ran in another {kind} namespace ({name}): run netstacklat undo there",
             state.pid
         );
     }
@@ -216,13 +217,13 @@ pub fn undo(
     Ok(done.join("; "))
 }
 
-/// Ends what still runs of a comparison, then runs its stop command by a new
-/// guardian: whoever asks for it may be killed, the command comes to its end.
-/// `None`: nothing was to be undone.
+/// Ends the processes of a comparison that still run, then runs its stop
+/// command in a new guardian. The command then runs to its end even if this
+/// process is killed. Returns `None` if nothing was to be undone.
 ///
 /// # Errors
 ///
-/// If a process group cannot be ended, or there is no guardian.
+/// If a process group cannot be ended, or no guardian can be started.
 pub(super) fn restore(
     journal: &Journal,
     state: &mut State,
@@ -230,8 +231,8 @@ pub(super) fn restore(
     print: &mut dyn FnMut(&str),
 ) -> Result<Option<Ended>> {
     for group in state.still_running()? {
-        // A stop command whose guardian was killed is at work: half of it is
-        // worse than none.
+        // A stop command whose guardian was killed may still be running. Let it
+        // finish: half of a stop command is worse than none.
         if group.what == Role::Stop.name() && group.wait_for_end(state.stop_limit)? {
             continue;
         }
@@ -246,14 +247,16 @@ pub(super) fn restore(
     let ended = guardian.run(Role::Stop, &command, limit, &mut |reply| match reply {
         Reply::Started(_, group) => {
             state.running.push(group);
-            // If it cannot be noted, it runs all the same.
+            // Ignore the error: the command runs even if its group is not in
+            // the journal.
             let _ = journal.write(state);
         }
         Reply::Printed(_, text) => print(&text),
         Reply::Ended(..) => {}
     });
     state.running.clear();
-    // Whatever came of it is ours to note.
+    // The guardian must not write the journal: the caller does, whatever the
+    // result is.
     guardian.leave();
     ended.map(Some)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The rounds of a comparison: what is done when, and what undoes it.
+//! Goes through the rounds of a comparison: which command runs when, and what
+//! undoes it.
 
 use std::time::Duration;
 
@@ -16,33 +17,34 @@ use crate::stats::rounds::{orders, orders_of_looks};
 pub struct Ending {
     /// Rounds of which all four periods were measured.
     pub rounds: u64,
-    /// Why there are no more; `None`: all were made. A failure has been said.
+    /// Why there are no more rounds. `None` if all were made. A failure has
+    /// been printed already.
     pub cut_short: Option<StopReason>,
     /// What is left on the host, and how to undo it.
     pub left_behind: Option<anyhow::Error>,
 }
 
-/// Takes each period, and returns what is to be said about it.
+/// Receives each measured period, and returns a message about it, if any.
 pub type OnPeriod<'a> = dyn FnMut(Place, &Interval) -> Result<Option<String>> + 'a;
 
-/// A comparison that is being made.
+/// A comparison that is running.
 pub struct Runner<'a, 'm> {
     comparison: &'a Comparison,
     supervisor: Supervisor<'m>,
     journal: &'a Journal,
     left_behind: Option<anyhow::Error>,
-    /// The failure that ends it has been said.
+    /// The failure that ends the comparison has been printed.
     failure_reported: bool,
 }
 
-/// How long it takes without its commands.
+/// How long a comparison takes without its commands.
 pub fn planned_duration(comparison: &Comparison) -> Duration {
     let periods = 4 * u32::try_from(comparison.rounds).unwrap_or(u32::MAX);
     (comparison.settle + comparison.period).saturating_mul(periods)
 }
 
 impl<'a, 'm> Runner<'a, 'm> {
-    /// Before anything is done to the host.
+    /// Prepares the rounds. Nothing is done to the host yet.
     pub fn new(
         comparison: &'a Comparison,
         supervisor: Supervisor<'m>,
@@ -57,8 +59,8 @@ impl<'a, 'm> Runner<'a, 'm> {
         }
     }
 
-    /// Says why it ends, once: before anything is undone, as that may take long,
-    /// or fail, too.
+    /// Prints once why the comparison ends. It does so before anything is
+    /// undone, because undoing may take long or fail too.
     fn report_failure(&mut self, end: &StopReason) {
         if let StopReason::Failed(error) = end
             && !std::mem::replace(&mut self.failure_reported, true)
@@ -68,12 +70,14 @@ impl<'a, 'm> Runner<'a, 'm> {
         }
     }
 
-    /// Makes all rounds, or as many as it can; hands each period to `keep` when
-    /// it has been undone. The host is as it was when this returns, unless it
-    /// says otherwise. `begun`: the load runs, if there is one. `enough` is asked
-    /// after each round whether the answer is known.
+    /// Makes all rounds, or as many as it can, and passes each period to
+    /// `on_period` after its change was undone. When this returns, the host is
+    /// restored unless [`Ending::left_behind`] is set. `load_started` is the
+    /// result of starting the load, if there is one. `is_answered` is called
+    /// after each round: are the results clear enough to stop?
     ///
-    /// After a panic the guardian undoes: it is dropped without a goodbye.
+    /// If this panics, the guardian undoes the change: it is dropped without a
+    /// farewell message.
     pub fn run(
         mut self,
         load_started: Result<(), StopReason>,
@@ -81,7 +85,7 @@ impl<'a, 'm> Runner<'a, 'm> {
         is_answered: &mut dyn FnMut(u64) -> bool,
     ) -> Ending {
         let mut rounds = 0;
-        let mut made = load_started;
+        let mut result = load_started;
         let orders = if self.comparison.auto_rounds {
             orders_of_looks(self.comparison.seed)
         } else {
@@ -89,9 +93,9 @@ impl<'a, 'm> Runner<'a, 'm> {
         };
         for (order, round) in orders.into_iter().zip(1..) {
             for arm in order {
-                made = made.and_then(|()| self.run_period(arm, round, on_period));
+                result = result.and_then(|()| self.run_period(arm, round, on_period));
             }
-            if let Err(end) = &made {
+            if let Err(end) = &result {
                 self.report_failure(end);
                 break;
             }
@@ -100,28 +104,31 @@ impl<'a, 'm> Runner<'a, 'm> {
                 break;
             }
         }
-        // Where both sides have start commands and no stop commands, A's is
-        // what undoes the last of them.
+        // If both sides have start commands and no stop commands, A's start
+        // command undoes the last period.
         if let Err(end) = self.restore_host("the end")
-            && made.is_ok()
+            && result.is_ok()
         {
-            made = Err(end);
+            result = Err(end);
         }
         self.supervisor.progress().finish();
         if let Err(error) = self.supervisor.end_load()
             && self.left_behind.is_none()
         {
-            self.left_behind = Some(error.context("not all that was started has ended"));
+            self.left_behind =
+                Some(error.context("some processes that the comparison started have not ended"));
         }
         if self.left_behind.is_none()
             && let Err(error) = self.journal.remove_state()
         {
-            self.left_behind = Some(error.context("nothing is left to undo, but"));
+            self.left_behind = Some(
+                error.context("nothing is left to undo, but its journal could not be removed"),
+            );
         }
         self.supervisor.dismiss_guardian();
         Ending {
             rounds,
-            cut_short: made.err(),
+            cut_short: result.err(),
             left_behind: self.left_behind.take(),
         }
     }
@@ -159,7 +166,7 @@ impl<'a, 'm> Runner<'a, 'm> {
         Ok(())
     }
 
-    /// Brings the host to a side and measures it there.
+    /// Changes the host to a side and measures it there.
     fn measure_side(&mut self, arm: Arm, name: &str) -> Result<Interval, StopReason> {
         self.supervisor.check()?;
         let undo = self.comparison.undo_of(arm).map(str::to_owned);
@@ -176,7 +183,7 @@ impl<'a, 'm> Runner<'a, 'm> {
         self.supervisor.measure(self.comparison.period)
     }
 
-    /// Back to how the host was.
+    /// Runs the stop command, if one is due.
     fn restore_host(&mut self, name: &str) -> Result<(), StopReason> {
         let Some(stop) = self.supervisor.pending_undo().map(str::to_owned) else {
             return Ok(());
@@ -184,15 +191,15 @@ impl<'a, 'm> Runner<'a, 'm> {
         if self.left_behind.is_some() {
             return Ok(());
         }
-        // If it cannot be written, it is done all the same.
+        // If the journal cannot be written, the stop command runs all the same.
         let step = format!("{name}: stop command: {stop}");
         let noted = self.supervisor.begin_step(step, Some(stop.clone()));
         if let Err(error) = self.supervisor.stop_command() {
             let path = self.journal.path().display();
             self.left_behind = Some(anyhow!(
                 "not undone: the stop command failed: {error:#}\n  The command: {stop}\n  To run it \
-                 again: netstacklat undo. To give it up: netstacklat undo --forget. (It is in \
-                 {path}.)"
+                 again: netstacklat undo. To give it up: netstacklat undo --forget. (Journal: \
+                 {path})"
             ));
             return Err(StopReason::Failed(anyhow!("a stop command failed")));
         }

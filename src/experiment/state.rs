@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a comparison has done to the host, as its journal holds it.
+//! What a comparison has changed on the host, as its journal stores it.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,28 +10,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::group::Group;
 
-/// Of the journal's file.
+/// The version of the journal's format.
 pub(super) const SCHEMA: u32 = 2;
 
-/// What a comparison has done to the host so far.
+/// What a comparison has changed on the host so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     schema: u32,
-    /// After a reboot the host is as it was.
+    /// The boot that it ran in. A reboot undoes all changes.
     boot_id: String,
     /// The comparison's process.
     pub pid: u32,
-    /// Where its commands are run.
+    /// The working directory of its commands.
     pub directory: OsString,
-    /// The environment of its commands. Values are never shown.
+    /// The environment of its commands. Its values are never shown.
     pub environment: Vec<(OsString, OsString)>,
     /// The namespaces in which its commands act.
     pub namespaces: Namespaces,
-    /// Where its rounds are.
+    /// The file that its rounds are written to.
     pub run_file: String,
-    /// What was being done.
+    /// The current step.
     pub step: String,
-    /// The command that undoes the last change, if any is to be undone.
+    /// The command that undoes the last change. `None` if nothing is to be
+    /// undone.
     pub undo: Option<String>,
     /// How long that command may take.
     pub stop_limit: Duration,
@@ -39,24 +40,24 @@ pub struct State {
     pub running: Vec<Group>,
 }
 
-/// As `/proc/PID/ns` names them. Mount namespaces are not among them: `ip netns
-/// exec` makes a new one each time.
+/// Namespaces as `/proc/PID/ns` names them. Mount namespaces are not compared,
+/// because `ip netns exec` creates a new one each time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespaces {
-    /// Network.
+    /// The network namespace.
     pub net: String,
-    /// Process ids.
+    /// The PID namespace.
     pub pid: String,
-    /// User ids.
+    /// The user namespace.
     pub user: String,
 }
 
 impl Namespaces {
-    /// Those of this process.
+    /// The namespaces of this process.
     ///
     /// # Errors
     ///
-    /// If /proc does not tell.
+    /// If /proc cannot be read.
     pub fn here() -> Result<Namespaces> {
         let read = |kind| -> Result<String> {
             let path = format!("/proc/self/ns/{kind}");
@@ -70,7 +71,7 @@ impl Namespaces {
         })
     }
 
-    /// Where these are not ours: which kind, and its name.
+    /// The first namespace that differs from `ours`: its kind and name.
     pub fn other_than<'a>(&'a self, ours: &Namespaces) -> Option<(&'static str, &'a str)> {
         let kinds = [
             ("network", &self.net, &ours.net),
@@ -83,11 +84,11 @@ impl Namespaces {
 }
 
 impl State {
-    /// Of this process, here and now: nothing has been done yet.
+    /// The state of a comparison by this process that has changed nothing yet.
     ///
     /// # Errors
     ///
-    /// If /proc does not tell where we are.
+    /// If the working directory, the boot id or the namespaces cannot be read.
     pub fn here(run_file: &Path, stop_limit: Duration) -> Result<State> {
         Ok(State {
             schema: SCHEMA,
@@ -106,20 +107,20 @@ impl State {
         })
     }
 
-    /// Whether it is of this boot of the host.
+    /// Whether it was written since the host was booted.
     ///
     /// # Errors
     ///
-    /// If /proc does not tell.
+    /// If /proc cannot be read.
     pub fn of_this_boot(&self) -> Result<bool> {
         Ok(self.boot_id == boot_id()?)
     }
 
-    /// Those of its process groups that run.
+    /// The process groups of the comparison that still run.
     ///
     /// # Errors
     ///
-    /// If /proc does not tell.
+    /// If /proc cannot be read.
     pub fn still_running(&self) -> Result<Vec<&Group>> {
         let mut running = Vec::new();
         for group in &self.running {
@@ -130,11 +131,11 @@ impl State {
         Ok(running)
     }
 
-    /// Whether it says that nothing is left on the host.
+    /// Whether nothing is left to undo on the host.
     ///
     /// # Errors
     ///
-    /// If /proc does not tell.
+    /// If /proc cannot be read.
     pub fn is_settled(&self) -> Result<bool> {
         let pending = self.undo.is_some() || !self.still_running()?.is_empty();
         Ok(!pending || !self.of_this_boot()?)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The command that `record` runs and waits for, as env(1) and timeout(1) do.
+//! The command that `record` runs and waits for. Exit codes are those of env(1)
+//! and timeout(1).
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,14 +16,15 @@ use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 use crate::process::rlimits::Limits;
 use crate::runtime::event_loop::EventLoop;
 
-/// A command, not yet run: made before limits are raised.
+/// A command that has not been started. It is created before netstacklat raises
+/// its resource limits, and remembers the original ones.
 #[derive(Debug)]
 pub struct Command {
     words: Vec<OsString>,
     limits: Limits,
 }
 
-/// A command that runs, or has ended.
+/// A command that was started. It may have ended.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -33,7 +35,7 @@ pub struct Running {
 impl Command {
     /// # Panics
     ///
-    /// If there is no word.
+    /// If `words` is empty.
     pub fn new(words: &[OsString]) -> Command {
         assert!(!words.is_empty(), "a command has a name");
         Command {
@@ -42,23 +44,24 @@ impl Command {
         }
     }
 
-    /// What the user calls it.
+    /// The program as the user wrote it.
     pub fn name(&self) -> String {
         self.words[0].to_string_lossy().into_owned()
     }
 
-    /// Runs it with our own standard input, output and error.
+    /// Starts it with our standard input, output and error.
     ///
     /// # Errors
     ///
-    /// What the kernel says; [`start_error_code`] is its exit code.
+    /// If the kernel cannot start it. [`start_error_code`] is the exit code for
+    /// that error.
     pub fn start(&self) -> io::Result<Running> {
         let mut command = std::process::Command::new(&self.words[0]);
         command.args(&self.words[1..]);
         let limits = self.limits.clone();
         let restore = move || limits.restore();
-        // SAFETY: between fork and exec it makes system calls on values of its
-        // own, and nothing else: no memory is allocated, no lock is taken.
+        // SAFETY: between fork and exec the closure only makes system calls on
+        // values that it owns. It allocates no memory and takes no lock.
         unsafe { command.pre_exec(restore) };
         Ok(Running {
             child: command.spawn()?,
@@ -68,7 +71,8 @@ impl Command {
     }
 }
 
-/// The exit code of a command that could not be run.
+/// The exit code for a command that could not be started: 127 if there is no
+/// such program, else 126.
 pub fn start_error_code(error: &io::Error) -> u8 {
     match error.kind() {
         ErrorKind::NotFound => 127,
@@ -77,11 +81,12 @@ pub fn start_error_code(error: &io::Error) -> u8 {
 }
 
 impl Running {
-    /// Its exit code once it has ended: 128 + n where signal n ended it.
+    /// The exit code if the command has ended, else `None`. A command killed by
+    /// signal n has the exit code `128 + n`, as in a shell.
     ///
     /// # Errors
     ///
-    /// If the kernel knows of no such child.
+    /// If waitpid(2) fails.
     pub fn exit_code(&mut self) -> Result<Option<u8>> {
         if self.code.is_none() {
             let status = self.child.try_wait().context("waiting for the command")?;
@@ -94,8 +99,9 @@ impl Running {
         Ok(self.code)
     }
 
-    /// Passes a signal on that came to us; a second one kills it. What a
-    /// terminal's keys send has reached it already.
+    /// Forwards a signal that we received. The second one becomes SIGKILL. The
+    /// first SIGINT or SIGQUIT is not forwarded while the command is in the
+    /// terminal's foreground: the terminal has sent it to the command already.
     pub fn forward_signal(&mut self, signal: i32) {
         let second = std::mem::replace(&mut self.signalled, true);
         let from_keys = matches!(signal, SIGINT | SIGQUIT) && in_foreground();
@@ -104,8 +110,8 @@ impl Running {
             (false, true) => return,
             (false, false) => signal,
         };
-        // It is not reaped before `exit_code` has been told of its end, so that the
-        // number is its own.
+        // The PID still belongs to the command: it is reaped only by
+        // `exit_code`, which then sets `code`.
         if self.code.is_none()
             && let Ok(signal) = Signal::try_from(signal)
         {
@@ -113,11 +119,12 @@ impl Running {
         }
     }
 
-    /// Waits for its end; its exit code.
+    /// Waits until it ends, forwards signals meanwhile, and returns its exit
+    /// code.
     ///
     /// # Errors
     ///
-    /// If the kernel knows of no such child.
+    /// If waitpid(2) fails.
     pub fn wait_for_end(&mut self, events: &mut EventLoop) -> Result<u8> {
         loop {
             if let Some(code) = self.exit_code()? {
@@ -130,7 +137,8 @@ impl Running {
     }
 }
 
-/// Whether keys of our terminal send signals to us, and to the command.
+/// Whether Ctrl-C and Ctrl-\ at our terminal send signals to us and to the
+/// command.
 fn in_foreground() -> bool {
     let terminal = File::open("/dev/tty");
     terminal.is_ok_and(|terminal| tcgetpgrp(terminal) == Ok(getpgrp()))

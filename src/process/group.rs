@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Process groups that may outlive us, found again by whoever comes later.
+//! Process groups of commands. They may outlive netstacklat, and a later
+//! process identifies and ends them.
 
 use std::time::{Duration, Instant};
 
@@ -11,28 +12,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::stat::Stat;
 
-/// How often a group is looked at.
+/// How often to look for processes of a group while waiting for its end.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A command's process group, told from another that has its number later.
+/// A command's process group. The session and the shell's start time
+/// distinguish it from a later group with the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// What it is for.
+    /// What the command is for, as messages name it.
     pub what: String,
-    /// Its number, and that of its shell.
+    /// The group's id, which is the PID of its shell.
     pub pid: u32,
-    /// The session, which no member of a group can leave without leaving that.
+    /// The session. A process that leaves the session also leaves the group.
     session: u32,
-    /// When the shell began: ticks since boot.
+    /// The shell's start time in clock ticks since boot.
     began: u64,
 }
 
 impl Group {
-    /// That of a child of ours, which has not been waited for.
+    /// The group of our child `pid`, which must not have been reaped.
     ///
     /// # Errors
     ///
-    /// If /proc does not tell of it.
+    /// If /proc/PID/stat cannot be read.
     pub fn of(what: &str, pid: u32) -> Result<Group> {
         let stat = Stat::read(pid).ok().flatten();
         let stat = stat.with_context(|| format!("reading /proc/{pid}/stat"))?;
@@ -44,8 +46,8 @@ impl Group {
         })
     }
 
-    /// Whether any of it runs: its shell may have ended before what that has
-    /// started.
+    /// Whether any process of the group runs. The shell may have ended before
+    /// the processes that it started.
     ///
     /// # Errors
     ///
@@ -56,12 +58,13 @@ impl Group {
             let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
                 continue;
             };
-            // What has ended meanwhile is not there.
+            // Skip a process that has ended since the directory was read.
             let Some(stat) = Stat::read(pid).ok().flatten() else {
                 continue;
             };
-            // The kernel gives no number away that is a group's. So where a
-            // process has it that is not the shell, the group is gone.
+            // A PID is not reused while a process group still has that id.
+            // Another process with this PID therefore means that the group is
+            // gone.
             if pid == self.pid && stat.began != self.began {
                 return Ok(false);
             }
@@ -77,14 +80,15 @@ impl Group {
         same && stat.began >= self.began && !stat.ended
     }
 
-    /// Asks all of it to end, waits for so long, and kills what is left.
+    /// Sends SIGTERM to the group, waits for `grace`, and kills what still
+    /// runs.
     ///
     /// # Errors
     ///
-    /// If something of it still runs.
+    /// If a process of the group still runs, or cannot be signalled.
     pub fn terminate(&self, grace: Duration) -> Result<()> {
         for (signal, timeout) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, grace)] {
-            // What is stopped would not see it.
+            // A stopped process handles SIGTERM only after SIGCONT.
             for signal in [signal, Signal::SIGCONT] {
                 match self.is_running()?.then(|| self.signal(signal)) {
                     None | Some(Ok(()) | Err(Errno::ESRCH)) => {}
@@ -97,10 +101,11 @@ impl Group {
                 return Ok(());
             }
         }
-        bail!("{self} does not end, not even by SIGKILL")
+        bail!("{self} did not end after SIGKILL")
     }
 
-    /// Waits for its end, for so long; whether it has ended.
+    /// Waits until the group has ended, for `timeout` at most. Returns whether
+    /// it has ended.
     ///
     /// # Errors
     ///
@@ -118,7 +123,8 @@ impl Group {
 
     fn signal(&self, signal: Signal) -> nix::Result<()> {
         let group = i32::try_from(self.pid).map_err(|_| Errno::ESRCH)?;
-        // 0 and 1 would be ours, and everybody.
+        // killpg(2) with 0 means our own group, and kill(2) with -1 means all
+        // processes.
         match group {
             ..=1 => Err(Errno::ESRCH),
             group => killpg(Pid::from_raw(group), signal),
@@ -153,14 +159,14 @@ mod tests {
         };
         assert!(group(800, 4711).includes(&stat) && group(800, 4000).includes(&stat));
         assert!(!group(801, 4711).includes(&stat) && !group(800, 4712).includes(&stat));
-        // A number that a living process has, which began at another time.
+        // The PID belongs to a living process with another start time.
         let us = Group::of("us", std::process::id()).unwrap();
         let other = Group {
             began: us.began - 1,
             ..us.clone()
         };
         assert!(!other.is_running().unwrap());
-        // 1 is nobody's group that could be ended: kill(2) means everybody.
+        // Group 1 must not be signalled: kill(2) with -1 means all processes.
         let everybody = Group { pid: 1, ..us };
         assert_eq!(everybody.signal(Signal::SIGKILL), Err(Errno::ESRCH));
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Running the user's commands: by a shell ([`shell`]) or word by word
-//! ([`command`]); what they print ([`output`]), what may be left of them
-//! ([`group`]), and the resource limits that they find ([`rlimits`]). What the
-//! kernel says of any process: [`stat`].
+//! Runs the user's commands: by a shell ([`shell`]) or directly as a program
+//! with arguments ([`command`]). [`output`] reads what they print, [`group`]
+//! finds and ends the processes that they leave, [`rlimits`] gives them the
+//! resource limits that netstacklat was started with. `stat` reads a process's
+//! state from /proc.
 
 pub mod command;
 pub mod group;
 pub mod output;
 pub mod rlimits;
 pub mod shell;
-pub mod stat;
+pub(crate) mod stat;

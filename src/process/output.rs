@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What commands say: lines line by line, and the last of it kept, to explain
+//! Reads what commands print, line by line. Keeps the last lines, which explain
 //! a failure.
 
 use std::collections::VecDeque;
@@ -8,13 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use anyhow::{Context as _, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-/// Lines that are kept.
+/// How many lines are kept.
 const KEPT_LINES: usize = 10;
-/// Longer lines are cut in two.
+/// Longer lines are split.
 const MAX_LINE_LENGTH: usize = 1000;
 
-/// A pipe that commands write to. We keep both ends: what a command has left
-/// running in the background can go on writing.
+/// The pipe that commands write to. Both ends stay open here, so processes that
+/// a command leaves in the background can go on writing.
 #[derive(Debug)]
 pub struct Output {
     read: OwnedFd,
@@ -24,15 +24,16 @@ pub struct Output {
 }
 
 impl Output {
-    /// Opens the pipe.
+    /// Creates the pipe.
     ///
     /// # Errors
     ///
-    /// If the kernel refuses it.
+    /// If the kernel refuses a pipe.
     pub fn open() -> Result<Output> {
         let (read, write) =
             nix::unistd::pipe2(OFlag::O_CLOEXEC).context("opening a pipe for commands")?;
-        // Ours alone: commands need not expect a pipe that does not wait.
+        // Only the read end is non-blocking: commands do not expect a
+        // non-blocking pipe.
         fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("setting up a pipe")?;
         Ok(Output {
             read,
@@ -42,21 +43,23 @@ impl Output {
         })
     }
 
-    /// Where commands write to.
+    /// The end that commands write to.
     pub fn writer(&self) -> &OwnedFd {
         &self.write
     }
 
-    /// To wait for something to read.
+    /// The end to poll for output.
     pub fn reader(&self) -> BorrowedFd<'_> {
         self.read.as_fd()
     }
 
-    /// Takes what has been written so far, up to a limit: the whole lines of it.
+    /// Reads what has been written so far, up to a limit, and returns the
+    /// complete lines.
     pub fn read_lines(&mut self) -> String {
         let mut buffer = [0; 4096];
         let mut lines = String::new();
-        // A command that writes without end must not keep us here.
+        // The loop is bounded, so a command that writes without end cannot keep
+        // us here.
         for _ in 0..16 {
             match nix::unistd::read(&self.read, &mut buffer) {
                 Ok(length) if length > 0 => {
@@ -73,7 +76,7 @@ impl Output {
         lines
     }
 
-    /// The same, and also a last line without an end.
+    /// Like [`Output::read_lines`], and also returns an incomplete last line.
     pub fn read_rest(&mut self) -> String {
         let mut lines = self.read_lines();
         if !self.line.is_empty() {
@@ -94,12 +97,12 @@ impl Output {
         self.line.clear();
     }
 
-    /// Forgets the last lines: those to come are another command's.
+    /// Clears the kept lines before another command runs.
     pub fn clear_last_lines(&mut self) {
         self.last.clear();
     }
 
-    /// The last lines, to be put behind what went wrong.
+    /// The kept lines, indented, to follow an error message.
     pub fn last_lines(&self) -> String {
         let mut text = String::new();
         for line in &self.last {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Limits that measuring raises for itself, and commands are to find as they
-//! were.
+//! The resource limits that netstacklat raises for itself. Commands get the
+//! original ones.
 
 use std::io;
 
@@ -8,12 +8,12 @@ use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 const RAISED: [Resource; 2] = [Resource::RLIMIT_NOFILE, Resource::RLIMIT_MEMLOCK];
 
-/// The limits at some time.
+/// Resource limits at one moment: soft and hard.
 #[derive(Clone, Debug)]
 pub struct Limits(Vec<(Resource, rlim_t, rlim_t)>);
 
 impl Limits {
-    /// As they are: to be asked before they are raised.
+    /// The current limits. Call it before raising them.
     pub fn current() -> Limits {
         let limits = RAISED.iter().filter_map(|&limit| {
             let (soft, hard) = getrlimit(limit).ok()?;
@@ -22,11 +22,12 @@ impl Limits {
         Limits(limits.collect())
     }
 
-    /// Makes them so again. Makes system calls only: safe between fork and exec.
+    /// Sets these limits again. It only makes system calls, so it may run
+    /// between fork and exec.
     ///
     /// # Errors
     ///
-    /// If the kernel refuses one.
+    /// If setrlimit(2) fails.
     pub fn restore(&self) -> io::Result<()> {
         for &(limit, soft, hard) in &self.0 {
             setrlimit(limit, soft, hard)?;

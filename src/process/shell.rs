@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The user's commands, run by `/bin/sh -c`, each in a process group of its
-//! own: Ctrl-C at the terminal is for netstacklat, and what a command has
-//! started can be ended with it.
+//! Runs the user's commands by `/bin/sh -c`, each in a process group of its
+//! own. So Ctrl-C at the terminal reaches only netstacklat, and a command can
+//! be ended together with the processes that it started.
 
 use std::fmt;
 use std::os::unix::process::{CommandExt as _, parent_id};
@@ -19,24 +19,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::output::Output;
 
-/// How long a command may take to end when it is asked to.
+/// How long a command may take to end after SIGTERM.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// How a command has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
-    /// By itself, with this exit code.
+    /// It exited with this code.
     Code(i32),
-    /// By the signal of this number.
+    /// This signal killed it.
     Signal(i32),
-    /// Not at all: the signal of this number has stopped it, mostly because it
-    /// wants to ask something at the terminal, which it cannot in the
-    /// background.
+    /// It has not ended: this signal has stopped it. Usually it wants to read
+    /// from the terminal, which a background process group cannot do.
     Stopped(i32),
 }
 
 impl Exit {
-    /// Exit code 0.
+    /// Whether the exit code is 0.
     pub fn success(self) -> bool {
         self == Exit::Code(0)
     }
@@ -52,9 +51,7 @@ impl fmt::Display for Exit {
             Exit::Stopped(number) => {
                 write!(f, "stopped by {}", signal_name(number))?;
                 match Signal::try_from(number) {
-                    Ok(Signal::SIGTTIN | Signal::SIGTTOU) => {
-                        f.write_str(": it wants to ask at the terminal")
-                    }
+                    Ok(Signal::SIGTTIN | Signal::SIGTTOU) => f.write_str(": it needs the terminal"),
                     _ => Ok(()),
                 }
             }
@@ -62,7 +59,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// `SIGTERM`; real-time signals have numbers only.
+/// The signal's name, such as `SIGTERM`. Real-time signals have only numbers.
 fn signal_name(signal: i32) -> String {
     match Signal::try_from(signal) {
         Ok(signal) => signal.to_string(),
@@ -70,28 +67,29 @@ fn signal_name(signal: i32) -> String {
     }
 }
 
-/// Whether a command outlives netstacklat when that is killed.
+/// What happens to a command when the process that started it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnParentDeath {
-    /// The shell gets SIGTERM; what it has started gets nothing.
+    /// The shell gets SIGTERM. The processes that it started get no signal.
     Terminate,
-    /// It comes to its end.
+    /// The command runs to its end.
     KeepRunning,
 }
 
-/// A command that has been started and not yet waited for.
+/// A command that was started and not yet reaped.
 #[derive(Debug)]
 pub struct Running {
     pid: Pid,
 }
 
-/// Starts `command`. What it says goes to `output`; it has nothing to read. One
-/// that outlives us also holds the end of the pipe that we read from: else it
-/// would die at the first word that it says after us.
+/// Starts `command` with its output going to `output` and with nothing to read
+/// on standard input. A command that outlives us also holds the read end of the
+/// pipe: without it, SIGPIPE would kill the command when it prints after our
+/// death.
 ///
 /// # Errors
 ///
-/// If there is no shell, or no room for a process.
+/// If /bin/sh cannot be started.
 pub fn start(command: &str, output: &Output, on_parent_death: OnParentDeath) -> Result<Running> {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", command]);
@@ -106,15 +104,15 @@ pub fn start(command: &str, output: &Output, on_parent_death: OnParentDeath) -> 
             return Ok(());
         }
         set_pdeathsig(Signal::SIGTERM)?;
-        // If we have died before that.
+        // The parent may have died before prctl(2) took effect.
         if parent_id() == us {
             Ok(())
         } else {
             Err(Errno::ESRCH.into())
         }
     };
-    // SAFETY: between fork and exec it makes system calls on values of its own,
-    // and nothing else: no memory is allocated, no lock is taken.
+    // SAFETY: between fork and exec the closure only makes system calls on
+    // values that it owns. It allocates no memory and takes no lock.
     unsafe { shell.pre_exec(prepare) };
     let child = shell.spawn().context("starting /bin/sh")?;
     let pid = Pid::from_raw(child.id() as i32);
@@ -122,13 +120,13 @@ pub fn start(command: &str, output: &Output, on_parent_death: OnParentDeath) -> 
 }
 
 impl Running {
-    /// The process, and its group.
+    /// The shell's PID, which is also the id of its process group.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
     }
 
-    /// How it has ended, or that it is stopped; `None`: it runs. It stays a
-    /// zombie, so that its process group cannot be another's.
+    /// How it has ended, or that it is stopped. `None` while it runs. It stays
+    /// a zombie until it is reaped, so its process group id is not reused.
     ///
     /// # Errors
     ///
@@ -147,18 +145,18 @@ impl Running {
         })
     }
 
-    /// A signal to the command and all that it has started.
+    /// Sends a signal to the command and to all processes of its group.
     pub fn signal(&self, signal: Signal) {
-        // ESRCH: nobody is left, which is as well.
+        // Ignore ESRCH: no process of the group is left.
         let _ = killpg(self.pid, signal);
     }
 
-    /// Forgets a command that has ended. What it has left running goes on.
+    /// Reaps a command that has ended. Processes that it left running go on.
     pub fn reap(self) {
         let _ = waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED);
     }
 
-    /// Ends a command and all that it has started, with SIGKILL.
+    /// Kills the command and all processes of its group, and reaps it.
     pub fn kill(self) {
         self.signal(Signal::SIGKILL);
         self.reap();

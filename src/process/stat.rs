@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What the kernel says of another process, proc_pid_stat(5).
+//! The state of a process, from /proc/PID/stat: proc_pid_stat(5).
 
 use std::io::{self, ErrorKind};
 
-/// What is of interest.
+/// The fields that netstacklat uses.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Stat {
-    /// A zombie, or about to go.
-    pub ended: bool,
-    /// The same, or it is being shut down: to close what it has open can take
-    /// the kernel seconds.
-    pub exiting: bool,
-    /// Its process group.
-    pub group: u32,
-    /// Its session.
-    pub session: u32,
-    /// When it began: ticks since boot.
-    pub began: u64,
+pub(crate) struct Stat {
+    /// The process is a zombie or dead.
+    pub(crate) ended: bool,
+    /// The process has ended, or is exiting. The kernel may need seconds to
+    /// close the files of an exiting process.
+    pub(crate) exiting: bool,
+    /// The process group.
+    pub(crate) group: u32,
+    /// The session.
+    pub(crate) session: u32,
+    /// The start time in clock ticks since boot.
+    pub(crate) began: u64,
 }
 
 impl Stat {
-    /// Of a process; `None`: there is none of this number.
+    /// Reads the state of `pid`. `None` if there is no such process.
     ///
     /// # Errors
     ///
-    /// If /proc does not tell.
-    pub fn read(pid: u32) -> io::Result<Option<Stat>> {
+    /// If /proc/PID/stat cannot be read or has another format.
+    pub(crate) fn read(pid: u32) -> io::Result<Option<Stat>> {
         let path = format!("/proc/{pid}/stat");
         match std::fs::read_to_string(&path) {
             Ok(text) => match Stat::parse(&text) {
                 Some(stat) => Ok(Some(stat)),
                 None => Err(io::Error::new(ErrorKind::InvalidData, path)),
             },
-            // ESRCH: it has ended while it was read.
+            // ESRCH: the process ended while its file was read.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(None),
             Err(error) => Err(error),
@@ -40,11 +40,11 @@ impl Stat {
     }
 
     fn parse(text: &str) -> Option<Stat> {
-        /// `include/linux/sched.h`: the process is being shut down.
+        /// `PF_EXITING` in `include/linux/sched.h`: the process is exiting.
         const PF_EXITING: u64 = 4;
-        // The name may hold anything, parentheses too.
+        // The process name may contain anything, even parentheses.
         let (_, rest) = text.rsplit_once(") ")?;
-        // Field 3 is the first of them.
+        // The first field after the name is number 3.
         let fields: Vec<&str> = rest.split(' ').collect();
         let field = |number: usize| fields.get(number - 3);
         let ended = matches!(*field(3)?, "Z" | "X");
@@ -63,7 +63,7 @@ impl Stat {
 mod tests {
     use super::*;
 
-    /// As Linux 6.12 shows it, but for the name.
+    /// A line of Linux 6.12 with another process name.
     const STAT: &str = "915 (a) b) S 1 900 800 34816 915 4194304 100 0 0 0 0 0 0 0 20 0 1 0 4711 \
                         2543616 200 18446744073709551615 1 1 0 0 0 0 0 4096 0 0 0 0 17 1 0 0 0 0 0";
 
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn nobody_has_no_number() {
         assert!(Stat::read(std::process::id()).unwrap().is_some());
-        // Above the greatest that the kernel gives (PID_MAX_LIMIT).
+        // Above PID_MAX_LIMIT, the largest PID that the kernel uses.
         assert_eq!(Stat::read(5_000_000).unwrap(), None);
     }
 }

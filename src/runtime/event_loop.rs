@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! One thread, one epoll. Its own sources are signals, the report timer, the
-//! deadline, children, writer threads, and an output that nobody reads any more.
-//! Whatever else must be waited for is registered by its owner
-//! ([`EventLoop::watch`]).
+//! One thread waits in one epoll. It always watches signals, the report timer,
+//! the deadline, child processes, writer threads, and the closing of standard
+//! output. Other sources are registered by their owners: see
+//! [`EventLoop::watch`].
 
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -21,36 +21,38 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::runtime::sink::{STALL_TIMEOUT, Waker};
 
-/// What to do now; several things can come together.
+/// What has happened. Several events can come together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
-    /// Report timer expirations: more than 1 means that reports are late.
+    /// Expirations of the report timer. More than 1 means that reports are
+    /// late.
     pub reports: u64,
     /// A signal asks for the end.
     pub stop: bool,
-    /// Which signal that was, the latest_signal of several
-    /// ([`EventLoop::uninterruptible`]).
+    /// Which signal that was, the last one if there were several. Set only in a
+    /// loop made by [`EventLoop::uninterruptible`].
     pub signal: Option<i32>,
-    /// The run has lasted as long as it should.
+    /// The deadline has passed.
     pub deadline: bool,
-    /// A child process has ended or stopped: ask each how it is.
+    /// A child process has ended or stopped. The owner must ask each child for
+    /// its state.
     pub child: bool,
-    /// A [`super::sink::Sink`] has written something, or cannot.
+    /// A [`super::sink::Sink`] has written something, or writing has failed.
     pub written: bool,
-    /// Nobody reads standard output any more.
+    /// The reader of standard output has closed it.
     pub output_closed: bool,
-    /// Registered sources that can be read, or have failed.
+    /// Registered sources that can be read or have failed.
     ready: Vec<Source>,
 }
 
 impl Events {
-    /// Whether a registered source can be read, or has failed.
+    /// Whether a registered source can be read or has failed.
     pub fn is_ready(&self, source: Source) -> bool {
         self.ready.contains(&source)
     }
 }
 
-/// A source of events that its owner has registered.
+/// A source registered by [`EventLoop::watch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source(u64);
 
@@ -73,24 +75,25 @@ const DEADLINE: u64 = 2;
 const OUTPUT: u64 = 3;
 const CHILD: u64 = 4;
 const WRITTEN: u64 = 5;
-/// Registered sources have the numbers from here on.
+/// Registered sources have the numbers from this one on.
 const FIRST_REGISTERED: u64 = 6;
-/// What epoll_wait(2) tells of at once; the rest comes with the next call.
+/// How many events one epoll_wait(2) returns. Further events come with the next
+/// call.
 const MAX_EVENTS: usize = 16;
 
 /// A signal has asked for the end.
 static END_REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Whether a signal has asked for the end: output that is blocked must then not
-/// hold it up.
+/// Whether a signal has asked for the end. Blocked output must then not delay
+/// it.
 pub fn end_requested() -> bool {
     END_REQUESTED.load(Ordering::Relaxed)
 }
 
 impl EventLoop {
-    /// Takes over SIGINT and SIGTERM: the first is an event, a second
-    /// ends the process at once (exit status 128 + signal), which skips what is
-    /// left to print.
+    /// Handles SIGINT and SIGTERM. The first signal is an event. The second
+    /// ends the process at once with exit status 128 plus its number, and
+    /// unprinted output is lost.
     ///
     /// `interval` and `duration` count from now.
     ///
@@ -106,9 +109,10 @@ impl EventLoop {
         Ok(events)
     }
 
-    /// For those who have something to undo: takes over SIGINT, SIGTERM,
-    /// SIGQUIT, and SIGHUP unless nohup(1) has it ignored. None of them ends
-    /// the process; each is an event. Children are watched.
+    /// For commands that must undo something before they end. Handles SIGINT,
+    /// SIGTERM, SIGQUIT, and SIGHUP unless nohup(1) has set that to be ignored.
+    /// Each is an event; none of them ends the process. Child processes are
+    /// watched.
     ///
     /// # Errors
     ///
@@ -140,8 +144,9 @@ impl EventLoop {
                 watch(timer.as_fd(), id).context("watching a timer")?;
             }
         }
-        // Asks for errors only: a pipe without a reader. Files and closed
-        // descriptors cannot be watched, and need not be.
+        // Watch only for errors, that is a pipe without a reader. Ignore the
+        // error of epoll_ctl(2): regular files and closed descriptors cannot be
+        // watched.
         let none = EpollEvent::new(EpollFlags::empty(), OUTPUT);
         let _ = epoll.add(std::io::stdout(), none);
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
@@ -159,22 +164,22 @@ impl EventLoop {
         })
     }
 
-    /// From now on the deadline is so far away, and no other is.
+    /// Replaces the deadline by one that is `duration` from now.
     ///
     /// # Errors
     ///
-    /// If the kernel does not take the time.
+    /// If timerfd_settime(2) fails.
     pub fn set_deadline(&self, duration: Duration) -> Result<()> {
-        // A timer of zero would be none.
+        // Setting a timer to zero would disarm it.
         let duration = duration.max(Duration::from_nanos(1));
         let expiration = Expiration::OneShot(duration.into());
         let set = self.deadline.set(expiration, TimerSetTimeFlags::empty());
         set.context("setting a timer")
     }
 
-    /// Registers descriptors as one source: [`Events::is_ready`] tells when one
-    /// of them can be read, as long as it can be. They stay the caller's; closing
-    /// one ends its registration. `what` is for the error message.
+    /// Registers descriptors as one source. [`Events::is_ready`] is true as
+    /// long as one of them can be read. The caller keeps the descriptors;
+    /// closing one ends its registration. `what` is for the error message.
     ///
     /// # Errors
     ///
@@ -194,13 +199,14 @@ impl EventLoop {
         Ok(source)
     }
 
-    /// Wakes this from another thread, as [`Events::written`].
+    /// What wakes this loop from another thread, as [`Events::written`].
     pub fn waker(&self) -> Waker {
         Arc::clone(&self.waker)
     }
 
-    /// Waits until `pending` bytes are none. Once a signal has asked for the
-    /// end, only as long as they become fewer within [`STALL_TIMEOUT`]. What is left.
+    /// Waits until `pending` returns 0 bytes. After a signal has asked for the
+    /// end, it gives up when nothing was written for [`STALL_TIMEOUT`]. Returns
+    /// the number of bytes left.
     ///
     /// # Errors
     ///
@@ -214,7 +220,8 @@ impl EventLoop {
             }
             before = left;
             let deadline = Instant::now() + STALL_TIMEOUT;
-            // Each write wakes us; only the last of them counts.
+            // Each write wakes the loop, so wait until the deadline or the last
+            // write.
             while pending() > 0 && Instant::now() < deadline {
                 self.set_deadline(deadline.saturating_duration_since(Instant::now()))?;
                 self.wait()?;
@@ -222,15 +229,15 @@ impl EventLoop {
         }
     }
 
-    /// Standard output is not ours to write to: whether anybody reads it does
-    /// not matter.
+    /// Stops watching standard output, for commands that go on when its reader
+    /// has gone.
     pub fn ignore_output(&self) {
-        // What could not be watched is not.
+        // Ignore an error: standard output may not be watched at all.
         let _ = self.epoll.delete(std::io::stdout());
     }
 
-    /// Tells of child processes from now on, of those too that have ended since
-    /// their start if this is called before it.
+    /// Watches child processes from now on. Call it before starting a child, so
+    /// that no end is missed.
     ///
     /// # Errors
     ///
@@ -251,7 +258,8 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// If epoll_wait(2) or reading a timer fails; being interrupted is normal.
+    /// If epoll_wait(2) or reading a timer fails. Being interrupted is not an
+    /// error.
     pub fn wait(&mut self) -> Result<Events> {
         let mut ready = [EpollEvent::empty(); MAX_EVENTS];
         let count = loop {
@@ -292,8 +300,8 @@ impl EventLoop {
     }
 }
 
-/// From now on each signal that asks for the end ends the process at once, for
-/// good: there is nothing more to undo.
+/// From now on each terminating signal ends the process at once. Called when
+/// nothing is left to undo.
 ///
 /// # Errors
 ///
@@ -307,19 +315,21 @@ pub fn end_at_next_signal() -> Result<()> {
     Ok(())
 }
 
-/// The self-pipe that signals are written to.
+/// Installs handlers for all terminating signals, and returns the self-pipe
+/// that they write to.
 fn catch_every_signal(latest_signal: &Arc<AtomicUsize>) -> std::io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
     read.set_nonblocking(true)?;
     for signal in ending_signals() {
-        // In this order: what is woken finds out which.
+        // Register in this order: whoever the pipe wakes must find the signal's
+        // number.
         signal_hook::flag::register_usize(signal, Arc::clone(latest_signal), signal as usize)?;
         signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
     }
     Ok(read)
 }
 
-/// Signals that ask for an orderly end.
+/// The signals that ask for an orderly end.
 fn ending_signals() -> impl Iterator<Item = i32> {
     let nohup = is_ignored(SIGHUP);
     let wanted = move |&signal: &i32| signal != SIGHUP || !nohup;
@@ -330,8 +340,8 @@ fn ending_signals() -> impl Iterator<Item = i32> {
 
 fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: with no new action given it only writes to `action`, which is of
-    // the type that it expects; zeroed, that is valid where it fails.
+    // SAFETY: without a new action sigaction(2) only writes to `action`, which
+    // has the type that it expects. If it fails, the zeroed value is valid.
     let action = unsafe {
         libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
         action.assume_init()
@@ -339,13 +349,15 @@ fn is_ignored(signal: i32) -> bool {
     action.sa_sigaction == libc::SIG_IGN
 }
 
-/// The same; the second signal does not get there.
+/// Like [`catch_every_signal`] for SIGINT and SIGTERM, but the second signal
+/// ends the process and does not reach the pipe.
 fn catch_first_signal() -> std::io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
     read.set_nonblocking(true)?;
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal finds the flag unset and sets it.
+        // Register in this order: the first signal must find the flag unset,
+        // and then set it.
         let second = Arc::clone(&stopping);
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, second)?;
         signal_hook::flag::register(signal, Arc::clone(&stopping))?;
@@ -365,7 +377,7 @@ fn timer(expiration: Expiration) -> nix::Result<TimerFd> {
     Ok(timer)
 }
 
-/// How often a timer has expired since it was last asked.
+/// How often a timer has expired since the last call.
 fn expirations(timer: Option<&TimerFd>) -> Result<u64> {
     let Some(timer) = timer else { return Ok(0) };
     let mut count = [0; 8];

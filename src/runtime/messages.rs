@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Standard error: messages, and below them a line that says how far we are.
+//! Messages on standard error, and below them a line that shows progress.
 //!
-//! A thread writes them. Whoever says something goes on at once; what nobody
-//! takes is dropped, and the number of lines that were is said at the end.
+//! A thread writes them, so printing never blocks. Messages that do not fit
+//! into the queue are dropped, and their number is printed later.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,30 +13,31 @@ use std::time::Duration;
 use crate::runtime::monitor::Monitor;
 use crate::text::without_controls;
 
-/// Bytes of messages that wait to be written.
+/// Maximum bytes of messages in the queue.
 const CAPACITY: usize = 256 << 10;
-/// Moves to the beginning of the line and clears it (ECMA-48: EL).
+/// Moves to the start of the line and clears it (ECMA-48: EL).
 const CLEAR: &str = "\r\x1b[K";
 
-/// Where messages go. Clones are the same place.
+/// The queue of messages to standard error. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Messages {
     shared: Arc<Monitor<State>>,
-    /// Whether a line of progress can be drawn.
+    /// Whether standard error is a terminal, where a progress line can be
+    /// drawn.
     terminal: bool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     queue: String,
-    /// The line of progress, and whether that differs from the drawn one.
+    /// The progress line, and whether it differs from the drawn one.
     line: String,
     redraw: bool,
     /// The thread is in write(2).
     writing: bool,
-    /// Lines that were dropped, of which nothing has been said yet.
+    /// Dropped lines that were not yet reported.
     dropped: u64,
-    /// Calls of write(2) that have returned.
+    /// How many writes have returned.
     writes: u64,
     failed: bool,
 }
@@ -52,20 +53,20 @@ impl Messages {
     ///
     /// # Errors
     ///
-    /// If there is no room for a thread or a descriptor.
+    /// If the thread cannot be started or a descriptor cannot be opened.
     pub fn start() -> io::Result<Messages> {
-        // Another descriptor of the same file: Rust's own is locked while it
-        // is written to, and a panic has to get through.
+        // Use a copy of the descriptor: `std::io::stderr` is locked while it is
+        // written to, and a panic message must still get through.
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         let terminal = io::stderr().is_terminal();
         Messages::to(stderr, terminal)
     }
 
-    /// For what has nothing to say, in tests.
+    /// Messages to /dev/null, for tests.
     ///
     /// # Errors
     ///
-    /// If there is no room for a thread or a descriptor.
+    /// If the thread cannot be started or a descriptor cannot be opened.
     pub fn discarded() -> io::Result<Messages> {
         Messages::to(File::options().write(true).open("/dev/null")?, false)
     }
@@ -77,8 +78,11 @@ impl Messages {
         Ok(Messages { shared, terminal })
     }
 
-    /// Says something: whole lines. Control characters are replaced: names of
-    /// files, and what commands print, can hold what a terminal obeys.
+    /// Prints complete lines. Control characters are replaced: file names and
+    /// output of commands can contain sequences that a terminal interprets.
+    ///
+    /// Errors of writing are ignored here, for all callers: standard error may
+    /// be a closed pipe, and nothing else could report it.
     pub fn print(&self, text: &str) {
         let text = without_controls(text);
         let mut state = self.shared.lock();
@@ -90,13 +94,13 @@ impl Messages {
         self.shared.notify();
     }
 
-    /// Whether a line of progress is drawn.
+    /// Whether progress lines are drawn.
     pub fn shows_progress(&self) -> bool {
         self.terminal
     }
 
-    /// The line of progress from now on; an empty one takes it away. Not drawn
-    /// where standard error is no terminal.
+    /// Sets the progress line; an empty one removes it. Nothing is drawn if
+    /// standard error is not a terminal.
     pub fn set_progress(&self, line: String) {
         if !self.terminal {
             return;
@@ -109,7 +113,8 @@ impl Messages {
         }
     }
 
-    /// Waits until all has been written, or nothing was for so long.
+    /// Waits until all messages are written, or until nothing was written for
+    /// `patience`.
     pub fn flush(&self, patience: Option<Duration>) {
         let pending = |state: &State| !state.failed && (state.has_work() || state.writing);
         self.shared
@@ -132,9 +137,10 @@ fn write_all(mut target: File, shared: &Monitor<State>) {
         state.queue.clear();
         match std::mem::take(&mut state.dropped) {
             0 => {}
-            1 => text.push_str("netstacklat: 1 line is missing here: nobody read it.\n"),
+            1 => text
+                .push_str("netstacklat: 1 line was dropped here: standard error was not read.\n"),
             n => text.push_str(&format!(
-                "netstacklat: {n} lines are missing here: nobody read them.\n"
+                "netstacklat: {n} lines were dropped here: standard error was not read.\n"
             )),
         }
         text.push_str(&state.line);
@@ -142,14 +148,14 @@ fn write_all(mut target: File, shared: &Monitor<State>) {
         state.redraw = false;
         state.writing = true;
         drop(state);
-        // Ignore the error of a pipe that was closed: there is nobody to tell.
+        // See `Messages::print` for why an error only sets `failed`.
         let written = target.write_all(text.as_bytes());
         let mut state = shared.lock();
         state.writing = false;
         state.writes += 1;
         state.failed = written.is_err();
         if state.failed {
-            // From now on all is taken and goes nowhere.
+            // After an error all messages are discarded.
             state.queue.clear();
             state.redraw = false;
             state.dropped = 0;
@@ -179,7 +185,7 @@ mod tests {
     fn a_stalled_reader_holds_nobody_up() {
         let (read, write) = pipe();
         let messages = Messages::to(write, false).expect("a thread");
-        // More than a pipe takes.
+        // More than a pipe holds.
         for _ in 0..10_000 {
             messages.print(&("x".repeat(99) + "\n"));
         }
@@ -199,7 +205,7 @@ mod tests {
             messages.print(&line);
         }
         let mut text = String::new();
-        while !text.contains("missing here") {
+        while !text.contains("dropped here") {
             text += &read_all(&mut read);
         }
         let shown = text.lines().filter(|text| text.len() == 99).count();

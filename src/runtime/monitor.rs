@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Something that two threads share: one changes it, the other waits for that.
+//! A value shared by two threads: one changes it, the other waits for the
+//! change.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A value, and whoever waits for it to change.
+/// A mutex and the condition variable that tells of its changes.
 #[derive(Debug, Default)]
 pub(super) struct Monitor<T> {
     value: Mutex<T>,
@@ -13,23 +14,25 @@ pub(super) struct Monitor<T> {
 
 impl<T> Monitor<T> {
     pub(super) fn lock(&self) -> MutexGuard<'_, T> {
-        // Also after a panic: what is left says how far the other came.
+        // Use the value even after the other thread panicked: it tells how far
+        // that thread came.
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes those who wait.
+    /// Wakes all waiting threads.
     pub(super) fn notify(&self) {
         self.changed.notify_all();
     }
 
-    /// Waits until somebody notifies, or for no reason: ask again.
+    /// Waits for a notification. It can also return without one: check the
+    /// condition again.
     pub(super) fn wait<'a>(&self, value: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let woken = self.changed.wait(value);
         woken.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nothing is pending; whether that is so. Gives up when `progress`
-    /// has not changed for so long.
+    /// Waits until `pending` is false, and returns whether that happened. Gives
+    /// up when `progress` has not changed for `patience`.
     pub(super) fn wait_while(
         &self,
         patience: Option<Duration>,

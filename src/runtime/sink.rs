@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Output that never blocks the caller: a thread writes, from a bounded queue.
+//! Output that never blocks the caller: a thread writes it from a bounded
+//! queue.
 //!
-//! A pipe that nobody reads, a terminal stopped by Ctrl-S, a disk that hangs:
-//! write(2) then waits, for ever if need be. The thread that handles signals
-//! and undoes changes must not wait with it. `O_NONBLOCK` is no way out: it
-//! belongs to the open file, which the user's shell shares with us.
+//! write(2) blocks, possibly for ever, on a pipe that nobody reads, a terminal
+//! stopped by Ctrl-S, or a disk that hangs. The thread that handles signals and
+//! undoes changes must not block with it. `O_NONBLOCK` does not help: it
+//! belongs to the open file description, which the user's shell shares with us.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -18,24 +19,24 @@ use nix::sys::eventfd::EventFd;
 
 use crate::runtime::monitor::Monitor;
 
-/// How long a blocked output may hold up the end once a signal has asked for
-/// it.
+/// How long to wait for blocked output after a signal has asked for the end.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Wakes an event loop ([`super::event_loop::EventLoop::waker`]).
+/// Wakes an event loop: see [`super::event_loop::EventLoop::waker`].
 pub type Waker = Arc<EventFd>;
 
-/// Another descriptor of standard output, to be written to by a thread: Rust's
-/// own is locked meanwhile, and whoever ends the program would wait for it.
+/// A copy of standard output's descriptor for a writer thread. With
+/// `std::io::stdout` the thread would hold its lock while it is blocked, and
+/// exiting the program would wait for that lock.
 ///
 /// # Errors
 ///
-/// If there is no room for a descriptor.
+/// If the descriptor cannot be copied.
 pub fn stdout() -> io::Result<File> {
     Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
 }
 
-/// A queue of bytes, and the thread that writes them.
+/// A bounded queue of bytes, and the thread that writes them.
 #[derive(Debug)]
 pub struct Sink<W> {
     shared: Arc<Monitor<State>>,
@@ -46,30 +47,30 @@ pub struct Sink<W> {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Vec<u8>>,
-    /// In the queue and in the hands of the thread.
+    /// Bytes in the queue and in the thread's current write.
     pending: usize,
     /// Bytes written so far.
     written: u64,
-    /// The first error: nothing is written after it.
+    /// The first error. Nothing is written after it.
     error: Option<io::Error>,
     failed: bool,
-    /// No more will come.
+    /// The owner sends no more bytes.
     closed: bool,
-    /// Somebody waits for what is pending.
+    /// Wake the event loop after each write.
     wake_on_write: bool,
 }
 
-/// There was no room: the bytes were dropped.
+/// The queue was full, and the bytes were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
 impl<W: Write + Send + 'static> Sink<W> {
-    /// Starts the thread. Wakes `waker` when writing has failed, and, once
-    /// [`Sink::pending_with_wakeups`] was called, whenever bytes have been written.
+    /// Starts the thread. It wakes `waker` when writing fails and, after a call
+    /// of [`Sink::pending_with_wakeups`], after each write.
     ///
     /// # Errors
     ///
-    /// If there is no room for a thread.
+    /// If the thread cannot be started.
     pub fn new(target: W, capacity: usize, waker: Option<Waker>) -> io::Result<Sink<W>> {
         let shared = Arc::new(Monitor::default());
         let threads_copy = Arc::clone(&shared);
@@ -83,11 +84,12 @@ impl<W: Write + Send + 'static> Sink<W> {
         })
     }
 
-    /// Queues bytes, which are written as one. An empty queue takes any amount.
+    /// Queues bytes, which are written in one piece. An empty queue accepts any
+    /// amount.
     ///
     /// # Errors
     ///
-    /// If the queue has no room for them.
+    /// If they do not fit into the queue.
     pub fn send(&self, bytes: Vec<u8>) -> Result<(), Full> {
         let mut state = self.shared.lock();
         if state.pending > 0 && state.pending + bytes.len() > self.capacity {
@@ -101,25 +103,26 @@ impl<W: Write + Send + 'static> Sink<W> {
         Ok(())
     }
 
-    /// Bytes that have not been written yet.
+    /// How many bytes have not been written yet.
     pub fn pending(&self) -> usize {
         self.shared.lock().pending
     }
 
-    /// The same, and wakes from now on when it becomes less.
+    /// Like [`Sink::pending`], and from now on each write wakes the event loop.
     pub fn pending_with_wakeups(&self) -> usize {
         let mut state = self.shared.lock();
         state.wake_on_write = true;
         state.pending
     }
 
-    /// The error that ended writing, once.
+    /// The error that ended writing. Returns it once.
     pub fn take_error(&self) -> Option<io::Error> {
         self.shared.lock().error.take()
     }
 
-    /// Waits until all is written or writing has failed; `None` if nothing was
-    /// written for `patience`. What is left is then lost with the thread.
+    /// Waits until all bytes are written or writing has failed, and returns the
+    /// target. Returns `None` if nothing was written for `patience`: the rest
+    /// is lost when the process ends.
     pub fn close(self, patience: Option<Duration>) -> Option<W> {
         self.shared.lock().closed = true;
         self.shared.notify();
@@ -160,7 +163,8 @@ fn write_all<W: Write>(mut target: W, shared: &Monitor<State>, waker: Option<&Wa
         let wake = state.wake_on_write || state.failed;
         drop(state);
         if let Some(waker) = waker.filter(|_| wake) {
-            // A full counter has woken it already.
+            // Ignore the error of a full eventfd counter: the event loop is
+            // awake already.
             let _ = waker.write(1);
         }
     }
@@ -181,7 +185,7 @@ mod tests {
     fn a_reader_that_stalls_blocks_the_thread_and_not_us() {
         let (mut read, write) = pipe();
         let sink = Sink::new(write, 100_000, None).expect("a thread");
-        // More than a pipe takes (64 KiB), so that the thread blocks.
+        // More than a pipe holds (64 KiB), so the thread blocks.
         assert_eq!(sink.send(vec![b'a'; 90_000]), Ok(()));
         assert_eq!(sink.send(vec![b'b'; 20_000]), Err(Full));
         assert_eq!(sink.send(vec![b'c'; 10_000]), Ok(()));
@@ -216,7 +220,7 @@ mod tests {
         assert_eq!(waker.read(), Ok(1));
         let error = sink.take_error().expect("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-        // Whatever comes later is taken and goes nowhere.
+        // Bytes sent after the error are accepted and discarded.
         assert_eq!(sink.send(vec![0; 10]), Ok(()));
         assert_eq!(sink.pending(), 0);
         sink.close(None).expect("it has ended");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `netstacklat compare` as a child process, with commands that leave a log.
+//! Runs `netstacklat compare` as a child process, with commands that write to a
+//! log.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,11 +12,11 @@ use crate::lines::{Line, Report, Start};
 use crate::tool::wait_for_exit;
 use crate::{PATIENCE, prepare, sh, wait_until};
 
-/// Where root's comparisons keep what is to be undone.
+/// The directory of root's journals.
 pub const PLACE: &str = "/run/netstacklat";
 
-/// Whether a comparison is being made, or has left something behind.
-pub fn has_state() -> bool {
+/// Whether a comparison is running, or has left something to undo.
+pub fn journals_exist() -> bool {
     std::fs::read_dir(PLACE).is_ok_and(|mut entries| entries.next().is_some())
 }
 
@@ -27,18 +28,18 @@ impl Workdir {
         let path = PathBuf::from(format!("/tmp/compare-{name}"));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir(&path).expect("an empty directory");
-        assert!(!has_state(), "left by another test");
+        assert!(!journals_exist(), "left by another test");
         Workdir(path)
     }
 
-    /// What the commands have logged: a word each.
+    /// The words that the commands have logged.
     pub fn log(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.0.join("log")).unwrap_or_default();
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Waits until the last word of the log is this.
-    pub fn logs(&self, word: &str) {
+    /// Waits until the last word of the log is `word`.
+    pub fn wait_for_log(&self, word: &str) {
         let said = || self.log().last().is_some_and(|last| last == word);
         wait_until(PATIENCE, word, said);
     }
@@ -63,12 +64,12 @@ impl Workdir {
         self.compare_with(&[], args)
     }
 
-    /// The same without the kernel functions in `hidden`.
+    /// Like `compare`, with the kernel functions in `hidden` hidden from it.
     pub fn compare_hiding(&self, hidden: &str, args: &[&str]) -> Comparison {
         self.compare_with(&[("NETSTACKLAT_TEST_HIDE", hidden)], args)
     }
 
-    /// The same with more in its environment.
+    /// Like `compare`, with additional environment variables.
     pub fn compare_with(&self, environment: &[(&str, &str)], args: &[&str]) -> Comparison {
         prepare();
         let mut command = Command::new("netstacklat");
@@ -89,7 +90,7 @@ impl Drop for Workdir {
 /// A running comparison.
 pub struct Comparison(Child);
 
-/// How it has ended.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -102,7 +103,7 @@ impl Comparison {
         self.0.id()
     }
 
-    /// The process that runs its commands.
+    /// The guardian, which runs its commands.
     pub fn guardian(&self) -> Pid {
         let children = format!("/proc/{0}/task/{0}/children", self.pid());
         let children = std::fs::read_to_string(children).expect("it runs");
@@ -114,12 +115,12 @@ impl Comparison {
         kill(Pid::from_raw(self.0.id() as i32), signal).expect("it runs");
     }
 
-    /// Waits until it says that it does this.
-    pub fn does(&self, step: &str) {
+    /// Waits until the journal says that it is at `step`.
+    pub fn wait_for_step(&self, step: &str) {
         wait_until(PATIENCE, step, || self.is_at(step));
     }
 
-    /// Whether it says that it does this.
+    /// Whether the journal says that it is at `step`.
     pub fn is_at(&self, step: &str) -> bool {
         let file = format!("{PLACE}/compare-{}/state.json", self.pid());
         let state = std::fs::read_to_string(file).unwrap_or_default();
@@ -127,17 +128,17 @@ impl Comparison {
         state["step"].as_str().is_some_and(|now| now.contains(step))
     }
 
-    /// Kills both, so that nobody undoes.
-    pub fn killed_with_its_guardian(self) {
+    /// Kills the comparison and its guardian, so that nobody undoes the change.
+    pub fn kill_with_guardian(self) {
         let guardian = self.guardian();
         kill(guardian, Signal::SIGSTOP).expect("it runs");
         self.signal(Signal::SIGKILL);
         kill(guardian, Signal::SIGKILL).expect("it runs");
-        assert_eq!(self.ended().code, None);
-        nobody_compares();
+        assert_eq!(self.wait().code, None);
+        wait_for_lock_release();
     }
 
-    pub fn ended(mut self) -> Ended {
+    pub fn wait(mut self) -> Ended {
         let status = wait_for_exit(&mut self.0);
         let read = |pipe: Option<&mut dyn std::io::Read>| {
             let mut text = String::new();
@@ -153,8 +154,8 @@ impl Comparison {
     }
 }
 
-/// Waits until nobody makes a comparison, nor undoes one.
-pub fn nobody_compares() {
+/// Waits until no process makes or undoes a comparison.
+pub fn wait_for_lock_release() {
     wait_until(PATIENCE, "the lock is given back", || {
         sh("grep -c @netstacklat-compare /proc/net/unix || true").trim() == "0"
     });
@@ -176,8 +177,8 @@ impl Drop for Comparison {
 }
 
 impl Ended {
-    /// It said all of this.
-    pub fn says(&self, words: &[&str]) {
+    /// Asserts that standard error contains all of `words`.
+    pub fn assert_says(&self, words: &[&str]) {
         for word in words {
             assert!(
                 self.stderr.contains(word),
@@ -188,8 +189,8 @@ impl Ended {
     }
 }
 
-/// A run file by its kinds of lines.
-pub fn sorted(lines: Vec<Line>) -> (Start, Vec<Report>, Vec<Report>) {
+/// The lines of a run file by their kind.
+pub fn by_kind(lines: Vec<Line>) -> (Start, Vec<Report>, Vec<Report>) {
     let (mut starts, mut periods, mut totals) = (Vec::new(), Vec::new(), Vec::new());
     for line in lines {
         match line {

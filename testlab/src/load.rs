@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! UDP and TCP over both IP versions while a test does something else.
+//! Sends UDP and TCP over both IP versions while a test does something else.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use crate::{Family, PATIENCE, prepare, sh, udp, wait_until};
 /// How much is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
-    /// As fast as it is read: the CPUs are never idle.
+    /// As fast as it is read, so the CPUs are never idle.
     Full,
-    /// A thousand packets a second: they are, most of the time.
+    /// A thousand packets a second: the CPUs are idle most of the time.
     Moderate,
 }
 
 impl Rate {
-    /// Datagrams, and writes, from one look at whether to stop to the next.
+    /// How many datagrams or writes are sent before checking whether to stop.
     fn round(self) -> u64 {
         match self {
             Rate::Full => 200,
@@ -35,7 +35,7 @@ impl Rate {
     }
 }
 
-/// Traffic that flows until this is stopped or dropped.
+/// Traffic that is sent until this is stopped or dropped.
 pub struct Background {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -57,7 +57,7 @@ pub struct Received {
 }
 
 impl Background {
-    /// Uses ports from `port` on, ten of them.
+    /// Uses ten ports from `port` on.
     pub fn start(rate: Rate, port: u16) -> Background {
         prepare();
         let shared = Arc::<Shared>::default();
@@ -74,7 +74,7 @@ impl Background {
             }));
         }
         let background = Background { shared, threads };
-        background.flows();
+        background.wait_for_traffic();
         background
     }
 
@@ -85,8 +85,8 @@ impl Background {
         }
     }
 
-    /// Waits until some more has come over each protocol.
-    pub fn flows(&self) {
+    /// Waits until more has arrived over each protocol.
+    pub fn wait_for_traffic(&self) {
         let before = self.received();
         wait_until(PATIENCE, "traffic flows", || {
             let now = self.received();
@@ -94,7 +94,8 @@ impl Background {
         });
     }
 
-    /// Ends it when all that was sent has been received; how much.
+    /// Stops sending, waits until all has been received, and returns how much
+    /// that was.
     pub fn stop(mut self) -> Received {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
@@ -103,10 +104,11 @@ impl Background {
         self.received()
     }
 
-    /// The same for a test whose subject is another, and only tells when a
-    /// datagram was lost, with what the kernel has counted (seen once on 5.10,
-    /// while programs were attached or detached, and not explained).
-    pub fn end(mut self) {
+    /// Stops sending, for tests that do not test the traffic itself. A lost
+    /// datagram is only printed, with the kernel's counters. (That was seen
+    /// once on 5.10 while programs were attached or detached, and is not
+    /// explained.)
+    pub fn stop_ignoring_loss(mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let ended = self.threads.drain(..).map(JoinHandle::join);
         if ended.filter(Result::is_err).count() > 0 {

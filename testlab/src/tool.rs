@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! netstacklat as a child process.
+//! Runs netstacklat as a child process.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::lines::{Line, Report, Run, Start, Totals, totals};
 use crate::{PATIENCE, Waiting, prepare, udp, wait_until};
 
-/// Detaching takes seconds on some kernels, more under load.
+/// Detaching takes seconds on some kernels, and longer under load.
 const EXIT_PATIENCE: Duration = Duration::from_secs(40);
 
 /// A running netstacklat whose JSON lines are being read.
@@ -24,7 +24,7 @@ pub struct Tool {
     stderr: Option<JoinHandle<String>>,
 }
 
-/// The tool as it is installed, with `--json`.
+/// The installed tool, with `--json`.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new("netstacklat");
     piped(&mut command, args);
@@ -37,8 +37,8 @@ fn piped(command: &mut Command, args: &[&str]) {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
 }
 
-/// Waits until the thread that writes the reports of this netstacklat is in
-/// write(2), as nobody reads them.
+/// Waits until the writer thread of this netstacklat is blocked in write(2),
+/// because nobody reads its reports.
 pub fn wait_until_blocked(pid: u32) {
     let blocked = || {
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
@@ -52,17 +52,17 @@ pub fn wait_until_blocked(pid: u32) {
 }
 
 impl Tool {
-    /// Starts it and returns when it says that it measures.
+    /// Starts it and waits for its start line.
     pub fn start(args: &[&str]) -> Tool {
         Tool::spawn(&mut command(args))
     }
 
-    /// The same without the kernel functions in `hidden`.
+    /// Like `start`, with the kernel functions in `hidden` hidden from it.
     pub fn start_hiding(hidden: &str, args: &[&str]) -> Tool {
         Tool::spawn(command(args).env("NETSTACKLAT_TEST_HIDE", hidden))
     }
 
-    /// The same behind another command, which runs it.
+    /// Like `start`, but run by the command `before`.
     pub fn start_behind(before: &mut Command, args: &[&str]) -> Tool {
         piped(before, args);
         Tool::spawn(before)
@@ -115,13 +115,13 @@ impl Tool {
         }
     }
 
-    /// Sends datagrams until one arrives with a stamp, as a receiver sees it:
-    /// the kernel turns stamping on with some delay.
+    /// Sends datagrams until one arrives with a timestamp, as a receiver sees
+    /// it. The kernel switches timestamping on with some delay.
     pub fn warm_up(&self) -> udp::Stamped {
         udp::until_stamped(true)
     }
 
-    /// How many lines have come.
+    /// How many lines have been read.
     pub fn line_count(&self) -> usize {
         self.lines.lock().expect("no panic").len()
     }
@@ -132,9 +132,9 @@ impl Tool {
         });
     }
 
-    /// All that was counted up to now, as the intervals so far say: waits for
-    /// one that has begun after the call.
-    pub fn settled(&self) -> Totals {
+    /// The totals of all intervals, including everything counted before the
+    /// call: waits for an interval that began after the call.
+    pub fn totals_up_to_now(&self) -> Totals {
         self.wait_for_lines(self.line_count() + 2);
         totals(&self.intervals())
     }
@@ -149,14 +149,14 @@ impl Tool {
         reports.collect()
     }
 
-    /// Ctrl-C: it must print what is left and end well.
+    /// Sends SIGINT. It must print what is left and exit with 0.
     pub fn finish(self) -> Run {
         let _calm = OneCpu::while_code_is_replaced();
         self.signal(Signal::SIGINT);
         self.finished()
     }
 
-    /// Waits for its end, which must be a good one.
+    /// Waits for its exit, which must have code 0.
     pub fn finished(mut self) -> Run {
         let status = wait_for_exit(&mut self.child);
         let stdout = self.stdout.take().expect("taken once");
@@ -170,9 +170,9 @@ impl Tool {
 }
 
 /// Leaves one CPU online until dropped, in guests whose CPUs truly run at once
-/// (`tools/vm/run --thread multi`): QEMU 7 can go on running code that another
-/// CPU has replaced, and attaching and detaching replaces code. What is tested
-/// there, packets on both CPUs, lies in between.
+/// (`tools/vm/run --thread multi`). QEMU 7 can go on running code that another
+/// CPU has replaced, and attaching and detaching replaces code. What these
+/// guests test, packets on both CPUs, happens in between.
 struct OneCpu(bool);
 
 const SECOND_CPU: &str = "/sys/devices/system/cpu/cpu1/online";
@@ -195,7 +195,7 @@ impl Drop for OneCpu {
     }
 }
 
-/// A failed test leaves no netstacklat to disturb the next.
+/// A failed test must leave no netstacklat that disturbs the next one.
 impl Drop for Tool {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -203,7 +203,7 @@ impl Drop for Tool {
     }
 }
 
-/// Waits for the end of a child, but not for ever.
+/// Waits for a child to exit, with a time limit.
 pub fn wait_for_exit(child: &mut Child) -> ExitStatus {
     let mut waiting = Waiting::new(EXIT_PATIENCE, "netstacklat ends");
     loop {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What becomes of a comparison whose guardian dies, and what a guardian holds.
+//! A comparison whose guardian dies, and what a guardian holds.
 
 use std::time::Duration;
 
@@ -7,30 +7,33 @@ use netstacklat::model::comparison::Side;
 use nix::fcntl::{FcntlArg, FdFlag};
 use nix::sys::signal::Signal;
 
+use super::failure;
+use super::left_running::{assert_ends, pid_in};
 use super::workdir::{MS, Workdir};
-use super::{ends, failed, number_in};
 
-/// The comparison sees that it has no guardian any more, and restores the host
-/// by itself.
+/// The comparison notices that its guardian is dead, and restores the host
+/// itself.
 #[test]
-fn without_its_guardian_it_ends_and_undoes() {
+fn a_comparison_whose_guardian_dies_ends_and_undoes() {
     for signal in [Signal::SIGKILL, Signal::SIGSTOP] {
         let mut workdir = Workdir::new("guardian");
         let pid = workdir.path.join("pid");
         let guardian = format!("guardian=$(cat {})", pid.display());
-        // While its start command runs; what that has started is ended, too.
+        // Kill it while its start command runs. The processes of that command
+        // are ended too.
         let orphan = workdir.path.join("orphan");
         workdir.comparison.b.start = Some(format!(
             "{}; {guardian}; sleep 7777 & echo $! >{}; kill -{} $guardian; sleep 7777",
-            workdir.logging("b-start"),
+            workdir.log_command("b-start"),
             orphan.display(),
             &signal.as_str()[3..]
         ));
         if signal == Signal::SIGSTOP {
-            // A guardian that does not answer is dead when it has to undo.
+            // A stopped guardian counts as dead when it does not answer the
+            // request to undo.
             workdir.comparison.b.start = Some(format!(
                 "{}; {guardian}; (sleep 0.2; kill -STOP $guardian) & exit 0",
-                workdir.logging("b-start")
+                workdir.log_command("b-start")
             ));
             workdir.comparison.settle = 600 * MS;
             workdir.limit = 300 * MS;
@@ -39,18 +42,18 @@ fn without_its_guardian_it_ends_and_undoes() {
             std::fs::write(&pid, guardian.to_string()).expect("ours");
         });
         if signal == Signal::SIGKILL {
-            let text = failed(&ending);
+            let text = failure(&ending);
             assert!(text.contains("guardian process"), "{text}");
-            ends(number_in(&orphan));
+            assert_ends(pid_in(&orphan));
         }
         assert_eq!(workdir.log()[..2], ["b-start", "b-stop"]);
-        workdir.is_clean(&ending);
+        workdir.assert_restored(&ending);
     }
 }
 
-/// Also where nothing is to be undone: the load does not outlive it.
+/// The load is ended even if there is nothing to undo.
 #[test]
-fn without_its_guardian_it_ends_its_load() {
+fn a_comparison_whose_guardian_dies_ends_its_load() {
     let mut workdir = Workdir::new("load-left");
     let (pid, orphan) = (workdir.path.join("pid"), workdir.path.join("orphan"));
     workdir.comparison.a = Side {
@@ -70,28 +73,29 @@ fn without_its_guardian_it_ends_its_load() {
     let ending = workdir.run_watched(|guardian| {
         std::fs::write(&pid, guardian.to_string()).expect("ours");
     });
-    let text = failed(&ending);
+    let text = failure(&ending);
     assert!(text.contains("guardian process"), "{text}");
-    ends(number_in(&orphan));
-    workdir.is_clean(&ending);
+    assert_ends(pid_in(&orphan));
+    workdir.assert_restored(&ending);
 }
 
-/// Half of a stop command is worse than none: it comes to its end, then another
-/// guardian runs it again, as nobody knows how it has ended.
+/// A stop command runs to its end even if its guardian is killed: half of a
+/// stop command is worse than none. Then another guardian runs it again,
+/// because its result is unknown.
 #[test]
 fn a_stop_command_whose_guardian_is_killed_comes_to_its_end() {
     let mut workdir = Workdir::new("half");
     let pid = workdir.path.join("pid");
     workdir.comparison.b.stop = Some(format!(
         "{}; kill -KILL $(cat {}); sleep 1; echo on; {}",
-        workdir.logging("begun"),
+        workdir.log_command("begun"),
         pid.display(),
-        workdir.logging("b-stop")
+        workdir.log_command("b-stop")
     ));
     let ending = workdir.run_watched(|guardian| {
         std::fs::write(&pid, guardian.to_string()).expect("ours");
     });
-    failed(&ending);
+    failure(&ending);
     let once = ["begun", "b-stop"];
     assert_eq!(workdir.log(), [&["b-start"][..], &once, &once].concat());
     assert!(
@@ -100,26 +104,27 @@ fn a_stop_command_whose_guardian_is_killed_comes_to_its_end() {
     );
 }
 
-/// What the user's shell has open (`exec 9>lock; flock 9`) is not held by a
-/// process that may outlive us; and `pkill -f netstacklat` does not match it.
+/// Descriptors of the user's shell (`exec 9>lock; flock 9`) must not be held by
+/// a process that may outlive us. `pkill -f netstacklat` must not match the
+/// guardian.
 #[test]
-fn the_guardian_holds_nothing_of_others() {
+fn the_guardian_closes_inherited_descriptors() {
     let mut workdir = Workdir::new("holds");
-    let of_others = std::fs::File::create(workdir.path.join("of-others")).expect("ours");
-    // Inherited by all that is started from here.
-    nix::fcntl::fcntl(&of_others, FcntlArg::F_SETFD(FdFlag::empty())).expect("a descriptor");
+    let inherited = std::fs::File::create(workdir.path.join("inherited")).expect("ours");
+    // All child processes inherit it.
+    nix::fcntl::fcntl(&inherited, FcntlArg::F_SETFD(FdFlag::empty())).expect("a descriptor");
     let seen = workdir.path.join("seen");
     workdir.comparison.b.start = Some(format!(
         "{}; ls -l /proc/$PPID/fd >{1}; tr '\\0' ' ' </proc/$PPID/cmdline >>{1}; echo >>{1}; \
          cat /proc/$PPID/comm >>{1}",
-        workdir.logging("b-start"),
+        workdir.log_command("b-start"),
         seen.display()
     ));
     let ending = workdir.run();
-    workdir.is_clean(&ending);
+    workdir.assert_restored(&ending);
     let seen = std::fs::read_to_string(seen).expect("written");
     assert!(seen.contains("socket:"), "{seen}");
-    assert!(!seen.contains("of-others"), "{seen}");
+    assert!(!seen.contains("inherited"), "{seen}");
     let named = seen.lines().rev().take(2);
     assert!(
         named.clone().all(|line| line.contains("undo-guardian")),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Where comparisons are made that measure nothing.
+//! Comparisons with real commands and no measurements.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,10 +24,11 @@ use netstacklat::runtime::messages::Messages;
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_netstacklat");
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
-/// Signals come to all event loops of a process: one test at a time.
-static ALONE: Mutex<()> = Mutex::new(());
+/// All event loops of a process receive its signals, so only one test may run
+/// at a time.
+static ONE_TEST_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Counts nothing, and fails or panics at the snapshot of that number.
+/// Counts nothing. Fails or panics at the given snapshot, counted from 1.
 #[derive(Default)]
 pub(crate) struct NoPackets {
     pub(crate) snapshots: u32,
@@ -51,9 +52,9 @@ impl Measure for NoPackets {
     }
 }
 
-/// A comparison in a directory of its own, whose commands log what they do.
+/// A comparison in its own directory, whose commands write to a log.
 pub(crate) struct Workdir {
-    _alone: MutexGuard<'static, ()>,
+    _one_test_at_a_time: MutexGuard<'static, ()>,
     pub(crate) path: PathBuf,
     pub(crate) comparison: Comparison,
     pub(crate) limit: Duration,
@@ -63,11 +64,13 @@ pub(crate) struct Workdir {
 
 impl Workdir {
     pub(crate) fn new(name: &str) -> Workdir {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = ONE_TEST_AT_A_TIME
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let path = std::env::temp_dir().join(format!("experiment-{}-{name}", std::process::id()));
         std::fs::create_dir(&path).expect("a new directory");
         let mut workdir = Workdir {
-            _alone: alone,
+            _one_test_at_a_time: guard,
             path,
             comparison: Comparison {
                 a: Side::default(),
@@ -77,7 +80,7 @@ impl Workdir {
                 auto_rounds: false,
                 period: MS,
                 settle: MS,
-                // B comes first.
+                // With this seed B comes first.
                 seed: 1,
             },
             limit: Duration::from_secs(60),
@@ -92,16 +95,16 @@ impl Workdir {
     pub(crate) fn side(&self, name: &str) -> Side {
         Side {
             name: name.into(),
-            start: Some(self.logging(&format!("{name}-start"))),
-            stop: Some(self.logging(&format!("{name}-stop"))),
+            start: Some(self.log_command(&format!("{name}-start"))),
+            stop: Some(self.log_command(&format!("{name}-stop"))),
         }
     }
 
-    pub(crate) fn logging(&self, word: &str) -> String {
+    pub(crate) fn log_command(&self, word: &str) -> String {
         format!("echo {word} >>{}/log", self.path.display())
     }
 
-    /// Where journals are.
+    /// The directory of journals.
     pub(crate) fn place(&self) -> PathBuf {
         self.path.join("state")
     }
@@ -119,7 +122,7 @@ impl Workdir {
         recover::find_in(vec![self.place()]).expect("/proc")
     }
 
-    /// Whether anything says that a comparison was made.
+    /// Whether a journal exists.
     pub(crate) fn has_state(&self) -> bool {
         std::fs::read_dir(self.place()).is_ok_and(|mut entries| entries.next().is_some())
     }
@@ -128,7 +131,7 @@ impl Workdir {
         self.run_watched(|_| {})
     }
 
-    /// The same; `see` is told the guardian's process before the first round.
+    /// Like `run`. `see` gets the guardian's PID before the first round.
     pub(crate) fn run_watched(&mut self, see: impl FnOnce(u32)) -> Ending {
         let journal = self.journal().expect("the journal");
         let state = self.state();
@@ -155,17 +158,17 @@ impl Workdir {
             messages,
         });
         let mut supervisor = supervisor.expect("epoll");
-        let begun = match &self.comparison.load {
+        let load_started = match &self.comparison.load {
             Some(load) => supervisor.start_load(load),
             None => Ok(()),
         };
         let runner = Runner::new(&self.comparison, supervisor, &journal);
         let kept = &mut self.kept;
-        let mut keep = |place, _: &_| {
+        let mut on_period = |place, _: &_| {
             kept.push(place);
             Ok(None)
         };
-        runner.run(begun, &mut keep, &mut |_| false)
+        runner.run(load_started, &mut on_period, &mut |_| false)
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
@@ -173,8 +176,8 @@ impl Workdir {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Nothing is left, and nothing says that there is.
-    pub(crate) fn is_clean(&self, ending: &Ending) {
+    /// Asserts that nothing is left to undo and that no journal is left.
+    pub(crate) fn assert_restored(&self, ending: &Ending) {
         assert!(ending.left_behind.is_none(), "{ending:?}");
         assert!(!self.has_state());
         let log = self.log();

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The guardian: a second process, which runs a comparison's commands, and
-//! undoes its change when the comparison dies.
+//! The guardian: a second process, which runs a comparison's commands and
+//! undoes its change if the comparison dies.
 //!
-//! It is started before any BPF object, socket or run file is opened, and
-//! holds none of them. So nothing of ours stays in the kernel through it, and
-//! it is small, which keeps the OOM killer away. It learns of the comparison's
-//! death from the socket between the two: the kernel closes that at once. (A
-//! pidfd tells it only when the process is gone, and to detach the BPF programs
-//! takes the kernel seconds before that.)
+//! It is started before any BPF object, socket or run file is opened, and it
+//! holds none of them. So it keeps nothing of ours in the kernel, and it stays
+//! small, which makes it an unlikely victim of the OOM killer. It learns of the
+//! comparison's death from the socket between the two, which the kernel closes
+//! at once. (A pidfd becomes readable only when the process is gone, and the
+//! kernel first spends seconds detaching the BPF programs.)
 
+mod commands;
+mod log;
 pub mod process;
 
 use std::ffi::OsString;
@@ -29,38 +31,38 @@ use crate::experiment::protocol::{Channel, Closed, Ended, Reply, Request, Role};
 use crate::process::rlimits::Limits;
 use crate::process::shell::GRACE;
 
-/// The program that is running, also when its file has been replaced.
+/// This program, even if its file has been replaced.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
-/// What it is called by ps(1): `pkill -f netstacklat` does not match it.
+/// The name that ps(1) shows. `pkill -f netstacklat` does not match it.
 const NAME: &str = "undo-guardian";
-/// How long the guardian may take to end a command that has been asked to end
-/// and then killed, to tell us, or to end itself. Above this it is dead to us.
+/// How long the guardian may take to answer after it has ended and killed a
+/// command, or to end itself. After that it counts as dead.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How a guardian is started.
+/// How to start a guardian.
 #[derive(Clone, Debug)]
 pub struct GuardianConfig {
-    /// A netstacklat.
+    /// The netstacklat program to run.
     pub program: PathBuf,
-    /// The limits that commands are to find.
+    /// The resource limits that commands get.
     pub limits: Limits,
-    /// Where commands run, if not where we do.
+    /// The directory and environment of commands, if they are not ours.
     pub command_env: Option<CommandEnv>,
 }
 
-/// Where commands run.
+/// The directory and environment of commands.
 #[derive(Clone, Debug)]
 pub struct CommandEnv {
-    /// The current directory.
+    /// The working directory.
     pub directory: OsString,
-    /// All of the environment.
+    /// The complete environment.
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// The comparison's side of it. When it is dropped without [`Guardian::leave`],
-/// as in a panic, the guardian undoes what is to be undone, and the drop waits
-/// for that.
+/// The comparison's handle of its guardian. If it is dropped without
+/// [`Guardian::leave`], as in a panic, the guardian undoes the change, and the
+/// drop waits for that.
 #[derive(Debug)]
 pub struct Guardian {
     child: Child,
@@ -68,11 +70,12 @@ pub struct Guardian {
 }
 
 impl Guardian {
-    /// Starts it. It will hold the `journal` and the `lock` of the comparison.
+    /// Starts the guardian. It holds the locks of the `journal` and of the
+    /// comparison (`lock`).
     ///
     /// # Errors
     ///
-    /// If the kernel refuses a process or a descriptor.
+    /// If the process cannot be started.
     pub fn start(
         config: &GuardianConfig,
         journal: &Journal,
@@ -88,10 +91,12 @@ impl Guardian {
         command
             .arg0(NAME)
             .arg("guardian")
-            // Out of reach of Ctrl-C, but in our session: sudo(8) knows the
-            // terminal on which a password was given.
+            // A process group of its own keeps Ctrl-C away. It stays in our
+            // session: sudo(8) remembers the terminal on which a password was
+            // given.
             .process_group(0)
-            // The three descriptors that it needs; it closes all others.
+            // Pass three descriptors as standard input, output and error. The
+            // guardian closes all others.
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(owned(journal.directory()).context("copying a descriptor")?)
             .stderr(lock.context("copying a descriptor")?);
@@ -103,8 +108,8 @@ impl Guardian {
         }
         let limits = config.limits.clone();
         let restore = move || limits.restore();
-        // SAFETY: between fork and exec it makes system calls on values of its
-        // own, and nothing else: no memory is allocated, no lock is taken.
+        // SAFETY: between fork and exec the closure only makes system calls on
+        // values that it owns. It allocates no memory and takes no lock.
         unsafe { command.pre_exec(restore) };
         let child = command.spawn().context(what)?;
         let channel = Channel::new(ours).context("setting up a socket")?;
@@ -114,21 +119,21 @@ impl Guardian {
         })
     }
 
-    /// Its process.
+    /// The guardian's PID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// To wait for its replies.
+    /// The socket to poll for replies.
     pub fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.channel.as_ref().map(AsFd::as_fd)
     }
 
-    /// Asks for something.
+    /// Sends a request.
     ///
     /// # Errors
     ///
-    /// If it is dead.
+    /// If the guardian is dead.
     pub fn ask(&mut self, request: &Request) -> Result<(), Closed> {
         match &mut self.channel {
             Some(channel) => channel.send(request),
@@ -136,7 +141,7 @@ impl Guardian {
         }
     }
 
-    /// What it has replied by now, and whether it lives.
+    /// Returns the replies so far, and whether the guardian lives.
     pub fn replies(&mut self) -> (Vec<Reply>, Result<(), Closed>) {
         let Some(channel) = &mut self.channel else {
             return (Vec::new(), Err(Closed));
@@ -149,12 +154,12 @@ impl Guardian {
         (replies, state)
     }
 
-    /// Runs a command to its end, but for no longer than `limit`; hands what it
-    /// replies meanwhile to `replied`. It goes on without us if we die.
+    /// Runs a command until it ends or `limit` is over, and passes its other
+    /// replies to `replied`. The command goes on if we die.
     ///
     /// # Errors
     ///
-    /// If the guardian is killed, or does not answer.
+    /// If the guardian is killed or does not answer.
     pub fn run(
         &mut self,
         role: Role,
@@ -179,7 +184,7 @@ impl Guardian {
             if let Some(socket) = self.socket() {
                 let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
                 let ms = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
-                // A signal is for us; the command goes on.
+                // Ignore EINTR: the signal is for us, and the command goes on.
                 let _ = poll(&mut fds, PollTimeout::from(ms));
             }
             let (replies, state) = self.replies();
@@ -193,8 +198,8 @@ impl Guardian {
         }
     }
 
-    /// Has it end without undoing anything. One that does not (SIGSTOP) is
-    /// killed.
+    /// Ends the guardian without undoing anything. If it does not end, for
+    /// example because of SIGSTOP, it is killed.
     pub fn leave(&mut self) {
         if let Some(mut channel) = self.channel.take() {
             let _ = channel.send(&Request::Leave);
@@ -209,8 +214,8 @@ impl Guardian {
         self.kill();
     }
 
-    /// Makes sure that it does nothing any more: what is to be done is done by
-    /// us.
+    /// Kills the guardian, so that this process can undo the change without a
+    /// conflict.
     pub fn kill(&mut self) {
         self.channel = None;
         let _ = self.child.kill();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What the guardian process does.
+//! The guardian process.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -11,33 +11,34 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::experiment::journal::{Journal, MAX_LOG};
+use crate::experiment::guardian::commands::{Command, Outputs};
+use crate::experiment::guardian::log::Log;
+use crate::experiment::journal::Journal;
 use crate::experiment::protocol::{Channel, EndReason, Ended, Reply, Request, Role};
 use crate::process::group::Group;
-use crate::process::output::Output;
-use crate::process::shell::{self, Exit, GRACE, OnParentDeath, Running};
+use crate::process::shell::{self, Exit, GRACE, OnParentDeath};
 
-/// How long commands may take to end once the comparison is dead.
+/// How long commands may take to end after the comparison has died.
 const ORPHAN_GRACE: Duration = Duration::from_secs(1);
-/// Messages that wait for a comparison that does not read (SIGSTOP): output is
-/// dropped above this.
+/// How many bytes may wait for a comparison that does not read, for example
+/// because of SIGSTOP. Output of commands above this is dropped.
 const MAX_UNSENT: usize = 1 << 20;
-/// `pkill netstacklat` does not match it.
+/// The process name. `pkill netstacklat` does not match it.
 const NAME: &std::ffi::CStr = c"undo-guardian";
 
-/// Serves the comparison until that says that it is done, or dies.
+/// Serves the comparison until it sends [`Request::Leave`] or dies. If it dies,
+/// undoes its change.
 ///
-/// Standard input is the socket to the comparison, standard output the journal's
-/// directory, standard error the lock: so no descriptor has to be made from a
-/// number.
+/// Standard input is the socket to the comparison, standard output the
+/// journal's directory, standard error the lock. So no descriptor has to be
+/// made from a number, which would be unsafe.
 ///
 /// # Errors
 ///
-/// If it was not started by a comparison, or the kernel refuses a descriptor.
+/// If a comparison did not start it, or if a system call fails.
 pub fn run() -> Result<()> {
     close_inherited_descriptors();
     let own = |fd: std::io::Result<OwnedFd>| fd.context("copying a descriptor");
@@ -50,7 +51,7 @@ pub fn run() -> Result<()> {
     dup2_stderr(&nowhere)?;
     // Ignore an error: the name is only for people.
     let _ = nix::sys::prctl::set_name(NAME);
-    // Handlers that do nothing, and not SIG_IGN, which commands would inherit.
+    // Install handlers that do nothing. SIG_IGN would be inherited by commands.
     for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
@@ -58,8 +59,8 @@ pub fn run() -> Result<()> {
     children.set_nonblocking(true)?;
     signal_hook::low_level::pipe::register(SIGCHLD, wake)?;
     let journal = Journal::inherited(directory)?;
-    // One that is to be undone now, by `undo` say, is undone even if whoever has
-    // started us dies before it has told us to.
+    // If the journal already says what to undo, as for `netstacklat undo`, it
+    // is undone even if the parent dies before its first request.
     let pending = journal.read()?.is_some_and(|state| state.undo.is_some());
     let mut guard = Guard {
         journal,
@@ -76,53 +77,30 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// A shell's descriptors that our parent has inherited (`exec 9>lock; flock 9`)
-/// are not for us to hold.
+/// Closes descriptors that our parent inherited from a shell (`exec 9>lock;
+/// flock 9`). The guardian may outlive both and must not hold them.
 fn close_inherited_descriptors() {
-    // SAFETY: this process has just begun: nothing in it owns a descriptor but
-    // the three that stay open.
+    // SAFETY: this process has just started: nothing in it owns a descriptor
+    // but the three that stay open.
     unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 3, u32::MAX, 0) };
 }
 
 struct Guard {
     journal: Journal,
-    /// `None`: the comparison is dead.
+    /// `None` if the comparison is dead.
     channel: Option<Channel>,
     outputs: Outputs,
     commands: Vec<Command>,
-    /// No start command has run since the last stop command that succeeded,
-    /// whatever the journal says: it is written before a start command runs.
+    /// No start command has run since the last successful stop command. The
+    /// journal cannot tell: it is written before a start command runs.
     undone: bool,
-    /// The stop command has been run, or was running, when the comparison died.
+    /// The stop command has been run since the comparison died, or was running
+    /// then.
     stop_attempted: bool,
     /// The comparison is dead, and its commands have been asked to end.
     orphan: bool,
-    /// `None`: the comparison lives, or there is no room for a log.
+    /// `None` if the comparison lives, or if the log could not be opened.
     log: Option<Log>,
-}
-
-/// The pipes that commands write to, by role, for as long as the guardian lives:
-/// what a start command has left running goes on writing.
-struct Outputs([Output; Role::ALL.len()]);
-
-impl Outputs {
-    fn open() -> Result<Outputs> {
-        Ok(Outputs([Output::open()?, Output::open()?, Output::open()?]))
-    }
-
-    fn of(&mut self, role: Role) -> &mut Output {
-        &mut self.0[role as usize]
-    }
-}
-
-struct Command {
-    role: Role,
-    running: Running,
-    limit: Option<Duration>,
-    began: Instant,
-    /// It has been asked to end, and is killed then.
-    kill_at: Option<Instant>,
-    took_too_long: bool,
 }
 
 impl Guard {
@@ -140,7 +118,7 @@ impl Guard {
         }
     }
 
-    /// Until something happens.
+    /// Waits until something happens.
     fn wait(&self, children: &UnixStream) {
         let mut fds = vec![PollFd::new(children.as_fd(), PollFlags::POLLIN)];
         if let Some(channel) = &self.channel {
@@ -160,16 +138,17 @@ impl Guard {
             None => PollTimeout::NONE,
             Some(next) => {
                 let left = next.saturating_duration_since(Instant::now());
-                // Rounded up: not to turn in circles before the deadline.
+                // Round up, so that the wait does not end before the deadline.
                 let ms = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
                 PollTimeout::from(ms)
             }
         };
-        // An interrupted wait is a turn like any other.
+        // Ignore EINTR: the caller looks at everything after each wait.
         let _ = poll(&mut fds, timeout);
     }
 
-    /// Does what the comparison asks for; `false`: that was all.
+    /// Handles the comparison's requests. Returns `false` after
+    /// [`Request::Leave`].
     fn take_requests(&mut self) -> bool {
         let Some(channel) = &mut self.channel else {
             return true;
@@ -180,7 +159,8 @@ impl Guard {
         }
         for request in requests {
             match request {
-                // The comparison has died meanwhile: nothing new is begun.
+                // The comparison has died meanwhile: start nothing but a stop
+                // command.
                 Request::Run { role, .. } if self.channel.is_none() && role != Role::Stop => {}
                 Request::Run {
                     role,
@@ -245,7 +225,7 @@ impl Guard {
     }
 
     fn forward_output(&mut self, role: Role, text: String) {
-        // What the load says is of interest when it fails.
+        // The output of the load is shown only when it fails.
         if text.is_empty() || role == Role::Load {
             return;
         }
@@ -277,11 +257,11 @@ impl Guard {
         }
     }
 
-    /// It has ended: by itself, or as it was asked to.
+    /// Handles a command that has ended or was stopped.
     fn collect(&mut self, command: Command, reason: EndReason) {
         let succeeded = matches!(reason, EndReason::Exit(exit) if exit.success());
         if succeeded && command.kill_at.is_none() {
-            // What it has left running goes on.
+            // Processes that it left running go on.
             command.running.reap();
         } else {
             command.running.kill();
@@ -306,7 +286,7 @@ impl Guard {
         if role == Role::Stop
             && let Some(log) = &mut self.log
         {
-            log.conclude(&if ended.success() {
+            log.write_always(&if ended.success() {
                 "The stop command has succeeded.\n".into()
             } else {
                 format!("The stop command failed: {ended}.\n")
@@ -315,16 +295,17 @@ impl Guard {
         self.reply(&Reply::Ended(role, ended));
     }
 
-    /// The comparison is dead: ends its commands, then undoes its change.
-    /// Whether all is done.
+    /// After the comparison has died: ends its commands, then undoes its
+    /// change. Returns whether all is done.
     fn finish_orphaned(&mut self) -> Result<bool> {
         if !self.orphan {
             self.orphan = true;
-            // A full disk must not keep the stop command from running.
+            // Ignore an error: a full disk must not keep the stop command from
+            // running.
             self.log = Log::open(&self.journal).ok();
             for command in &mut self.commands {
                 if command.role == Role::Stop {
-                    // It was begun for the comparison; it is not run twice.
+                    // The comparison had started it. It is not run twice.
                     self.stop_attempted = true;
                 } else {
                     command.ask_to_end(ORPHAN_GRACE);
@@ -347,14 +328,15 @@ impl Guard {
                 self.start(Role::Stop, &command, Some(state.stop_limit));
                 Ok(false)
             }
-            // The stop command has failed.
+            // The stop command failed.
             Some(_) if !self.undone => Ok(true),
             Some(_) => {
                 self.journal.remove_state()?;
                 Ok(true)
             }
             None => {
-                // Nothing was to be undone: nothing is to be said.
+                // Nothing was to be undone, so the next command has nothing to
+                // show.
                 self.journal.remove()?;
                 Ok(true)
             }
@@ -365,65 +347,5 @@ impl Guard {
         if let Some(log) = &mut self.log {
             log.write(text);
         }
-    }
-}
-
-impl Command {
-    fn ask_to_end(&mut self, grace: Duration) {
-        if self.kill_at.is_none() {
-            self.running.signal(Signal::SIGTERM);
-            // One that is stopped would not see it.
-            self.running.signal(Signal::SIGCONT);
-            self.kill_at = Some(Instant::now() + grace);
-        }
-    }
-
-    fn enforce_limits(&mut self, now: Instant) {
-        if self.kill_at.is_some_and(|at| now >= at) {
-            self.running.signal(Signal::SIGKILL);
-            // Once is enough; its end is told by SIGCHLD.
-            self.kill_at = Some(now + GRACE);
-        } else if self.limit.is_some_and(|limit| now >= self.began + limit) {
-            self.took_too_long = true;
-            self.ask_to_end(GRACE);
-        }
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        let limit = self.limit.map(|limit| self.began + limit);
-        self.kill_at.or(limit)
-    }
-}
-
-/// What the next netstacklat shows of what was done here: bounded.
-struct Log {
-    file: File,
-    left: u64,
-}
-
-impl Log {
-    fn open(journal: &Journal) -> Result<Log> {
-        Ok(Log {
-            file: journal.log()?,
-            left: MAX_LOG,
-        })
-    }
-
-    fn write(&mut self, text: &str) {
-        const CUT: &str = "[more output is not kept]\n";
-        let length = text.len() as u64;
-        if length <= self.left {
-            self.left -= length;
-            self.conclude(text);
-        } else if self.left > 0 {
-            self.left = 0;
-            self.conclude(CUT);
-        }
-    }
-
-    /// Also where no more output is kept.
-    fn conclude(&mut self, text: &str) {
-        // Ignore errors: a full disk must not keep the command from running.
-        let _ = self.file.write_all(text.as_bytes());
     }
 }

@@ -63,7 +63,7 @@ impl Seen {
     fn by(exporter: &Exporter, tool: &Tool) -> Seen {
         let kernel = Snmp::at_rest();
         Seen {
-            ours: tool.settled(),
+            ours: tool.totals_up_to_now(),
             scrape: exporter.scrape(),
             kernel,
         }

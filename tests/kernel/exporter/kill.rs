@@ -19,10 +19,10 @@ fn sigkill_leaves_nothing() {
         let count = found.iter().filter(|name| name.starts_with(kind)).count();
         assert!(count >= 10, "{kind}: {found:?}");
     }
-    load.flows();
+    load.wait_for_traffic();
     let killed = Instant::now();
     exporter.signal(Signal::SIGKILL);
     nothing_is_left_after(killed);
-    load.flows();
-    load.end();
+    load.wait_for_traffic();
+    load.stop_ignoring_loss();
 }

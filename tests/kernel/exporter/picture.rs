@@ -85,6 +85,6 @@ fn panels() {
         println!("PANEL {line}");
     }
     assert!(drawn > 50, "{drawn} queries with an answer");
-    traffic.end();
+    traffic.stop_ignoring_loss();
     exporter.stop();
 }

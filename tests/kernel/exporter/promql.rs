@@ -73,7 +73,7 @@ fn every_expression_gives_something() {
     records(&prometheus);
     dashboard(&prometheus);
     readme(&prometheus);
-    traffic.end();
+    traffic.stop_ignoring_loss();
     snippet::holds(&exporter, &prometheus);
 
     let off = Undo::after(

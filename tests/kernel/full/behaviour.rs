@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Signals, tracers, slow readers and closed pipes: nothing is lost, nothing
-//! counted twice, and it ends when it should.
+//! Signals, tracers, slow readers and closed pipes: no packet is lost or
+//! counted twice, and the tool ends when it should.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -21,9 +21,9 @@ fn one_flow() -> Vec<udp::Flow> {
     udp::Flow::several(Family::V4, 7600..7601)
 }
 
-/// A tracer interrupts system calls: EINTR is normal.
+/// A tracer interrupts system calls. EINTR is not an error.
 #[test]
-fn strace_does_not_disturb_it() {
+fn strace_does_not_disturb_counting() {
     let tool = Tool::start(&["-r", "50ms", "-e", ONE_HOOK]);
     let warm = tool.warm_up();
     let pid = tool.pid().to_string();
@@ -31,27 +31,27 @@ fn strace_does_not_disturb_it() {
     strace.args(["-f", "-o", "/tmp/strace", "-p", &pid]);
     let mut strace = strace.stderr(Stdio::null()).spawn().expect("strace");
     udp::exchange(&one_flow(), 1000);
-    // It has seen the tool at work.
-    tool.settled();
-    tool.settled();
+    // Let strace see the tool make reports.
+    tool.totals_up_to_now();
+    tool.totals_up_to_now();
     kill(Pid::from_raw(strace.id() as i32), Signal::SIGINT).expect("it runs");
     strace.wait().expect("strace");
     let trace = std::fs::read_to_string("/tmp/strace").expect("a trace");
     assert!(trace.contains("epoll_wait("), "{trace}");
-    tool.settled();
+    tool.totals_up_to_now();
     assert_eq!(tool.finish().hook(ONE_HOOK).count, 1000 + warm.with);
 }
 
 #[test]
-fn stopped_for_a_second() {
+fn a_report_that_is_late_says_so() {
     let tool = Tool::start(&["-r", "100ms", "-e", ONE_HOOK]);
     let warm = tool.warm_up();
-    tool.settled();
+    tool.totals_up_to_now();
     tool.signal(Signal::SIGSTOP);
     udp::exchange(&one_flow(), 1000);
     sleep(Duration::from_secs(1));
     tool.signal(Signal::SIGCONT);
-    tool.settled();
+    tool.totals_up_to_now();
     let run = tool.finish();
     assert_eq!(run.hook(ONE_HOOK).count, 1000 + warm.with);
     let late = run.intervals.iter().max_by_key(|report| report.duration_ns);
@@ -60,15 +60,16 @@ fn stopped_for_a_second() {
         "{} intervals missed in {} ns",
         late.missed_intervals, late.duration_ns
     );
-    // Said in the very report that is late; a tenth of a second each, and one
-    // that it stands for.
+    // The late report counts the missed intervals: one for each tenth of a
+    // second, except the one that it stands for.
     assert!(late.duration_ns >= 1_000_000_000);
     let expected = late.duration_ns / 100_000_000;
     assert!(late.missed_intervals.abs_diff(expected - 1) <= 1);
     assert_eq!(late.hooks[0].count, 1000);
 }
 
-/// Starts it with a pipe that holds one page; reads up to the start line.
+/// Starts the tool with a pipe that holds one page, and reads up to the start
+/// line.
 fn with_small_pipe(interval: &str) -> (Child, BufReader<ChildStdout>) {
     testlab::prepare();
     let mut child = command(&["-r", interval]).spawn().expect("netstacklat");
@@ -108,7 +109,8 @@ fn a_slow_reader_loses_nothing() {
     assert_eq!(run.hook(ONE_HOOK).count, 1000 + warm.with);
 }
 
-/// [`with_small_pipe`] has taken the real one; it is looked at elsewhere.
+/// [`with_small_pipe`] has read the real start line. Other tests check that
+/// line.
 fn start_line() -> Line {
     let start = r#"{"kind":"start","schema":2,"sub_buckets":16,"clock_source":"","hooks":[]}"#;
     serde_json::from_str(start).expect("a start line")
@@ -120,7 +122,8 @@ fn a_closed_pipe_ends_it_within_an_interval() {
     let mut stderr = child.stderr.take().expect("piped");
     drop(stdout);
     let closed = Instant::now();
-    // At once, not when it next writes; detaching takes the kernel seconds.
+    // It ends at once, not at its next write. Detaching takes the kernel
+    // seconds.
     testlab::wait_until(Duration::from_secs(20), "it ends", || {
         matches!(child.try_wait(), Ok(Some(_)))
     });

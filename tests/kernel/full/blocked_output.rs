@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Output that nobody takes holds up no signal and no undo: a pipe without a
-//! reader, a stopped terminal, a FIFO.
+//! Blocked output delays neither signals nor undoing: a pipe that nobody reads,
+//! a stopped terminal, a FIFO.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -12,59 +12,59 @@ use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::compare::{LONG, SHORT, START, STOP, told};
+use super::compare::{LOG_START, LOG_STOP, LONG, SHORT, compare_args};
 use super::restore::NOISE;
-use testlab::compare::{Workdir, has_state};
+use testlab::compare::{Workdir, journals_exist};
 use testlab::tool::{wait_for_exit, wait_until_blocked};
 use testlab::{PATIENCE, prepare, sh, wait_until};
 
-/// Nobody reads what it says, and its commands say much. A signal is heard
+/// Nobody reads its output, and its commands print much. It handles a signal
 /// within a second, and the host is restored.
 #[test]
 fn a_reader_that_stalls_delays_no_undo() {
-    let desk = Workdir::new("stalled");
+    let workdir = Workdir::new("stalled");
     let (_reader, writer) = nix::unistd::pipe().expect("a pipe");
-    undone_though_nobody_reads(&desk, writer);
+    assert_undone_though_nobody_reads(&workdir, writer);
 }
 
 /// The same on a terminal that Ctrl-S has stopped.
 #[test]
 fn a_stopped_terminal_delays_no_undo() {
-    let desk = Workdir::new("terminal");
+    let workdir = Workdir::new("terminal");
     let pty = openpty(None, None).expect("a terminal");
     let mut master = File::from(pty.master);
     // Ctrl-S.
     master.write_all(b"\x13").expect("a terminal");
-    undone_though_nobody_reads(&desk, pty.slave);
+    assert_undone_though_nobody_reads(&workdir, pty.slave);
 }
 
-fn undone_though_nobody_reads(desk: &Workdir, writer: OwnedFd) {
+fn assert_undone_though_nobody_reads(workdir: &Workdir, writer: OwnedFd) {
     prepare();
-    let start = format!("{NOISE}; {START}");
-    let stop = format!("echo stopping >>log; {NOISE}; {STOP}");
+    let start = format!("{NOISE}; {LOG_START}");
+    let stop = format!("echo stopping >>log; {NOISE}; {LOG_STOP}");
     let mut child = Command::new("netstacklat")
         .arg("compare")
-        .args(told([LONG, SHORT], [&start, &stop]))
-        .current_dir(desk.path())
+        .args(compare_args([LONG, SHORT], [&start, &stop]))
+        .current_dir(workdir.path())
         .stdin(Stdio::null())
         .stdout(writer.try_clone().expect("a descriptor"))
         .stderr(writer)
         .spawn()
         .expect("netstacklat is in the guest");
-    desk.logs("start");
+    workdir.wait_for_log("start");
     kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it runs");
     let sent = Instant::now();
-    desk.logs("stopping");
+    workdir.wait_for_log("stopping");
     let late = sent.elapsed();
     assert!(late < Duration::from_secs(1), "{late:?}");
     let status = wait_for_exit(&mut child);
-    assert_eq!(desk.log(), ["start", "stopping", "stop"]);
+    assert_eq!(workdir.log(), ["start", "stopping", "stop"]);
     assert_eq!(status.code(), Some(128 + 15));
-    assert!(!has_state());
+    assert!(!journals_exist());
 }
 
-/// A FIFO whose reader has stopped reading: the command of `record` gets its
-/// signals all the same.
+/// With a FIFO that is no longer read, the command of `record` still gets its
+/// signals.
 #[test]
 fn record_into_a_fifo_passes_signals_on() {
     prepare();
@@ -102,15 +102,15 @@ fn record_into_a_fifo_passes_signals_on() {
     wait_until(PATIENCE, "the signal arrives", || log().contains("ended"));
     let late = sent.elapsed();
     assert!(late < Duration::from_secs(1), "{late:?}");
-    // What could not be written makes it fail.
+    // It fails, because not everything could be written.
     let status = wait_for_exit(&mut child);
     assert_eq!(status.code(), Some(125));
     drop(reader);
 }
 
-/// The live view with an output that nobody reads: a signal ends it within
-/// moments, and what was not shown is told. (A second ends it at once: see
-/// `behaviour`.)
+/// A signal ends the live view within moments even if nobody reads its output,
+/// and a message says how much was not written. (A second signal ends it at
+/// once: see `behaviour`.)
 #[test]
 fn the_live_view_ends_though_nobody_reads() {
     prepare();
@@ -126,11 +126,11 @@ fn the_live_view_ends_though_nobody_reads() {
     wait_until_blocked(child.id());
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).expect("it runs");
     let status = wait_for_exit(&mut child);
-    let mut said = String::new();
+    let mut output = String::new();
     let mut stderr = child.stderr.take().expect("piped");
-    stderr.read_to_string(&mut said).expect("UTF-8");
-    assert_eq!(status.code(), Some(1), "{said}");
-    let told = "were not written: nobody reads standard output";
-    assert!(said.contains(told), "{said}");
+    stderr.read_to_string(&mut output).expect("UTF-8");
+    assert_eq!(status.code(), Some(1), "{output}");
+    let output = "were not written: nobody reads standard output";
+    assert!(output.contains(output), "{output}");
     drop(reader);
 }

@@ -84,7 +84,7 @@ impl Bench {
 
     fn clock_is_set_in_every_way(mut self) {
         self.tool.warm_up();
-        let before = self.tool.settled();
+        let before = self.tool.totals_up_to_now();
         let witness = GroundTruth::start(6000);
         self.slewed();
         self.tai_offset(&witness);

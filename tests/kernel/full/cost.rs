@@ -28,7 +28,7 @@ fn runs_are_measured_while_it_runs() {
     let tool = Tool::start(&["-r", "1", "-e", "udp-start", "--bpf-stats"]);
     let warm = tool.warm_up();
     udp::exchange(&one_flow(), N);
-    tool.settled();
+    tool.totals_up_to_now();
     let kernel = program_runs()["nsl_udp_rcv"];
     let run = tool.finish();
     let line = &run.total.hooks[0];

@@ -80,7 +80,7 @@ fn tcp_as_the_kernel_counts() {
             });
         }
     }
-    tool.settled();
+    tool.totals_up_to_now();
     let runs = hook_runs();
     let run = tool.finish();
     let after = Snmp::read();
@@ -156,9 +156,9 @@ fn a_long_run() {
 pub fn settled_with_every_run(tool: &Tool) {
     let (runs, settled) = (0..5)
         .find_map(|_| {
-            let first = tool.settled();
+            let first = tool.totals_up_to_now();
             let runs = hook_runs();
-            (tool.settled() == first).then_some((runs, first))
+            (tool.totals_up_to_now() == first).then_some((runs, first))
         })
         .expect("the guest does not come to rest");
     assert_eq!(settled.len(), runs.len());

@@ -112,7 +112,7 @@ fn more_rules_take_longer(family: Family, switch: impl Fn(usize), passed: impl F
     let mut connection = Connection::open(family, 8100);
     let rules = rules();
     let mut by_rules = rules.map(|_| Totals::new());
-    let mut before = tool.settled();
+    let mut before = tool.totals_up_to_now();
     for turn in TURNS {
         switch(rules[turn]);
         for number in 0..PACKETS {
@@ -121,7 +121,7 @@ fn more_rules_take_longer(family: Family, switch: impl Fn(usize), passed: impl F
             there_and_back(&mut connection);
         }
         assert!(passed() >= 2 * PACKETS, "{}: {}", rules[turn], passed());
-        let after = tool.settled();
+        let after = tool.totals_up_to_now();
         for hook in HOOKS {
             let earlier = before.get(hook).cloned().unwrap_or_default();
             let sum = by_rules[turn].entry(hook.into()).or_default();

@@ -60,7 +60,7 @@ fn stays_away_to_the_end() {
 
 fn with_packets(load: &Background) {
     std::thread::sleep(PHASE);
-    load.flows();
+    load.wait_for_traffic();
 }
 
 /// Every datagram is counted at every hook, and every run of every program,

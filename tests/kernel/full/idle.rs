@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What it costs while nothing is to be reported: nothing.
+//! Between reports the tool uses no CPU time.
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -12,19 +12,19 @@ use testlab::tool::Tool;
 use testlab::{Family, udp};
 
 const TRACE: &str = "/tmp/idle";
-/// Every system call of a report, with all hooks on: none reads a map.
+/// All system calls of a report with all hooks on. None reads a map.
 const OF_A_REPORT: [&str; 7] = [
     "epoll_wait(",
     "read(",
     "clock_gettime(",
     "bpf(BPF_OBJ_GET_INFO_BY_FD",
-    // To the thread that writes, and by it.
+    // The event loop wakes the writer thread, which writes the report.
     "futex(",
     "write(",
     "brk(",
 ];
 
-/// Packets flow all the time, and wake it no more than their absence would.
+/// Packets arrive all the time and must not wake the tool.
 #[test]
 fn nothing_wakes_it_between_reports() {
     let tool = Tool::start(&["-r", "1"]);
@@ -32,8 +32,8 @@ fn nothing_wakes_it_between_reports() {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-o", TRACE, "-p", &tool.pid().to_string()]);
     let mut strace = strace.stderr(Stdio::null()).spawn().expect("strace");
-    // It has seen a whole interval at least.
-    tool.settled();
+    // Let strace see at least one whole interval.
+    tool.totals_up_to_now();
     let first = tool.line_count();
     let flow = udp::Flow::several(Family::V4, 7660..7661);
     for _ in 0..5 {
@@ -46,7 +46,7 @@ fn nothing_wakes_it_between_reports() {
     tool.finish();
 
     let trace = std::fs::read_to_string(TRACE).expect("a trace");
-    // Each line begins with the process; strace itself interrupts one wait.
+    // Each line begins with the PID. strace itself interrupts one wait.
     let calls = trace.lines().filter_map(|line| line.split_once(' '));
     let calls: Vec<&str> = calls.map(|(_, call)| call.trim_start()).collect();
     let count = |name: &str| calls.iter().filter(|call| call.starts_with(name)).count();

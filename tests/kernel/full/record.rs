@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `record`: the file holds what was sent, whatever ends the recording; and the
-//! command that it runs cannot tell that it is recorded.
+//! `record`: the file contains all packets that were sent, however the
+//! recording ends. The command that it runs is not changed by being recorded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use testlab::{Family, PATIENCE, Undo, prepare, udp, wait_until};
 
 const HOOK: &str = "udp-socket-enqueued";
 
-/// A file in the guest's /tmp that is not there yet.
-fn fresh(name: &str) -> PathBuf {
+/// The path of a file in the guest's /tmp that does not exist yet.
+fn new_path(name: &str) -> PathBuf {
     let path = Path::new("/tmp").join(name);
     let _ = fs::remove_file(&path);
     path
@@ -37,7 +37,7 @@ fn record(file: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn recorded(file: &Path, args: &[&str]) -> (Option<i32>, String) {
+fn run_recording(file: &Path, args: &[&str]) -> (Option<i32>, String) {
     let done = record(file, args)
         .output()
         .expect("netstacklat is in the guest");
@@ -45,8 +45,8 @@ fn recorded(file: &Path, args: &[&str]) -> (Option<i32>, String) {
     (status.code(), String::from_utf8(stderr).expect("UTF-8"))
 }
 
-/// A recording that has begun.
-fn begun(file: &Path, args: &[&str]) -> Child {
+/// Starts a recording and waits for its start line.
+fn start_recording(file: &Path, args: &[&str]) -> Child {
     let child = record(file, args)
         .spawn()
         .expect("netstacklat is in the guest");
@@ -60,7 +60,7 @@ fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id() as i32), signal).expect("it runs");
 }
 
-fn ended(mut child: Child) -> (Option<i32>, String) {
+fn wait(mut child: Child) -> (Option<i32>, String) {
     let status = wait_for_exit(&mut child);
     let mut stderr = String::new();
     let mut pipe = child.stderr.take().expect("piped");
@@ -68,8 +68,9 @@ fn ended(mut child: Child) -> (Option<i32>, String) {
     (status.code(), stderr)
 }
 
-/// Latencies of the hook that a file holds, and its intervals.
-fn held(file: &Path) -> (RunFile, u64, u64) {
+/// Reads a file: its number of latencies at the hook, and its number of
+/// intervals.
+fn read_back(file: &Path) -> (RunFile, u64, u64) {
     let run = RunFile::read(file).expect("a run file");
     let Content::Recording(tally) = &run.content else {
         panic!("not a recording");
@@ -82,7 +83,7 @@ fn held(file: &Path) -> (RunFile, u64, u64) {
     (run, count, intervals)
 }
 
-fn whole_lines(file: &Path) {
+fn assert_whole_lines(file: &Path) {
     let bytes = fs::read(file).expect("it is there");
     assert_eq!(bytes.last(), Some(&b'\n'), "it ends within a line");
 }
@@ -93,21 +94,21 @@ fn one_flow() -> Vec<udp::Flow> {
 
 #[test]
 fn a_recording_holds_what_was_sent() {
-    let file = fresh("sent.nsl");
-    let child = begun(&file, &["--name", "some name"]);
+    let file = new_path("sent.nsl");
+    let child = start_recording(&file, &["--name", "some name"]);
     let warm = udp::until_stamped(true);
     udp::exchange(&one_flow(), 2000);
-    wait_until(PATIENCE, "two intervals", || held(&file).2 >= 2);
+    wait_until(PATIENCE, "two intervals", || read_back(&file).2 >= 2);
     udp::exchange(&one_flow(), 1000);
     signal(&child, Signal::SIGINT);
-    let (code, stderr) = ended(child);
+    let (code, stderr) = wait(child);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(
         stderr.contains("sent.nsl") && stderr.contains("written"),
         "{stderr}"
     );
 
-    // As the documentation has it, read by the tests themselves.
+    // The file is as documented: read by the tests' own reader.
     let text = fs::read_to_string(&file).expect("UTF-8");
     let lines = text
         .lines()
@@ -118,8 +119,8 @@ fn a_recording_holds_what_was_sent() {
         let seconds = 1 + interval.missed_intervals;
         interval.partial || interval.duration_ns.abs_diff(seconds * 1_000_000_000) < 900_000_000
     }));
-    // And by the tool.
-    let (read, count, intervals) = held(&file);
+    // The tool reads the same from it.
+    let (read, count, intervals) = read_back(&file);
     assert_eq!(count, 3000 + warm.with);
     assert_eq!(intervals, run.intervals.len() as u64);
     assert_eq!(read.info.name.as_deref(), Some("some name"));
@@ -134,17 +135,19 @@ fn a_recording_holds_what_was_sent() {
 
 #[test]
 fn sigkill_leaves_whole_lines_which_can_be_added_to() {
-    let file = fresh("killed.nsl");
-    let mut child = begun(&file, &[]);
+    let file = new_path("killed.nsl");
+    let mut child = start_recording(&file, &[]);
     let warm = udp::until_stamped(true);
     udp::exchange(&one_flow(), 1000);
     let before = 1000 + warm.with;
-    wait_until(PATIENCE, "all is in the file", || held(&file).1 == before);
+    wait_until(PATIENCE, "all is in the file", || {
+        read_back(&file).1 == before
+    });
     udp::exchange(&one_flow(), 1000);
     child.kill().expect("it runs");
     child.wait().expect("it has ended");
-    whole_lines(&file);
-    let (run, count, _) = held(&file);
+    assert_whole_lines(&file);
+    let (run, count, _) = read_back(&file);
     assert!(
         !run.complete && run.problems.is_empty(),
         "{:?}",
@@ -155,38 +158,39 @@ fn sigkill_leaves_whole_lines_which_can_be_added_to() {
         "{count} of {before}"
     );
 
-    let (code, stderr) = recorded(&file, &["--duration", "1"]);
+    let (code, stderr) = run_recording(&file, &["--duration", "1"]);
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("--append"), "{stderr}");
-    let (code, stderr) = recorded(&file, &["--duration", "100ms", "--append"]);
+    let (code, stderr) = run_recording(&file, &["--duration", "100ms", "--append"]);
     assert_eq!(code, Some(0), "{stderr}");
-    let (both, and_later, _) = held(&file);
+    let (both, and_later, _) = read_back(&file);
     assert!(both.complete && both.runs == 2);
     assert_eq!(and_later, count);
 }
 
-/// The command's datagrams are all seen: it was started once all was measured.
-/// It gets our signals, and its exit code is ours. (More: tests/command.rs.)
+/// All datagrams of the command are counted, because it is started after the
+/// programs are attached. It gets our signals, and its exit code is ours.
+/// (More: tests/command.rs.)
 #[test]
-fn a_command_is_recorded_and_none_the_wiser() {
-    let (file, ready) = (fresh("command.nsl"), fresh("ready"));
+fn a_command_is_not_changed_by_being_recorded() {
+    let (file, ready) = (new_path("command.nsl"), new_path("ready"));
     let script = "for i in {1..50}; do echo >/dev/udp/127.0.0.1/4001; done; ulimit -n
                   trap 'exit 7' TERM; touch /tmp/ready; while :; do sleep 0.05; done";
     let limit = Command::new("bash").args(["-c", "ulimit -n"]).output();
     let limit = limit.expect("the guest has bash").stdout;
     let socket = std::net::UdpSocket::bind("127.0.0.1:4001").expect("bind");
-    let mut child = begun(&file, &["--", "bash", "-c", script]);
+    let mut child = start_recording(&file, &["--", "bash", "-c", script]);
     wait_until(PATIENCE, "the command is ready", || ready.exists());
     let mut stdout = child.stdout.take().expect("piped");
     signal(&child, Signal::SIGTERM);
-    let (code, stderr) = ended(child);
+    let (code, stderr) = wait(child);
     assert_eq!(code, Some(7), "{stderr}");
-    // As many open files as it would have had.
-    let mut said = Vec::new();
-    std::io::Read::read_to_end(&mut stdout, &mut said).expect("a pipe");
-    assert_eq!(said, limit);
+    // Its limit of open files is the original one.
+    let mut output = Vec::new();
+    std::io::Read::read_to_end(&mut stdout, &mut output).expect("a pipe");
+    assert_eq!(output, limit);
     drop(socket);
-    let (run, count, _) = held(&file);
+    let (run, count, _) = read_back(&file);
     assert!(
         run.complete && run.problems.is_empty(),
         "{:?}",
@@ -198,14 +202,14 @@ fn a_command_is_recorded_and_none_the_wiser() {
     let stats = tally
         .hook(Hook::find(HOOK).expect("a hook"))
         .expect("it was on");
-    // The kernel turns stamping on with some delay.
+    // The kernel switches RX timestamping on with some delay.
     assert_eq!(count + stats.skips.total(), 50, "{:?}", stats.skips);
 }
 
 #[test]
 fn a_command_that_is_not_there_leaves_no_file() {
-    let file = fresh("missing.nsl");
-    let (code, stderr) = recorded(&file, &["--", "no-such-command"]);
+    let file = new_path("missing.nsl");
+    let (code, stderr) = run_recording(&file, &["--", "no-such-command"]);
     assert_eq!(code, Some(127), "{stderr}");
     assert!(
         stderr.contains("no-such-command") && !file.exists(),
@@ -213,7 +217,7 @@ fn a_command_that_is_not_there_leaves_no_file() {
     );
 }
 
-/// Room for the start line and little more.
+/// A disk with room for the start line and little more.
 fn nearly_full() -> Undo {
     Undo::after(
         "mkdir -p /tmp/full && mount -t tmpfs -o size=64k nsl-full /tmp/full
@@ -223,18 +227,18 @@ fn nearly_full() -> Undo {
 }
 
 #[test]
-fn a_full_disk_is_told_at_once_and_costs_no_line() {
+fn a_full_disk_is_reported_at_once_and_leaves_whole_lines() {
     let _disk = nearly_full();
     let file = Path::new("/tmp/full/run.nsl");
-    // A long first line leaves room for two intervals or so.
+    // A long first line leaves room for about two intervals.
     let name = "x".repeat(1500);
     let begun = Instant::now();
-    let (code, stderr) = recorded(file, &["--name", &name, "--duration", "1h"]);
+    let (code, stderr) = run_recording(file, &["--name", &name, "--duration", "1h"]);
     println!("ended after {:?}", begun.elapsed());
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("No space left on device"), "{stderr}");
-    whole_lines(file);
-    let (run, _, intervals) = held(file);
+    assert_whole_lines(file);
+    let (run, _, intervals) = read_back(file);
     assert!(
         run.problems.is_empty() && !run.complete,
         "{:?}",
@@ -242,28 +246,28 @@ fn a_full_disk_is_told_at_once_and_costs_no_line() {
     );
     assert!(intervals >= 1, "{stderr}");
 
-    // A command goes on to its end.
+    // The command still runs to its end.
     fs::remove_file(file).expect("it is there");
-    let done = fresh("done");
+    let done = new_path("done");
     let command = "until [ -e /tmp/go ]; do sleep 0.1; done; touch /tmp/done; exit 7";
-    let go = fresh("go");
+    let go = new_path("go");
     let child = record(file, &["--name", &name, "--", "bash", "-c", command]).spawn();
     let mut child = child.expect("netstacklat is in the guest");
     let mut stderr = std::io::BufReader::new(child.stderr.take().expect("piped"));
-    let mut said = String::new();
-    while !said.contains("No space left on device") {
-        let read = std::io::BufRead::read_line(&mut stderr, &mut said).expect("UTF-8");
-        assert!(read > 0, "{said}");
+    let mut output = String::new();
+    while !output.contains("No space left on device") {
+        let read = std::io::BufRead::read_line(&mut stderr, &mut output).expect("UTF-8");
+        assert!(read > 0, "{output}");
     }
     assert!(child.try_wait().expect("a child").is_none() && !done.exists());
     fs::write(&go, "").expect("/tmp");
-    assert_eq!(wait_for_exit(&mut child).code(), Some(125), "{said}");
+    assert_eq!(wait_for_exit(&mut child).code(), Some(125), "{output}");
     assert!(done.exists());
-    whole_lines(file);
+    assert_whole_lines(file);
 }
 
 #[test]
-fn what_cannot_be_written_is_not_measured() {
+fn nothing_is_measured_if_the_file_cannot_be_written() {
     let _disk = Undo::after(
         "mkdir -p /tmp/ro && mount -t tmpfs -o ro nsl-ro /tmp/ro",
         "umount /tmp/ro",
@@ -272,8 +276,8 @@ fn what_cannot_be_written_is_not_measured() {
         (&["--duration", "1"][..], 1),
         (&["--", "touch", "/tmp/ran"], 125),
     ] {
-        let ran = fresh("ran");
-        let (code, stderr) = recorded(Path::new("/tmp/ro/run.nsl"), args);
+        let ran = new_path("ran");
+        let (code, stderr) = run_recording(Path::new("/tmp/ro/run.nsl"), args);
         assert_eq!(code, Some(failure), "{stderr}");
         assert!(stderr.contains("Read-only file system"), "{stderr}");
         assert!(!stderr.contains("recording") && !ran.exists(), "{stderr}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The kernel stops calling the programs while they are attached: silence that
-//! is none is told. (That it is never told of an idle host, each run checks.)
+//! If the kernel stops calling the programs while they are attached, the report
+//! says so. (That it never says so for an idle host is checked in each run.)
 
 use nix::errno::Errno;
 
@@ -18,7 +18,7 @@ fn reports(text: &str) -> usize {
 fn ftrace_is_switched_off_while_it_runs() {
     let tool = TextTool::start(&["-r", "1s", "-e", "udp-socket-read"]);
     if !linux_from(6, 1) || linux_from(7, 0) {
-        // The kernel does not let it happen.
+        // This kernel refuses to switch ftrace off while programs use it.
         let refused = std::fs::write(SWITCH, "0").expect_err("it was switched off");
         let expected = if linux_from(7, 0) {
             Errno::EOPNOTSUPP
@@ -31,7 +31,7 @@ fn ftrace_is_switched_off_while_it_runs() {
         return;
     }
     wait_until(PATIENCE, "a report", || reports(&tool.stdout()) > 0);
-    // Before, as switching it off may take as long as a report.
+    // Check this before switching it off, which may take as long as a report.
     assert!(!tool.stdout().contains(NOTE));
     let off = Undo::after(
         "sysctl -qw kernel.ftrace_enabled=0",
@@ -39,7 +39,7 @@ fn ftrace_is_switched_off_while_it_runs() {
     );
     wait_until(PATIENCE, "it is told", || tool.stdout().contains(NOTE));
     drop(off);
-    // How many more are told depends on how long the switch takes.
+    // How many more reports have the note depends on how long the switch takes.
     wait_until(PATIENCE, "it is told no more", || {
         let text = tool.stdout();
         let (_, since) = text.rsplit_once(NOTE).expect("it was told");

@@ -25,7 +25,7 @@ fn intervals_add_up_to_the_total() {
             })
         });
     });
-    tool.settled();
+    tool.totals_up_to_now();
     let run = tool.finish();
     let busy = run.intervals.iter().filter(|report| {
         let mut hooks = report.hooks.iter();
