@@ -31,7 +31,7 @@ const MAX_STATE: u64 = 32 << 20;
 /// How many journals of processes with the same PID there can be.
 const MAX_PER_PID: u32 = 100;
 /// How much of the output of a guardian's commands is kept.
-pub const MAX_LOG: u64 = 64 << 10;
+pub(crate) const MAX_LOG: u64 = 64 << 10;
 
 /// A comparison's journal, with its lock held.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Drop for Journal {
 
 /// A journal's directory that was found.
 #[derive(Debug)]
-pub enum Found {
+pub(crate) enum Found {
     /// Its comparison or guardian is running.
     InUse(PathBuf),
     /// Its comparison and guardian have ended.
@@ -119,7 +119,7 @@ impl Journal {
     /// # Errors
     ///
     /// If it cannot be locked, or if its path cannot be read from /proc.
-    pub fn inherited(directory: OwnedFd) -> Result<Journal> {
+    pub(crate) fn inherited(directory: OwnedFd) -> Result<Journal> {
         let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
         let path = std::fs::read_link(&link).with_context(|| format!("reading {link}"))?;
         let locked = Flock::lock(directory, FlockArg::LockExclusiveNonblock);
@@ -133,7 +133,7 @@ impl Journal {
 
     /// Finds all journals in the directories that [`super::journal_dirs`]
     /// names.
-    pub fn find(directories: &[PathBuf]) -> Vec<Found> {
+    pub(crate) fn find(directories: &[PathBuf]) -> Vec<Found> {
         let mut found = Vec::new();
         for place in directories {
             match std::fs::symlink_metadata(place) {
@@ -165,7 +165,7 @@ impl Journal {
     }
 
     /// The open directory, to be passed to the guardian.
-    pub fn directory(&self) -> BorrowedFd<'_> {
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
 
@@ -211,7 +211,7 @@ impl Journal {
     /// # Errors
     ///
     /// If a file cannot be removed.
-    pub fn remove_state(&self) -> Result<()> {
+    pub(crate) fn remove_state(&self) -> Result<()> {
         for name in [NEW_STATE, STATE] {
             self.unlink(name)?;
         }
@@ -225,7 +225,7 @@ impl Journal {
     /// # Errors
     ///
     /// If a file cannot be removed.
-    pub fn remove(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         self.unlink(LOG)?;
         self.remove_state()
     }
@@ -245,7 +245,7 @@ impl Journal {
     /// # Errors
     ///
     /// If it cannot be created.
-    pub fn log(&self) -> Result<File> {
+    pub(crate) fn log(&self) -> Result<File> {
         let flags = OFlag::O_WRONLY
             | OFlag::O_CREAT
             | OFlag::O_APPEND
@@ -257,7 +257,7 @@ impl Journal {
     }
 
     /// The content of the log, if there is one.
-    pub fn read_log(&self) -> Option<String> {
+    pub(crate) fn read_log(&self) -> Option<String> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = openat(&*self.directory, LOG, flags, Mode::empty()).ok()?;
         check_owner(&file, SFlag::S_IFREG, geteuid()).ok()?;
@@ -276,7 +276,7 @@ impl Journal {
 /// # Errors
 ///
 /// If it cannot be read, or if a third user could have written it.
-pub fn read_of_another_user(path: &Path) -> Result<Option<(Uid, State)>> {
+pub(crate) fn read_of_another_user(path: &Path) -> Result<Option<(Uid, State)>> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let directory = openat(AT_FDCWD, path, flags, Mode::empty())?;
     let owner = Uid::from_raw(fstat(&directory)?.st_uid);
@@ -289,7 +289,7 @@ pub fn read_of_another_user(path: &Path) -> Result<Option<(Uid, State)>> {
 /// # Errors
 ///
 /// If the directory cannot be read.
-pub fn journals_in(place: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn journals_in(place: &Path) -> Result<Vec<PathBuf>> {
     let reading = || format!("reading {}", place.display());
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(place).with_context(reading)? {

@@ -10,13 +10,13 @@ use nix::unistd::{Uid, geteuid};
 /// The directory in which this user's comparisons create their journals. It is
 /// `/run/netstacklat` for root and `/run/user/UID/netstacklat` for other users,
 /// or `/tmp/netstacklat-UID` if there is no `/run/user/UID`.
-pub fn for_new_journal() -> PathBuf {
+pub(crate) fn for_new_journal() -> PathBuf {
     first_with_parent(of_this_user(), Path::is_dir)
 }
 
 /// All directories that can hold this user's journals. `/run/user/UID` exists
 /// only after a login, so both directories are searched.
-pub fn of_this_user() -> Vec<PathBuf> {
+pub(crate) fn of_this_user() -> Vec<PathBuf> {
     of_user(geteuid())
 }
 
@@ -39,7 +39,7 @@ fn first_with_parent(mut places: Vec<PathBuf>, is_there: impl Fn(&Path) -> bool)
 }
 
 /// Directories that can hold journals of other users. Only root can read them.
-pub fn of_other_users() -> Vec<PathBuf> {
+pub(crate) fn of_other_users() -> Vec<PathBuf> {
     let ours = of_this_user();
     let in_each = |parent: &str, accept: fn(&str) -> bool, end: &str| {
         let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();

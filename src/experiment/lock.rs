@@ -47,7 +47,7 @@ impl Lock {
     /// # Errors
     ///
     /// If another comparison runs. The error names its process and user.
-    pub fn take(print: impl Fn(&str)) -> Result<Lock> {
+    pub(crate) fn take(print: impl Fn(&str)) -> Result<Lock> {
         Lock::take_named(NAME, ENDING_TIMEOUT, print)
     }
 

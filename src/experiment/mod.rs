@@ -9,15 +9,15 @@
 //!
 //! The [`journal`] stores the [`state`] on disk: what is still to be undone. If
 //! both processes have died, `netstacklat undo` reads it and restores the host
-//! ([`recover`]). [`journal_dirs`] knows the directories of journals. [`lock`]
+//! ([`recover`]). `journal_dirs` knows the directories of journals. `lock`
 //! allows one comparison at a time. [`progress`] shows how far it is.
 
 pub mod guardian;
 pub mod journal;
-pub mod journal_dirs;
-pub mod lock;
+pub(crate) mod journal_dirs;
+pub(crate) mod lock;
 pub mod progress;
-pub mod protocol;
+pub(crate) mod protocol;
 pub mod recover;
 pub mod runner;
 pub mod state;

@@ -7,7 +7,7 @@ use crate::runtime::messages::Messages;
 use crate::text::clean;
 
 /// How often the line is redrawn.
-pub const REDRAW_INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const REDRAW_INTERVAL: Duration = Duration::from_millis(500);
 /// Columns of the bar.
 const BAR: usize = 24;
 
@@ -40,29 +40,28 @@ impl Progress {
 
     /// Starts the estimate: from now on all periods take `planned`, without
     /// their commands.
-    pub fn set_planned(&mut self, planned: Duration) {
+    pub(crate) fn set_planned(&mut self, planned: Duration) {
         self.begun = Instant::now();
         self.planned = planned;
     }
 
     /// Sets the text that names the current step.
-    pub fn set_current_step(&mut self, what: String) {
+    pub(crate) fn set_current_step(&mut self, what: String) {
         self.what = what;
         self.draw();
     }
 
     /// Adds the time that a command took.
-    pub fn add_command_time(&mut self, time: Duration) {
+    pub(crate) fn add_command_time(&mut self, time: Duration) {
         self.commands += time;
     }
 
     /// Counts a finished period.
-    pub fn period_done(&mut self) {
+    pub(crate) fn period_done(&mut self) {
         self.done += 1;
     }
 
-    /// Draws the line.
-    pub fn draw(&self) {
+    pub(crate) fn draw(&self) {
         if !self.messages.shows_progress() {
             return;
         }
@@ -79,8 +78,7 @@ impl Progress {
             .set_progress(line(&self.what, share, left, columns));
     }
 
-    /// Removes the line.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.messages.set_progress(String::new());
     }
 }

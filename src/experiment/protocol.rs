@@ -16,7 +16,7 @@ use crate::process::shell::Exit;
 
 /// What a command is for. At most one command of each role runs at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
+pub(crate) enum Role {
     /// Makes traffic, from before the first period until after the last.
     Load,
     /// Changes the host to a side.
@@ -26,11 +26,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// All roles.
-    pub const ALL: [Role; 3] = [Role::Load, Role::Start, Role::Stop];
+    pub(crate) const ALL: [Role; 3] = [Role::Load, Role::Start, Role::Stop];
 
     /// The name in messages.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Role::Load => "the load",
             Role::Start => "a start command",
@@ -41,14 +40,12 @@ impl Role {
 
 /// A message from the comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Request {
+pub(crate) enum Request {
     /// Run a command, and end it after `limit`.
     Run {
-        /// What the command is for.
         role: Role,
         /// The argument of `/bin/sh -c`.
         command: String,
-        /// How long the command may take.
         limit: Option<Duration>,
     },
     /// End the command and all processes that it started.
@@ -59,7 +56,7 @@ pub enum Request {
 
 /// A message from the guardian.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// The command runs, in this process group.
     Started(Role, Group),
     /// The command has printed these lines.
@@ -68,18 +65,17 @@ pub enum Reply {
     Ended(Role, Ended),
 }
 
-/// How a command has ended.
+/// How a command has ended, and what it printed last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
-    /// Why it has ended.
-    pub reason: EndReason,
+pub(crate) struct Ended {
+    pub(crate) reason: EndReason,
     /// The last lines that it printed, each after a line break.
-    pub last_lines: String,
+    pub(crate) last_lines: String,
 }
 
 /// How a command has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EndReason {
+pub(crate) enum EndReason {
     /// It exited, or a signal ended or stopped it.
     Exit(Exit),
     /// It ran longer than this limit and was killed.
@@ -89,8 +85,7 @@ pub enum EndReason {
 }
 
 impl Ended {
-    /// Whether the exit code is 0.
-    pub fn success(&self) -> bool {
+    pub(crate) fn success(&self) -> bool {
         matches!(self.reason, EndReason::Exit(exit) if exit.success())
     }
 }
@@ -110,7 +105,7 @@ impl std::fmt::Display for Ended {
 
 /// One end of the pair of sockets. Never blocks.
 #[derive(Debug)]
-pub struct Channel {
+pub(crate) struct Channel {
     socket: UnixStream,
     received: Vec<u8>,
     /// Bytes to send that the socket had no room for.
@@ -119,13 +114,13 @@ pub struct Channel {
 
 /// The other end is closed, or has sent something that is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed;
+pub(crate) struct Closed;
 
 impl Channel {
     /// # Errors
     ///
     /// If the socket cannot be made non-blocking.
-    pub fn new(socket: UnixStream) -> io::Result<Channel> {
+    pub(crate) fn new(socket: UnixStream) -> io::Result<Channel> {
         socket.set_nonblocking(true)?;
         Ok(Channel {
             socket,
@@ -135,7 +130,7 @@ impl Channel {
     }
 
     /// How many bytes the socket had no room for yet.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
@@ -145,7 +140,7 @@ impl Channel {
     /// # Errors
     ///
     /// If the other end is closed.
-    pub fn send(&mut self, message: &impl Serialize) -> Result<(), Closed> {
+    pub(crate) fn send(&mut self, message: &impl Serialize) -> Result<(), Closed> {
         let text = serde_json::to_vec(message).map_err(|_| Closed)?;
         self.waiting.extend(text);
         self.waiting.push_back(b'\n');
@@ -157,7 +152,7 @@ impl Channel {
     /// # Errors
     ///
     /// If the other end is closed.
-    pub fn flush(&mut self) -> Result<(), Closed> {
+    pub(crate) fn flush(&mut self) -> Result<(), Closed> {
         while !self.waiting.is_empty() {
             match self.socket.write(self.waiting.as_slices().0) {
                 Ok(sent) => drop(self.waiting.drain(..sent)),
@@ -172,7 +167,7 @@ impl Channel {
     /// Returns the messages that have arrived, and whether more can come. The
     /// number of reads is limited, so a peer that sends without end cannot keep
     /// us here.
-    pub fn receive<M: DeserializeOwned>(&mut self) -> (Vec<M>, Result<(), Closed>) {
+    pub(crate) fn receive<M: DeserializeOwned>(&mut self) -> (Vec<M>, Result<(), Closed>) {
         const READS: usize = 16;
         let mut buffer = [0; 16 << 10];
         let mut state = Ok(());

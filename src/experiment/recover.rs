@@ -36,11 +36,11 @@ pub struct Leftovers {
 /// # Errors
 ///
 /// If /proc cannot be read.
-pub fn find() -> Result<Leftovers> {
+pub(crate) fn find() -> Result<Leftovers> {
     find_in(journal_dirs::of_this_user())
 }
 
-/// Like [`find`], in the given directories.
+/// Like `find`, in the given directories.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ pub fn find_in(places: Vec<PathBuf>) -> Result<Leftovers> {
 
 /// The journal of a comparison that has ended or is exiting, and that its
 /// guardian or another `undo` is undoing. `None` if there is none.
-pub fn being_undone() -> Option<PathBuf> {
+pub(crate) fn being_undone() -> Option<PathBuf> {
     let places = journal_dirs::of_this_user();
     Journal::find(&places)
         .into_iter()
@@ -122,7 +122,7 @@ pub fn refuse_leftovers(left: &Leftovers) -> Result<()> {
 /// # Errors
 ///
 /// If /proc cannot be read.
-pub fn describe(state: &State) -> Result<String> {
+pub(crate) fn describe(state: &State) -> Result<String> {
     let mut text = format!(
         "  Comparison: process {}, {}\n  Last step: {}\n",
         state.pid,
@@ -151,7 +151,7 @@ fn indented(text: &str) -> String {
 
 /// Describes what comparisons of other users have left. Their commands are
 /// shown to root, and root never runs them.
-pub fn pending_of_other_users() -> Vec<String> {
+pub(crate) fn pending_of_other_users() -> Vec<String> {
     let mut texts = Vec::new();
     for place in journal_dirs::of_other_users() {
         for path in journals_in(&place).unwrap_or_default() {

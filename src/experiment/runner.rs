@@ -38,7 +38,7 @@ pub struct Runner<'a, 'm> {
 }
 
 /// How long a comparison takes without its commands.
-pub fn planned_duration(comparison: &Comparison) -> Duration {
+pub(crate) fn planned_duration(comparison: &Comparison) -> Duration {
     let periods = 4 * u32::try_from(comparison.rounds).unwrap_or(u32::MAX);
     (comparison.settle + comparison.period).saturating_mul(periods)
 }

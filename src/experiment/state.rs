@@ -20,22 +20,21 @@ pub struct State {
     /// The boot that it ran in. A reboot undoes all changes.
     boot_id: String,
     /// The comparison's process.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// The working directory of its commands.
-    pub directory: OsString,
+    pub(crate) directory: OsString,
     /// The environment of its commands. Its values are never shown.
-    pub environment: Vec<(OsString, OsString)>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
     /// The namespaces in which its commands act.
-    pub namespaces: Namespaces,
+    pub(crate) namespaces: Namespaces,
     /// The file that its rounds are written to.
-    pub run_file: String,
-    /// The current step.
-    pub step: String,
+    pub(crate) run_file: String,
+    pub(crate) step: String,
     /// The command that undoes the last change. `None` if nothing is to be
     /// undone.
     pub undo: Option<String>,
     /// How long that command may take.
-    pub stop_limit: Duration,
+    pub(crate) stop_limit: Duration,
     /// Process groups of commands that may still run.
     pub running: Vec<Group>,
 }
@@ -43,13 +42,10 @@ pub struct State {
 /// Namespaces as `/proc/PID/ns` names them. Mount namespaces are not compared,
 /// because `ip netns exec` creates a new one each time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Namespaces {
-    /// The network namespace.
-    pub net: String,
-    /// The PID namespace.
-    pub pid: String,
-    /// The user namespace.
-    pub user: String,
+pub(crate) struct Namespaces {
+    pub(crate) net: String,
+    pub(crate) pid: String,
+    pub(crate) user: String,
 }
 
 impl Namespaces {
@@ -58,7 +54,7 @@ impl Namespaces {
     /// # Errors
     ///
     /// If /proc cannot be read.
-    pub fn here() -> Result<Namespaces> {
+    pub(crate) fn here() -> Result<Namespaces> {
         let read = |kind| -> Result<String> {
             let path = format!("/proc/self/ns/{kind}");
             let name = std::fs::read_link(&path).with_context(|| format!("reading {path}"))?;
@@ -72,7 +68,7 @@ impl Namespaces {
     }
 
     /// The first namespace that differs from `ours`: its kind and name.
-    pub fn other_than<'a>(&'a self, ours: &Namespaces) -> Option<(&'static str, &'a str)> {
+    pub(crate) fn other_than<'a>(&'a self, ours: &Namespaces) -> Option<(&'static str, &'a str)> {
         let kinds = [
             ("network", &self.net, &ours.net),
             ("pid", &self.pid, &ours.pid),
@@ -112,7 +108,7 @@ impl State {
     /// # Errors
     ///
     /// If /proc cannot be read.
-    pub fn of_this_boot(&self) -> Result<bool> {
+    pub(crate) fn of_this_boot(&self) -> Result<bool> {
         Ok(self.boot_id == boot_id()?)
     }
 
@@ -121,7 +117,7 @@ impl State {
     /// # Errors
     ///
     /// If /proc cannot be read.
-    pub fn still_running(&self) -> Result<Vec<&Group>> {
+    pub(crate) fn still_running(&self) -> Result<Vec<&Group>> {
         let mut running = Vec::new();
         for group in &self.running {
             if group.is_running()? {
@@ -136,7 +132,7 @@ impl State {
     /// # Errors
     ///
     /// If /proc cannot be read.
-    pub fn is_settled(&self) -> Result<bool> {
+    pub(crate) fn is_settled(&self) -> Result<bool> {
         let pending = self.undo.is_some() || !self.still_running()?.is_empty();
         Ok(!pending || !self.of_this_boot()?)
     }

@@ -45,7 +45,7 @@ impl Command {
     }
 
     /// The program as the user wrote it.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.words[0].to_string_lossy().into_owned()
     }
 

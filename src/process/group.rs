@@ -20,9 +20,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// What the command is for, as messages name it.
-    pub what: String,
+    pub(crate) what: String,
     /// The group's id, which is the PID of its shell.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// The session. A process that leaves the session also leaves the group.
     session: u32,
     /// The shell's start time in clock ticks since boot.
@@ -52,7 +52,7 @@ impl Group {
     /// # Errors
     ///
     /// If /proc cannot be read.
-    pub fn is_running(&self) -> Result<bool> {
+    pub(crate) fn is_running(&self) -> Result<bool> {
         for entry in std::fs::read_dir("/proc").context("reading /proc")? {
             let name = entry.context("reading /proc")?.file_name();
             let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
@@ -86,7 +86,7 @@ impl Group {
     /// # Errors
     ///
     /// If a process of the group still runs, or cannot be signalled.
-    pub fn terminate(&self, grace: Duration) -> Result<()> {
+    pub(crate) fn terminate(&self, grace: Duration) -> Result<()> {
         for (signal, timeout) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, grace)] {
             // A stopped process handles SIGTERM only after SIGCONT.
             for signal in [signal, Signal::SIGCONT] {
@@ -110,7 +110,7 @@ impl Group {
     /// # Errors
     ///
     /// If /proc cannot be read.
-    pub fn wait_for_end(&self, timeout: Duration) -> Result<bool> {
+    pub(crate) fn wait_for_end(&self, timeout: Duration) -> Result<bool> {
         let deadline = Instant::now() + timeout;
         while self.is_running()? {
             if Instant::now() >= deadline {

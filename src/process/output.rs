@@ -44,18 +44,18 @@ impl Output {
     }
 
     /// The end that commands write to.
-    pub fn writer(&self) -> &OwnedFd {
+    pub(crate) fn writer(&self) -> &OwnedFd {
         &self.write
     }
 
     /// The end to poll for output.
-    pub fn reader(&self) -> BorrowedFd<'_> {
+    pub(crate) fn reader(&self) -> BorrowedFd<'_> {
         self.read.as_fd()
     }
 
     /// Reads what has been written so far, up to a limit, and returns the
     /// complete lines.
-    pub fn read_lines(&mut self) -> String {
+    pub(crate) fn read_lines(&mut self) -> String {
         let mut buffer = [0; 4096];
         let mut lines = String::new();
         // The loop is bounded, so a command that writes without end cannot keep
@@ -77,7 +77,7 @@ impl Output {
     }
 
     /// Like [`Output::read_lines`], and also returns an incomplete last line.
-    pub fn read_rest(&mut self) -> String {
+    pub(crate) fn read_rest(&mut self) -> String {
         let mut lines = self.read_lines();
         if !self.line.is_empty() {
             self.finish_line(&mut lines);
@@ -98,12 +98,12 @@ impl Output {
     }
 
     /// Clears the kept lines before another command runs.
-    pub fn clear_last_lines(&mut self) {
+    pub(crate) fn clear_last_lines(&mut self) {
         self.last.clear();
     }
 
     /// The kept lines, indented, to follow an error message.
-    pub fn last_lines(&self) -> String {
+    pub(crate) fn last_lines(&self) -> String {
         let mut text = String::new();
         for line in &self.last {
             text += "\n  | ";

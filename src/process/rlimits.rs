@@ -28,7 +28,7 @@ impl Limits {
     /// # Errors
     ///
     /// If setrlimit(2) fails.
-    pub fn restore(&self) -> io::Result<()> {
+    pub(crate) fn restore(&self) -> io::Result<()> {
         for &(limit, soft, hard) in &self.0 {
             setrlimit(limit, soft, hard)?;
         }

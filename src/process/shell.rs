@@ -20,11 +20,11 @@ use serde::{Deserialize, Serialize};
 use crate::process::output::Output;
 
 /// How long a command may take to end after SIGTERM.
-pub const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// How a command has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// It exited with this code.
     Code(i32),
     /// This signal killed it.
@@ -36,7 +36,7 @@ pub enum Exit {
 
 impl Exit {
     /// Whether the exit code is 0.
-    pub fn success(self) -> bool {
+    pub(crate) fn success(self) -> bool {
         self == Exit::Code(0)
     }
 }
@@ -131,7 +131,7 @@ impl Running {
     /// # Errors
     ///
     /// If waitid(2) fails.
-    pub fn poll_exit(&self) -> Result<Option<Exit>> {
+    pub(crate) fn poll_exit(&self) -> Result<Option<Exit>> {
         let flags = WaitPidFlag::WEXITED
             | WaitPidFlag::WSTOPPED
             | WaitPidFlag::WNOHANG
@@ -146,7 +146,7 @@ impl Running {
     }
 
     /// Sends a signal to the command and to all processes of its group.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // Ignore ESRCH: no process of the group is left.
         let _ = killpg(self.pid, signal);
     }
@@ -157,7 +157,7 @@ impl Running {
     }
 
     /// Kills the command and all processes of its group, and reaps it.
-    pub fn kill(self) {
+    pub(crate) fn kill(self) {
         self.signal(Signal::SIGKILL);
         self.reap();
     }

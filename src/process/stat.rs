@@ -11,9 +11,7 @@ pub(crate) struct Stat {
     /// The process has ended, or is exiting. The kernel may need seconds to
     /// close the files of an exiting process.
     pub(crate) exiting: bool,
-    /// The process group.
     pub(crate) group: u32,
-    /// The session.
     pub(crate) session: u32,
     /// The start time in clock ticks since boot.
     pub(crate) began: u64,

@@ -23,31 +23,31 @@ use crate::runtime::sink::{STALL_TIMEOUT, Waker};
 
 /// What has happened. Several events can come together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Events {
+pub(crate) struct Events {
     /// Expirations of the report timer. More than 1 means that reports are
     /// late.
-    pub reports: u64,
+    pub(crate) reports: u64,
     /// A signal asks for the end.
-    pub stop: bool,
+    pub(crate) stop: bool,
     /// Which signal that was, the last one if there were several. Set only in a
     /// loop made by [`EventLoop::uninterruptible`].
-    pub signal: Option<i32>,
+    pub(crate) signal: Option<i32>,
     /// The deadline has passed.
-    pub deadline: bool,
+    pub(crate) deadline: bool,
     /// A child process has ended or stopped. The owner must ask each child for
     /// its state.
-    pub child: bool,
+    pub(crate) child: bool,
     /// A [`super::sink::Sink`] has written something, or writing has failed.
-    pub written: bool,
+    pub(crate) written: bool,
     /// The reader of standard output has closed it.
-    pub output_closed: bool,
+    pub(crate) output_closed: bool,
     /// Registered sources that can be read or have failed.
     ready: Vec<Source>,
 }
 
 impl Events {
     /// Whether a registered source can be read or has failed.
-    pub fn is_ready(&self, source: Source) -> bool {
+    pub(crate) fn is_ready(&self, source: Source) -> bool {
         self.ready.contains(&source)
     }
 }
@@ -56,7 +56,7 @@ impl Events {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source(u64);
 
-/// Waits for [`Events`].
+/// Waits for `Events`.
 pub struct EventLoop {
     epoll: Epoll,
     signals: UnixStream,
@@ -100,7 +100,7 @@ impl EventLoop {
     /// # Errors
     ///
     /// If the kernel refuses a descriptor or a signal handler.
-    pub fn new(interval: Option<Duration>, duration: Option<Duration>) -> Result<EventLoop> {
+    pub(crate) fn new(interval: Option<Duration>, duration: Option<Duration>) -> Result<EventLoop> {
         let signals = catch_first_signal().context("installing signal handlers")?;
         let events = EventLoop::with(signals, Arc::default(), interval)?;
         if let Some(duration) = duration {
@@ -169,7 +169,7 @@ impl EventLoop {
     /// # Errors
     ///
     /// If timerfd_settime(2) fails.
-    pub fn set_deadline(&self, duration: Duration) -> Result<()> {
+    pub(crate) fn set_deadline(&self, duration: Duration) -> Result<()> {
         // Setting a timer to zero would disarm it.
         let duration = duration.max(Duration::from_nanos(1));
         let expiration = Expiration::OneShot(duration.into());
@@ -177,9 +177,9 @@ impl EventLoop {
         set.context("setting a timer")
     }
 
-    /// Registers descriptors as one source. [`Events::is_ready`] is true as
-    /// long as one of them can be read. The caller keeps the descriptors;
-    /// closing one ends its registration. `what` is for the error message.
+    /// Registers descriptors as one source. `Events::is_ready` is true as long
+    /// as one of them can be read. The caller keeps the descriptors; closing
+    /// one ends its registration. `what` is for the error message.
     ///
     /// # Errors
     ///
@@ -200,7 +200,7 @@ impl EventLoop {
     }
 
     /// What wakes this loop from another thread, as [`Events::written`].
-    pub fn waker(&self) -> Waker {
+    pub(crate) fn waker(&self) -> Waker {
         Arc::clone(&self.waker)
     }
 
@@ -211,7 +211,7 @@ impl EventLoop {
     /// # Errors
     ///
     /// Those of [`EventLoop::wait`].
-    pub fn drain(&mut self, pending: impl Fn() -> usize) -> Result<usize> {
+    pub(crate) fn drain(&mut self, pending: impl Fn() -> usize) -> Result<usize> {
         let mut before = usize::MAX;
         loop {
             let left = pending();
@@ -231,7 +231,7 @@ impl EventLoop {
 
     /// Stops watching standard output, for commands that go on when its reader
     /// has gone.
-    pub fn ignore_output(&self) {
+    pub(crate) fn ignore_output(&self) {
         // Ignore an error: standard output may not be watched at all.
         let _ = self.epoll.delete(std::io::stdout());
     }
@@ -242,7 +242,7 @@ impl EventLoop {
     /// # Errors
     ///
     /// If the kernel refuses a descriptor or a signal handler.
-    pub fn watch_children(&mut self) -> Result<()> {
+    pub(crate) fn watch_children(&mut self) -> Result<()> {
         let (read, write) = UnixStream::pair().context("creating a pipe for SIGCHLD")?;
         read.set_nonblocking(true)?;
         signal_hook::low_level::pipe::register(SIGCHLD, write)
@@ -260,7 +260,7 @@ impl EventLoop {
     ///
     /// If epoll_wait(2) or reading a timer fails. Being interrupted is not an
     /// error.
-    pub fn wait(&mut self) -> Result<Events> {
+    pub(crate) fn wait(&mut self) -> Result<Events> {
         let mut ready = [EpollEvent::empty(); MAX_EVENTS];
         let count = loop {
             match self.epoll.wait(&mut ready, EpollTimeout::NONE) {

@@ -95,13 +95,13 @@ impl Messages {
     }
 
     /// Whether progress lines are drawn.
-    pub fn shows_progress(&self) -> bool {
+    pub(crate) fn shows_progress(&self) -> bool {
         self.terminal
     }
 
     /// Sets the progress line; an empty one removes it. Nothing is drawn if
     /// standard error is not a terminal.
-    pub fn set_progress(&self, line: String) {
+    pub(crate) fn set_progress(&self, line: String) {
         if !self.terminal {
             return;
         }

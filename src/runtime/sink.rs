@@ -23,7 +23,7 @@ use crate::runtime::monitor::Monitor;
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Wakes an event loop: see [`super::event_loop::EventLoop::waker`].
-pub type Waker = Arc<EventFd>;
+pub(crate) type Waker = Arc<EventFd>;
 
 /// A copy of standard output's descriptor for a writer thread. With
 /// `std::io::stdout` the thread would hold its lock while it is blocked, and
@@ -32,13 +32,13 @@ pub type Waker = Arc<EventFd>;
 /// # Errors
 ///
 /// If the descriptor cannot be copied.
-pub fn stdout() -> io::Result<File> {
+pub(crate) fn stdout() -> io::Result<File> {
     Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
 }
 
 /// A bounded queue of bytes, and the thread that writes them.
 #[derive(Debug)]
-pub struct Sink<W> {
+pub(crate) struct Sink<W> {
     shared: Arc<Monitor<State>>,
     capacity: usize,
     thread: JoinHandle<W>,
@@ -62,7 +62,7 @@ struct State {
 
 /// The queue was full, and the bytes were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub(crate) struct Full;
 
 impl<W: Write + Send + 'static> Sink<W> {
     /// Starts the thread. It wakes `waker` when writing fails and, after a call
@@ -71,7 +71,7 @@ impl<W: Write + Send + 'static> Sink<W> {
     /// # Errors
     ///
     /// If the thread cannot be started.
-    pub fn new(target: W, capacity: usize, waker: Option<Waker>) -> io::Result<Sink<W>> {
+    pub(crate) fn new(target: W, capacity: usize, waker: Option<Waker>) -> io::Result<Sink<W>> {
         let shared = Arc::new(Monitor::default());
         let threads_copy = Arc::clone(&shared);
         let thread = super::spawn("writer", move || {
@@ -90,7 +90,7 @@ impl<W: Write + Send + 'static> Sink<W> {
     /// # Errors
     ///
     /// If they do not fit into the queue.
-    pub fn send(&self, bytes: Vec<u8>) -> Result<(), Full> {
+    pub(crate) fn send(&self, bytes: Vec<u8>) -> Result<(), Full> {
         let mut state = self.shared.lock();
         if state.pending > 0 && state.pending + bytes.len() > self.capacity {
             return Err(Full);
@@ -104,26 +104,26 @@ impl<W: Write + Send + 'static> Sink<W> {
     }
 
     /// How many bytes have not been written yet.
-    pub fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.shared.lock().pending
     }
 
     /// Like [`Sink::pending`], and from now on each write wakes the event loop.
-    pub fn pending_with_wakeups(&self) -> usize {
+    pub(crate) fn pending_with_wakeups(&self) -> usize {
         let mut state = self.shared.lock();
         state.wake_on_write = true;
         state.pending
     }
 
     /// The error that ended writing. Returns it once.
-    pub fn take_error(&self) -> Option<io::Error> {
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.shared.lock().error.take()
     }
 
     /// Waits until all bytes are written or writing has failed, and returns the
     /// target. Returns `None` if nothing was written for `patience`: the rest
     /// is lost when the process ends.
-    pub fn close(self, patience: Option<Duration>) -> Option<W> {
+    pub(crate) fn close(self, patience: Option<Duration>) -> Option<W> {
         self.shared.lock().closed = true;
         self.shared.notify();
         let pending = |state: &State| state.pending > 0;

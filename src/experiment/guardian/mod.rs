@@ -11,7 +11,7 @@
 
 mod commands;
 mod log;
-pub mod process;
+pub(crate) mod process;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -32,7 +32,7 @@ use crate::process::rlimits::Limits;
 use crate::process::shell::GRACE;
 
 /// This program, even if its file has been replaced.
-pub const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 /// The name that ps(1) shows. `pkill -f netstacklat` does not match it.
 const NAME: &str = "undo-guardian";
 /// How long the guardian may take to answer after it has ended and killed a
@@ -60,9 +60,9 @@ pub struct CommandEnv {
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// The comparison's handle of its guardian. If it is dropped without
-/// [`Guardian::leave`], as in a panic, the guardian undoes the change, and the
-/// drop waits for that.
+/// The comparison's handle of its guardian. If it is dropped without a call of
+/// `leave`, as in a panic, the guardian undoes the change, and the drop waits
+/// for that.
 #[derive(Debug)]
 pub struct Guardian {
     child: Child,
@@ -125,7 +125,7 @@ impl Guardian {
     }
 
     /// The socket to poll for replies.
-    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.channel.as_ref().map(AsFd::as_fd)
     }
 
@@ -134,7 +134,7 @@ impl Guardian {
     /// # Errors
     ///
     /// If the guardian is dead.
-    pub fn ask(&mut self, request: &Request) -> Result<(), Closed> {
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<(), Closed> {
         match &mut self.channel {
             Some(channel) => channel.send(request),
             None => Err(Closed),
@@ -142,7 +142,7 @@ impl Guardian {
     }
 
     /// Returns the replies so far, and whether the guardian lives.
-    pub fn replies(&mut self) -> (Vec<Reply>, Result<(), Closed>) {
+    pub(crate) fn replies(&mut self) -> (Vec<Reply>, Result<(), Closed>) {
         let Some(channel) = &mut self.channel else {
             return (Vec::new(), Err(Closed));
         };
@@ -160,7 +160,7 @@ impl Guardian {
     /// # Errors
     ///
     /// If the guardian is killed or does not answer.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         role: Role,
         command: &str,
@@ -200,7 +200,7 @@ impl Guardian {
 
     /// Ends the guardian without undoing anything. If it does not end, for
     /// example because of SIGSTOP, it is killed.
-    pub fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         if let Some(mut channel) = self.channel.take() {
             let _ = channel.send(&Request::Leave);
         }
@@ -216,7 +216,7 @@ impl Guardian {
 
     /// Kills the guardian, so that this process can undo the change without a
     /// conflict.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.channel = None;
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -39,7 +39,7 @@ const NAME: &std::ffi::CStr = c"undo-guardian";
 /// # Errors
 ///
 /// If a comparison did not start it, or if a system call fails.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     close_inherited_descriptors();
     let own = |fd: std::io::Result<OwnedFd>| fd.context("copying a descriptor");
     let socket = own(std::io::stdin().as_fd().try_clone_to_owned())?;

@@ -18,7 +18,7 @@ impl Supervisor<'_> {
     ///
     /// If it fails, or if the comparison must end. The command has then been
     /// ended.
-    pub fn start_command(&mut self, command: &str) -> Result<(), StopReason> {
+    pub(crate) fn start_command(&mut self, command: &str) -> Result<(), StopReason> {
         self.check()?;
         let began = Instant::now();
         self.request_command(Role::Start, command, None);
@@ -64,7 +64,7 @@ impl Supervisor<'_> {
     /// # Errors
     ///
     /// If the stop command failed or could not be run.
-    pub fn stop_command(&mut self) -> Result<()> {
+    pub(crate) fn stop_command(&mut self) -> Result<()> {
         let Some(command) = self.resources.state.undo.clone() else {
             return Ok(());
         };
@@ -123,7 +123,7 @@ impl Supervisor<'_> {
     /// # Errors
     ///
     /// If a process still runs.
-    pub fn end_load(&mut self) -> Result<()> {
+    pub(crate) fn end_load(&mut self) -> Result<()> {
         let runs = self.load.take().is_some() && self.ended[Role::Load as usize].is_none();
         if runs {
             self.send_request(&Request::End(Role::Load));
@@ -143,7 +143,7 @@ impl Supervisor<'_> {
 
     /// Ends the guardian. It is not needed any more: the change is undone, or
     /// the journal says that it is not.
-    pub fn dismiss_guardian(&mut self) {
+    pub(crate) fn dismiss_guardian(&mut self) {
         self.resources.guardian.leave();
     }
 

@@ -74,9 +74,9 @@ pub struct Resources<'m> {
     pub journal: &'m Journal,
     /// What is to be undone: nothing yet.
     pub state: State,
-    /// Where messages are printed.
+    /// Prints messages.
     pub messages: Messages,
-    /// The progress line.
+    /// Draws the progress line.
     pub progress: Progress,
 }
 
@@ -115,19 +115,17 @@ impl<'m> Supervisor<'m> {
         })
     }
 
-    /// Where messages are printed.
-    pub fn messages(&self) -> &Messages {
+    pub(crate) fn messages(&self) -> &Messages {
         &self.resources.messages
     }
 
-    /// The progress line.
-    pub fn progress(&mut self) -> &mut Progress {
+    pub(crate) fn progress(&mut self) -> &mut Progress {
         &mut self.resources.progress
     }
 
     /// The command that undoes the last change. `None` if nothing is to be
     /// undone.
-    pub fn pending_undo(&self) -> Option<&str> {
+    pub(crate) fn pending_undo(&self) -> Option<&str> {
         self.resources.state.undo.as_deref()
     }
 
@@ -136,7 +134,7 @@ impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// If the measurement fails or the comparison must end.
-    pub fn measure(&mut self, time: Duration) -> Result<Interval, StopReason> {
+    pub(crate) fn measure(&mut self, time: Duration) -> Result<Interval, StopReason> {
         let first = self.resources.measure.snapshot()?;
         self.pause(time)?;
         let last = self.resources.measure.snapshot()?;
@@ -149,7 +147,7 @@ impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// If the journal cannot be written. The step must then not be done.
-    pub fn begin_step(&mut self, step: String, undo: Option<String>) -> Result<()> {
+    pub(crate) fn begin_step(&mut self, step: String, undo: Option<String>) -> Result<()> {
         let mut state = self.resources.state.clone();
         state.step = step;
         state.undo = undo;
@@ -160,7 +158,7 @@ impl<'m> Supervisor<'m> {
 
     /// Marks the change as undone in memory, even if the journal cannot be
     /// written.
-    pub fn mark_undone(&mut self) {
+    pub(crate) fn mark_undone(&mut self) {
         self.resources.state.undo = None;
     }
 
@@ -169,7 +167,7 @@ impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// Why it must end.
-    pub fn check(&mut self) -> Result<(), StopReason> {
+    pub(crate) fn check(&mut self) -> Result<(), StopReason> {
         if let Some(signal) = self.signal {
             return Err(StopReason::Signal(signal));
         }
@@ -198,7 +196,7 @@ impl<'m> Supervisor<'m> {
     /// # Errors
     ///
     /// If the comparison must end.
-    pub fn pause(&mut self, time: Duration) -> Result<(), StopReason> {
+    pub(crate) fn pause(&mut self, time: Duration) -> Result<(), StopReason> {
         self.check()?;
         self.resources.events.set_deadline(time)?;
         loop {

@@ -34,12 +34,15 @@ fn each_packet_is_in_its_period() {
     let drawn: Vec<&str> = drawn.map(|arm| arm.name()).collect();
     let workdir = Workdir::new("packets");
     let path = |name| workdir.path().join(name);
-    sh(&format!("mkfifo {0}/say {0}/go", workdir.path().display()));
+    sh(&format!(
+        "mkfifo {0}/waiting {0}/go",
+        workdir.path().display()
+    ));
     let fifo = |name| OpenOptions::new().read(true).write(true).open(path(name));
-    let mut said = BufReader::new(fifo("say").expect("a FIFO")).lines();
+    let mut waiting_commands = BufReader::new(fifo("waiting").expect("a FIFO")).lines();
     let mut go: File = fifo("go").expect("a FIFO");
     let flow = [udp::Flow::open(Family::V4, 7600)];
-    let wait = |word| format!("echo {word} >>log; echo {word} >say; read x <go");
+    let log_and_wait = |word| format!("echo {word} >>log; echo {word} >waiting; read x <go");
     let comparison = workdir.compare(&[
         "-e",
         "udp-start,udp-socket-read",
@@ -54,16 +57,16 @@ fn each_packet_is_in_its_period() {
         "--seed",
         &SEED.to_string(),
         "--a-start",
-        &wait("a"),
+        &log_and_wait("a"),
         "--a-stop",
         "true",
         "--b-start",
-        &wait("b"),
+        &log_and_wait("b"),
         "--b-stop",
-        &wait("b-stop"),
+        &log_and_wait("b-stop"),
     ]);
     let mut command = |n| {
-        said.next().expect("a command").expect("UTF-8");
+        waiting_commands.next().expect("a command").expect("UTF-8");
         exchange(&flow, n);
         go.write_all(b"\n").expect("it waits");
     };

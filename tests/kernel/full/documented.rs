@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use testlab::compare::has_state;
+use testlab::compare::journals_exist;
 use testlab::documented::{Block, DOCUMENTS, README, blocks, in_help};
 use testlab::{Ns, Undo, prepare, sh};
 
@@ -129,7 +129,7 @@ fn comparisons_run(name: &str, commands: &[String], least: usize) {
             let idle = code == Some(1) && text.contains("not judged");
             assert!(code == Some(0) || idle, "{command}: {code:?} {text}");
             assert_eq!(rules(), before, "{command}");
-            assert!(!has_state(), "{command}");
+            assert!(!journals_exist(), "{command}");
             compared += 1;
         }
     }

@@ -35,7 +35,7 @@ fn sigkill_under_load_leaves_nothing() {
     load.wait_for_traffic();
     load.stop_ignoring_loss();
     println!(
-        "a datagram sent only then had no stamp at {unstamped:?}; \
+        "a datagram sent only then had no timestamp at {unstamped:?}; \
          meanwhile {} datagrams and {} bytes over TCP arrived",
         during.datagrams - before.datagrams,
         during.bytes - before.bytes
