@@ -10,11 +10,6 @@ endif
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-bindir = $(DESTDIR)$(PREFIX)/bin
-docdir = $(DESTDIR)$(PREFIX)/share/doc/netstacklat
-mandir = $(DESTDIR)$(PREFIX)/share/man/man1
-sharedir = $(DESTDIR)$(PREFIX)/share/netstacklat
-
 # Below cargo the libraries' own makefiles run, and they must not see this one's flags: `make install DESTDIR=...` would
 # install libbpf's headers there.
 MAKEOVERRIDES =
@@ -80,33 +75,16 @@ bpf: ## the objects for ebpf_exporter, beside their configuration in exporter/
 	tools/drop-in exporter
 
 .PHONY: install
-install: ## install the binary, its documentation, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=, DOCS_URL=)
-	@[ -x $(binary) ] || { echo '$(binary) is not there: run `make build` first, as the user you build as' >&2; exit 1; }
+install: ## install the binary, man pages, completions, documents, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=, DOCS_URL=)
 	@for object in $(wildcard exporter/*.bpf.o exporter/before-5.19/*.bpf.o); do \
 		[ ! $(binary) -nt "$$object" ] || { \
 			echo "$$object is older than $(binary): run \`make bpf\` again, or remove it" >&2; exit 1; }; \
 	done
-	install -D -m 0755 $(binary) $(bindir)/netstacklat
-	install -d $(mandir)
-	install -m 0644 docs/man/*.1 $(mandir)
-	install -d $(docdir)/docs
-	install -m 0644 README.md CHANGELOG.md CONTRIBUTING.md LICENSE $(docdir)
-	install -m 0644 docs/*.md docs/*.svg $(docdir)/docs
-	@for file in $(patsubst exporter/%,%,$(wildcard exporter/*.* exporter/before-5.19/*.*)); do \
-		[ -f "exporter/$$file" ] || continue; \
-		echo "install -D -m 0644 exporter/$$file $(sharedir)/$$file"; \
-		install -D -m 0644 "exporter/$$file" "$(sharedir)/$$file" || exit; \
-	done
-	@[ -f exporter/netstacklat.bpf.o ] || echo 'install: without objects for ebpf_exporter: `make bpf` makes them' >&2
-	@# What documents link to is somewhere else when installed: exporter/ in share/netstacklat, man pages where man looks.
-	sed -i -e 's:(\.\./docs/:(../doc/netstacklat/docs/:g' -e 's:(\.\./README\.md:(../doc/netstacklat/README.md:g' $(sharedir)/README.md
-	sed -i 's:(exporter/:(../../netstacklat/:g' $(docdir)/*.md
-	sed -i -e 's:(\.\./exporter/:(../../../netstacklat/:g' -e 's:(man/):(../../../man/man1/):g' $(docdir)/docs/*.md
-	@# Where people read the documents that alerts lead to.
-	@[ -z '$(DOCS_URL)' ] || sed -i 's|https://netstacklat.example/|$(DOCS_URL:/=)/|' $(sharedir)/alerts.yml
-	@[ -n '$(DOCS_URL)' ] || echo 'install: the alerts lead to no documents: give DOCS_URL=..., where your people read them' >&2
-	@# The units name our program and its files by their paths; where ebpf_exporter is, is not for us to say.
-	sed -i -E 's:/usr/local/(bin|share)/netstacklat:$(PREFIX)/\1/netstacklat:g' $(sharedir)/*.service
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' DOCS_URL='$(DOCS_URL)' tools/install $(binary)
+
+.PHONY: uninstall
+uninstall: ## remove what `make install` has put there (the same PREFIX= and DESTDIR=)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' tools/install --remove
 
 .PHONY: generated
 generated: ## make all that is made from the sources again: docs/man/*.1, exporter/*.yaml, alerts.yml, the dashboard

@@ -11,6 +11,29 @@ use crate::model::side::PerSide;
 use crate::stats::max_t::{self, Question};
 use crate::stats::shift::{Shift, percent};
 
+/// What is worst among what became of all limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worst {
+    /// A limit is exceeded: that outweighs one that could not be judged.
+    Exceeded,
+    /// A limit could not be judged.
+    NotJudged,
+    /// All were judged, and none is exceeded.
+    Within,
+}
+
+/// What is worst among these.
+pub(crate) fn worst(outcomes: &[Outcome]) -> Worst {
+    let any = |of: fn(&Outcome) -> bool| outcomes.iter().any(of);
+    if any(|outcome| outcome.result.as_ref().is_ok_and(|judged| judged.exceeded)) {
+        Worst::Exceeded
+    } else if any(|outcome| outcome.result.is_err()) {
+        Worst::NotJudged
+    } else {
+        Worst::Within
+    }
+}
+
 /// What became of a limit at a hook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {

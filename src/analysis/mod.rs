@@ -17,6 +17,7 @@ pub(crate) mod onset;
 mod onset_tests;
 pub(crate) mod outlook;
 pub(crate) mod samples;
+pub(crate) mod sides;
 #[cfg(test)]
 pub(crate) mod test_support;
 #[cfg(test)]

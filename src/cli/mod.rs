@@ -135,7 +135,8 @@ impl Cli {
         }
     }
 
-    fn into_command(self) -> Command {
+    /// The command, the live view if none was named.
+    pub fn into_command(self) -> Command {
         self.command.unwrap_or(Command::Live(self.live))
     }
 

@@ -16,7 +16,7 @@ FILE is a run file of `record` or `compare`, or saved --json output.
 
 Examples:
   netstacklat show base.nsl
-  netstacklat show base.nsl -e 'udp*'
+  netstacklat show base.nsl -e 'udp*' --histograms
   netstacklat show base.nsl --json | jq .
 
 Exit code: 0 shown, 1 the file cannot be read, 2 usage error.";
@@ -39,6 +39,10 @@ pub struct ShowArgs {
         hide_possible_values = true
     )]
     pub hooks: Vec<HookChoice>,
+
+    /// Print histograms instead of one line per hook
+    #[arg(long, conflicts_with = "json")]
+    pub histograms: bool,
 
     /// How to print.
     #[command(flatten)]

@@ -4,21 +4,24 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use nix::unistd::geteuid;
 
-use crate::analysis::outlook::{is_answered, period_for};
+use crate::analysis::outlook::is_answered;
 use crate::analysis::{Input, analyse};
 use crate::capture::Capture;
 use crate::cli::{CompareArgs, Period, Rounds, UndoArgs};
-use crate::commands::compare_messages::{FirstRound, attached, counts, plan};
 use crate::commands::compare_writer::CompareWriter;
 use crate::commands::diff;
-use crate::commands::session::{human, shortcomings, start};
+use crate::commands::greeting::{self, human, plan};
+use crate::commands::session::{start, stop};
 use crate::commands::undo::{self, show_logs};
 use crate::error::UsageError;
+use crate::experiment::auto_period;
+use crate::experiment::checks;
+use crate::experiment::first_round::{FirstRound, counts};
 use crate::experiment::guardian::{Guardian, GuardianConfig, THIS_PROGRAM};
 use crate::experiment::journal::Journal;
 use crate::experiment::journal_dirs;
@@ -27,13 +30,9 @@ use crate::experiment::progress::{Progress, REDRAW_INTERVAL};
 use crate::experiment::recover;
 use crate::experiment::runner::{Ending, Runner, planned_duration};
 use crate::experiment::state::State;
-use crate::experiment::supervisor::{Measure, Resources, StopReason, Supervisor};
-use crate::model::comparison::{Arm, Comparison, Side};
-use crate::model::fail_if::Limit;
-use crate::model::hooks::{Hook, HookSet};
-use crate::model::quantity::Quantity;
-use crate::model::run::{HookStatus, RunInfo};
-use crate::model::snapshot::Snapshot;
+use crate::experiment::supervisor::{Resources, StopReason, Supervisor};
+use crate::model::comparison::{Comparison, Side};
+use crate::model::run::RunInfo;
 use crate::process::rlimits::Limits;
 use crate::runfile::writer::Writer;
 use crate::runfile::{Content, RunFile};
@@ -41,11 +40,6 @@ use crate::runtime::event_loop::{EventLoop, end_at_next_signal, end_requested};
 use crate::runtime::messages::Messages;
 use crate::runtime::sink::{STALL_TIMEOUT, Sink, stdout};
 use crate::stats::looks::LOOKS;
-
-/// How long the packet rate is measured for `--period auto`.
-const RATE_MEASURED: Duration = Duration::from_secs(3);
-/// A shorter period would be mostly settling.
-const SHORTEST_AUTO: Duration = Duration::from_secs(3);
 
 /// Makes the rounds, says what differs, and leaves the host as it was.
 ///
@@ -61,9 +55,11 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
         return undo::run(&args, messages).map(|()| 0);
     }
     let comparison = comparison(args)?;
-    sides_can_be_undone(&comparison)?;
-    fits(args, &comparison)?;
-    limits_are_of(args.select.wanted_hooks(), &args.findings.fail_if)?;
+    checks::sides_can_be_undone(&comparison)?;
+    if args.period == Period::Auto {
+        checks::has_time(&comparison, args.max_duration)?;
+    }
+    checks::limits_are_of(args.select.wanted_hooks(), &args.findings.fail_if)?;
     if args.force && !geteuid().is_root() {
         return Err(UsageError("--force is for root only".into()).into());
     }
@@ -91,8 +87,8 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
     };
     let guardian = Guardian::start(&config, &journal, lock.as_ref())?;
     let writer = create(&path)?;
-    let (capture, info) = start(&args.select, None, false)?;
-    limits_can_be_judged(&info, &args.findings.fail_if)?;
+    let (capture, info) = start(&args.select, None, false, messages)?;
+    checks::limits_can_be_judged(&info, &args.findings.fail_if)?;
     let prepared = Prepared {
         args,
         comparison: &comparison,
@@ -122,74 +118,11 @@ fn comparison(args: &CompareArgs) -> Result<Comparison> {
         period: match args.period {
             Period::Fixed(period) => period,
             // Until the packet rate is known.
-            Period::Auto => SHORTEST_AUTO,
+            Period::Auto => auto_period::SHORTEST,
         },
         settle: args.settle,
         seed: args.seed.unwrap_or_else(new_seed),
     })
-}
-
-/// What a start command changes must not be left on the host, nor be measured
-/// with the other side.
-fn sides_can_be_undone(comparison: &Comparison) -> Result<()> {
-    let lacks =
-        |arm: Arm| comparison.side(arm).start.is_some() && comparison.undo_of(arm).is_none();
-    match Arm::BOTH.into_iter().find(|&arm| lacks(arm)) {
-        None => Ok(()),
-        Some(arm) => {
-            let (arm, other) = (arm.name(), if arm == Arm::A { "b" } else { "a" });
-            let text = format!(
-                "--{arm}-start needs --{arm}-stop, which undoes it. Only where each side's start \
-                 command undoes the other's, --{other}-start stands in for it: then give neither \
-                 --a-stop nor --b-stop"
-            );
-            Err(UsageError(text).into())
-        }
-    }
-}
-
-/// `--period auto` has room for the shortest period that it chooses.
-fn fits(args: &CompareArgs, comparison: &Comparison) -> Result<()> {
-    let (least, most) = (planned_duration(comparison), args.max_duration);
-    if args.period != Period::Auto || least <= most {
-        return Ok(());
-    }
-    let text = format!(
-        "--max-duration {} is too short for --period auto: {} rounds of 4 periods of {} after {} \
-         take {} at least",
-        human(most),
-        comparison.rounds,
-        human(comparison.period),
-        human(comparison.settle),
-        human(least)
-    );
-    Err(UsageError(text).into())
-}
-
-/// What is not measured on demand cannot be judged: said now, not after the
-/// last round.
-fn limits_are_of(wanted: HookSet, limits: &[Limit]) -> Result<()> {
-    let off = limits.iter().filter_map(|limit| limit.hook);
-    match off.into_iter().find(|&hook| !wanted.contains(hook)) {
-        None => Ok(()),
-        Some(hook) => {
-            let text = format!("--fail-if of {hook}, which -e or -d leave out");
-            Err(UsageError(text).into())
-        }
-    }
-}
-
-/// Nor can what this kernel does not let us measure.
-fn limits_can_be_judged(info: &RunInfo, limits: &[Limit]) -> Result<()> {
-    let judged = |hook: Hook| limits.iter().any(|limit| limit.hook == Some(hook));
-    let off = |verdict: &&HookStatus| !verdict.attached() && judged(verdict.hook);
-    match info.hooks.iter().find(off) {
-        None => Ok(()),
-        Some(HookStatus { hook, reason, .. }) => {
-            let reason = reason.as_deref().unwrap_or("not attached");
-            Err(anyhow!("--fail-if of {hook}, which is off here: {reason}"))
-        }
-    }
 }
 
 /// Another each time, and short enough to be typed.
@@ -218,16 +151,6 @@ fn create(path: &Path) -> Result<Writer> {
     }
 }
 
-impl Measure for Capture {
-    fn snapshot(&mut self) -> Result<Snapshot> {
-        Capture::snapshot(self)
-    }
-
-    fn clock_changed(&mut self) -> Result<()> {
-        Capture::clock_changed(self)
-    }
-}
-
 /// All that is known before the host is changed.
 struct Prepared<'a> {
     args: &'a CompareArgs,
@@ -248,9 +171,8 @@ impl Prepared<'_> {
         state: State,
     ) -> Result<u8> {
         let (mut comparison, messages) = (self.comparison.clone(), self.messages);
-        messages.print(&attached(&info));
-        messages.print(&shortcomings(capture.plan()));
-        let tick = messages.shows_progress().then_some(REDRAW_INTERVAL);
+        messages.print(&greeting::compare(capture.plan()));
+        let tick = messages.is_terminal().then_some(REDRAW_INTERVAL);
         let mut events = EventLoop::uninterruptible(tick)?;
         let clock = events.watch(capture.clock().timers(), "the clock")?;
         events.ignore_output();
@@ -309,7 +231,7 @@ impl Prepared<'_> {
         )?;
         let code = self.conclude(ending, &out);
         // While that is being written: some kernels take seconds to detach.
-        drop(capture);
+        stop(capture, messages);
         out.close(end_requested().then_some(STALL_TIMEOUT));
         code
     }
@@ -320,27 +242,23 @@ impl Prepared<'_> {
         supervisor: &mut Supervisor<'_>,
         comparison: &mut Comparison,
     ) -> Result<(), StopReason> {
-        let tried = human(RATE_MEASURED);
+        let tried = human(auto_period::RATE_MEASURED);
         let say = |text: String| self.messages.print(&format!("netstacklat: {text}\n"));
         say(format!(
             "--period auto: measuring the packet rate for {tried}"
         ));
-        let counts = counts(&supervisor.measure(RATE_MEASURED)?);
+        let counts = counts(&supervisor.measure(auto_period::RATE_MEASURED)?);
         let most = counts.iter().map(|&(_, count)| count).max().unwrap_or(0);
-        let wanted = period_for(Quantity::P99, most, RATE_MEASURED);
-        let wanted = wanted.unwrap_or(SHORTEST_AUTO).max(SHORTEST_AUTO);
         let periods = 4 * self.args.rounds.most();
-        // As long as SHORTEST_AUTO at least: see `fits`.
-        let longest = (self.args.max_duration / periods).saturating_sub(comparison.settle);
-        if wanted > longest {
-            comparison.period = longest;
+        let longest = self.args.max_duration / periods;
+        let chosen = auto_period::choose(most, longest.saturating_sub(comparison.settle));
+        comparison.period = chosen.period;
+        if let Some(wanted) = chosen.wanted {
             say(format!(
                 "a p99 needs --period {}: that is more than --max-duration {} has time for",
                 human(wanted).replace(' ', ""),
                 human(self.args.max_duration)
             ));
-        } else {
-            comparison.period = wanted;
         }
         Ok(())
     }

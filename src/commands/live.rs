@@ -7,12 +7,11 @@ use std::io::{self, ErrorKind};
 use anyhow::{Context as _, Result};
 
 use crate::capture::Capture;
-use crate::capture::plan::Plan;
 use crate::cli::LiveArgs;
+use crate::commands::greeting;
 use crate::commands::report_loop::Reports;
-use crate::commands::session::{hooks, human, shortcomings, start, timestamping};
+use crate::commands::session::{start, stop};
 use crate::commands::stop_condition::StopCondition;
-use crate::model::run::RunInfo;
 use crate::model::snapshot::Snapshot;
 use crate::render::terminal;
 use crate::render::{Json, Renderer, Summary, Text};
@@ -27,7 +26,7 @@ use crate::runtime::sink::stdout;
 /// If nothing can be measured here, or the output cannot be written.
 pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
     let interval = args.reports.interval();
-    let (capture, info) = start(&args.select, interval, args.reports.bpf_stats)?;
+    let (mut capture, info) = start(&args.select, interval, args.reports.bpf_stats, messages)?;
     // What comes after the greeting is in the first report, and a signal
     // after it ends with one.
     let first = capture.snapshot()?;
@@ -41,19 +40,19 @@ pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
         args.reports.cumulative,
         &events,
     )?;
-    if !args.out.json {
-        messages.print(&greeting(&info, capture.plan(), args));
-    }
+    messages.print(&greeting::live(capture.plan(), args));
     reports.start(&info)?;
     let reported = until_the_end(
         &mut reports,
-        capture,
+        &mut capture,
         first,
         &mut events,
         clock,
         condition,
         args,
     );
+    // While the last report is being written: some kernels take seconds for it.
+    stop(capture, messages);
     match reported.and_then(|()| reports.close(&mut events)) {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         other => other.map(drop),
@@ -66,12 +65,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Reports until a signal, the end of the time, or a closed output; then
-/// detaches, which some kernels take seconds for, while the last report is being
-/// written.
+/// Reports until a signal, the end of the time, or a closed output.
 fn until_the_end(
     reports: &mut Reports<File>,
-    mut capture: Capture,
+    capture: &mut Capture,
     first: Snapshot,
     events: &mut EventLoop,
     clock: Source,
@@ -118,30 +115,4 @@ fn renderer(args: &LiveArgs) -> Box<dyn Renderer> {
     } else {
         Box::new(Text::new(screen))
     }
-}
-
-/// Said once on standard error: what is on, what is not, and what comes next.
-fn greeting(info: &RunInfo, plan: &Plan, args: &LiveArgs) -> String {
-    let on = plan.enabled().len();
-    let next = match (info.interval, args.reports.duration) {
-        (Some(interval), _) => format!("a report every {}", human(interval)),
-        (None, Some(duration)) => format!("one report in {}", human(duration)),
-        (None, None) => "one report at the end".into(),
-    };
-    let mut text = format!(
-        "netstacklat: {} attached; {}; {next}.\n",
-        hooks(on),
-        timestamping(info)
-    );
-    text += &shortcomings(plan);
-    if args.reports.bpf_stats {
-        text += "netstacklat: BPF run-time statistics are on until it ends: every run of every BPF \
-                 program on this host takes some 20 ns longer.\n";
-    }
-    // A histogram takes a good ten rows.
-    if !args.reports.summary && terminal::rows().is_some_and(|rows| on * 10 > rows) {
-        text += "netstacklat: more hooks than fit a screen: --summary shows one line each, \
-                 -e selects.\n";
-    }
-    text
 }

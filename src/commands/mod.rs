@@ -4,10 +4,10 @@
 
 pub mod check;
 pub mod compare;
-mod compare_messages;
 mod compare_writer;
 pub mod completions;
 pub mod diff;
+mod greeting;
 pub mod guardian;
 pub mod hold_timestamps;
 pub mod list;

@@ -7,15 +7,15 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::capture::Capture;
-use crate::capture::plan::Plan;
 use crate::cli::RecordArgs;
+use crate::commands::greeting;
 use crate::commands::report_loop::Reports;
-use crate::commands::session::{hooks, human, shortcomings, start, timestamping};
+use crate::commands::session::{start, stop};
 use crate::commands::stop_condition::StopCondition;
-use crate::model::run::RunInfo;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::process::command::{Command, Running, start_error_code};
 use crate::render::Json;
+use crate::render::units::count;
 use crate::runfile::writer::Writer;
 use crate::runtime::event_loop::{EventLoop, Source};
 use crate::runtime::messages::Messages;
@@ -49,7 +49,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     let tell = |text: &str| messages.print(&format!("netstacklat: {text}\n"));
     // Before all else: where nothing can be written, nothing is attached.
     let writer = Writer::create(&args.output, args.append)?;
-    let (mut capture, mut info) = start(&args.select, Some(INTERVAL), false)?;
+    let (mut capture, mut info) = start(&args.select, Some(INTERVAL), false, messages)?;
     info.name = args.name.clone();
     let condition = StopCondition::new(Some(INTERVAL), args.duration, None);
     let mut events = match command {
@@ -61,7 +61,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     events.ignore_output();
     let file = args.output.display().to_string();
     let mut reports = Reports::new(Box::new(Json), writer, &file, false, &events)?;
-    tell(&greeting(&info, capture.plan(), args));
+    messages.print(&greeting::record(capture.plan(), args));
     let first = capture.snapshot()?;
     reports.start(&info)?;
     let mut running = match command.map(|command| (command.start(), command)) {
@@ -103,7 +103,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
             })
         }
     };
-    drop(capture);
+    stop(capture, messages);
     // If recording failed, that is not the command's fault: it goes on.
     let code = match &mut running {
         None => SUCCESS,
@@ -151,34 +151,9 @@ fn until_the_end(
     }
 }
 
-/// What is measured, into which file, and until when.
-fn greeting(info: &RunInfo, plan: &Plan, args: &RecordArgs) -> String {
-    let on = plan.enabled().len();
-    let until = match (args.command.first(), args.duration) {
-        (Some(command), _) => format!("while {} runs", command.display()),
-        (None, Some(duration)) => format!("for {}", human(duration)),
-        (None, None) => "until Ctrl-C".into(),
-    };
-    let mut text = format!(
-        "recording {} into {} {until}; {}.",
-        hooks(on),
-        args.output.display(),
-        timestamping(info)
-    );
-    let short = shortcomings(plan);
-    if !short.is_empty() {
-        text += "\n";
-        text += short.trim_end();
-    }
-    text
-}
-
 /// What the file holds now.
 fn summary(file: &str, intervals: u64, total: &Interval) -> String {
-    let intervals = match intervals {
-        1 => "1 interval".into(),
-        n => format!("{n} intervals"),
-    };
+    let intervals = count(intervals, "interval");
     let counts = total
         .counters
         .hooks()

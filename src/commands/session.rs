@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What all commands that measure begin with.
+//! What all commands that measure begin and end with.
 
 use std::time::Duration;
 
@@ -7,12 +7,13 @@ use anyhow::{Result, anyhow};
 
 use crate::capture::Capture;
 use crate::capture::bpf_stats::BpfStats;
-use crate::capture::plan::{Plan, decide};
+use crate::capture::plan::decide;
 use crate::cli::SelectArgs;
 use crate::host::environment;
 use crate::host::facts::HostFacts;
 use crate::host::start_error::StartError;
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
+use crate::runtime::messages::Messages;
 
 /// Attaches, and tells what is measured from now on.
 ///
@@ -23,11 +24,27 @@ pub(super) fn start(
     select: &SelectArgs,
     interval: Option<Duration>,
     bpf_stats: bool,
+    messages: &Messages,
 ) -> Result<(Capture, RunInfo)> {
     let facts = HostFacts::probe()?;
+    on_terminal("attaching...", messages);
     let capture = attach(&facts, select, bpf_stats).map_err(with_hint)?;
     let info = run_info(&facts, &capture, interval, select);
     Ok((capture, info))
+}
+
+/// Detaches.
+pub(super) fn stop(capture: Capture, messages: &Messages) {
+    on_terminal("detaching...", messages);
+    drop(capture);
+}
+
+/// For whoever waits at a prompt while the kernel takes its seconds. Scripts that
+/// read standard error need not skip it.
+fn on_terminal(text: &str, messages: &Messages) {
+    if messages.is_terminal() {
+        messages.print(&format!("netstacklat: {text}\n"));
+    }
 }
 
 fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Capture> {
@@ -79,41 +96,4 @@ fn run_info(
         comparison: None,
         hooks: verdicts.collect(),
     }
-}
-
-/// What the user wanted and does not get, for standard error.
-pub(super) fn shortcomings(plan: &Plan) -> String {
-    let mut text = String::new();
-    if let Some(why) = &plan.clock_reason {
-        text += &format!("netstacklat: the clock is not the kernel's own: {why}.\n");
-    }
-    for verdict in plan.hooks.iter().filter(|verdict| verdict.wanted) {
-        if let Some(reason) = verdict.reason() {
-            let what = if verdict.functions.is_empty() {
-                " is off"
-            } else {
-                ""
-            };
-            text += &format!("netstacklat: {}{what}: {reason}.\n", verdict.hook);
-        }
-    }
-    text
-}
-
-/// `1 hook`, `10 hooks`.
-pub(super) fn hooks(n: usize) -> String {
-    format!("{n} hook{}", if n == 1 { "" } else { "s" })
-}
-
-/// What is on for as long as we measure, and what time is taken from.
-pub(super) fn timestamping(info: &RunInfo) -> String {
-    format!(
-        "RX timestamping is on for the whole host; clock from {}, TAI offset {} s",
-        info.clock.source, info.clock.tai_offset_s
-    )
-}
-
-/// As users write it: `10s`, `1m 30s`.
-pub(super) fn human(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
 }

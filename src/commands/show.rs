@@ -23,7 +23,8 @@ pub fn run(args: &ShowArgs) -> Result<()> {
     if args.out.json {
         show.json(&mut text)?;
     } else {
-        show.text(&mut text, &terminal::screen(args.out.color))?;
+        let screen = terminal::screen(args.out.color);
+        show.text(&mut text, &screen, args.histograms)?;
     }
     terminal::print(&text)
 }

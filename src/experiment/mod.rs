@@ -11,11 +11,17 @@
 //! both processes have died, `netstacklat undo` reads it and restores the host
 //! ([`recover`]). `journal_dirs` knows the directories of journals. `lock`
 //! allows one comparison at a time. [`progress`] shows how far it is.
+//! `checks` finds out, before the host is changed, whether a comparison can be made;
+//! `auto_period` chooses a period by the packet rate.
 
+pub(crate) mod auto_period;
+pub(crate) mod checks;
+pub(crate) mod first_round;
 pub mod guardian;
 pub mod journal;
 pub(crate) mod journal_dirs;
 pub(crate) mod lock;
+mod measure;
 pub mod progress;
 pub(crate) mod protocol;
 pub mod recover;

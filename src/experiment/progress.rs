@@ -62,7 +62,7 @@ impl Progress {
     }
 
     pub(crate) fn draw(&self) {
-        if !self.messages.shows_progress() {
+        if !self.messages.is_terminal() {
             return;
         }
         let passed = self.begun.elapsed();

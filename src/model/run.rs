@@ -29,7 +29,7 @@ pub struct RunInfo {
     pub clock: ClockInfo,
     /// What the user calls this run.
     pub name: Option<String>,
-    /// Whose packets are measured, by kind of filter; empty: everybody's.
+    /// What the user selected, by the long name of the option; empty: everything.
     pub filters: BTreeMap<String, String>,
     /// What else latencies depend on, by name, as the host says it.
     pub facts: BTreeMap<String, String>,
@@ -37,6 +37,17 @@ pub struct RunInfo {
     pub comparison: Option<Comparison>,
     /// All hooks of the tool in path order, attached or not.
     pub hooks: Vec<HookStatus>,
+}
+
+impl RunInfo {
+    /// What was selected, as the options that users type; `None`: everything.
+    pub fn selected(&self) -> Option<String> {
+        let options = self.filters.iter();
+        let options: Vec<_> = options
+            .map(|(name, value)| format!("--{name} {value}"))
+            .collect();
+        (!options.is_empty()).then(|| options.join(" "))
+    }
 }
 
 /// Where the programs get wall-clock time from.

@@ -94,8 +94,8 @@ impl Messages {
         self.shared.notify();
     }
 
-    /// Whether progress lines are drawn.
-    pub(crate) fn shows_progress(&self) -> bool {
+    /// Whether standard error is a terminal. Progress lines are drawn only there.
+    pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
     }
 

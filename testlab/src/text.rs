@@ -68,7 +68,7 @@ impl TextTool {
         let stdout = Stream::read(child.stdout.take().expect("piped"));
         let stderr = Stream::read(child.stderr.take().expect("piped"));
         wait_until(PATIENCE, "it is attached", || {
-            stderr.so_far().contains(" attached; ")
+            stderr.so_far().contains("netstacklat: measuring at ")
         });
         TextTool {
             child,

@@ -78,7 +78,11 @@ fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
     match files.first() {
         Some(file) => {
             let (host, kernel) = (short(&file.info.host), short(&file.info.kernel));
-            format!("{amount}; {host}, Linux {kernel}")
+            let selected = file.info.selected();
+            let selected = selected.map_or(String::new(), |selected| {
+                format!("; selected by {}", short(&selected))
+            });
+            format!("{amount}; {host}, Linux {kernel}{selected}")
         }
         None => amount,
     }

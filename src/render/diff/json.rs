@@ -47,6 +47,7 @@ struct Side<'a> {
     files: Vec<String>,
     host: Option<&'a str>,
     kernel: Option<&'a str>,
+    selection: Option<&'a BTreeMap<String, String>>,
     intervals: u64,
     duration_ns: u64,
 }
@@ -176,6 +177,7 @@ pub(super) fn write(
                 .collect(),
             host: files.first().map(|file| file.info.host.as_str()),
             kernel: files.first().map(|file| file.info.kernel.as_str()),
+            selection: files.first().map(|file| &file.info.filters),
             intervals: sum(|totals| totals.intervals),
             duration_ns: sum(|totals| totals.interval.duration_ns),
         }

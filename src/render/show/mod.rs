@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use crate::model::comparison::{Arm, Comparison};
 use crate::render::units::count;
-use crate::render::{Renderer as _, Screen, Summary};
+use crate::render::{Renderer as _, Screen, Summary, Text};
 use crate::text::clean;
 
 pub(crate) use contents::Show;
@@ -25,7 +25,12 @@ impl Show<'_> {
     /// # Errors
     ///
     /// Those of `out`.
-    pub(crate) fn text(&self, out: &mut dyn Write, screen: &Screen) -> io::Result<()> {
+    pub(crate) fn text(
+        &self,
+        out: &mut dyn Write,
+        screen: &Screen,
+        histograms: bool,
+    ) -> io::Result<()> {
         let mut page = String::new();
         for (label, text) in self.facts() {
             let words = text.split(' ').map(str::to_owned);
@@ -41,7 +46,11 @@ impl Show<'_> {
             if let Some(title) = self.title(&part) {
                 writeln!(out, "{}", screen.bold(&title))?;
             }
-            Summary::new(screen.clone()).report(out, &part.report())?;
+            if histograms {
+                Text::new(screen.clone()).report(out, &part.report())?;
+            } else {
+                Summary::new(screen.clone()).report(out, &part.report())?;
+            }
         }
         Ok(())
     }
@@ -75,8 +84,8 @@ impl Show<'_> {
         let clock = &info.clock;
         let clock = format!("{}, TAI offset {} s", clock.source, clock.tai_offset_s);
         fact("clock", clock);
-        for (option, value) in &info.filters {
-            fact("selected", format!("--{option} {value}"));
+        if let Some(selected) = info.selected() {
+            fact("selected", selected);
         }
         for (label, attached) in [("off", false), ("in part", true)] {
             for (reason, hooks) in self.by_reason(attached) {

@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -131,7 +132,36 @@ fn a_closed_pipe_ends_it_within_an_interval() {
     assert_eq!(wait_for_exit(&mut child).code(), Some(0));
     let mut text = String::new();
     stderr.read_to_string(&mut text).expect("UTF-8");
-    assert_eq!(text, "");
+    // The greeting, and no complaint.
+    assert!(text.starts_with("netstacklat: measuring at "), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+/// Attaching and detaching take seconds on some kernels: a person who waits for
+/// the prompt is told, on the terminal.
+#[test]
+fn a_terminal_is_told_what_takes_its_time() {
+    testlab::prepare();
+    let pty = openpty(None, None).expect("a terminal");
+    let mut child = Command::new("netstacklat")
+        .args(["--duration", "10ms", "-e", ONE_HOOK])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(pty.slave)
+        .spawn()
+        .expect("netstacklat is in the guest");
+    assert_eq!(wait_for_exit(&mut child).code(), Some(0));
+    let mut said = [0; 4096];
+    let mut master = std::fs::File::from(pty.master);
+    let length = master.read(&mut said).expect("a terminal");
+    let said = String::from_utf8_lossy(&said[..length]);
+    let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+    let expected = [
+        "netstacklat: attaching...",
+        "netstacklat: measuring at 1 hook, one report in 10ms.",
+        "netstacklat: detaching...",
+    ];
+    assert_eq!(lines, expected);
 }
 
 #[test]

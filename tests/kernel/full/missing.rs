@@ -24,7 +24,7 @@ fn verdicts_are_printed_and_the_rest_measures() {
 
     let said: Vec<&str> = stderr.lines().collect();
     let left = HOOK_COUNT - 1;
-    let expected = format!("netstacklat: {left} hooks attached; ");
+    let expected = format!("netstacklat: measuring at {left} hooks, ");
     assert!(said[0].starts_with(&expected), "{said:?}");
     let verdicts = [
         "netstacklat: tcp-data-queue is off: tcp_data_queue is not in this kernel's BTF.",

@@ -37,7 +37,11 @@ fn sigint_prints_what_is_left_and_leaves_nothing() {
     let counts = run.hook("udp-socket-read");
     assert_eq!(counts.count, 100 + warm.with);
     assert_eq!(counts.skip("no-timestamp"), warm.without);
-    assert_eq!(run.stderr, "");
+    // Said once all is attached, and nothing more where it is no terminal.
+    let hooks = run.total.hooks.len();
+    let greeting =
+        format!("netstacklat: measuring at {hooks} hooks, first report in 10m (Ctrl-C: total).\n");
+    assert_eq!(run.stderr, greeting);
     nothing_is_left();
 }
 

@@ -1,60 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What `compare` says before and during its rounds.
+//! What the first round tells of the others: whether there is traffic, and what
+//! can be judged at this packet rate.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::analysis::outlook::{Lacking, Outlook, outlook};
-use crate::commands::session::{hooks, human, timestamping};
-use crate::experiment::runner::planned_duration;
 use crate::model::comparison::{Comparison, Place};
 use crate::model::counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
-use crate::model::run::RunInfo;
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
 
-/// What is on from now on.
-pub(super) fn attached(info: &RunInfo) -> String {
-    let on = info.hooks.iter().filter(|hook| hook.attached()).count();
-    format!(
-        "netstacklat: {} attached; {}.\n",
-        hooks(on),
-        timestamping(info)
-    )
-}
-
-/// What will be done.
-pub(super) fn plan(comparison: &Comparison, path: &Path) -> String {
-    let mut text = format!(
-        "netstacklat: comparing {} (A) with {} (B): {}{} rounds of 4 periods of {}, about {} and \
-         your commands; seed {}; writing {}\n",
-        comparison.a.name,
-        comparison.b.name,
-        if comparison.auto_rounds {
-            "at most "
-        } else {
-            ""
-        },
-        comparison.rounds,
-        human(comparison.period),
-        human(planned_duration(comparison)),
-        comparison.seed,
-        path.display(),
-    );
-    if comparison.is_toggled() {
-        text += &format!(
-            "netstacklat: no stop commands: each start command has to undo the other; that of {} \
-             runs last.\n",
-            comparison.a.name
-        );
-    }
-    text
-}
-
 /// Latencies of each hook, those over range too.
-pub(super) fn counts(interval: &Interval) -> Vec<(Hook, u64)> {
+pub(crate) fn counts(interval: &Interval) -> Vec<(Hook, u64)> {
     let count =
         |stats: &HookCounters| stats.histogram.count() + stats.skips.get(SkipReason::OVER_RANGE);
     let hooks = interval.counters.hooks();
@@ -63,7 +22,7 @@ pub(super) fn counts(interval: &Interval) -> Vec<(Hook, u64)> {
 
 /// Tells after the first round what will come of it.
 #[derive(Default)]
-pub(super) struct FirstRound {
+pub(crate) struct FirstRound {
     periods: u32,
     /// The least of its periods at each hook.
     least: Vec<(Hook, u64)>,
@@ -71,7 +30,8 @@ pub(super) struct FirstRound {
 }
 
 impl FirstRound {
-    pub(super) fn look_at(
+    /// Looks at a period; what there is to tell, if that is now.
+    pub(crate) fn look_at(
         &mut self,
         comparison: &Comparison,
         place: Place,
@@ -123,7 +83,12 @@ fn told(least: &[(Hook, u64)], period: Duration) -> Option<String> {
         names => names.join(" and "),
     };
     let remedy = period.map_or(String::new(), |period| {
-        format!(" (--period {})", human(period).replace(' ', ""))
+        format!(
+            " (--period {})",
+            humantime::format_duration(period)
+                .to_string()
+                .replace(' ', "")
+        )
     });
     Some(format!(
         "netstacklat: at this packet rate {judged} can be judged. {quantity} needs {} packets a \

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What commands that measure say when they begin: how much is measured, until
+//! when, and what is off. A line each, for standard error.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::capture::plan::Plan;
+use crate::cli::{LiveArgs, RecordArgs};
+use crate::experiment::runner::planned_duration;
+use crate::model::comparison::Comparison;
+use crate::render::terminal;
+use crate::render::units::count;
+
+/// A histogram takes about ten rows.
+const ROWS_OF_A_HISTOGRAM: usize = 10;
+
+/// Of the live view.
+pub(super) fn live(plan: &Plan, args: &LiveArgs) -> String {
+    let reports = &args.reports;
+    let next = match (reports.interval(), reports.duration) {
+        (Some(interval), _) => format!("first report in {} (Ctrl-C: total)", human(interval)),
+        (None, Some(duration)) => format!("one report in {}", human(duration)),
+        (None, None) => "one report at the end".into(),
+    };
+    let on = plan.enabled().len();
+    let mut text = line(&format!("measuring at {}, {next}", hooks(on)));
+    text += &shortcomings(plan);
+    if reports.bpf_stats {
+        text += &line(
+            "BPF run-time statistics are on until netstacklat ends: each run of every BPF program \
+             on this host takes some 20 ns longer",
+        );
+    }
+    let rows = on * ROWS_OF_A_HISTOGRAM;
+    let chosen = reports.summary || reports.histograms || args.out.json;
+    if !chosen && terminal::rows().is_some_and(|screen| rows > screen) {
+        text += &line(
+            "the histograms do not fit on this screen: --summary prints one line per hook, -e \
+             selects hooks",
+        );
+    }
+    text
+}
+
+/// Of `record`.
+pub(super) fn record(plan: &Plan, args: &RecordArgs) -> String {
+    let until = match (args.command.first(), args.duration) {
+        (Some(command), _) => format!("while {} runs", command.display()),
+        (None, Some(duration)) => format!("for {}", human(duration)),
+        (None, None) => "until Ctrl-C".into(),
+    };
+    let hooks = hooks(plan.enabled().len());
+    let file = args.output.display();
+    line(&format!("recording at {hooks} into {file} {until}")) + &shortcomings(plan)
+}
+
+/// Of `compare`: what it will do comes later.
+pub(super) fn compare(plan: &Plan) -> String {
+    let hooks = hooks(plan.enabled().len());
+    line(&format!("measuring at {hooks}")) + &shortcomings(plan)
+}
+
+/// Of `compare`, what will be done.
+pub(super) fn plan(comparison: &Comparison, path: &Path) -> String {
+    let mut text = format!(
+        "netstacklat: comparing {} (A) with {} (B): {}{} rounds of 4 periods of {}, about {} and \
+         your commands; seed {}; writing {}\n",
+        comparison.a.name,
+        comparison.b.name,
+        if comparison.auto_rounds {
+            "at most "
+        } else {
+            ""
+        },
+        comparison.rounds,
+        human(comparison.period),
+        human(planned_duration(comparison)),
+        comparison.seed,
+        path.display(),
+    );
+    if comparison.is_toggled() {
+        text += &format!(
+            "netstacklat: no stop commands: each start command has to undo the other; that of {} \
+             runs last.\n",
+            comparison.a.name
+        );
+    }
+    text
+}
+
+/// What the user wanted and does not get.
+fn shortcomings(plan: &Plan) -> String {
+    let mut text = String::new();
+    if let Some(why) = &plan.clock_reason {
+        text += &line(&format!("the clock is not the kernel's own: {why}"));
+    }
+    for verdict in plan.hooks.iter().filter(|verdict| verdict.wanted) {
+        if let Some(reason) = verdict.reason() {
+            let off = if verdict.functions.is_empty() {
+                " is off"
+            } else {
+                ""
+            };
+            text += &line(&format!("{}{off}: {reason}", verdict.hook));
+        }
+    }
+    text
+}
+
+fn line(text: &str) -> String {
+    format!("netstacklat: {text}.\n")
+}
+
+fn hooks(n: usize) -> String {
+    count(n as u64, "hook")
+}
+
+/// As users write it: `10s`, `1m 30s`.
+pub(super) fn human(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! `netstacklat show` on files written by hand after docs/json.md; and what was
+//! selected is named by the file, by `show` and by `diff`, whatever the option.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::{Args as _, Parser as _};
+use netstacklat::cli::{Cli, SelectArgs};
+use netstacklat::render::{Json, Renderer as _};
+use netstacklat::runfile::RunFile;
+
+const RUN: &str = "tests/fixtures/run.jsonl";
+const COMPARISON: &str = "tests/fixtures/comparison.jsonl";
+
+/// Exit code, standard output and standard error.
+fn netstacklat(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_netstacklat"))
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("TZ", "UTC")
+        .output()
+        .expect("the binary runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn shown(args: &[&str]) -> String {
+    let (code, stdout, stderr) = netstacklat(&[&["show"], args].concat());
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{args:?}");
+    stdout
+}
+
+fn json(text: &str) -> serde_json::Value {
+    assert_eq!(text.matches('\n').count(), 1, "{text}");
+    serde_json::from_str(text).expect("JSON")
+}
+
+fn directory(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("show-{name}"));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).expect("an empty directory");
+    path
+}
+
+/// Each fact of the start line, and the sum of the lines.
+#[test]
+fn a_recording_is_shown_with_its_facts_and_totals() {
+    let page = shown(&[RUN]);
+    for words in [
+        "file: tests/fixtures/run.jsonl\n",
+        "host: box, Linux 6.12.0, x86_64, 8 possible CPUs\n",
+        "clock: update_vsyscall, TAI offset 37 s\n",
+        "off: udp-queue-rcv: not enabled\n",
+        "in part: udp-start: no udpv6_rcv in this kernel\n",
+        "host facts: governor=performance\n",
+        "total  10.0s  2026-11-21 10:16:53 .. 10:17:03 UTC\n",
+        "\ntcp-start         100    10.0  3.80us ",
+        "not measured: tcp-start 13 of 113 (11.5%): no-timestamp 12 over-range 1\n",
+    ] {
+        assert!(page.contains(words), "no {words:?} in:\n{page}");
+    }
+    assert!(!page.contains("selected:"), "{page}");
+    assert!(page.lines().all(|line| line.len() <= 80), "{page}");
+    let histograms = shown(&[RUN, "-e", "tcp-start", "--histograms"]);
+    let row = "(4.10us, 8.19us]";
+    assert!(
+        histograms.contains(row) && !page.contains(row),
+        "{histograms}"
+    );
+    let udp = shown(&[RUN, "-e", "UDP*"]);
+    assert!(udp.contains("\nudp-start "), "{udp}");
+    assert!(!udp.contains("tcp-start"), "{udp}");
+}
+
+#[test]
+fn programs_are_told_the_same() {
+    let found = json(&shown(&[RUN, "--json"]));
+    let lines: Vec<serde_json::Value> = include_str!("fixtures/run.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(
+        (&found["kind"], &found["complete"]),
+        (&"show".into(), &true.into())
+    );
+    assert_eq!(found["start"]["facts"], lines[0]["facts"]);
+    assert_eq!(found["start"]["hooks"], lines[0]["hooks"]);
+    let totals = found["totals"].as_array().expect("an array");
+    assert_eq!(totals.len(), 1);
+    // The file's own total, as there is one run.
+    for field in ["hooks", "seq", "duration_ns", "start", "end", "tx_stamped"] {
+        assert_eq!(totals[0][field], lines[2][field], "{field}");
+    }
+    let documented = include_str!("../docs/json.md");
+    for field in found.as_object().expect("an object").keys() {
+        let name = format!("`{field}`");
+        assert!(documented.contains(&name), "docs/json.md lacks {field}");
+    }
+}
+
+#[test]
+fn a_comparison_is_shown_with_its_sides() {
+    let page = shown(&[COMPARISON]);
+    for words in [
+        "comparison: none (A) with rules (B): 0 of 10 rounds of 4 periods of 3s",
+        "\nB start: iptables-restore rules\n",
+        "\nload: ./load \"fast\"\n",
+        "\nexcluded: round 7 was interrupted",
+        "\nA none: 1 period\n",
+        "\nB rules: 1 period\n",
+    ] {
+        assert!(page.contains(words), "no {words:?} in:\n{page}");
+    }
+    let found = json(&shown(&[COMPARISON, "--json"]));
+    assert_eq!(found["rounds"], 0);
+    let arms: Vec<_> = ["a", "b"].map(serde_json::Value::from).into();
+    let totals = found["totals"].as_array().expect("an array").iter();
+    assert_eq!(
+        totals.map(|total| total["arm"].clone()).collect::<Vec<_>>(),
+        arms
+    );
+}
+
+#[test]
+fn what_is_no_good_run_file_is_told() {
+    let directory = directory("damaged");
+    let path = directory.join("run.nsl");
+    let file = path.to_str().expect("UTF-8");
+    let refused = |text: &str, words: &[&str]| {
+        std::fs::write(&path, text).expect("ours");
+        let (code, stdout, stderr) = netstacklat(&["show", file]);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+        for word in words.iter().chain(&["run.nsl"]) {
+            assert!(stderr.contains(word), "no {word:?} in: {stderr}");
+        }
+    };
+    refused("", &["is empty"]);
+    refused("dear diary\n", &["not a run file of netstacklat"]);
+    let whole = include_str!("fixtures/run.jsonl");
+    let lines: Vec<&str> = whole.lines().collect();
+    let damaged = [lines[0], "{", lines[1], ""].join("\n");
+    refused(&damaged, &["line 2 is damaged", "head -n 1"]);
+    // Cut off by a crash: what is before is shown, and that it was cut off.
+    std::fs::write(&path, &whole[..whole.len() - 9]).expect("ours");
+    let page = shown(&[file]);
+    assert!(
+        page.contains("recorded: 1 interval of 10s; ended early"),
+        "{page}"
+    );
+    assert!(
+        page.contains("excluded: line 3, the last, is cut off"),
+        "{page}"
+    );
+    let (code, _, stderr) = netstacklat(&["show", "no-such-file"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("no-such-file"), "{stderr}");
+}
+
+/// A terminal must not obey what is in a file.
+#[test]
+fn control_characters_of_a_file_are_not_shown() {
+    let path = directory("control").join("run.nsl");
+    let text = include_str!("fixtures/run.jsonl").replace("performance", "\\u001b[31mred");
+    std::fs::write(&path, text).expect("ours");
+    let page = shown(&[path.to_str().expect("UTF-8")]);
+    assert!(page.contains("governor=\u{fffd}[31mred"), "{page}");
+    assert!(!page.contains('\x1b'), "{page}");
+}
+
+/// A run file as it is written after `option`, with the lines of the fixture.
+fn recorded_with(path: &Path, option: &str, value: &str) {
+    let cli = Cli::try_parse_from(["netstacklat", "record", "-o", "x", option, value]);
+    let command = cli.expect("it is an option").into_command();
+    let fixture = include_str!("fixtures/run.jsonl");
+    let mut info = RunFile::read(Path::new(RUN)).expect("a run file").info;
+    info.filters = command.select().expect("it measures").selection();
+    let mut text = Vec::new();
+    Json.start(&mut text, &info).expect("memory");
+    let reports: Vec<_> = fixture
+        .lines()
+        .skip(1)
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    text.extend(reports.concat().bytes());
+    std::fs::write(path, text).expect("ours");
+}
+
+/// Whatever option of SELECT there is.
+#[test]
+fn all_that_reads_a_file_names_what_was_selected() {
+    let directory = directory("selected");
+    let select = SelectArgs::augment_args(clap::Command::new("select"));
+    for option in select.get_arguments() {
+        let name = option.get_long().expect("each option has a long name");
+        let value = match name {
+            "hooks" | "exclude-hooks" => "TCP*,udp-start",
+            other => panic!("give --{other} a value here"),
+        };
+        let (long, words) = (format!("--{name}"), format!("--{name} {value}"));
+        let [path, other] = ["run.nsl", "other.nsl"].map(|file| directory.join(file));
+        for path in [&path, &other] {
+            recorded_with(path, &long, value);
+        }
+        let read = RunFile::read(&path).expect("a run file");
+        assert_eq!(read.info.filters[name], value);
+        let [path, other] = [&path, &other].map(|path| path.to_str().expect("UTF-8"));
+        let page = shown(&[path]);
+        assert!(page.contains(&format!("\nselected: {words}\n")), "{page}");
+        let found = json(&shown(&[path, "--json"]));
+        assert_eq!(found["start"]["filters"][name], value, "{found}");
+        let (code, page, _) = netstacklat(&["diff", path, other]);
+        assert_eq!(code, Some(0));
+        let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            page.matches(&format!("selected by {words}")).count(),
+            2,
+            "{page}"
+        );
+        let (_, text, _) = netstacklat(&["diff", path, other, "--json"]);
+        let found = json(&text);
+        for side in ["a", "b"] {
+            assert_eq!(found[side]["selection"][name], value, "{found}");
+        }
+    }
+}
