@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_user_makes_anywhere_it_finds_everywhere() {
+    fn new_journals_are_in_a_searched_directory() {
         for (uid, directories, expected) in [
             (0, ["/run", "/tmp"], "/run/netstacklat"),
             (

@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn a_second_is_told_whose_the_first_is() {
+    fn an_error_names_the_owner_of_the_lock() {
         let name = name("lock");
         let short = Duration::from_millis(1);
         let first = Lock::take_named(&name, short, |_| {}).expect("nobody has it");
         let refused = Lock::take_named(&name, short, |_| {}).expect_err("it is taken");
         let (pid, uid) = (std::process::id(), nix::unistd::geteuid());
-        let told = format!("process {pid} of user {uid}");
-        assert!(format!("{refused:#}").contains(&told), "{refused:#}");
+        let owner = format!("process {pid} of user {uid}");
+        assert!(format!("{refused:#}").contains(&owner), "{refused:#}");
         // A copy of the descriptor holds the lock too.
         let other = first.as_fd().try_clone_to_owned().expect("a descriptor");
         drop(first);
@@ -161,7 +161,7 @@ mod tests {
     /// A process that binds the name and does not listen, or does not accept,
     /// does not make others wait for ever.
     #[test]
-    fn a_name_that_nobody_answers_for_is_told() {
+    fn a_lock_whose_owner_does_not_answer_is_reported() {
         let name = name("silent");
         let address = UnixAddr::new_abstract(name.as_bytes()).expect("a name");
         let make = || {
@@ -174,16 +174,16 @@ mod tests {
             let taken = Lock::take_named(name, Duration::from_millis(1), |_| {});
             format!("{:#}", taken.expect_err("it is taken"))
         };
-        let told = refused(&name);
-        assert!(told.contains("does not answer"), "{told}");
-        assert!(told.contains(&format!("@{name}")), "{told}");
+        let error = refused(&name);
+        assert!(error.contains("does not answer"), "{error}");
+        assert!(error.contains(&format!("@{name}")), "{error}");
         listen(&holder, Backlog::new(1).expect("a number")).expect("it is bound");
         let waiting: Vec<_> = (0..4).map(|_| make()).collect();
         let full = waiting
             .iter()
             .filter(|socket| connect(socket.as_raw_fd(), &address).is_err());
         assert!(full.count() > 0);
-        let told = refused(&name);
-        assert!(told.contains("does not answer"), "{told}");
+        let error = refused(&name);
+        assert!(error.contains("does not answer"), "{error}");
     }
 }

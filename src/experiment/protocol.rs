@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_arrive_whole_however_they_are_cut() {
+    fn split_messages_arrive_whole() {
         let (one, other) = UnixStream::pair().expect("sockets");
         let (mut one, mut other) = (
             Channel::new(one).expect("a socket"),

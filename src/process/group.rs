@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_group_of_the_same_number_is_not_taken_for_it() {
+    fn another_group_with_the_same_id_is_not_taken_for_it() {
         let group = |session, began| Group {
             what: "the load".into(),
             pid: 900,

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_lines_are_shown_and_the_last_ten_kept() {
+    fn whole_lines_are_returned_and_the_last_ten_kept() {
         let mut output = Output::open().unwrap();
         write(&output, b"one\ntw");
         assert_eq!(output.read_lines(), "one\n");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_cut_and_nothing_else_is_held() {
+    fn a_long_line_is_split() {
         let mut output = Output::open().unwrap();
         write(&output, &[b'x'; 2500]);
         let lines = output.read_lines();

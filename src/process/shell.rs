@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_told_apart() {
+    fn kinds_of_exit_are_distinguished() {
         assert_eq!(run("true"), Exit::Code(0));
         assert_eq!(run("exit 7"), Exit::Code(7));
         assert_eq!(run("kill -KILL $$"), Exit::Signal(9));

@@ -66,7 +66,7 @@ mod tests {
                         2543616 200 18446744073709551615 1 1 0 0 0 0 0 4096 0 0 0 0 17 1 0 0 0 0 0";
 
     #[test]
-    fn fields_are_found_whatever_the_name() {
+    fn fields_are_found_after_any_process_name() {
         let stat = Stat {
             ended: false,
             exiting: false,
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_no_number() {
+    fn an_unused_pid_gives_none() {
         assert!(Stat::read(std::process::id()).unwrap().is_some());
         // Above PID_MAX_LIMIT, the largest PID that the kernel uses.
         assert_eq!(Stat::read(5_000_000).unwrap(), None);

@@ -199,7 +199,7 @@ impl EventLoop {
         Ok(source)
     }
 
-    /// What wakes this loop from another thread, as [`Events::written`].
+    /// Returns what wakes this loop from another thread, as [`Events::written`].
     pub(crate) fn waker(&self) -> Waker {
         Arc::clone(&self.waker)
     }

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_reader_holds_nobody_up() {
+    fn a_stalled_reader_does_not_block_printing() {
         let (read, write) = pipe();
         let messages = Messages::to(write, false).expect("a thread");
         // More than a pipe holds.
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_is_counted() {
+    fn dropped_lines_are_counted() {
         let (mut read, write) = pipe();
         let messages = Messages::to(write, false).expect("a thread");
         let line = "x".repeat(99) + "\n";
@@ -208,18 +208,18 @@ mod tests {
         while !text.contains("dropped here") {
             text += &read_all(&mut read);
         }
-        let shown = text.lines().filter(|text| text.len() == 99).count();
+        let printed = text.lines().filter(|text| text.len() == 99).count();
         let dropped: usize = text
             .lines()
             .filter_map(|line| line.strip_prefix("netstacklat: ")?.split(' ').next())
             .map(|n| n.parse::<usize>().expect("a number"))
             .sum();
-        assert_eq!(shown + dropped, 10_000);
+        assert_eq!(printed + dropped, 10_000);
         assert!(dropped > 0);
     }
 
     #[test]
-    fn messages_stand_above_the_line_of_progress() {
+    fn messages_are_printed_above_the_progress_line() {
         let (mut read, write) = pipe();
         let messages = Messages::to(write, true).expect("a thread");
         messages.set_progress("half".into());

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stalls_blocks_the_thread_and_not_us() {
+    fn a_stalled_reader_blocks_only_the_thread() {
         let (mut read, write) = pipe();
         let sink = Sink::new(write, 100_000, None).expect("a thread");
         // More than a pipe holds (64 KiB), so the thread blocks.
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_waits_for_so_long_and_no_longer() {
+    fn close_gives_up_after_its_timeout() {
         let (read, write) = pipe();
         let sink = Sink::new(write, 1 << 20, None).expect("a thread");
         assert_eq!(sink.send(vec![0; 200_000]), Ok(()));

@@ -40,8 +40,8 @@ impl Workdir {
 
     /// Waits until the last word of the log is `word`.
     pub fn wait_for_log(&self, word: &str) {
-        let said = || self.log().last().is_some_and(|last| last == word);
-        wait_until(PATIENCE, word, said);
+        let logged = || self.log().last().is_some_and(|last| last == word);
+        wait_until(PATIENCE, word, logged);
     }
 
     /// The run file's lines.

@@ -87,7 +87,7 @@ fn each_packet_is_in_its_period() {
     }
     let ended = comparison.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let read = RunFile::read(&desk.path().join("run.nsl")).expect("a run file");
+    let read = RunFile::read(&workdir.path().join("run.nsl")).expect("a run file");
     assert_eq!(read.info.filters["hooks"], "udp-start,udp-socket-read");
     // The result of diff has a line for each hook.
     for hook in ["udp-start", "udp-socket-read"] {

@@ -37,12 +37,14 @@ fn ftrace_is_switched_off_while_it_runs() {
         "sysctl -qw kernel.ftrace_enabled=0",
         "sysctl -qw kernel.ftrace_enabled=1",
     );
-    wait_until(PATIENCE, "it is told", || tool.stdout().contains(NOTE));
+    wait_until(PATIENCE, "the note appears", || {
+        tool.stdout().contains(NOTE)
+    });
     drop(off);
     // How many more reports have the note depends on how long the switch takes.
-    wait_until(PATIENCE, "it is told no more", || {
+    wait_until(PATIENCE, "the note no longer appears", || {
         let text = tool.stdout();
-        let (_, since) = text.rsplit_once(NOTE).expect("it was told");
+        let (_, since) = text.rsplit_once(NOTE).expect("the note appeared");
         reports(since) >= 5
     });
     let (text, _) = tool.finish();
