@@ -387,7 +387,7 @@ fn stamps_are_held_without_a_privilege_until_a_signal() {
         assert_eq!(output.status.code(), Some(0), "{signal}: {stderr}");
         assert!(output.stdout.is_empty());
         let first = "netstacklat: RX timestamping is on for the whole host while this runs; \
-                     packets arrive with stamps.\n";
+                     packets arrive with timestamps.\n";
         assert!(stderr.starts_with(first), "{stderr}");
         assert_eq!(stderr.lines().count(), 2, "{stderr}");
     }

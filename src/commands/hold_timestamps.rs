@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `netstacklat hold-timestamps`: has packets stamped for others, and sleeps.
+//! `netstacklat hold-timestamps`: keeps RX timestamping on for others, and sleeps.
 
 use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt as _;
@@ -13,14 +13,14 @@ use crate::capture::timestamping::TimestampingSocket;
 use crate::check::timestamp_probe::{self, Unconfirmed};
 use crate::runtime::messages::Messages;
 
-/// Holds stamping on until SIGINT or SIGTERM, which are its normal end. As in
+/// Keeps timestamping on until SIGINT or SIGTERM, which are its normal end. As in
 /// the live view, SIGHUP keeps its default: nohup(1) works.
 ///
 /// # Errors
 ///
-/// If the socket is not to be had, or packets are not stamped though it asks.
+/// If there is no such socket, or packets get no timestamps although it requests them.
 pub fn run(messages: &Messages) -> Result<()> {
-    // Blocked before all else, so that none is lost: they stay pending until
+    // Blocked first, so that no signal is lost: they stay pending until
     // waited for.
     let mut ending = SigSet::empty();
     ending.add(Signal::SIGINT);
@@ -28,10 +28,10 @@ pub fn run(messages: &Messages) -> Result<()> {
     ending.thread_block().context("blocking signals")?;
     let _timestamping = TimestampingSocket::open()?;
     let seen = match timestamp_probe::confirm() {
-        Ok(()) => "packets arrive with stamps".into(),
-        // What keeps datagrams to oneself back does so to no others.
+        Ok(()) => "packets arrive with timestamps".into(),
+        // A datagram to itself that does not arrive says nothing about others.
         Err(Unconfirmed::NoDatagram(error)) => {
-            format!("whether they arrive was not seen: {error:#}")
+            format!("whether packets get timestamps could not be checked: {error:#}")
         }
         Err(Unconfirmed::NoTimestamp(error)) => return Err(error.into()),
     };

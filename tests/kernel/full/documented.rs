@@ -199,7 +199,7 @@ fn commands_of_documents() {
 #[test]
 fn commands_of_the_help() {
     let mut commands = in_help(&sh("netstacklat --help"));
-    for sub in ["record", "diff", "undo"] {
+    for sub in ["record", "show", "diff", "undo"] {
         commands.extend(in_help(&sh(&format!("netstacklat {sub} --help"))));
     }
     run_all("helped", &commands, 15);

@@ -30,7 +30,7 @@ impl Holder {
     /// Starts it and returns when it says that packets are stamped.
     fn start() -> Holder {
         let (holder, seen) = Holder::behind("setpriv", &NOBODY);
-        assert_eq!(seen, "packets arrive with stamps.\n");
+        assert_eq!(seen, "packets arrive with timestamps.\n");
         holder
     }
 
@@ -133,7 +133,7 @@ fn it_holds_where_it_cannot_see_packets() {
     udp::until_stamped(false);
     let (holder, seen) = Holder::behind("unshare", &["--net"]);
     assert!(
-        seen.starts_with("whether they arrive was not seen: "),
+        seen.starts_with("whether packets get timestamps could not be checked: "),
         "{seen}"
     );
     udp::until_stamped(true);
