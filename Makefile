@@ -26,7 +26,7 @@ help: ## list the targets (the default)
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
-run: ## measure: live traffic on this host, or made traffic in a guest where the host's kernel forbids tracing
+run: ## measure: live traffic on this host, or synthetic traffic in a guest where the host's kernel forbids tracing
 	@tools/run
 
 .PHONY: build
@@ -72,7 +72,7 @@ scenario: ## a comparison in a guest that must find what is known: NAME=iptables
 .PHONY: bpf
 bpf: ## the objects for ebpf_exporter, beside their configuration in exporter/
 	@tools/install-deps build
-	tools/drop-in exporter
+	tools/exporter-objects exporter
 
 .PHONY: install
 install: ## install the binary, man pages, completions, documents, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=, DOCS_URL=)

@@ -74,7 +74,10 @@ fn skeleton(clang: &str, out: &Path) -> Result<()> {
 /// Linking strips the objects of DWARF, not of BTF.
 fn for_exporter(clang: &str, out: &Path) -> Result<()> {
     // For the tests that look into them.
-    println!("cargo:rustc-env=NETSTACKLAT_DROP_INS={}", out.display());
+    println!(
+        "cargo:rustc-env=NETSTACKLAT_EXPORTER_OBJECTS={}",
+        out.display()
+    );
     for (file, source) in FOR_EXPORTER {
         let file = out.join(file);
         fs::create_dir_all(file.parent().unwrap_or(out)).context("making a directory")?;

@@ -449,7 +449,7 @@ fn the_objects_hold_the_programs_of_the_table() {
 /// ebpf_exporter attaches all that an object holds: nothing may be in it that
 /// not every kernel has which it is for.
 fn holds_the_programs(object: &str, expects: impl Fn(&Program) -> bool) {
-    let directory = std::path::Path::new(env!("NETSTACKLAT_DROP_INS"));
+    let directory = std::path::Path::new(env!("NETSTACKLAT_EXPORTER_OBJECTS"));
     let object = std::fs::read(directory.join(object)).expect("build.rs made it");
     let has = |name: &str| {
         object

@@ -14,19 +14,22 @@ use crate::{Traffic, floors};
 const OBJECTS: [(&str, &[u8]); 3] = [
     (
         "netstacklat",
-        include_bytes!(concat!(env!("NETSTACKLAT_DROP_INS"), "/netstacklat.bpf.o")),
+        include_bytes!(concat!(
+            env!("NETSTACKLAT_EXPORTER_OBJECTS"),
+            "/netstacklat.bpf.o"
+        )),
     ),
     (
         "before-5.19/netstacklat",
         include_bytes!(concat!(
-            env!("NETSTACKLAT_DROP_INS"),
+            env!("NETSTACKLAT_EXPORTER_OBJECTS"),
             "/before-5.19/netstacklat.bpf.o"
         )),
     ),
     (
         "netstacklat-groups",
         include_bytes!(concat!(
-            env!("NETSTACKLAT_DROP_INS"),
+            env!("NETSTACKLAT_EXPORTER_OBJECTS"),
             "/netstacklat-groups.bpf.o"
         )),
     ),

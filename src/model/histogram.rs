@@ -19,7 +19,7 @@ pub struct Resolution(u32);
 impl Resolution {
     const MAX_SUB_BITS: u32 = 8;
 
-    /// One bucket per power of two: what the drop-in object records.
+    /// One bucket per power of two: what the object for ebpf_exporter records.
     pub const LOG2: Resolution = Resolution(0);
     /// 16 buckets per power of two: what the loader records.
     pub const FINE: Resolution = Resolution(tables::FINE_SUB_BITS);

@@ -15,17 +15,20 @@ use testlab::scrape::bucket_of;
 use testlab::udp::{self, Flow};
 use testlab::{Family, PATIENCE, has_recvmsg_locked, prepare, wait_until};
 
-const OBJECT: &[u8] = include_bytes!(concat!(env!("NETSTACKLAT_DROP_INS"), "/netstacklat.bpf.o"));
+const OBJECT: &[u8] = include_bytes!(concat!(
+    env!("NETSTACKLAT_EXPORTER_OBJECTS"),
+    "/netstacklat.bpf.o"
+));
 /// exp2 buckets 0 to 34, then the sum: ebpf_exporter's `bucket_max + 1`.
 const BUCKETS: usize = 35;
 
-struct DropIn {
+struct ExporterObject {
     object: Object,
     _links: Vec<Link>,
 }
 
-impl DropIn {
-    fn attach() -> DropIn {
+impl ExporterObject {
+    fn attach() -> ExporterObject {
         let object = ObjectBuilder::default()
             .open_memory(OBJECT)
             .and_then(|open| open.load())
@@ -34,7 +37,7 @@ impl DropIn {
         let links = links
             .collect::<Result<_, _>>()
             .expect("all programs attach");
-        DropIn {
+        ExporterObject {
             object,
             _links: links,
         }
@@ -71,10 +74,10 @@ fn read_late(flow: &Flow, wait: Duration) -> (u64, u64) {
 
 /// The clock's program runs at the next update of the clock, and stamping
 /// begins a moment late: sends datagrams until one is recorded.
-fn until_recorded(drop_in: &DropIn) {
+fn until_recorded(exporter_object: &ExporterObject) {
     let flow = Flow::open(Family::V4, 6101);
     let read = hooks_of("UDP").into_iter().next_back().expect("a hook");
-    let recorded = || drop_in.read(read).0.iter().sum::<u64>();
+    let recorded = || exporter_object.read(read).0.iter().sum::<u64>();
     let before = recorded();
     wait_until(PATIENCE, "a datagram is recorded", || {
         flow.send(0);
@@ -95,12 +98,14 @@ fn the_object_measures_by_itself() {
         assert!(open.and_then(|open| open.load()).is_err());
         return;
     }
-    let drop_in = DropIn::attach();
+    let exporter_object = ExporterObject::attach();
     // Asks for stamps, as a socket unit beside the exporter would.
     let sleeper = Flow::open(Family::V4, 6100).with_stamps();
-    until_recorded(&drop_in);
+    until_recorded(&exporter_object);
     let hooks = hooks_of("UDP").into_iter();
-    let before: Vec<_> = hooks.map(|hook| (hook, drop_in.read(hook))).collect();
+    let before: Vec<_> = hooks
+        .map(|hook| (hook, exporter_object.read(hook)))
+        .collect();
     let missed_before = missed_reads();
 
     udp::exchange(&Flow::several(Family::V4, 6000..6004), N);
@@ -108,7 +113,7 @@ fn the_object_measures_by_itself() {
     let (at_least, at_most) = read_late(&sleeper, Duration::from_millis(200));
 
     for (hook, (buckets_before, sum_before)) in before {
-        let (buckets, sum) = drop_in.read(hook);
+        let (buckets, sum) = exporter_object.read(hook);
         let counts = buckets.iter().zip(&buckets_before);
         let new: Vec<u64> = counts.map(|(now, then)| now - then).collect();
         println!("{hook}: {new:?}");
