@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! In what recordings differ beside what was meant to differ.
+//! Differences between recordings other than the one that was intended: kernel,
+//! host, filters, settings, functions.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -10,12 +11,12 @@ use crate::model::side::PerSide;
 use crate::runfile::RunFile;
 use crate::text::truncated;
 
-/// Texts from files that are repeated.
+/// The most texts of a side that a warning repeats.
 const MAX_TEXTS: usize = 4;
-/// And how long they may be, in characters.
+/// The most characters of each.
 const MAX_TEXT: usize = 100;
 
-/// In what else the files differ.
+/// Warns of each property that is not the same in all files.
 pub(super) fn differences(found: &mut Vec<Warning>, sides: PerSide<&[RunFile]>) {
     type Read = fn(&RunFile) -> Option<String>;
     let known: [(&str, Read); 8] = [
@@ -75,12 +76,12 @@ fn difference(
     }
 }
 
-/// Hooks that are on in some files only, or measure at other functions.
+/// Warns if a hook is off in some files, or attached to other functions.
 pub(super) fn attachment(found: &mut Vec<Warning>, hook: Hook, sides: PerSide<&[RunFile]>) {
     let functions = |file: &RunFile| {
-        let verdict = file.info.hooks.iter().find(|verdict| verdict.hook == hook);
-        match verdict.filter(|verdict| verdict.attached()) {
-            Some(verdict) => verdict.functions.join(", "),
+        let status = file.info.hooks.iter().find(|status| status.hook == hook);
+        match status.filter(|status| status.attached()) {
+            Some(status) => status.functions.join(", "),
             None => "off".into(),
         }
     };
@@ -91,8 +92,9 @@ pub(super) fn attachment(found: &mut Vec<Warning>, hook: Hook, sides: PerSide<&[
     }
 }
 
-/// Whether the sides took turns: a drift of the host between them is otherwise
-/// taken for a change. Of files whose time is not known nothing is said.
+/// Whether the sides overlap in time. If all files of one side are older than
+/// all of the other, a drift of the host looks like a change. True if the time
+/// of a file is unknown.
 pub(super) fn alternates(sides: PerSide<&[RunFile]>) -> bool {
     let times = sides.map(|side| {
         let times: Option<Vec<SystemTime>> = side.iter().map(|file| file.began).collect();
@@ -108,7 +110,7 @@ pub(super) fn alternates(sides: PerSide<&[RunFile]>) -> bool {
     }
 }
 
-/// A text from a file, of bounded length.
+/// Shortens a text from a file.
 pub(super) fn short(text: &str) -> String {
     truncated(text, MAX_TEXT)
 }

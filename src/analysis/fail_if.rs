@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Whether `--fail-if` limits are exceeded, as sure as 95 %.
+//! Decides whether `--fail-if` limits are exceeded, with 95 % confidence.
 
 use crate::analysis::hook_result::{HookResult, Row};
 use crate::analysis::samples::{Samples, Scale};
@@ -11,18 +11,18 @@ use crate::model::side::PerSide;
 use crate::stats::max_t::{self, Question};
 use crate::stats::shift::{Shift, percent};
 
-/// What is worst among what became of all limits.
+/// The worst outcome of all limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Worst {
-    /// A limit is exceeded: that outweighs one that could not be judged.
+    /// A limit is exceeded. This outweighs a limit that could not be judged.
     Exceeded,
     /// A limit could not be judged.
     NotJudged,
-    /// All were judged, and none is exceeded.
+    /// All limits were judged, and none is exceeded.
     Within,
 }
 
-/// What is worst among these.
+/// The worst of these outcomes.
 pub(crate) fn worst(outcomes: &[Outcome]) -> Worst {
     let any = |of: fn(&Outcome) -> bool| outcomes.iter().any(of);
     if any(|outcome| outcome.result.as_ref().is_ok_and(|judged| judged.exceeded)) {
@@ -34,35 +34,34 @@ pub(crate) fn worst(outcomes: &[Outcome]) -> Worst {
     }
 }
 
-/// What became of a limit at a hook.
+/// The outcome of a limit at a hook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// The limit as the user wrote it, perhaps for any hook.
     pub limit: Limit,
-    /// The hook that it was judged at. `None`: `any`, and none could be.
+    /// The hook. `None` if the limit is for `any` and could be judged at none.
     pub hook: Option<Hook>,
-    /// What became of it.
     pub result: Result<Judged, Unjudged>,
 }
 
 /// A limit that could be judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judged {
-    /// The value is surely above the limit.
+    /// The value is above the limit with 95 % confidence.
     pub exceeded: bool,
-    /// What was found, in the limit's unit: percent, or ns.
+    /// The value, in the limit's unit: percent or ns.
     pub found: f64,
-    /// What the true value is above with 95 % confidence, the bucket included,
-    /// with no correction for there being other limits.
+    /// The true value is above this with 95 % confidence. The width of a bucket
+    /// is included. Other limits are not corrected for.
     pub lower_bound: f64,
-    /// How likely a value at least as large is at the limit, adjusted for all
-    /// limits that were judged together.
+    /// The probability of a value at least as large if the truth is at the
+    /// limit, adjusted for all limits that were judged together.
     pub p_value: f64,
-    /// How many those are.
+    /// The number of limits judged together.
     pub together: usize,
-    /// It was found above the limit, but by less than a bucket is wide.
+    /// The value is above the limit, but by less than the width of a bucket.
     pub within_bucket: bool,
-    /// The value is surely below the limit, as sure as it would be above.
+    /// The value is below the limit with the same confidence.
     pub surely_within: bool,
 }
 
@@ -73,14 +72,14 @@ pub enum Unjudged {
     Off,
     /// A side has no latency there.
     Idle,
-    /// Rounds or files that have the quantile, of A and of B, are too few.
+    /// Too few rounds or files have the quantile. So many of each side do.
     TooFew(PerSide<usize>),
-    /// `any`, and no hook could be judged.
+    /// The limit is for `any` hook, and could be judged at none.
     None,
 }
 
 impl Unjudged {
-    /// As in the JSON.
+    /// The name in the JSON.
     pub fn code(self) -> &'static str {
         match self {
             Unjudged::Off => "off",
@@ -91,18 +90,17 @@ impl Unjudged {
     }
 }
 
-/// Where a limit for any hook could not be judged, though it could elsewhere.
+/// A limit for `any` hook that could be judged at some hooks only.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotJudged {
-    /// The limit.
     pub limit: Limit,
-    /// Hooks with too few samples for it.
+    /// The hooks with too few samples.
     pub hooks: Vec<Hook>,
 }
 
-/// Of each limit for any hook that could be judged somewhere: where not. A hook
-/// without samples is not meant.
-pub(super) fn not_judged(outcomes: &[Outcome], findings: &[HookResult]) -> Vec<NotJudged> {
+/// For each limit for `any` hook that was judged at some hook: the hooks at
+/// which it was not. Hooks without samples do not count.
+pub(super) fn not_judged(outcomes: &[Outcome], results: &[HookResult]) -> Vec<NotJudged> {
     let mut found: Vec<NotJudged> = Vec::new();
     for Outcome { limit, hook, .. } in outcomes {
         let known = found.iter().any(|other| other.limit == *limit);
@@ -113,9 +111,9 @@ pub(super) fn not_judged(outcomes: &[Outcome], findings: &[HookResult]) -> Vec<N
             let mut outcomes = outcomes.iter();
             outcomes.any(|outcome| outcome.limit == *limit && outcome.hook == Some(hook))
         };
-        let hooks = findings.iter().filter(|finding| finding.has_samples());
+        let hooks = results.iter().filter(|result| result.has_samples());
         let hooks = hooks
-            .map(|finding| finding.hook)
+            .map(|result| result.hook)
             .filter(|&hook| !judged(hook));
         found.push(NotJudged {
             limit: *limit,
@@ -128,14 +126,14 @@ pub(super) fn not_judged(outcomes: &[Outcome], findings: &[HookResult]) -> Vec<N
 
 /// Judges all limits together. `any` stands for each hook that can be judged.
 ///
-/// Limits on a change are answered like verdicts, by drawing the labels again,
-/// for the values less the limit and a bucket. A level has no label: it is
-/// judged by Student's t, for the minutes that were measured. Where there are
-/// limits of both kinds, each kind gets half of the level (Bonferroni), as does
-/// each level among several.
+/// Limits on a change are judged like verdicts, by drawing the labels again. The
+/// limit and the width of a bucket are first subtracted from the values. A limit
+/// on B itself has no labels to draw: Student's t judges it, for the time that
+/// was measured. If there are limits of both kinds, each kind gets half of the
+/// significance level (Bonferroni); several limits on B itself share theirs.
 pub(super) fn judge(
     limits: &[Limit],
-    findings: &[HookResult],
+    results: &[HookResult],
     samples: &[Vec<Samples>],
     judging: &Judging,
 ) -> Vec<Outcome> {
@@ -145,16 +143,16 @@ pub(super) fn judge(
     let mut labels = None;
     for limit in limits {
         let before = outcomes.len();
-        for (finding, samples) in findings.iter().zip(samples) {
-            if limit.hook.is_some_and(|hook| hook != finding.hook) {
+        for (hook_result, samples) in results.iter().zip(samples) {
+            if limit.hook.is_some_and(|hook| hook != hook_result.hook) {
                 continue;
             }
             let samples = &samples[limit.quantity as usize];
-            let row = finding.row(limit.quantity);
+            let row = hook_result.row(limit.quantity);
             let result = if samples.can_be_judged() {
-                Ok(one(limit, samples, row, judging))
+                Ok(ask(limit, samples, row, judging))
             } else {
-                Err(unjudged(finding, limit.quantity))
+                Err(unjudged(hook_result, limit.quantity))
             };
             if limit.hook.is_none() && result.is_err() {
                 continue;
@@ -168,7 +166,7 @@ pub(super) fn judge(
             }
             outcomes.push(Outcome {
                 limit: *limit,
-                hook: Some(finding.hook),
+                hook: Some(hook_result.hook),
                 result: result.map(|asked| asked.judged),
             });
         }
@@ -200,26 +198,26 @@ pub(super) fn judge(
     outcomes
 }
 
-/// Why a hook's quantity cannot be judged, if it cannot.
-pub(super) fn unjudged(finding: &HookResult, quantity: Quantity) -> Unjudged {
-    if finding.measured.iter().any(|measured| !measured) {
+/// The reason why a hook's quantity was not judged.
+pub(super) fn unjudged(result: &HookResult, quantity: Quantity) -> Unjudged {
+    if result.measured.iter().any(|measured| !measured) {
         Unjudged::Off
-    } else if finding.counts.iter().any(|&count| count == 0) {
+    } else if result.counts.iter().any(|&count| count == 0) {
         Unjudged::Idle
     } else {
-        Unjudged::TooFew(finding.row(quantity).units)
+        Unjudged::TooFew(result.row(quantity).units)
     }
 }
 
-/// A limit at a hook, before it is known how many are judged with it.
+/// A limit at a hook. The p-value is not yet adjusted for the other limits.
 struct Asked {
     judged: Judged,
-    /// Of limits on a change.
+    /// `None` for a limit on B itself.
     question: Option<Question>,
 }
 
-fn one(limit: &Limit, samples: &Samples, row: &Row, judging: &Judging) -> Asked {
-    // A bucket is added to the limit: true values may be that much nearer.
+fn ask(limit: &Limit, samples: &Samples, row: &Row, judging: &Judging) -> Asked {
+    // The true value may be nearer to the limit by the width of a bucket.
     let (estimate, at, bucket, scale) = match limit.bound {
         Bound::Percent(percent) => {
             let bucket = row.bucket_ln;
@@ -244,7 +242,7 @@ fn one(limit: &Limit, samples: &Samples, row: &Row, judging: &Judging) -> Asked 
     };
     let question = scale.map(|scale| {
         let least = least_deviation(finite(bucket));
-        // No value is above an infinite limit.
+        // The question of an infinite limit is dropped below.
         samples.question(scale, finite(at + bucket), least, true)
     });
     Asked {
@@ -270,6 +268,6 @@ fn above(estimate: &Shift, at: f64) -> f64 {
 }
 
 fn surely_below(estimate: &Shift, at: f64, level: f64) -> bool {
-    // How likely an estimate at least as small is at the limit.
+    // The probability of an estimate at least as small if the truth is at the limit.
     at.is_finite() && 1.0 - estimate.p_above(at) <= level
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Finds what to warn of: how the sides differ in more than what was meant to
-//! differ, and what is missing.
+//! Finds the warnings of a comparison: unintended differences between the sides,
+//! and what is missing.
 
 use crate::analysis::differences::{alternates, attachment, differences, short};
 use crate::analysis::hook_result::HookResult;
@@ -13,9 +13,9 @@ use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::runfile::Totals;
 
-/// Above this share, what is not measured may matter.
+/// Packets not measured above this share cause a warning.
 const TOLERATED_PERCENT: u128 = 1;
-/// What files can be strange in or lack, at most, and be told.
+/// The most problems, and the most exclusions, of all files that are reported.
 const MAX_PROBLEMS: usize = 10;
 
 /// All warnings, most important first: the order in which they are printed.
@@ -34,16 +34,16 @@ pub(super) fn find(
         }
     }
     clock(&mut found, input, rounds);
-    for finding in hooks {
+    for result in hooks {
         if let Input::Recordings { sides, .. } = input {
-            attachment(&mut found, finding.hook, *sides);
+            attachment(&mut found, result.hook, *sides);
         }
-        not_measured(&mut found, input, finding.hook);
-        if let Some(counts) = finding.thinned {
-            found.push(Warning::about(finding.hook, Kind::UnequalRates(counts)));
+        not_measured(&mut found, input, result.hook);
+        if let Some(counts) = result.thinned {
+            found.push(Warning::about(result.hook, Kind::UnequalRates(counts)));
         }
-        disturbed(&mut found, finding);
-        too_few_samples(&mut found, design, finding);
+        disturbed(&mut found, result);
+        too_few_samples(&mut found, design, result);
     }
     files(&mut found, input);
     found
@@ -71,7 +71,7 @@ fn add_too_few_units(found: &mut Vec<Warning>, input: &Input, design: &Design, r
 fn clock(found: &mut Vec<Warning>, input: &Input, rounds: &Rounds) {
     let steps = sums(input, |totals| totals.interval.counters.clock_steps);
     match input {
-        // Those rounds are left out: the others are as good as ever.
+        // These rounds are excluded, so the result is not in doubt.
         Input::Comparison(_) if rounds.stepped > 0 => {
             found.push(Warning::about_all(Kind::RoundsExcluded(rounds.stepped)));
         }
@@ -113,38 +113,39 @@ fn not_measured(found: &mut Vec<Warning>, input: &Input, hook: Hook) {
     }
 }
 
-/// Of the quantiles that get verdicts; an idle hook is told as such.
-fn too_few_samples(found: &mut Vec<Warning>, design: &Design, finding: &HookResult) {
-    if !finding.has_samples() {
+/// Warns of each quantile with a verdict that some units lack. A hook without
+/// samples is reported as idle instead.
+fn too_few_samples(found: &mut Vec<Warning>, design: &Design, result: &HookResult) {
+    if !result.has_samples() {
         return;
     }
     let of = design.units();
-    // The tail needs as many as the p99, or has no bound: nothing more to say.
+    // The tail needs as many samples as the p99, so its warning would repeat that.
     let quantiles = Quantity::JUDGED
         .into_iter()
         .filter(|q| q.quantile().is_some());
     for quantity in quantiles {
-        let row = finding.row(quantity);
-        // What was excluded as disturbed is told as such.
+        let row = result.row(quantity);
+        // Disturbed rounds have a warning of their own.
         let units = row.units.map(|units| units + row.excluded.len());
         if units != of {
             found.push(Warning {
                 quantity: Some(quantity),
-                ..Warning::about(finding.hook, Kind::TooFewSamples { units, of })
+                ..Warning::about(result.hook, Kind::TooFewSamples { units, of })
             });
         }
     }
 }
 
-fn disturbed(found: &mut Vec<Warning>, finding: &HookResult) {
+fn disturbed(found: &mut Vec<Warning>, result: &HookResult) {
     for quantity in Quantity::JUDGED {
-        let row = finding.row(quantity);
+        let row = result.row(quantity);
         let rounds = &row.excluded;
-        // Of what is no question nothing is excluded.
+        // Without a verdict, excluding a round changed nothing.
         if !rounds.is_empty() && row.verdict.is_some() {
             found.push(Warning {
                 quantity: Some(quantity),
-                ..Warning::about(finding.hook, Kind::Disturbed(rounds.clone()))
+                ..Warning::about(result.hook, Kind::Disturbed(rounds.clone()))
             });
         }
     }

@@ -1,80 +1,77 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a comparison says of one hook: plain data.
+//! The result of a comparison at one hook: plain data.
 
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::stats::shift::Shift;
 
-/// What was found at a hook.
+/// The result at a hook.
 #[derive(Clone, Debug)]
 pub struct HookResult {
-    /// The hook.
+    /// The hook that the result is about.
     pub hook: Hook,
-    /// Whether the hook is in the files of A and of B.
+    /// Whether the files of each side have the hook.
     pub measured: PerSide<bool>,
-    /// Latencies of A and of B.
+    /// The number of latencies of each side.
     pub counts: PerSide<u64>,
-    /// The sides had so many in the rounds or files that are used, too unequally
-    /// many: quantiles are of as many of each.
+    /// The number of latencies of each side in the units used, if they are so
+    /// different that the larger side was thinned to as many.
     pub thinned: Option<PerSide<u64>>,
-    /// By [`Quantity`].
+    /// Indexed by [`Quantity`].
     pub(super) rows: Vec<Row>,
 }
 
-/// What was found of a hook's quantity.
+/// The result for one quantity of a hook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// What it is.
     pub quantity: Quantity,
-    /// A and B: geometric means over periods or files, in ns; of the tail, as a
-    /// share.
+    /// Geometric means over periods or files, in ns. The tail is a share.
     pub levels: PerSide<Option<f64>>,
-    /// Rounds or files of A and of B that have it.
+    /// The number of rounds or files that have the quantity.
     pub units: PerSide<usize>,
-    /// Numbers of rounds left out, as one of their periods was disturbed.
+    /// The numbers of the rounds that are excluded because a period was disturbed.
     pub excluded: Vec<u64>,
-    /// B against A, where it is known how units vary.
+    /// B against A. `None` if too few units show how much they vary.
     pub shift: Option<Shift>,
-    /// The change that each round shows, by its number, as ln.
+    /// The number of each round, and the change that it shows as ln(B / A).
     pub by_round: Vec<(u64, Option<f64>)>,
-    /// Width of the bucket there, as ln of its bounds' ratio; 0: none matters.
+    /// Width of the bucket, as ln of the ratio of its bounds. 0 for the tail.
     pub bucket_ln: f64,
-    /// The same in ns.
+    /// Width of the bucket, ns.
     pub bucket_ns: Option<f64>,
-    /// Lower bound of the bucket of B, ns.
+    /// Lower bound of B's bucket, ns.
     pub b_low_ns: Option<f64>,
-    /// Of [`Quantity::JUDGED`] that could be judged, adjusted for all questions.
+    /// Adjusted for all questions. `None` if the quantity could not be judged.
     pub p_value: Option<f64>,
-    /// What it comes to.
     pub verdict: Option<Verdict>,
-    /// The smallest shift, as ln, that would have had a verdict, had it varied
-    /// as much: what a `~` has not excluded.
+    /// The smallest change, as ln, that would have had a verdict with the variation
+    /// that was seen.
     pub least_ln: Option<f64>,
-    /// A warning says why a verdict may not mean what it seems to.
+    /// A warning may explain the verdict.
     pub in_doubt: bool,
 }
 
-/// What can be said.
+/// The answer to the question whether the sides differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// B is slower.
     Slower,
     /// B is faster.
     Faster,
-    /// There is a difference, but of less than a bucket is wide.
+    /// The sides differ, by less than the width of a bucket.
     BelowBucket,
-    /// No difference was found.
+    /// No change is seen.
     NotFound,
 }
 
 impl Verdict {
-    /// Slower or faster.
+    /// Whether it is slower or faster.
     pub fn is_change(self) -> bool {
         matches!(self, Verdict::Slower | Verdict::Faster)
     }
 
-    /// As in the JSON.
+    /// The name in the JSON.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Slower => "slower",
@@ -86,7 +83,7 @@ impl Verdict {
 }
 
 impl Row {
-    /// ln(B / A), also where it is not known how it varies.
+    /// ln(B / A), also if there is no [`Row::shift`].
     pub fn ln(&self) -> Option<f64> {
         self.shift
             .map(|shift| shift.ln)
@@ -95,17 +92,17 @@ impl Row {
 }
 
 impl HookResult {
-    /// Whether either side has a latency to show.
+    /// Whether either side has a latency.
     pub fn has_samples(&self) -> bool {
         self.counts != PerSide::both(0)
     }
 
-    /// What was found of a quantity.
+    /// The result for one quantity.
     pub fn row(&self, quantity: Quantity) -> &Row {
         &self.rows[quantity as usize]
     }
 
-    /// What was found of all quantities.
+    /// The results for all quantities.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter()
     }

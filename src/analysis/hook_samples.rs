@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The latencies of a hook in all periods or files: thinned where one side has
-//! many more, and with the bound of their tail.
+//! The latencies of a hook in all periods or files. If one side has many more, it
+//! is thinned. The bound of the tail comes from both sides together.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,32 +19,33 @@ use crate::model::sparse::Sparse;
 use crate::stats::outlier::disturbed;
 use crate::stats::rounds::Order;
 
-/// Above this ratio of their counts, the richer side is thinned.
+/// The side with more samples is thinned if it has more than so many times as many.
 const UNEQUAL: u64 = 2;
-/// A period with so many samples has quantiles that thinning would not move.
+/// Thinning is not needed above so many samples in a period: it would not move
+/// the quantiles.
 const PLENTY: u64 = 100_000;
-/// The tail is above the quantile of this share, of both sides together.
+/// The share of the samples of both sides that the tail should have.
 const TAIL: f64 = 0.001;
-/// A share above which it is none: there is no bound between it and the rest.
+/// A hook has no tail if its highest bucket holds a larger share than this.
 const LARGEST_TAIL: f64 = 0.002;
-/// Samples in the tail that a period needs on average.
+/// The tail needs so many samples in a period, on average.
 const TAIL_EVENTS: u64 = 3;
-/// A period's tail is disturbed when it is at least so much larger, as ln.
+/// A period's tail can only be disturbed if it is larger by this, as ln.
 const TAIL_STEP: f64 = 0.1;
 
 /// The latencies of a hook in all periods, or files.
 pub(super) struct HookSamples<'a> {
     units: HookUnits<'a>,
-    /// The sides had so many samples, and the richer one was thinned.
+    /// The sample counts before thinning. `None` if nothing was thinned.
     pub(super) thinned: Option<PerSide<u64>>,
-    /// Of the coarsest buckets, as ln.
+    /// Width of the coarsest buckets, as ln.
     bucket: f64,
-    /// The tail is above this, ns.
+    /// The tail is all latencies above this, ns.
     tail_ns: Option<u64>,
 }
 
 enum HookUnits<'a> {
-    /// In the order of time.
+    /// The order of each round, and its periods in the order of time.
     Rounds(Vec<Order>, Vec<[Option<Cow<'a, Sparse>>; 4]>),
     Files(PerSide<Vec<Option<Sparse>>>),
 }
@@ -69,19 +70,19 @@ impl<'a> HookSamples<'a> {
         samples
     }
 
-    /// Where latencies take one of two levels, a median of few samples has another
-    /// bias than one of many. So both sides get as many samples.
+    /// Gives both sides as many samples. If latencies have two levels, the median
+    /// of few samples has another bias than the median of many.
     fn thin(&mut self, seed: u64) {
         let counts = self.units.counts();
-        let (poorer, richer) = (counts.a.min(counts.b), counts.a.max(counts.b));
+        let (fewer, more) = (counts.a.min(counts.b), counts.a.max(counts.b));
         let units = self.units.len() as u64;
-        if poorer == 0 || richer <= UNEQUAL.saturating_mul(poorer) || poorer / units > PLENTY {
+        if fewer == 0 || more <= UNEQUAL.saturating_mul(fewer) || fewer / units > PLENTY {
             return;
         }
         let thin = if counts.a > counts.b { Arm::A } else { Arm::B };
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         self.units.each(thin, |sparse| {
-            let keep = u128::from(sparse.count()) * u128::from(poorer) / u128::from(richer);
+            let keep = u128::from(sparse.count()) * u128::from(fewer) / u128::from(more);
             sparse.thinned(keep as u64, &mut rng)
         });
         self.thinned = Some(counts);
@@ -132,7 +133,7 @@ impl<'a> HookSamples<'a> {
     }
 }
 
-/// What is compared has a logarithm; a file can hold anything.
+/// Drops values without a logarithm. A file can hold anything.
 fn usable(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.is_finite() && *value > 0.0)
 }
@@ -166,7 +167,7 @@ impl<'a> HookUnits<'a> {
         }
     }
 
-    /// Periods or files a side.
+    /// The number of periods or files of a side, at least 1.
     fn len(&self) -> usize {
         match self {
             HookUnits::Rounds(_, rounds) => 2 * rounds.len(),
@@ -222,8 +223,8 @@ impl<'a> HookUnits<'a> {
         }
     }
 
-    /// The bound above which the share of all samples is nearest to a thousandth,
-    /// of those with events enough above them.
+    /// The lower bound of the tail: the bound above which the share of all samples
+    /// is nearest to [`TAIL`]. `None` if no bound has enough samples above it.
     fn tail(&self) -> Option<u64> {
         let mut above: BTreeMap<u64, u64> = BTreeMap::new();
         let (mut units, mut all) = (0, 0u64);

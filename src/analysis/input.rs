@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What is compared: recordings of two sides, or a file of `compare`.
+//! The run files that are compared: recordings of two sides, or a file of `compare`.
 
 use std::time::Duration;
 
@@ -11,36 +11,31 @@ use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
 use crate::runfile::RunFile;
 
-/// What is compared.
+/// The run files that are compared.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// A file of `compare`, which has both sides.
     Comparison(&'a RunFile),
-    /// Recordings, A's and B's.
+    /// Recordings of A and of B.
     Recordings {
-        /// What the sides are called.
+        /// The names of the sides.
         names: PerSide<&'a str>,
-        /// Their files, one or more each.
+        /// One or more files of each side.
         sides: PerSide<&'a [RunFile]>,
     },
 }
 
-/// What is repeated, so that it is known how it varies.
+/// The unit that is repeated. Its variation decides how sure a result is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Design {
     /// Rounds of four periods.
-    Rounds {
-        /// That count.
-        used: usize,
-        /// That were meant to be made.
-        planned: u64,
-    },
-    /// Files, of A and of B.
+    Rounds { used: usize, planned: u64 },
+    /// Files of each side.
     Files(PerSide<usize>),
 }
 
 impl Design {
-    /// Units of A and of B.
+    /// The number of units of each side.
     pub fn units(&self) -> PerSide<usize> {
         match *self {
             Design::Rounds { used, .. } => PerSide::both(used),
@@ -58,7 +53,7 @@ impl Input<'_> {
         }
     }
 
-    /// How long each period of a comparison is measured.
+    /// The length of a period. `None` for recordings.
     pub fn period(&self) -> Option<Duration> {
         match self {
             Input::Comparison(file) => Some(file.info.comparison.as_ref()?.period),
@@ -75,8 +70,8 @@ impl Input<'_> {
         first.iter().chain(second)
     }
 
-    /// All latencies of a side at a hook by powers of two, whatever the
-    /// resolutions of its files, and those over range.
+    /// All latencies of a side at a hook in buckets of powers of two, and the number
+    /// of those over range. The files may have different resolutions.
     pub fn log2(&self, arm: Arm, hook: Hook) -> (Histogram, u64) {
         let mut sum = (Histogram::new(Resolution::LOG2), 0);
         for file in self.side(arm) {
@@ -94,7 +89,8 @@ impl Input<'_> {
         sum
     }
 
-    /// Whether limits can be judged at all: else it is bad usage to ask.
+    /// Whether there are enough files to judge limits. If not, `--fail-if` is a
+    /// usage error.
     pub fn knows_how_it_varies(&self) -> bool {
         match self {
             Input::Comparison(_) => true,
@@ -115,7 +111,7 @@ impl Input<'_> {
         }
     }
 
-    /// What assignments are drawn from, where there are too many to try all.
+    /// The seed from which assignments of labels are drawn.
     pub(super) fn seed(&self) -> u64 {
         match self {
             Input::Comparison(file) => file.info.comparison.as_ref().map_or(0, |plan| plan.seed),

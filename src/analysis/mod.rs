@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! From run files to findings: which hook got slower, by how much, how sure.
+//! From run files to results: which hook got slower, by how much, how sure.
 //!
 //! Ties [`crate::runfile`]'s contents to the arithmetic of [`crate::stats`]; no
 //! kernel, no I/O, no formatting.
@@ -35,35 +35,38 @@ use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
 use crate::runfile::{Content, RunFile};
 
-pub use hook_result::{HookResult, Row, Verdict};
-pub use input::{Design, Input};
-pub use verdicts::{Family, LEVEL};
+pub use hook_result::{HookResult, Verdict};
+pub use input::Input;
+
+pub(crate) use hook_result::Row;
+pub(crate) use input::Design;
+pub(crate) use verdicts::LEVEL;
 
 use fail_if::{NotJudged, Outcome};
 use hook_samples::HookSamples;
 use onset::Onset;
 use samples::{Rounds, Samples, Scale};
-use verdicts::{Judging, give_verdicts};
+use verdicts::{Family, Judging, give_verdicts};
 use warnings::Warning;
 
-/// What was found.
+/// The result of a comparison.
 #[derive(Clone, Debug)]
 pub struct Analysis {
-    /// What is repeated.
+    /// Rounds or files, and how many.
     pub design: Design,
-    /// What the sides are called.
+    /// The names of the sides.
     pub names: PerSide<String>,
-    /// What a reader must know first.
+    /// What makes the result incomplete or doubtful.
     pub warnings: Vec<Warning>,
     /// All hooks of the tool, in path order.
     pub hooks: Vec<HookResult>,
-    /// What was asked, to get verdicts.
+    /// The questions behind the verdicts.
     pub family: Family,
-    /// Where changes begin.
+    /// The first hook of each path at which a change is seen.
     pub onsets: Vec<Onset>,
-    /// What became of the limits, `any` taken apart.
+    /// The outcome of each limit. A limit for `any` hook has one for each hook.
     pub limits: Vec<Outcome>,
-    /// Where limits for any hook could not be judged.
+    /// Hooks at which a limit for `any` hook could not be judged.
     pub not_judged: Vec<NotJudged>,
 }
 
@@ -90,33 +93,33 @@ pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
         .iter()
         .map(|hook| Quantity::ALL.map(|quantity| hook.of(quantity)).into())
         .collect();
-    let mut findings: Vec<HookResult> = Hook::all()
+    let mut results: Vec<HookResult> = Hook::all()
         .zip(hooks.iter().zip(&samples))
-        .map(|(hook, (of_hook, samples))| finding(input, hook, of_hook, samples, &rounds))
+        .map(|(hook, (of_hook, samples))| hook_result(input, hook, of_hook, samples, &rounds))
         .collect();
     let judging = Judging::of(input, &rounds);
-    let family = give_verdicts(&mut findings, &samples, &judging);
-    let warnings = find_warnings::find(input, &design, &rounds, &findings);
-    for finding in &mut findings {
-        for row in &mut finding.rows {
-            let doubts = |warning: &Warning| warning.puts_in_doubt(finding.hook, row.quantity);
+    let family = give_verdicts(&mut results, &samples, &judging);
+    let warnings = find_warnings::find(input, &design, &rounds, &results);
+    for result in &mut results {
+        for row in &mut result.rows {
+            let doubts = |warning: &Warning| warning.puts_in_doubt(result.hook, row.quantity);
             row.in_doubt = warnings.iter().any(doubts);
         }
     }
-    let outcomes = fail_if::judge(limits, &findings, &samples, &judging);
+    let outcomes = fail_if::judge(limits, &results, &samples, &judging);
     Analysis {
         design,
         names: input.names(),
-        onsets: onset::find(&findings, &warnings),
-        not_judged: fail_if::not_judged(&outcomes, &findings),
+        onsets: onset::find(&results, &warnings),
+        not_judged: fail_if::not_judged(&outcomes, &results),
         limits: outcomes,
         family,
         warnings,
-        hooks: findings,
+        hooks: results,
     }
 }
 
-fn finding(
+fn hook_result(
     input: &Input,
     hook: Hook,
     of_hook: &HookSamples,
@@ -152,7 +155,7 @@ fn finding(
 fn row(quantity: Quantity, samples: &Samples, resolution: Resolution, rounds: &Rounds) -> Row {
     let numbers: Vec<u64> = rounds.numbers().collect();
     let levels = samples.levels();
-    // A share is not in a bucket.
+    // The tail is a share of samples, so it lies in no bucket.
     let of_bucket = quantity.quantile().is_some();
     let buckets = levels.map(|level| bucket(level.filter(|_| of_bucket)?, resolution));
     let widest = |width: fn((f64, f64)) -> f64| {
@@ -160,7 +163,7 @@ fn row(quantity: Quantity, samples: &Samples, resolution: Resolution, rounds: &R
         widths.max_by(f64::total_cmp)
     };
     let bucket_ln = if of_bucket {
-        // A bucket from 0 on is infinitely wide: no ratio can be told there.
+        // The lowest bucket begins at 0. As a ratio it is infinitely wide.
         widest(|(lo, hi)| (hi / lo).ln()).unwrap_or(0.0)
     } else {
         0.0

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Between which hooks a change appears.
+//! Finds the hooks between which a change begins.
 //!
-//! Quantiles do not subtract: the p99 at a hook minus the p99 at the hook
-//! before it is the p99 of nothing. What can be told is at which hook a change
-//! is first seen, and whether it could have been seen before.
+//! Quantiles cannot be subtracted: the p99 at a hook minus the p99 at the hook
+//! before it is not the p99 of anything. But the first hook at which a change is
+//! seen is known, and whether the hooks before it could have shown the change.
 
 use crate::analysis::fail_if::{Unjudged, unjudged};
 use crate::analysis::hook_result::{HookResult, Row, Verdict};
@@ -11,65 +11,61 @@ use crate::analysis::warnings::Warning;
 use crate::model::hooks::{Hook, Protocol};
 use crate::model::quantity::Quantity;
 
-/// Where a change of some quantiles begins on a path.
+/// The hook at which a change of some quantities is first seen on a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Onset {
-    /// Whose path.
     pub path: Protocol,
-    /// The quantities that it is true of.
+    /// The quantities that have this onset.
     pub quantities: Vec<Quantity>,
-    /// Quantities of which no change was found on the whole path, though the
-    /// first hook was judged.
+    /// Quantities without a change on the whole path, which were judged at the
+    /// first hook.
     pub unchanged: Vec<Quantity>,
     /// Quantities that could not be judged at the first hook.
     pub not_judged: Vec<Quantity>,
     /// The first hook with a verdict.
     pub first: Hook,
-    /// Which way it changes there.
+    /// Slower or faster.
     pub verdict: Verdict,
-    /// The nearest hook before it that was judged, without a change.
+    /// The nearest hook before it that was judged, and shows no change.
     pub not_at: Option<Hook>,
-    /// The interval there reaches as far, in ns and in its direction, as the
-    /// near end of the change's own: it may have begun there unseen.
+    /// The change may have begun at `not_at` unseen: the interval there reaches as
+    /// far, in ns, as the near end of the interval of the change.
     pub may_hide: bool,
-    /// Hooks between the two, or before the first, that do not tell.
+    /// Hooks between `not_at` and `first`, or before `first`, without an answer.
     pub unjudged: Vec<(Hook, Reason)>,
-    /// What was found at the hooks after the first, where they were judged.
+    /// The judged hooks after the first.
     pub after: Vec<After>,
 }
 
 impl Onset {
-    /// Hooks after the first at which something else was found.
+    /// Hooks after the first with another verdict.
     fn differs_after(&self) -> impl Iterator<Item = &After> {
         let same = self.verdict;
         self.after.iter().filter(move |after| after.verdict != same)
     }
 }
 
-/// What was found at a hook after the first that shows a change.
+/// A hook after the first that shows a change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct After {
-    /// The hook.
     pub hook: Hook,
-    /// What was found.
     pub verdict: Verdict,
-    /// It shows nothing, and would not if the same time were added there, too.
+    /// The hook shows no change, and the same added time would not be seen there.
     pub may_hide: bool,
 }
 
-/// Why a hook says nothing of where a change begins.
+/// Why a hook has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It could not be judged.
     Unjudged(Unjudged),
-    /// It was, with a warning of its own.
+    /// It shows no change, but a warning is about this hook.
     InDoubt,
-    /// There is a difference, of less than a bucket.
+    /// The change is less than the width of a bucket.
     BelowBucket,
 }
 
-/// What a hook says of a quantile.
-enum State<'a> {
+/// The answer of a hook for a quantity.
+enum Answer<'a> {
     Judged(Verdict, &'a Row),
     Not(Reason),
 }
@@ -90,7 +86,7 @@ pub(super) fn find(hooks: &[HookResult], warnings: &[Warning]) -> Vec<Onset> {
             let Some(onset) = of_path(path, quantity, hooks, warnings) else {
                 continue;
             };
-            // Said once of several, where the same is true of all.
+            // Quantities with the same onset share it.
             let same = |other: &Onset| {
                 let of_other = Onset {
                     quantities: other.quantities.clone(),
@@ -109,7 +105,7 @@ pub(super) fn find(hooks: &[HookResult], warnings: &[Warning]) -> Vec<Onset> {
             .flat_map(|onset| onset.quantities.clone())
             .collect();
         for onset in &mut onsets[before..] {
-            // What was judged before that hook only says nothing of the change.
+            // Only a verdict at the first hook counts.
             let judged = |&quantity: &Quantity| {
                 let row = hooks[onset.first.index()].row(quantity);
                 row.verdict.is_some()
@@ -121,17 +117,17 @@ pub(super) fn find(hooks: &[HookResult], warnings: &[Warning]) -> Vec<Onset> {
     onsets
 }
 
-fn state<'a>(finding: &'a HookResult, quantity: Quantity, warnings: &[Warning]) -> State<'a> {
-    let row = finding.row(quantity);
+fn answer<'a>(result: &'a HookResult, quantity: Quantity, warnings: &[Warning]) -> Answer<'a> {
+    let row = result.row(quantity);
     let own = |warning: &Warning| {
-        warning.hook == Some(finding.hook) && warning.puts_in_doubt(finding.hook, quantity)
+        warning.hook == Some(result.hook) && warning.puts_in_doubt(result.hook, quantity)
     };
     match row.verdict {
-        None => State::Not(Reason::Unjudged(unjudged(finding, quantity))),
-        Some(Verdict::NotFound) if warnings.iter().any(own) => State::Not(Reason::InDoubt),
-        // Neither without the change, nor surely with it.
-        Some(Verdict::BelowBucket) => State::Not(Reason::BelowBucket),
-        Some(verdict) => State::Judged(verdict, row),
+        None => Answer::Not(Reason::Unjudged(unjudged(result, quantity))),
+        Some(Verdict::NotFound) if warnings.iter().any(own) => Answer::Not(Reason::InDoubt),
+        // The change may begin here or not.
+        Some(Verdict::BelowBucket) => Answer::Not(Reason::BelowBucket),
+        Some(verdict) => Answer::Judged(verdict, row),
     }
 }
 
@@ -141,15 +137,15 @@ fn of_path(
     hooks: &[HookResult],
     warnings: &[Warning],
 ) -> Option<Onset> {
-    let states: Vec<(Hook, State)> = path
+    let answers: Vec<(Hook, Answer)> = path
         .path()
-        .map(|hook| (hook, state(&hooks[hook.index()], quantity, warnings)))
+        .map(|hook| (hook, answer(&hooks[hook.index()], quantity, warnings)))
         .collect();
-    let changed = |(_, state): &(Hook, State)| {
-        matches!(state, State::Judged(Verdict::Slower | Verdict::Faster, _))
+    let changed = |(_, answer): &(Hook, Answer)| {
+        matches!(answer, Answer::Judged(Verdict::Slower | Verdict::Faster, _))
     };
-    let begins = states.iter().position(changed)?;
-    let (first, State::Judged(verdict, row)) = &states[begins] else {
+    let begins = answers.iter().position(changed)?;
+    let (first, Answer::Judged(verdict, row)) = &answers[begins] else {
         return None;
     };
     let mut onset = Onset {
@@ -164,18 +160,18 @@ fn of_path(
         unjudged: Vec::new(),
         after: Vec::new(),
     };
-    for (hook, state) in states[..begins].iter().rev() {
-        match state {
-            State::Judged(_, before) => {
+    for (hook, answer) in answers[..begins].iter().rev() {
+        match answer {
+            Answer::Judged(_, before) => {
                 onset.not_at = Some(*hook);
                 onset.may_hide = may_hide(before, row);
                 break;
             }
-            State::Not(why) => onset.unjudged.insert(0, (*hook, *why)),
+            Answer::Not(why) => onset.unjudged.insert(0, (*hook, *why)),
         }
     }
-    for (hook, state) in &states[begins + 1..] {
-        if let State::Judged(verdict, later) = state {
+    for (hook, answer) in &answers[begins + 1..] {
+        if let Answer::Judged(verdict, later) = answer {
             onset.after.push(After {
                 hook: *hook,
                 verdict: *verdict,
@@ -186,8 +182,9 @@ fn of_path(
     Some(onset)
 }
 
-/// Whether a shift as large could be unseen at another hook: as large as the
-/// seen one may be at least, in ns; of the tail, as a ratio.
+/// Whether the same change could be present at another hook without being seen.
+/// The smallest change in the interval is compared with the far end of the
+/// interval at the other hook, in ns; for the tail, as a ratio.
 fn may_hide(other: &Row, seen: &Row) -> bool {
     let (Some(seen_shift), Some(other_shift)) = (seen.shift, other.shift) else {
         return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What is known before the last round: what can be judged at this packet rate,
-//! and whether more rounds would tell more.
+//! Used while `compare` runs: what can be judged at the present packet rate, and
+//! whether more rounds would answer more.
 
 use std::time::Duration;
 
@@ -11,34 +11,33 @@ use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::stats::looks::MOST_ROUNDS;
 
-/// A period is made so much longer than it need be: rates vary.
+/// A proposed period is longer than needed by this factor, because rates vary.
 const SPARE: f64 = 1.2;
 
-/// What so many packets a period are enough for.
+/// The quantities that the packets of a period are enough for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outlook {
-    /// Quantities that can be judged at the hook with the most packets.
+    /// The quantities that can be judged at the hook with the most packets.
     pub judged: Vec<Quantity>,
-    /// The first that cannot.
+    /// The first quantity that cannot be judged there.
     pub lacking: Option<Lacking>,
 }
 
-/// What a quantity lacks.
+/// A quantity that has too few packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lacking {
-    /// The quantity.
     pub quantity: Quantity,
     /// The hook with the most packets.
     pub hook: Hook,
-    /// Packets there in a period.
+    /// The packets of a period there.
     pub had: u64,
-    /// A period in which there would be enough; `None`: there are no packets.
+    /// A period with enough packets. `None` if there are no packets.
     pub period: Option<Duration>,
 }
 
-/// Of the packets that periods of this length have at each hook, at least.
+/// `counts` are the packets at each hook in the period that has fewest.
 pub(crate) fn outlook(counts: &[(Hook, u64)], period: Duration) -> Option<Outlook> {
-    // Of equals the hook that a packet meets first.
+    // Of hooks with as many packets, the first on the path.
     let most = counts
         .iter()
         .max_by_key(|&&(hook, count)| (count, std::cmp::Reverse(hook)));
@@ -59,8 +58,8 @@ pub(crate) fn outlook(counts: &[(Hook, u64)], period: Duration) -> Option<Outloo
     })
 }
 
-/// A period in which a quantity has samples enough, in whole seconds, where one
-/// of `period` has `had`; `None`: there are no packets.
+/// A period with enough samples for a quantity, in whole seconds, if a period of
+/// length `period` had `had`. `None` if there are no packets.
 pub(crate) fn period_for(quantity: Quantity, had: u64, period: Duration) -> Option<Duration> {
     if had == 0 {
         return None;
@@ -70,9 +69,10 @@ pub(crate) fn period_for(quantity: Quantity, had: u64, period: Duration) -> Opti
     Some(Duration::from_secs_f64(seconds.clamp(1.0, 1e9)))
 }
 
-/// Whether more rounds would answer nothing new. With limits: each is decided.
-/// Without: each row that has enough rounds, or will have by the last look, has a
-/// verdict, or a change of `precision` percent would have had one.
+/// Whether all questions are answered, so that more rounds are not needed. With
+/// limits: each limit is decided. Without: each row has a change, or could have
+/// shown a change of `precision` percent. Rows that will have too few rounds even
+/// at the last look do not count.
 pub(crate) fn is_answered(analysis: &Analysis, precision: f64) -> bool {
     if !analysis.limits.is_empty() {
         return analysis.limits.iter().all(|outcome| match outcome.result {
@@ -89,7 +89,7 @@ pub(crate) fn is_answered(analysis: &Analysis, precision: f64) -> bool {
     };
     let mut rows = analysis.hooks.iter().flat_map(HookResult::rows);
     rows.all(|row| match row.verdict {
-        // A precision in percent is one of quantiles, not of the tail's share.
+        // The precision is about quantiles, not about the tail.
         Some(Verdict::NotFound) if row.quantity.quantile().is_some() => {
             row.least_ln.is_some_and(|least| least <= precision)
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! One of a hook's quantities in each unit of repetition, a round or a file, and
-//! what is asked of it.
+//! The values of one quantity of a hook, one for each unit (a round or a file), and
+//! the questions that are asked of them.
 
 use crate::model::comparison::Arm;
 use crate::model::side::PerSide;
@@ -10,21 +10,22 @@ use crate::stats::max_t::{Labels, Question, Variance};
 use crate::stats::rounds::{Order, contrast, is_baab};
 use crate::stats::shift::Shift;
 
-/// Rounds with a quantity below which it is not judged: of C(8, 4) = 70 ways to
-/// draw their orders, the clearest two are 2.9 %.
+/// A quantity is judged if so many rounds have it. Their orders can be drawn in
+/// C(8, 4) = 70 ways, so the smallest p-value is 2 of 70, 2.9 %.
 pub(crate) const MIN_ROUNDS: usize = 8;
-/// Files a side below which nothing is judged: C(10, 5) = 252.
+/// A quantity is judged if so many files of each side have it: C(10, 5) = 252.
 pub(crate) const MIN_FILES: usize = 5;
+
 /// The rounds of a comparison that can be used.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rounds<'a> {
     pub(super) rounds: Vec<[&'a Period; 4]>,
-    /// Left out, because the clock was stepped in them.
+    /// The number of rounds excluded because of a clock step.
     pub(super) stepped: u64,
 }
 
 impl<'a> Rounds<'a> {
-    /// Whole rounds, ABBA or BAAB, without a step of the clock.
+    /// Complete rounds, ABBA or BAAB, without a clock step.
     pub(super) fn of(periods: &'a [Period]) -> Rounds<'a> {
         let mut found = Rounds::default();
         for round in periods.chunk_by(|one, next| one.round == next.round) {
@@ -50,13 +51,13 @@ impl<'a> Rounds<'a> {
         self.rounds.len()
     }
 
-    /// Their numbers in the file, from 1: some may be left out.
+    /// The number of each round in the file, from 1. Some may be missing.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
         self.rounds.iter().map(|round| round[0].round)
     }
 
-    /// Rounds between whose looks the orders were drawn: how many of each block
-    /// are used.
+    /// The number of used rounds in each block, within which the orders were drawn:
+    /// the rounds between two looks, or all rounds.
     pub(super) fn blocks(&self, auto_rounds: bool) -> Vec<usize> {
         if !auto_rounds {
             return vec![self.rounds.len()];
@@ -75,27 +76,27 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// One of a hook's quantities in each unit.
+/// The values of one quantity of a hook in each unit.
 #[derive(Clone, Debug)]
 pub(super) struct Samples {
     pub(super) units: Units,
-    /// Rounds left out, as one of their periods was disturbed: their places.
+    /// The places of the rounds excluded because a period was disturbed.
     pub(super) excluded: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Units {
-    /// By round: the values of its periods, in the order of time.
+    /// The order of each round, and the values of its periods in the order of time.
     Rounds(Vec<Order>, Vec<Option<[f64; 4]>>),
     Files(PerSide<Vec<Option<f64>>>),
 }
 
-/// In which measure a change is asked for.
+/// How a change is expressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scale {
-    /// As ln: a ratio.
+    /// ln(B / A).
     Ratio,
-    /// As a difference.
+    /// B - A.
     Difference,
 }
 
@@ -109,7 +110,7 @@ impl Scale {
 }
 
 impl Samples {
-    /// Rounds or files that have the quantity, of A and of B.
+    /// The number of rounds or files of each side that have the quantity.
     pub(super) fn units(&self) -> PerSide<usize> {
         match &self.units {
             Units::Rounds(_, rounds) => PerSide::both(rounds.iter().flatten().count()),
@@ -117,7 +118,7 @@ impl Samples {
         }
     }
 
-    /// Whether it is known well enough how they vary.
+    /// Whether there are enough units to know how much they vary.
     pub(super) fn can_be_judged(&self) -> bool {
         let least = match &self.units {
             Units::Rounds(..) => MIN_ROUNDS,
@@ -130,8 +131,7 @@ impl Samples {
         self.units().iter().all(|&units| units >= least) && orders_differ
     }
 
-    /// What the sides show: geometric means, so placed that B / A is the
-    /// estimated change.
+    /// The geometric mean of each side, placed so that B / A is the estimated change.
     pub(super) fn levels(&self) -> PerSide<Option<f64>> {
         let mean = |values: &[f64]| {
             let n = values.len() as f64;
@@ -158,7 +158,7 @@ impl Samples {
         }
     }
 
-    /// All values of a side, of periods or files.
+    /// All values of a side, one for each period or file.
     fn of_side(&self, arm: Arm) -> impl Iterator<Item = f64> {
         let (rounds, files) = match &self.units {
             Units::Rounds(orders, rounds) => (Some(orders.iter().zip(rounds)), None),
@@ -175,8 +175,8 @@ impl Samples {
         of_rounds.chain(files.into_iter().flatten().flatten().copied())
     }
 
-    /// B against A. Of files only from so many a side: rounds have an interval
-    /// as soon as there are both orders.
+    /// B against A. Rounds have an interval as soon as there are both orders; files
+    /// need [`MIN_FILES`] a side.
     pub(super) fn shift(&self, scale: Scale) -> Option<Shift> {
         match &self.units {
             Units::Rounds(orders, _) => {
@@ -211,7 +211,7 @@ impl Samples {
         }
     }
 
-    /// The change that each round shows by itself, B against A, as ln.
+    /// The change that each round shows by itself, as ln(B / A).
     pub(super) fn by_round(&self) -> Vec<Option<f64>> {
         match &self.units {
             Units::Rounds(orders, _) => {
@@ -223,7 +223,7 @@ impl Samples {
         }
     }
 
-    /// ln of B, as if it were a shift from 1.
+    /// ln of B, as a shift from 1 ns.
     pub(super) fn level(&self) -> Option<Shift> {
         let levels: Vec<f64> = match &self.units {
             Units::Rounds(orders, rounds) => {
@@ -241,7 +241,7 @@ impl Samples {
         Shift::of_levels(&levels)
     }
 
-    /// Whether B differs from A by more than `at` (or, two-sided, at all).
+    /// The question whether B differs from A by more than `at`; two-sided: at all.
     pub(super) fn question(
         &self,
         scale: Scale,
@@ -271,8 +271,8 @@ impl Samples {
         }
     }
 
-    /// Which units have the label that was drawn or given: BAAB rounds, files of
-    /// B; and how the two groups are compared.
+    /// The label of each unit: whether a round is BAAB, or a file is of B. And how
+    /// the two groups are compared.
     pub(super) fn labels(&self, blocks: &[usize]) -> Labels {
         match &self.units {
             Units::Rounds(orders, _) => Labels {

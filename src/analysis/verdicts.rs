@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Verdicts: all questions of a comparison are answered together, so that the
-//! chance that any answer is wrong is known.
+//! Verdicts. All questions of a comparison are answered together, so that the
+//! probability that any answer is wrong is known.
 
 use crate::analysis::hook_result::{HookResult, Row, Verdict};
 use crate::analysis::input::Input;
@@ -8,24 +8,24 @@ use crate::analysis::samples::{Rounds, Samples, Scale};
 use crate::model::quantity::Quantity;
 use crate::stats::{looks, max_t};
 
-/// How likely any verdict, or any limit's, may be wrong.
-pub const LEVEL: f64 = 0.05;
+/// The probability that any verdict is wrong, or that any limit is judged wrongly.
+pub(crate) const LEVEL: f64 = 0.05;
 
 /// The questions that are answered together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Family {
-    /// How many.
     pub questions: usize,
-    /// How likely any answer may be wrong: less where there are several looks.
+    /// The probability that any answer is wrong. Less than [`LEVEL`] if there are
+    /// several looks, which share it.
     pub level: f64,
     /// The smallest p-value that these rounds or files can give.
     pub floor: f64,
 }
 
-/// How questions are answered.
+/// The settings with which questions are answered.
 pub(super) struct Judging {
     pub(super) level: f64,
-    /// Of rounds: see [`Rounds::blocks`].
+    /// See [`Rounds::blocks`].
     pub(super) blocks: Vec<usize>,
     pub(super) seed: u64,
 }
@@ -49,23 +49,23 @@ impl Judging {
     }
 }
 
-/// A unit's standard deviation is taken to be at least half a bucket: what
-/// varies by less does so because of the buckets.
+/// The least standard deviation that a unit is assumed to have: half a bucket.
+/// A smaller variation cannot be seen in the histogram.
 pub(super) fn least_deviation(bucket: f64) -> f64 {
     bucket / 2.0
 }
 
-/// All that can be judged, together.
+/// Judges all quantities that can be judged, together.
 pub(super) fn give_verdicts(
-    findings: &mut [HookResult],
+    results: &mut [HookResult],
     samples: &[Vec<Samples>],
     judging: &Judging,
 ) -> Family {
     let mut rows: Vec<&mut Row> = Vec::new();
     let mut questions = Vec::new();
     let mut labels = None;
-    for (finding, samples) in findings.iter_mut().zip(samples) {
-        for (row, samples) in finding.rows.iter_mut().zip(samples) {
+    for (result, samples) in results.iter_mut().zip(samples) {
+        for (row, samples) in result.rows.iter_mut().zip(samples) {
             if Quantity::JUDGED.contains(&row.quantity) && samples.can_be_judged() {
                 let least = least_deviation(finite(row.bucket_ln));
                 questions.push(samples.question(Scale::Ratio, 0.0, least, false));
@@ -107,7 +107,8 @@ pub(super) fn give_verdicts(
     }
 }
 
-/// An infinite bucket is one from 0 on.
+/// The width of a bucket, or 0 for the lowest bucket, which begins at 0 and has an
+/// infinite ratio.
 pub(super) fn finite(width: f64) -> f64 {
     if width.is_finite() { width } else { 0.0 }
 }

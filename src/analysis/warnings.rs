@@ -1,100 +1,77 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Warnings: what a reader must know before any difference.
+//! Warnings: what makes the result of a comparison incomplete or doubtful.
 
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 
-/// Something to know before the differences.
+/// A message about something that makes a result incomplete or doubtful.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Warning {
-    /// What it is about.
     pub kind: Kind,
-    /// The hook that it is about; `None`: all.
+    /// `None`: all hooks.
     pub hook: Option<Hook>,
-    /// The quantity that it is about; `None`: all.
+    /// `None`: all quantities.
     pub quantity: Option<Quantity>,
 }
 
-/// What to know.
+/// The cause of a warning.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// The sides differ in something else, or files of one side do.
+    /// A property is not the same in all files.
     Differs {
-        /// What it is: `kernel`, `host`, a fact's name, ...
+        /// The property: `kernel`, `host`, the name of a fact, ...
         what: String,
-        /// What A's files say of it, then B's; at most a few.
+        /// The values in the files of each side, at most four.
         values: PerSide<Vec<String>>,
     },
-    /// The wall clock was stepped, so often with A and with B.
+    /// The number of clock steps of each side.
     ClockSteps(PerSide<u64>),
-    /// So many rounds are excluded because the clock was stepped in them.
+    /// The number of rounds excluded because of a clock step.
     RoundsExcluded(u64),
-    /// At this quantity, rounds of these numbers are excluded, because one of
+    /// The numbers of the rounds that are excluded for this quantity because one of
     /// their periods was disturbed.
     Disturbed(Vec<u64>),
-    /// Latencies of A and B in the rounds or files that are used: so different
-    /// that those of the richer side were thinned.
+    /// The number of latencies of each side in the units used. They are so different
+    /// that the larger side was thinned.
     UnequalRates(PerSide<u64>),
-    /// All files of one side were made before all of the other.
+    /// All files of one side are older than all of the other.
     NotAlternating,
-    /// Packets that should have been measured and were not, above 1 %.
+    /// More than 1 % of the packets that should have been measured were not.
     Skipped {
-        /// Of A and of B.
         lost: PerSide<u64>,
-        /// Those that were measured or lost.
+        /// Measured or lost.
         of: PerSide<u64>,
     },
-    /// Runs that the kernel left out, above 1 %.
+    /// The kernel left out more than 1 % of a program's runs.
     Missed {
-        /// Of A and of B.
         missed: PerSide<u64>,
-        /// Those, and the ones that were not left out.
+        /// Missed runs, and those that took place.
         of: PerSide<u64>,
     },
-    /// Units (rounds, or files of A and B) that have enough samples.
+    /// Some units have too few samples.
     TooFewSamples {
-        /// That have.
+        /// The number of units with enough samples.
         units: PerSide<usize>,
-        /// That there are.
         of: PerSide<usize>,
     },
-    /// Fewer rounds than a verdict needs.
+    /// The number of rounds used, which is less than a verdict needs.
     FewRounds(usize),
-    /// Fewer files a side than an interval needs.
+    /// The number of files of each side. One of them is less than an interval needs.
     FewFiles(PerSide<usize>),
-    /// Rounds were meant to be made, and were not.
-    RoundsMissing {
-        /// That are there.
-        made: u64,
-        /// That were meant to be.
-        planned: u64,
-    },
-    /// A file's last run has not come to its end.
+    /// Planned rounds are missing.
+    RoundsMissing { made: u64, planned: u64 },
+    /// The path of a file whose last run has no total.
     Incomplete(String),
-    /// What a file lacks, because it ended before its time.
-    Excluded {
-        /// The file.
-        path: String,
-        /// In words.
-        text: String,
-    },
-    /// Something is wrong with a file.
-    Problem {
-        /// The file.
-        path: String,
-        /// In words.
-        text: String,
-    },
-    /// Reports that were not made in time, with A and with B. Nothing is lost.
+    /// A part of a file is ignored because the run ended early.
+    Excluded { path: String, text: String },
+    /// A file is damaged.
+    Problem { path: String, text: String },
+    /// The number of reports of each side that were not made in time. No sample is
+    /// lost by that.
     MissedIntervals(PerSide<u64>),
-    /// A file has several runs in it, which are added up.
-    SeveralRuns {
-        /// The file.
-        path: String,
-        /// How many.
-        runs: u64,
-    },
+    /// A file has several runs, which are added up.
+    SeveralRuns { path: String, runs: u64 },
 }
 
 impl Warning {
@@ -113,7 +90,7 @@ impl Warning {
         }
     }
 
-    /// As in the JSON.
+    /// The name in the JSON.
     pub fn code(&self) -> &'static str {
         match self.kind {
             Kind::Differs { .. } => "differs",
@@ -136,8 +113,8 @@ impl Warning {
         }
     }
 
-    /// Whether verdicts may not mean what they seem to because of it. Those
-    /// that do not, take verdicts away altogether, or nothing.
+    /// Whether the warning may explain a verdict. The others only say why verdicts or
+    /// units are missing.
     pub fn is_serious(&self) -> bool {
         match self.kind {
             Kind::Differs { .. }
@@ -160,7 +137,7 @@ impl Warning {
         }
     }
 
-    /// Whether it puts a verdict in doubt.
+    /// Whether the warning may explain the verdict on a quantity of a hook.
     pub fn puts_in_doubt(&self, hook: Hook, quantity: Quantity) -> bool {
         self.is_serious()
             && self.hook.is_none_or(|about| about == hook)

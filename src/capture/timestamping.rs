@@ -28,9 +28,9 @@ impl TimestampingSocket {
             .and_then(|fd| setsockopt(&fd, Timestamping, &wanted).map(|()| fd));
         asked.map(TimestampingSocket).map_err(|error| {
             StartError::new(
-                StartErrorKind::Stamping,
+                StartErrorKind::Timestamping,
                 error.desc(),
-                "a UDP socket that asks for stamps (SO_TIMESTAMPING) cannot be had: a sandbox \
+                "opening a UDP socket that asks for timestamps (SO_TIMESTAMPING) failed: a sandbox \
                  forbids it, or the kernel has no IP",
                 "allow the process AF_INET sockets (systemd: RestrictAddressFamilies=AF_INET)",
             )

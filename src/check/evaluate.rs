@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! HostFacts judged one by one, for `netstacklat check`: how each stands with
-//! measuring, what it means and what to do. Nothing is asked here.
+//! Judges facts about the host one by one, for `netstacklat check`: the state of
+//! each, its consequence and the fix. It only looks at the facts.
 
 use crate::capture::plan::{HookPlan, Plan};
 use crate::host::facts::HostFacts;
@@ -9,29 +9,30 @@ use crate::host::settings::Settings;
 use crate::host::start_error::StartErrorKind;
 use crate::model::check::{CheckItem, CheckItems, Status};
 
-const NO_ANSWER: &str = "could not be read: /proc/sys may be hidden, or this is a container";
+const UNREADABLE: &str = "could not be read: /proc/sys may be hidden, or this is a container";
 
-/// What is known without asking the kernel to take a program.
-pub(super) fn standing(facts: &HostFacts) -> CheckItems {
+/// Findings from the facts alone, before a program is loaded.
+pub(super) fn findings(facts: &HostFacts) -> CheckItems {
     let settings = &facts.settings;
-    let obstacles = unmet(facts).into_iter().map(|r| r.check_item());
+    let errors = unmet(facts).into_iter().map(|r| r.check_item());
     let others = [
         confinement(settings),
         lockdown(facts),
         jit(settings),
         statistics(settings),
         prequeue(settings),
-        queueing(settings),
+        default_qdisc(settings),
     ];
     let mut findings = CheckItems::default();
-    for finding in obstacles.chain(good(facts)).chain(others) {
+    for finding in errors.chain(met(facts)).chain(others) {
         findings.add(finding);
     }
     findings
 }
 
-/// How the things look that would be an obstacle if they were bad.
-fn good(facts: &HostFacts) -> Vec<CheckItem> {
+/// The findings on preconditions that are met. They are dropped if an error has the
+/// same subject.
+fn met(facts: &HostFacts) -> Vec<CheckItem> {
     let held: Vec<_> = facts.capabilities.iter().copied().collect();
     let ftrace = match facts.settings.ftrace_enabled {
         Some(value) => CheckItem::ok("ftrace", format!("kernel.ftrace_enabled = {value}")),
@@ -44,13 +45,13 @@ fn good(facts: &HostFacts) -> Vec<CheckItem> {
             format!("{} allowed", facts.open_files),
         ),
         CheckItem::ok(StartErrorKind::Privileges.subject(), held.join(", ")),
-        CheckItem::ok(StartErrorKind::Btf.subject(), "of the running kernel"),
+        CheckItem::ok(StartErrorKind::Btf.subject(), "type information found"),
         ftrace,
     ]
 }
 
 fn unread(subject: &'static str, name: &str) -> CheckItem {
-    CheckItem::new(Status::Unknown, subject, name, NO_ANSWER)
+    CheckItem::new(Status::Unknown, subject, name, UNREADABLE)
 }
 
 fn confinement(settings: &Settings) -> CheckItem {
@@ -60,14 +61,14 @@ fn confinement(settings: &Settings) -> CheckItem {
             Status::Warning,
             subject,
             "in a user namespace",
-            "capabilities of a user namespace do not count for BPF",
+            "capabilities in a user namespace do not count for BPF",
         )
-        .remedy("run netstacklat on the host itself: it sees the containers' packets too"),
+        .remedy("run netstacklat on the host, where it sees the containers' packets too"),
         (_, Some(true)) => CheckItem::new(
             Status::Ok,
             subject,
             "a seccomp filter",
-            "where it forbids bpf(2), tracing is refused",
+            "tracing is refused if the filter forbids bpf(2)",
         ),
         (Some(false), Some(false)) => {
             CheckItem::ok(subject, "no user namespace, no seccomp filter")
@@ -81,8 +82,9 @@ fn confinement(settings: &Settings) -> CheckItem {
     }
 }
 
-/// It takes bpf_probe_read_kernel from the programs (`LOCKDOWN_BPF_READ_KERNEL`),
-/// not the tracing: only `tcp-socket-read` of 5.19 to 6.1 uses that.
+/// Lockdown does not forbid tracing, only `bpf_probe_read_kernel`
+/// (`LOCKDOWN_BPF_READ_KERNEL`). Only `tcp-socket-read` on Linux 5.19 to 6.1 uses
+/// that.
 fn lockdown(facts: &HostFacts) -> CheckItem {
     let version = facts.version();
     let uses_it = version.is_some_and(|version| ((5, 19)..(6, 2)).contains(&version));
@@ -97,10 +99,13 @@ fn lockdown(facts: &HostFacts) -> CheckItem {
             Status::Warning,
             "lockdown",
             "confidentiality",
-            "programs may not read just any kernel memory: tcp-socket-read is measured at \
-             tcp_recv_timestamp, which takes a MSG_PEEK for a read; all else measures as ever",
+            "programs cannot use bpf_probe_read_kernel: tcp-socket-read is measured at \
+             tcp_recv_timestamp, where MSG_PEEK reads are counted as reads; all other hooks are \
+             not affected",
         )
-        .remedy("Linux 6.2 or newer, which needs no such memory, if those peeks matter"),
+        .remedy(
+            "if MSG_PEEK reads matter, use Linux 6.2 or newer, which does not need that helper",
+        ),
         Some(mode) => CheckItem::ok("lockdown", mode),
     }
 }
@@ -112,8 +117,8 @@ fn jit(settings: &Settings) -> CheckItem {
             Status::Warning,
             "jit",
             "net.core.bpf_jit_enable = 0",
-            "programs are interpreted: each packet costs several times as much, and the \
-             latencies grow by it",
+            "programs are interpreted: each packet costs several times as much, which increases \
+             the latencies",
         )
         .remedy("sysctl -w net.core.bpf_jit_enable=1"),
         Some(value) => CheckItem::ok("jit", format!("net.core.bpf_jit_enable = {value}")),
@@ -128,10 +133,9 @@ fn statistics(settings: &Settings) -> CheckItem {
             Status::Warning,
             "bpf-stats",
             format!("kernel.bpf_stats_enabled = {value}"),
-            "the kernel times every run of every BPF program of the host, which costs about 20 ns \
-             each",
+            "the kernel measures every run of every BPF program on the host, about 20 ns per run",
         )
-        .remedy("sysctl -w kernel.bpf_stats_enabled=0, unless somebody reads those figures"),
+        .remedy("sysctl -w kernel.bpf_stats_enabled=0, unless someone uses these statistics"),
     }
 }
 
@@ -143,8 +147,8 @@ fn prequeue(settings: &Settings) -> CheckItem {
             Status::Warning,
             subject,
             "net.core.netdev_tstamp_prequeue = 0",
-            "packets are stamped behind RPS, on the CPU that they are sent to: their way there \
-             and their wait in its backlog are not in the figures",
+            "packets get their timestamp after RPS, on the CPU that RPS chose: latencies do not \
+             include the way to that CPU and the wait in its backlog",
         )
         .remedy("sysctl -w net.core.netdev_tstamp_prequeue=1"),
         Some(value) => CheckItem::ok(
@@ -154,7 +158,7 @@ fn prequeue(settings: &Settings) -> CheckItem {
     }
 }
 
-fn queueing(settings: &Settings) -> CheckItem {
+fn default_qdisc(settings: &Settings) -> CheckItem {
     let subject = "default-qdisc";
     match settings.default_qdisc.as_deref() {
         None => unread(subject, "net.core.default_qdisc"),
@@ -162,30 +166,30 @@ fn queueing(settings: &Settings) -> CheckItem {
             Status::Warning,
             subject,
             "net.core.default_qdisc = fq",
-            "fq sends by the time that packets carry. On some hosts of containers, packets that \
-             were stamped on receipt and then forwarded were reported to be dropped there, for \
-             as long as anything has packets stamped",
+            "fq sends packets by their timestamp. On some container hosts, forwarded packets with \
+             an RX timestamp were reported to be dropped by fq, for as long as RX timestamping \
+             was on",
         )
         .remedy(
-            "where containers lose packets while netstacklat runs: fq_codel on the devices that \
+            "if containers lose packets while netstacklat runs, use fq_codel on the devices that \
              packets are forwarded to (tc qdisc replace dev DEVICE root fq_codel)",
         ),
         Some(qdisc) => CheckItem::ok(subject, format!("net.core.default_qdisc = {qdisc}")),
     }
 }
 
-/// The hooks as they would be measured, or as they are (`tried`).
+/// The state of each hook: as attached (`tried`), or as planned.
 pub(super) fn hooks(plan: &Plan, tried: bool) -> Vec<CheckItem> {
-    plan.hooks.iter().map(|v| hook(v, tried)).collect()
+    plan.hooks.iter().map(|plan| hook(plan, tried)).collect()
 }
 
-fn hook(verdict: &HookPlan, tried: bool) -> CheckItem {
-    let subject = verdict.hook.name();
-    let functions = verdict.functions.join(", ");
-    match verdict.reason() {
-        Some(reason) if verdict.functions.is_empty() => {
+fn hook(plan: &HookPlan, tried: bool) -> CheckItem {
+    let subject = plan.hook.name();
+    let functions = plan.functions.join(", ");
+    match plan.reason() {
+        Some(reason) if plan.functions.is_empty() => {
             CheckItem::new(Status::Problem, subject, "off", reason).remedy(
-                "none on this kernel; Debian's kernels from 5.10 on measure all hooks. The other \
+                "none on this kernel; Debian's kernels from 5.10 on have all hooks. The other \
                  hooks are not affected",
             )
         }
@@ -193,14 +197,14 @@ fn hook(verdict: &HookPlan, tried: bool) -> CheckItem {
             Status::Warning,
             subject,
             functions,
-            match verdict.difference() {
+            match plan.difference() {
                 Some(difference) => format!("{reason}. {difference}"),
                 None => reason,
             },
         ),
         None => CheckItem {
             state: if tried { Status::Ok } else { Status::Unknown },
-            meaning: verdict.difference().map(Into::into),
+            meaning: plan.difference().map(Into::into),
             ..CheckItem::ok(subject, functions)
         },
     }
@@ -234,8 +238,8 @@ mod tests {
     }
 
     fn warned(facts: &HostFacts) -> Vec<CheckItem> {
-        let unwell = standing(facts).into_vec();
-        unwell
+        let findings = findings(facts).into_vec();
+        findings
             .into_iter()
             .filter(|f| f.state != Status::Ok)
             .collect()
@@ -266,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn lockdown_matters_where_a_program_reads_just_any_memory() {
+    fn lockdown_matters_if_a_program_uses_probe_read() {
         let mut facts = healthy();
         facts.settings.lockdown = Some("confidentiality".into());
         for (kernel, warnings) in [("5.18.0", 0), ("5.19.0", 1), ("6.1.0-50", 1), ("6.2.0", 0)] {
@@ -276,14 +280,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_unknown_not_ok() {
-        let blind = with(|settings| *settings = Settings::default());
-        assert_eq!(blind.len(), 7, "{blind:?}");
-        assert!(blind.iter().all(|f| f.state == Status::Unknown));
+    fn unreadable_settings_are_unknown_not_ok() {
+        let unread = with(|settings| *settings = Settings::default());
+        assert_eq!(unread.len(), 7, "{unread:?}");
+        assert!(unread.iter().all(|f| f.state == Status::Unknown));
     }
 
     #[test]
-    fn an_obstacle_takes_the_place_of_its_subject() {
+    fn an_error_replaces_the_finding_on_its_subject() {
         let found = with(|settings| settings.ftrace_enabled = Some(0));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].state, Status::Problem);

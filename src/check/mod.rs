@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What this host offers: the facts, and what comes of trying. Where nothing
-//! is in the way, all programs are loaded and attached, as for a measurement,
-//! and datagrams to oneself must appear in the histograms.
+//! The self-test of a host: the facts, and a trial. If nothing prevents it, all
+//! programs are loaded and attached as for a measurement, and datagrams over
+//! loopback must appear in the histograms.
 
 mod evaluate;
 pub(crate) mod timestamp_probe;
@@ -20,37 +20,36 @@ use crate::model::hooks::{Hook, HookSet};
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
 
-/// Datagrams of the self-test.
+/// The number of datagrams of the self-test.
 const DATAGRAMS: u64 = 10;
 const OTHERS: &str = "other-timestamping";
 const SELF_TEST: &str = "self-test";
 
-/// What was found.
+/// The result of the self-test.
 pub(crate) struct HostCheck {
-    /// The facts that it began with.
+    /// The facts before the trial.
     pub facts: HostFacts,
-    /// What was looked at, in the order in which it matters.
+    /// The findings, most important first.
     pub findings: Vec<CheckItem>,
-    /// How each hook stands, in path order; none where that cannot be told.
+    /// The state of each hook, in path order. Empty if it is unknown.
     pub hooks: Vec<CheckItem>,
-    /// What it comes to.
     pub outcome: CheckOutcome,
     /// Dropped last: some kernels take seconds to detach.
     _capture: Option<Capture>,
 }
 
 impl HostCheck {
-    /// Looks at this host, and tries.
+    /// Reads the facts and tries to measure.
     ///
     /// # Errors
     ///
-    /// If the kernel does not even tell its name.
+    /// Only if uname(2) fails.
     pub(crate) fn take() -> Result<HostCheck> {
         let facts = HostFacts::probe()?;
-        let mut found = evaluate::standing(&facts);
-        // Before our own socket has packets stamped.
+        let mut found = evaluate::findings(&facts);
         let loopback = Loopback::open();
-        let others = stamping_by_others(&loopback);
+        // Before our own socket turns timestamping on.
+        let others = timestamping_by_others(&loopback);
         let capture = decide(&facts, HookSet::ALL)
             .map_err(anyhow::Error::from)
             .and_then(|plan| Capture::start(plan, None));
@@ -62,14 +61,14 @@ impl HostCheck {
                 found.add(CheckItem::ok("tracing", attached));
                 found.add(clock_offset(capture.plan()));
                 found.add(others);
-                found.add(stamps(&loopback));
+                found.add(timestamps(&loopback));
                 found.add(self_test(&capture, &loopback));
                 (Some(capture), hooks)
             }
             Err(error) => {
                 let start_error = start_error_of(&error);
                 let tried = match start_error.kind {
-                    StartErrorKind::Stamping => "not tried to the end",
+                    StartErrorKind::Timestamping => "not fully tried",
                     _ => "not tried",
                 };
                 found.add(start_error.check_item());
@@ -77,7 +76,7 @@ impl HostCheck {
                     Status::Unknown,
                     "tracing",
                     tried,
-                    "whether this host allows it shows when nothing else is in the way",
+                    "whether the kernel allows it is known when the other problems are fixed",
                 ));
                 let planned = facts.btf.as_ref().ok();
                 let planned = planned.and_then(|btf| plan(&facts, btf, HookSet::ALL).ok());
@@ -85,9 +84,9 @@ impl HostCheck {
                     found.add(clock_offset(plan));
                 }
                 found.add(others);
-                // Needs no privilege: tried also where nothing else can be.
+                // This needs no privileges, so it is tried in any case.
                 found.add(match TimestampingSocket::open() {
-                    Ok(_held) => stamps(&loopback),
+                    Ok(_held) => timestamps(&loopback),
                     Err(start_error) => start_error.check_item(),
                 });
                 let hooks = planned.map(|plan| evaluate::hooks(&plan, false));
@@ -105,7 +104,7 @@ impl HostCheck {
     }
 }
 
-/// Whatever is in the way of all hooks is a problem among the findings.
+/// A problem among the findings prevents all hooks from measuring.
 fn outcome(findings: &[CheckItem], hooks: &[CheckItem], measures: bool) -> CheckOutcome {
     let problem = |finding: &CheckItem| finding.state == Status::Problem;
     if !measures || findings.iter().any(problem) {
@@ -123,13 +122,13 @@ fn start_error_of(error: &anyhow::Error) -> StartError {
         StartError::new(
             StartErrorKind::Rejected,
             format!("{error:#}"),
-            "something that netstacklat does not know",
+            "unknown to netstacklat",
             "please report this",
         )
     })
 }
 
-/// The offset as user space sees it, which is what the TAI path works with.
+/// The TAI offset in user space, which the fallback clock uses.
 fn clock_offset(plan: &Plan) -> CheckItem {
     let offset = match clock::tai_offset_now_s() {
         Ok(offset) => format!("TAI offset {offset} s"),
@@ -143,15 +142,14 @@ fn clock_offset(plan: &Plan) -> CheckItem {
             "clock",
             found,
             format!(
-                "no program runs at the kernel's clock updates here ({why}): after a change of \
-                 the clock, packets count as clock-step until netstacklat has seen it, up to a \
-                 second"
+                "no program runs at the kernel's clock updates ({why}): after a clock step, packets \
+                 count as clock-step until netstacklat has seen the step, up to a second"
             ),
         ),
     }
 }
 
-fn stamping_by_others(loopback: &Result<Loopback>) -> CheckItem {
+fn timestamping_by_others(loopback: &Result<Loopback>) -> CheckItem {
     let seen = match loopback {
         Ok(loopback) => loopback.exchange().map_err(|error| format!("{error:#}")),
         Err(error) => Err(format!("{error:#}")),
@@ -159,51 +157,52 @@ fn stamping_by_others(loopback: &Result<Loopback>) -> CheckItem {
     match seen {
         Ok(false) => CheckItem::ok(
             OTHERS,
-            "none: packets are not stamped while nobody measures",
+            "none: RX timestamping is off unless netstacklat runs",
         ),
         Ok(true) => CheckItem::new(
             Status::Ok,
             OTHERS,
-            "packets are stamped already",
-            "another socket of this host asked for it (a time server, a capture, another \
-             netstacklat): stamping costs nothing more, and stays on afterwards",
+            "RX timestamping is on already",
+            "another socket on this host asked for it (a time server, a capture, another \
+             netstacklat): netstacklat adds no cost for it, and it stays on afterwards",
         ),
         Err(why) => unseen(OTHERS, why),
     }
 }
 
+/// A finding that could not be made because datagrams over loopback do not arrive.
 fn unseen(subject: &'static str, why: String) -> CheckItem {
     CheckItem::new(
         Status::Unknown,
         subject,
         why,
-        "it is seen with datagrams to oneself, which do not arrive here",
+        "the test needs datagrams over loopback, which do not arrive here",
     )
-    .remedy("ip link set lo up, and let a firewall pass UDP over loopback")
+    .remedy("ip link set lo up, and allow UDP over loopback in the firewall")
 }
 
-/// Whether datagrams come with a stamp, now that a socket of ours asks.
-fn stamps(loopback: &Result<Loopback>) -> CheckItem {
-    let subject = StartErrorKind::Stamping.subject();
+/// Whether datagrams have a timestamp while a socket of ours asks for it.
+fn timestamps(loopback: &Result<Loopback>) -> CheckItem {
+    let subject = StartErrorKind::Timestamping.subject();
     let seen = match loopback {
-        Ok(loopback) => loopback.until_stamped(),
+        Ok(loopback) => loopback.until_timestamped(),
         Err(error) => return unseen(subject, format!("{error:#}")),
     };
     match seen {
-        Ok(true) => CheckItem::ok(subject, "arrive once a socket asks for them"),
-        Ok(false) => timestamp_probe::none_arrives().check_item(),
+        Ok(true) => CheckItem::ok(subject, "packets have one while a socket asks for it"),
+        Ok(false) => timestamp_probe::no_timestamps().check_item(),
         Err(error) => unseen(subject, format!("{error:#}")),
     }
 }
 
-/// Datagrams to oneself pass all hooks of their protocol's path: they must be
-/// measured there. The other hooks are named.
+/// Datagrams over loopback pass all hooks on the path of their protocol. Each must
+/// measure them. The finding names the hooks that are not tried.
 fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> CheckItem {
-    let passed = match pass(capture, loopback) {
+    let passed = match send(capture, loopback) {
         Ok(passed) => passed,
         Err(error) => return unseen(SELF_TEST, format!("{error:#}")),
     };
-    let tried = |hook: Hook| on_the_way(capture.plan(), hook);
+    let tried = |hook: Hook| is_passed(capture.plan(), hook);
     let silent = passed
         .counters
         .hooks()
@@ -231,18 +230,18 @@ fn self_test(capture: &Capture, loopback: &Result<Loopback>) -> CheckItem {
             ..CheckItem::ok(SELF_TEST, found)
         }
     } else if stepped {
-        let meaning = "the wall clock was set back: packets are not measured until it is again \
-                       what it was, 17.2 s at most";
+        let meaning = "the wall clock was set back: packets are not measured until it has \
+                       caught up, at most 17.2 s";
         CheckItem::new(Status::Warning, SELF_TEST, found, meaning).remedy("wait, and check again")
     } else {
-        let meaning = format!("{DATAGRAMS} datagrams over loopback passed there");
+        let meaning = format!("{DATAGRAMS} datagrams over loopback passed these hooks");
         CheckItem::new(Status::Problem, SELF_TEST, found, meaning)
             .remedy("please report this with the output of netstacklat check --json")
     }
 }
 
-/// What is counted of datagrams to oneself.
-fn pass(capture: &Capture, loopback: &Result<Loopback>) -> Result<Interval> {
+/// Sends the datagrams and returns what was counted.
+fn send(capture: &Capture, loopback: &Result<Loopback>) -> Result<Interval> {
     let first = capture.snapshot()?;
     let loopback = loopback.as_ref().map_err(|e| anyhow::anyhow!("{e:#}"))?;
     for _ in 0..DATAGRAMS {
@@ -251,8 +250,8 @@ fn pass(capture: &Capture, loopback: &Result<Loopback>) -> Result<Interval> {
     Ok(capture.snapshot()?.since(&first))
 }
 
-/// Whether a datagram over loopback is measured there, IPv4 or IPv6.
-fn on_the_way(plan: &Plan, hook: Hook) -> bool {
+/// Whether a hook is fully attached and on the path of a datagram over loopback.
+fn is_passed(plan: &Plan, hook: Hook) -> bool {
     let whole = plan.hooks[hook.index()].missing.is_empty();
     whole && Loopback::protocol().path().any(|on_path| on_path == hook)
 }

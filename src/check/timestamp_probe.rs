@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Datagrams to oneself: whether packets are stamped, seen as a receiver.
+//! Sends datagrams over loopback, and looks whether they arrive with a timestamp.
 
 use std::io::IoSliceMut;
 use std::net::UdpSocket;
@@ -14,26 +14,26 @@ use nix::sys::time::TimeSpec;
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::hooks::Protocol;
 
-/// A socket that talks to itself.
+/// A UDP socket that is connected to itself.
 pub(super) struct Loopback(UdpSocket);
 
-/// Far longer than loopback takes.
+/// The wait for a datagram, which is far longer than loopback takes.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long the kernel may take to switch stamping on: some ms, but for a host
-/// that has just booted and is busy with everything else.
+/// The time in which the kernel must turn timestamping on. It takes a few ms, but
+/// longer on a host that is busy booting.
 pub(super) const SWITCHED_ON: Duration = Duration::from_secs(5);
 
 impl Loopback {
-    /// Whose hooks its datagrams pass.
+    /// The protocol whose hooks the datagrams pass.
     pub(super) fn protocol() -> Protocol {
         Protocol::find("UDP").expect("the table has hooks of UDP")
     }
 
-    /// Opens it on IPv4 or, where there is none, on IPv6.
+    /// Opens a socket on IPv4, or on IPv6 if there is no IPv4.
     ///
-    /// It looks at stamps (SOF_TIMESTAMPING_SOFTWARE) without asking for them,
-    /// which alone would have packets stamped. SO_TIMESTAMPNS would not do: it
-    /// makes up a stamp where there is none.
+    /// SOF_TIMESTAMPING_SOFTWARE shows the timestamps of packets without turning
+    /// timestamping on. SO_TIMESTAMPNS would turn it on, and the kernel would make
+    /// up a timestamp for a packet without one.
     pub(super) fn open() -> Result<Loopback> {
         let socket = UdpSocket::bind("127.0.0.1:0").or_else(|_| UdpSocket::bind("[::1]:0"));
         let socket = socket.context("binding a UDP socket to the loopback address")?;
@@ -47,7 +47,7 @@ impl Loopback {
         Ok(Loopback(socket))
     }
 
-    /// Sends one datagram and reads it; whether it came with a stamp.
+    /// Sends one datagram and reads it. True if it arrived with a timestamp.
     pub(super) fn exchange(&self) -> Result<bool> {
         self.0.send(b"netstacklat").context("sending a datagram")?;
         let mut bytes = [0; 16];
@@ -55,22 +55,22 @@ impl Loopback {
         let mut control = nix::cmsg_space!([TimeSpec; 3]);
         let flags = MsgFlags::empty();
         let message = recvmsg::<()>(self.0.as_raw_fd(), &mut data, Some(&mut control), flags)
-            .context("a datagram to oneself does not arrive")?;
-        let stamped = message
+            .context("a datagram over loopback does not arrive")?;
+        let has_timestamp = message
             .cmsgs()
-            .context("reading the stamp of a datagram")?
+            .context("reading the timestamp of a datagram")?
             .any(|control| match control {
-                ControlMessageOwned::ScmTimestampsns(stamps) => {
-                    stamps.system != TimeSpec::new(0, 0)
+                ControlMessageOwned::ScmTimestampsns(timestamps) => {
+                    timestamps.system != TimeSpec::new(0, 0)
                 }
                 _ => false,
             });
-        Ok(stamped)
+        Ok(has_timestamp)
     }
 
-    /// Sends datagrams until one comes with a stamp, as they do a moment after
-    /// a socket has asked; false if none does in good time.
-    pub(super) fn until_stamped(&self) -> Result<bool> {
+    /// Sends datagrams until one arrives with a timestamp, which takes a moment after
+    /// a socket has asked for it. False if none has one within [`SWITCHED_ON`].
+    pub(super) fn until_timestamped(&self) -> Result<bool> {
         let asked = Instant::now();
         loop {
             if self.exchange()? {
@@ -90,28 +90,28 @@ impl Loopback {
 ///
 /// [`Unconfirmed`]: no datagram has a timestamp, or no datagram arrives.
 pub(crate) fn confirm() -> Result<(), Unconfirmed> {
-    match Loopback::open().and_then(|loopback| loopback.until_stamped()) {
+    match Loopback::open().and_then(|loopback| loopback.until_timestamped()) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Unconfirmed::NoTimestamp(none_arrives())),
+        Ok(false) => Err(Unconfirmed::NoTimestamp(no_timestamps())),
         Err(error) => Err(Unconfirmed::NoDatagram(error)),
     }
 }
 
-/// Why packets were not seen to be stamped.
+/// Why timestamping could not be confirmed.
 #[derive(Debug)]
 pub(crate) enum Unconfirmed {
-    /// The kernel does not do what it was asked for.
+    /// Datagrams arrive without a timestamp.
     NoTimestamp(StartError),
-    /// Datagrams to oneself do not arrive: that says nothing of stamps.
+    /// Datagrams over loopback do not arrive, so timestamping is unknown.
     NoDatagram(anyhow::Error),
 }
 
-/// A socket has asked for stamps, and none has come.
-pub(super) fn none_arrives() -> StartError {
+/// The error if a socket asks for timestamps and no packet has one.
+pub(super) fn no_timestamps() -> StartError {
     StartError::new(
-        StartErrorKind::Stamping,
-        format!("none within {SWITCHED_ON:?} of asking"),
-        "the kernel does not stamp packets although a socket asks for it",
+        StartErrorKind::Timestamping,
+        format!("none within {SWITCHED_ON:?}"),
+        "the kernel does not timestamp packets although a socket asks for it",
         "please report this with the output of netstacklat check --json",
     )
 }

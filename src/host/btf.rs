@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What the kernel's type information (BTF) says of the functions that matter.
+//! Reads the kernel's type information (BTF): which functions exist, and how many
+//! parameters they have.
 //!
-//! One pass over the raw file, which compares names of functions only. libbpf
-//! would index all types for this, some 75 million instructions, and index them
-//! again when it loads the BPF object. The format is that of
-//! `Documentation/bpf/btf.rst`.
+//! One pass over the raw file compares the names of functions. libbpf would index
+//! all types for this (some 75 million instructions), and index them again when
+//! it loads the BPF object. `Documentation/bpf/btf.rst` describes the format.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,27 +12,27 @@ use std::fs;
 use crate::model::hooks::programs;
 use crate::model::names;
 
-/// What the kernel's type information says.
+/// Facts from the kernel's type information.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BtfFacts {
-    /// How many parameters each function has, of the functions that the
-    /// programs attach to. A function that is not in it is not in the kernel.
+    /// The number of parameters of each function that programs attach to. The kernel
+    /// does not have the functions that are missing here.
     pub functions: BTreeMap<String, usize>,
-    /// Whether `bpf_ktime_get_tai_ns` exists (6.1).
+    /// Whether the helper `bpf_ktime_get_tai_ns` exists (Linux 6.1).
     pub tai_helper: bool,
 }
 
 const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
 const MAGIC: u16 = 0xeb9f;
-/// Bytes of `struct btf_type`; of a member of an enum, of a struct and of a
-/// function's parameter.
+/// Sizes in bytes: `struct btf_type`, a member of an enum, a member of a struct,
+/// a parameter of a function.
 const TYPE: usize = 12;
 const ENUM_MEMBER: usize = 8;
 const STRUCT_MEMBER: usize = 12;
 const PARAMETER: usize = 8;
 
 impl BtfFacts {
-    /// Reads the running kernel's.
+    /// Reads the type information of the running kernel.
     pub(super) fn probe() -> Result<BtfFacts, String> {
         if !fs::exists(VMLINUX_BTF).unwrap_or(true) {
             return Err(format!("{VMLINUX_BTF} does not exist"));
@@ -43,7 +43,7 @@ impl BtfFacts {
             .chain([names::CLOCK_FUNCTION])
             .collect();
         let facts = scan(&bytes, &wanted);
-        facts.ok_or_else(|| format!("{VMLINUX_BTF} is not in the BTF format"))
+        facts.ok_or_else(|| format!("{VMLINUX_BTF} is not in BTF format"))
     }
 
     /// Whether the clock program has a function to attach to.
@@ -52,7 +52,7 @@ impl BtfFacts {
     }
 }
 
-/// The facts in a BTF file; `None` if it is none.
+/// Scans a BTF file. `None` if it is not in BTF format.
 fn scan(btf: &[u8], wanted: &[&str]) -> Option<BtfFacts> {
     let field = |at: usize| u32_at(btf, at).map(|value| value as usize);
     (u16::from_ne_bytes(btf.get(..2)?.try_into().ok()?) == MAGIC).then_some(())?;
@@ -64,14 +64,16 @@ fn scan(btf: &[u8], wanted: &[&str]) -> Option<BtfFacts> {
     };
     let (types, strings) = (section(8)?, section(16)?);
 
-    // Only a name that begins as one of those is compared as a whole.
+    // A name is compared as a whole only if its first two bytes are those of a
+    // wanted name.
     let mut begins = vec![false; 1 << 16];
     for name in wanted {
-        begins[usize::from(beginning(name.as_bytes())?)] = true;
+        begins[usize::from(first_two(name.as_bytes())?)] = true;
     }
     let mut facts = BtfFacts::default();
     let mut found: Vec<(&str, usize)> = Vec::new();
-    // By type id, which counts from 1: parameters, where it is a prototype.
+    // Indexed by type id, which counts from 1: the number of parameters, if the type
+    // is a prototype.
     let mut parameters: Vec<u16> = vec![0];
     let mut at = 0;
     while at < types.len() {
@@ -107,7 +109,7 @@ fn scan(btf: &[u8], wanted: &[&str]) -> Option<BtfFacts> {
             }
             kind::FUNC => {
                 let rest = strings.get(name as usize..)?;
-                if beginning(rest).is_some_and(|two| begins[usize::from(two)])
+                if first_two(rest).is_some_and(|two| begins[usize::from(two)])
                     && let Some(name) = string(strings, name)
                     && let Some(&known) = wanted.iter().find(|known| known.as_bytes() == name)
                 {
@@ -155,7 +157,8 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }
 
-fn beginning(name: &[u8]) -> Option<u16> {
+/// The first two bytes of a name.
+fn first_two(name: &[u8]) -> Option<u16> {
     Some(u16::from_ne_bytes(name.get(..2)?.try_into().ok()?))
 }
 
@@ -188,8 +191,8 @@ mod tests {
 
     const STRINGS: &[u8] = b"\0ip_rcv\0ip_rcv_core\0bpf_func_id\0BPF_FUNC_ktime_get_tai_ns\0";
 
-    /// int, pointer, a prototype of 3, a function of it, another function, and
-    /// an enumeration of one value.
+    /// An int, a pointer, a prototype with 3 parameters, two functions with that
+    /// prototype, and an enum with one value.
     fn types() -> Vec<&'static [u32]> {
         vec![
             &[1, kind::INT << 24, 4, 0],
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_have_their_parameters_and_other_names_are_left_alone() {
+    fn wanted_functions_are_found_with_their_parameters() {
         let facts = scan(&file(&types(), STRINGS), &["ip_rcv_core", "udp_rcv"]).unwrap();
         let expected = BTreeMap::from([("ip_rcv_core".to_owned(), 3)]);
         assert_eq!(facts.functions, expected);
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_unknown_is_no_btf() {
+    fn truncated_and_unknown_data_is_no_btf() {
         let whole = file(&types(), STRINGS);
         for length in [0, 1, 7, 23, whole.len() - 1] {
             assert_eq!(scan(&whole[..length], &["ip_rcv"]), None, "{length} bytes");

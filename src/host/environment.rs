@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What latencies depend on beside the kernel's code: for the start line, so
-//! that hosts and days can be told apart. None of it is needed to measure.
+//! Reads settings of the host that latencies depend on, for the start line of a
+//! run: `diff` warns if they differ. None of them is needed to measure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::host::settings::sysctl;
 
-/// Of `net.core`: those of the network namespace we are in, or of all.
+/// Names below `net.core`. Some are of the network namespace of this process, some
+/// of the host.
 const SETTINGS: [&str; 8] = [
     "bpf_jit_enable",
     "busy_poll",
@@ -33,7 +34,7 @@ const FILES: [(&str, &str); 5] = [
     ("smt", "/sys/devices/system/cpu/smt/active"),
 ];
 
-/// By name, as the host says it; what cannot be read, or is empty, is left out.
+/// Reads all settings, by name. Those that cannot be read or are empty are missing.
 pub(crate) fn read() -> BTreeMap<String, String> {
     let file = |path: &str| fs::read_to_string(path).ok();
     let settings = SETTINGS.map(|name| (name, sysctl(&format!("net/core/{name}"))));
@@ -47,16 +48,16 @@ pub(crate) fn read() -> BTreeMap<String, String> {
         ("governor", governors()),
     ];
     let all = settings.into_iter().chain(files).chain(others);
-    let told = all.filter_map(|(name, value)| {
+    let known = all.filter_map(|(name, value)| {
         let value = value?.trim().to_owned();
         (!value.is_empty()).then(|| (name.to_owned(), value))
     });
-    told.collect()
+    known.collect()
 }
 
 /// Options of the kernel's command line that latencies depend on
-/// (Documentation/admin-guide/kernel-parameters.txt). Not all of it: run files
-/// are handed round, and some options are secrets.
+/// (Documentation/admin-guide/kernel-parameters.txt). The others are not recorded:
+/// run files are passed on, and some options are secrets.
 const BOOT_OPTIONS: [&str; 23] = [
     "clocksource",
     "cpufreq.",
@@ -99,7 +100,7 @@ fn boot_options(line: String) -> String {
     words.join(" ")
 }
 
-/// On x86-64 its name; arm64 has numbers only.
+/// The name of the CPU on x86-64, or its numbers on arm64, which has no name.
 fn cpu_model(cpuinfo: &str) -> Option<String> {
     let field = |name: &str| {
         let (_, value) = cpuinfo
@@ -114,7 +115,7 @@ fn cpu_model(cpuinfo: &str) -> Option<String> {
     })
 }
 
-/// Of all CPUs, each once.
+/// The governors of all CPUs, each once.
 fn governors() -> Option<String> {
     let policies = fs::read_dir("/sys/devices/system/cpu/cpufreq").ok()?;
     let governors: BTreeSet<String> = policies
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cpu_has_a_name_or_numbers() {
+    fn the_cpu_model_is_a_name_or_numbers() {
         let x86 =
             "processor\t: 0\nmodel name\t: AMD EPYC 7763\n\nprocessor\t: 1\nmodel name\t: x\n";
         assert_eq!(cpu_model(x86).unwrap(), "AMD EPYC 7763");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! HostFacts about this host. Nothing is decided here: see [`crate::capture::plan`].
+//! Facts about this host. [`crate::capture::plan`] decides from them what to load.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use crate::host::btf::BtfFacts;
 use crate::host::settings::Settings;
 
-/// For tests only: kernel functions, separated by commas, to be treated as if
-/// this kernel did not have them.
+/// An environment variable for tests: kernel functions, separated by commas, that
+/// are treated as if this kernel did not have them.
 pub const HIDE_FUNCTIONS: &str = "NETSTACKLAT_TEST_HIDE";
 
-/// What the host offers.
+/// Facts about this host and this process.
 #[derive(Clone, Debug)]
 pub struct HostFacts {
     /// `uname -r`.
@@ -23,22 +23,22 @@ pub struct HostFacts {
     pub arch: String,
     /// `uname -n`.
     pub host: String,
-    /// CPUs that may ever be online: one more than the highest number. Or why
-    /// that cannot be told.
+    /// The number of possible CPUs: one more than the highest CPU number. Or the
+    /// reason why it is unknown.
     pub possible_cpus: Result<usize, String>,
-    /// Effective capabilities of this process.
+    /// The effective capabilities of this process, of those that matter.
     pub capabilities: BTreeSet<&'static str>,
-    /// Whether RLIMIT_MEMLOCK is no limit.
+    /// Whether RLIMIT_MEMLOCK is unlimited.
     pub memlock_unlimited: bool,
-    /// RLIMIT_NOFILE, up to which this process may go.
+    /// The hard limit RLIMIT_NOFILE.
     pub open_files: u64,
-    /// Settings of the kernel, and what confines this process.
+    /// Settings of the kernel, and restrictions on this process.
     pub settings: Settings,
-    /// The kernel's functions and features, or why they cannot be told.
+    /// The kernel's functions and features, or the reason why they are unknown.
     pub btf: Result<BtfFacts, String>,
 }
 
-const LOOKED_AT: [(&str, Capability); 4] = [
+const CAPABILITIES: [(&str, Capability); 4] = [
     ("CAP_BPF", Capability::CAP_BPF),
     ("CAP_PERFMON", Capability::CAP_PERFMON),
     ("CAP_SYS_ADMIN", Capability::CAP_SYS_ADMIN),
@@ -46,7 +46,7 @@ const LOOKED_AT: [(&str, Capability); 4] = [
 ];
 
 impl HostFacts {
-    /// Reads the facts; what is missing is a fact too.
+    /// Reads the facts. A fact that cannot be read is recorded as unknown.
     ///
     /// # Errors
     ///
@@ -54,7 +54,9 @@ impl HostFacts {
     pub fn probe() -> Result<HostFacts> {
         let uname = nix::sys::utsname::uname().context("uname")?;
         let effective = caps::read(None, CapSet::Effective).unwrap_or_default();
-        let held = LOOKED_AT.iter().filter(|(_, cap)| effective.contains(cap));
+        let held = CAPABILITIES
+            .iter()
+            .filter(|(_, cap)| effective.contains(cap));
         let mut btf = BtfFacts::probe();
         if let (Ok(btf), Ok(hidden)) = (&mut btf, std::env::var(HIDE_FUNCTIONS)) {
             hidden.split(',').for_each(|name| {
@@ -75,17 +77,17 @@ impl HostFacts {
         })
     }
 
-    /// Slices in each map; 0 where the CPUs cannot be told.
+    /// The number of slices of each map, or 0 if the number of CPUs is unknown.
     pub fn cpus(&self) -> usize {
         self.possible_cpus.as_ref().map_or(0, |&cpus| cpus)
     }
 
-    /// Whether this process has the capability.
+    /// Whether this process has a capability.
     pub fn has(&self, capability: &str) -> bool {
         self.capabilities.contains(capability)
     }
 
-    /// Whether programs may be loaded and attached, as far as capabilities go.
+    /// Whether the capabilities are enough to load and attach programs.
     pub fn privileged(&self) -> bool {
         self.has("CAP_SYS_ADMIN") || (self.has("CAP_BPF") && self.has("CAP_PERFMON"))
     }
@@ -99,21 +101,21 @@ impl HostFacts {
 
 const POSSIBLE_CPUS: &str = "/sys/devices/system/cpu/possible";
 
-/// One more than the highest number that a CPU may have: slices are found by
-/// number, and a list such as `0-3,8-11` has holes.
+/// One more than the highest CPU number. Slices are indexed by CPU number, and the
+/// list may have gaps, such as `0-3,8-11`.
 fn possible_cpus() -> Result<usize> {
     let list = std::fs::read_to_string(POSSIBLE_CPUS)
         .with_context(|| format!("reading {POSSIBLE_CPUS}"))?;
     highest_number(&list)
         .map(|highest| highest + 1)
-        .with_context(|| format!("{POSSIBLE_CPUS} is no list of CPUs: {list:?}"))
+        .with_context(|| format!("{POSSIBLE_CPUS} is not a list of CPUs: {list:?}"))
 }
 
 fn highest_number(list: &str) -> Option<usize> {
     list.trim().rsplit([',', '-']).next()?.parse().ok()
 }
 
-/// A host on which nothing is missing, for the tests of decisions.
+/// Facts of a host on which nothing is missing, for tests.
 #[cfg(test)]
 pub(crate) mod test_facts {
     use super::*;

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Which facts keep this host from measuring. Nothing is asked here, so that
-//! each can be tested on a host that is well.
+//! Decides which facts prevent measuring. It only looks at the facts, so each case
+//! is tested on any host.
 
 use crate::host::facts::HostFacts;
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::names;
 
-/// The oldest kernel that this is built and tested for.
+/// The oldest kernel that netstacklat supports.
 const OLDEST: (u32, u32) = (5, 10);
-/// BPF maps count as memory of the cgroup, not as locked, from here on.
+/// From this version on, BPF maps count as memory of the cgroup, not as locked
+/// memory.
 const MEMCG_SINCE: (u32, u32) = (5, 11);
-/// Descriptors that all hooks take: programs, their links, maps, timers. 60 on
-/// the tested kernels.
+/// The number of file descriptors that all hooks need, with a margin: programs,
+/// links, maps and timers take 60 on the tested kernels.
 const OPEN_FILES: u64 = 72;
 
-/// All that is in the way as far as facts tell, what has to be mended first
-/// in front. Whether the kernel takes the programs shows only when it is asked.
+/// All unmet preconditions, in the order in which to fix them. Whether the kernel
+/// accepts the programs is not among them: only loading them shows it.
 pub(crate) fn unmet(facts: &HostFacts) -> Vec<StartError> {
     let checks = [
         old_kernel,
@@ -35,8 +36,8 @@ fn old_kernel(facts: &HostFacts) -> Option<StartError> {
     Some(StartError::new(
         StartErrorKind::OldKernel,
         format!("Linux {}", facts.kernel),
-        "what the programs are built on came later, and nothing older is tested",
-        format!("Linux {}.{} or newer", OLDEST.0, OLDEST.1),
+        "the programs need newer kernel features, and older kernels are not tested",
+        format!("use Linux {}.{} or newer", OLDEST.0, OLDEST.1),
     ))
 }
 
@@ -45,7 +46,9 @@ fn open_files(facts: &HostFacts) -> Option<StartError> {
         StartError::new(
             StartErrorKind::OpenFiles,
             format!("{} allowed", facts.open_files),
-            format!("each BPF program, link and map takes a descriptor, {OPEN_FILES} in all"),
+            format!(
+                "each BPF program, link and map takes a file descriptor, {OPEN_FILES} in total"
+            ),
             "ulimit -n 1024 (systemd: LimitNOFILE=1024)",
         )
     })
@@ -65,17 +68,17 @@ fn privileges(facts: &HostFacts) -> Option<StartError> {
         ""
     };
     let container = match facts.settings.seccomp_filter {
-        // Inside, neither sudo nor setcap can add what the container lacks.
+        // Neither sudo nor setcap can add a capability that the container lacks.
         Some(true) => {
-            "; in a container: run it on the host itself, which sees the containers' packets too, \
-             or start it with --cap-add BPF --cap-add PERFMON -v /sys:/sys:ro"
+            "; in a container: run netstacklat on the host, where it sees the containers' packets \
+             too, or start the container with --cap-add BPF --cap-add PERFMON -v /sys:/sys:ro"
         }
         _ => "",
     };
     Some(StartError::new(
         StartErrorKind::Privileges,
         missing.join(" and "),
-        "loading and attaching BPF programs of tracing type needs CAP_BPF and CAP_PERFMON",
+        "loading and attaching tracing programs needs CAP_BPF and CAP_PERFMON",
         format!(
             "run as root (sudo netstacklat ...), or once: \
              sudo setcap cap_bpf,cap_perfmon{more}=ep /path/to/netstacklat{container}"
@@ -92,7 +95,7 @@ fn locked_memory(facts: &HostFacts) -> Option<StartError> {
     (maps_count_as_locked(facts) && limited).then(|| {
         StartError::new(
             StartErrorKind::LockedMemory,
-            format!("Linux {} counts BPF maps in it", facts.kernel),
+            format!("Linux {} counts BPF maps as locked memory", facts.kernel),
             "RLIMIT_MEMLOCK is set, and without CAP_SYS_RESOURCE netstacklat cannot lift it",
             "run as root, or with ulimit -l unlimited (systemd: LimitMEMLOCK=infinity), or once: \
              sudo setcap cap_bpf,cap_perfmon,cap_sys_resource=ep /path/to/netstacklat",
@@ -105,8 +108,8 @@ fn sysfs(facts: &HostFacts) -> Option<StartError> {
     Some(StartError::new(
         StartErrorKind::Sysfs,
         why,
-        "the number of CPUs and the kernel's type information are read from there",
-        "mount -t sysfs sysfs /sys; in a container: mount the host's /sys, read-only will do \
+        "netstacklat reads the number of CPUs and the kernel's type information there",
+        "mount -t sysfs sysfs /sys; in a container: mount the host's /sys, read-only is enough \
          (-v /sys:/sys:ro)",
     ))
 }
@@ -116,9 +119,9 @@ fn btf(facts: &HostFacts) -> Option<StartError> {
     Some(StartError::new(
         StartErrorKind::Btf,
         why,
-        "the programs are fitted to the running kernel by it",
-        "a kernel built with CONFIG_DEBUG_INFO_BTF=y (the distributions' are), and all of its \
-         /sys to be seen",
+        "libbpf needs it to adapt the programs to the running kernel",
+        "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (distribution kernels are); in a \
+         container: mount the host's /sys (-v /sys:/sys:ro)",
     ))
 }
 
@@ -127,7 +130,7 @@ fn ftrace(facts: &HostFacts) -> Option<StartError> {
         StartError::new(
             StartErrorKind::Ftrace,
             "kernel.ftrace_enabled = 0",
-            "the kernel then attaches programs and never runs them (5.10: does not attach them)",
+            "the kernel attaches programs but never runs them (5.10: does not attach them)",
             "sysctl -w kernel.ftrace_enabled=1",
         )
     })
@@ -140,10 +143,10 @@ fn clock(facts: &HostFacts) -> Option<StartError> {
             StartErrorKind::Clock,
             format!("Linux {}", facts.kernel),
             format!(
-                "it has neither {} to attach to nor bpf_ktime_get_tai_ns (Linux 6.1)",
+                "the kernel has neither the function {} nor bpf_ktime_get_tai_ns (Linux 6.1)",
                 names::CLOCK_FUNCTION
             ),
-            "Linux 6.1 or newer",
+            "use Linux 6.1 or newer",
         )
     })
 }
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_in_the_way_of_a_good_host() {
+    fn a_good_host_has_no_unmet_precondition() {
         assert_eq!(unmet(&facts()), []);
     }
 
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn every_obstacle_is_told_the_first_to_mend_first() {
+    fn unmet_preconditions_are_in_the_order_in_which_to_fix_them() {
         let mut facts = facts();
         facts.kernel = "5.4.0".into();
         facts.memlock_unlimited = true;
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_needed_one_or_the_other() {
+    fn one_of_two_clocks_is_needed() {
         let mut facts = facts();
         let btf = facts.btf.as_mut().unwrap();
         btf.functions.remove("update_vsyscall");

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! HostFacts about this host that no program needs in order to load, but that
-//! decide whether it runs, or distort what it measures. Nothing is decided
-//! here.
+//! Settings of this host that decide whether programs run, or that distort what
+//! they measure. `check::evaluate` judges them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Settings of the kernel, and what confines this process. `None`: it could
-/// not be read, or this kernel does not have it.
+/// Settings of the kernel, and restrictions on this process. `None` if a setting
+/// cannot be read, or does not exist in this kernel.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// `kernel.ftrace_enabled`: 0 leaves attached programs without a call, or
-    /// refuses the attaching.
+    /// `kernel.ftrace_enabled`. At 0 the kernel never runs attached programs, or
+    /// refuses to attach them.
     pub ftrace_enabled: Option<u64>,
-    /// `net.core.bpf_jit_enable`: 0 interprets programs.
+    /// `net.core.bpf_jit_enable`. At 0 programs are interpreted.
     pub bpf_jit_enable: Option<u64>,
-    /// `kernel.bpf_stats_enabled`: 1 times every run of every program.
+    /// `kernel.bpf_stats_enabled`. At 1 the kernel measures every run of every
+    /// program.
     pub bpf_stats_enabled: Option<u64>,
-    /// `net.core.netdev_tstamp_prequeue`: 0 stamps packets behind RPS.
+    /// `net.core.netdev_tstamp_prequeue`. At 0 packets get their timestamp after RPS.
     pub tstamp_prequeue: Option<u64>,
     /// `net.core.default_qdisc`.
     pub default_qdisc: Option<String>,
     /// The kernel's lockdown mode.
     pub lockdown: Option<String>,
-    /// Whether this process is in a user namespace below the first.
+    /// Whether this process is in a user namespace other than the initial one.
     pub user_namespace: Option<bool>,
-    /// Whether a seccomp filter judges this process's system calls.
+    /// Whether a seccomp filter restricts the system calls of this process.
     pub seccomp_filter: Option<bool>,
 }
 
 impl Settings {
-    /// Reads them; needs no privilege.
+    /// Reads the settings. This needs no privileges.
     pub fn probe() -> Settings {
         Settings {
             ftrace_enabled: number("kernel/ftrace_enabled"),
@@ -51,10 +51,11 @@ impl Settings {
     }
 }
 
-/// Its inode number on every kernel (PROC_USER_INIT_INO).
+/// The inode number of the initial user namespace, the same on every kernel
+/// (PROC_USER_INIT_INO).
 const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
-/// A setting below `/proc/sys`, without the newline.
+/// Reads a setting below `/proc/sys`, without the newline.
 pub(super) fn sysctl(path: &str) -> Option<String> {
     let value = fs::read_to_string(format!("/proc/sys/{path}")).ok()?;
     Some(value.trim().to_owned())
@@ -64,13 +65,13 @@ fn number(path: &str) -> Option<u64> {
     sysctl(path)?.parse().ok()
 }
 
-/// The one in brackets, as in `none [integrity] confidentiality`.
+/// The mode in brackets, as in `none [integrity] confidentiality`.
 fn chosen(modes: &str) -> Option<&str> {
     let mode = modes.split_once('[')?.1;
     Some(mode.split_once(']')?.0)
 }
 
-/// From `/proc/self/status`: 0 is off, 1 strict, 2 a filter.
+/// Reads the seccomp mode in `/proc/self/status`: 0 is off, 1 strict, 2 a filter.
 fn seccomp_filter(status: &str) -> Option<bool> {
     let mode = status.lines().find_map(|l| l.strip_prefix("Seccomp:"))?;
     Some(mode.trim() == "2")

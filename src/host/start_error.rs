@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Why a host cannot measure at all, and what to do about it. Each obstacle
-//! has a section of that name in docs/troubleshooting.md.
+//! Why a host cannot measure at all, and how to fix it. Each kind of error has a
+//! section in docs/troubleshooting.md, whose heading is the title of the error.
 
 use std::fmt;
 
 use crate::host::settings::Settings;
 use crate::model::check::{CheckItem, Status};
 
-/// One row for each: what `netstacklat check` files it under, and how its
-/// message begins, which is what users search for.
+/// One row for each kind: its subject in `netstacklat check`, and its title, which
+/// begins the message. Users search for the title.
 macro_rules! start_errors {
     ($($(#[$meaning:meta])* $name:ident, $subject:literal, $title:literal;)+) => {
-        /// What keeps a host from measuring.
+        /// What prevents measuring.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum StartErrorKind {
             $($(#[$meaning])* $name,)+
         }
 
         impl StartErrorKind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[StartErrorKind] = &[$(StartErrorKind::$name,)+];
 
-            /// What `netstacklat check` files it under.
+            /// The subject in `netstacklat check`.
             pub fn subject(self) -> &'static str {
                 match self { $(StartErrorKind::$name => $subject,)+ }
             }
 
-            /// How its message begins.
+            /// The beginning of the message.
             pub fn title(self) -> &'static str {
                 match self { $(StartErrorKind::$name => $title,)+ }
             }
@@ -35,53 +35,53 @@ macro_rules! start_errors {
 }
 
 start_errors! {
-    /// Older than what this is built for.
+    /// The kernel is older than Linux 5.10.
     OldKernel, "kernel", "the kernel is too old";
-    /// RLIMIT_NOFILE.
+    /// RLIMIT_NOFILE is too low.
     OpenFiles, "open-files", "the limit of open files is too low";
-    /// Capabilities.
+    /// A capability is missing.
     Privileges, "privileges", "missing privileges";
-    /// RLIMIT_MEMLOCK, on kernels that count maps as locked memory.
+    /// RLIMIT_MEMLOCK is too low, on a kernel that counts maps as locked memory.
     LockedMemory, "locked-memory", "the limit of locked memory is too low";
-    /// The kernel's description of the machine.
+    /// The number of CPUs cannot be read from /sys.
     Sysfs, "sysfs", "no /sys here";
-    /// The kernel's type information.
+    /// The kernel's type information cannot be read.
     Btf, "btf", "no type information (BTF) of the running kernel";
-    /// `kernel.ftrace_enabled`.
+    /// `kernel.ftrace_enabled` is 0.
     Ftrace, "ftrace", "ftrace is switched off";
-    /// Neither way to compare stamps with a clock.
-    Clock, "clock", "no clock to compare packet stamps with";
-    /// None of the functions exists.
+    /// Neither of the two ways to read the clock exists.
+    Clock, "clock", "no clock to compare packet timestamps with";
+    /// The kernel has none of the functions.
     NothingLeft, "tracing", "nothing left to measure";
-    /// EPERM or EACCES from the kernel, capabilities or not.
+    /// EPERM or EACCES from the kernel, although the process has the capabilities.
     Policy, "tracing", "the kernel refuses tracing programs";
-    /// ENOMEM.
+    /// ENOMEM from the kernel.
     Memory, "tracing", "no memory for the BPF programs";
-    /// The kernel does not take the programs.
-    Rejected, "tracing", "the kernel did not take the BPF programs";
-    /// The kernel attaches none of the programs.
+    /// The kernel rejects the programs for another reason.
+    Rejected, "tracing", "the kernel rejected the BPF programs";
+    /// The kernel attached none of the programs.
     NotAttached, "tracing", "no hook could be attached";
-    /// The kernel does not stamp packets.
-    Stamping, "timestamps", "no software RX timestamps";
-    /// The kernel does not measure programs (`--bpf-stats`).
+    /// The kernel does not timestamp packets.
+    Timestamping, "timestamps", "no software RX timestamps";
+    /// The kernel does not measure run times (`--bpf-stats`).
     Statistics, "bpf-stats", "no BPF run-time statistics";
 }
 
-/// Why this host cannot measure, and what to do about it.
+/// Why this host cannot measure, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartError {
-    /// What is in the way.
+    /// The kind of error.
     pub kind: StartErrorKind,
-    /// How it looks here.
+    /// What was found on this host.
     pub detail: String,
-    /// Why that keeps it from measuring, or what is probably behind it.
+    /// Why that prevents measuring, or the probable cause.
     pub cause: String,
-    /// What to do about it.
+    /// The fix.
     pub remedy: String,
 }
 
 impl StartError {
-    /// A error in four sentences without full stop.
+    /// Creates an error. The texts are clauses without a full stop.
     pub fn new(
         kind: StartErrorKind,
         detail: impl Into<String>,
@@ -96,7 +96,7 @@ impl StartError {
         }
     }
 
-    /// As `netstacklat check` shows it.
+    /// The finding that `netstacklat check` shows.
     pub fn check_item(&self) -> CheckItem {
         CheckItem::new(
             Status::Problem,
@@ -107,27 +107,27 @@ impl StartError {
         .remedy(&self.remedy)
     }
 
-    /// EPERM or EACCES for a process that has the capabilities.
+    /// The error for EPERM or EACCES although the process has the capabilities.
     pub fn policy(error: &dyn fmt::Display, settings: &Settings) -> StartError {
         let (cause, remedy) = if settings.user_namespace == Some(true) {
             (
                 "this process is in a user namespace, whose capabilities do not count for BPF",
-                "run netstacklat on the host itself: it sees the containers' packets too",
+                "run netstacklat on the host, where it sees the containers' packets too",
             )
         } else if settings.seccomp_filter == Some(true) {
             (
-                "a seccomp filter is on this process, as in containers, and probably forbids \
-                 bpf(2), though the process has the capabilities",
-                "run netstacklat on the host itself: it sees the containers' packets too; or \
-                 under a filter that lets bpf(2) pass (Docker: --security-opt seccomp=PROFILE; \
+                "the process has the capabilities, but a seccomp filter (as in containers) \
+                 probably forbids bpf(2)",
+                "run netstacklat on the host, where it sees the containers' packets too; or \
+                 use a filter that allows bpf(2) (Docker: --security-opt seccomp=PROFILE; \
                  systemd: SystemCallFilter=)",
             )
         } else {
             (
-                "a policy of this host, though the process has the capabilities: a security \
-                 module (SELinux, AppArmor), or the kernel of a managed or sandboxed host",
+                "the process has the capabilities, but a policy of this host forbids it: a \
+                 security module (SELinux, AppArmor), or a managed or sandboxed kernel",
                 "look for a denial in the kernel's log (dmesg, journalctl -k) and allow it, or \
-                 measure on a host whose kernel allows BPF tracing",
+                 use a host whose kernel allows BPF tracing",
             )
         };
         StartError::new(StartErrorKind::Policy, error.to_string(), cause, remedy)
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_policy_is_blamed_on_what_confines_the_process() {
+    fn the_cause_of_a_policy_error_depends_on_the_restrictions() {
         let policy = |user_namespace, seccomp_filter| {
             let settings = Settings {
                 user_namespace: Some(user_namespace),
@@ -165,10 +165,10 @@ mod tests {
 
     /// Users paste the message into a search box.
     #[test]
-    fn every_obstacle_has_its_section_in_the_documentation() {
+    fn every_kind_has_a_section_in_the_documentation() {
         let documented = include_str!("../../docs/troubleshooting.md");
-        for obstacle in StartErrorKind::ALL {
-            let heading = format!("\n### {}\n", obstacle.title());
+        for kind in StartErrorKind::ALL {
+            let heading = format!("\n### {}\n", kind.title());
             assert!(documented.contains(&heading), "no section{heading}");
         }
     }

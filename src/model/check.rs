@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a look at the host found, one thing at a time.
+//! The findings of `netstacklat check`.
 
-/// How a thing stands with measuring.
+/// The state of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// As it should be.
+    /// Nothing is wrong.
     Ok,
-    /// It measures, but a figure or a part of it suffers.
+    /// Measuring works, but some figures are wrong or missing.
     Warning,
-    /// It keeps all or a part of it from measuring.
+    /// All hooks or some of them cannot measure.
     Problem,
-    /// It could not be seen from here.
+    /// The fact could not be read.
     Unknown,
 }
 
 impl Status {
-    /// The name that every output shows.
+    /// The name in every output.
     pub fn name(self) -> &'static str {
         match self {
             Status::Ok => "ok",
@@ -26,23 +26,23 @@ impl Status {
     }
 }
 
-/// One thing that was looked at.
+/// One finding of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckItem {
-    /// What was looked at: a word that programs may rely on.
+    /// The subject: a word that scripts may rely on.
     pub subject: &'static str,
-    /// How it stands.
+    /// Whether something is wrong.
     pub state: Status,
-    /// What was found.
+    /// The fact.
     pub found: String,
-    /// What that means for the figures, where it is not plain.
+    /// The consequence for the figures, if it is not obvious.
     pub meaning: Option<String>,
-    /// What to do about it, where something can be done.
+    /// The fix, if there is one.
     pub remedy: Option<String>,
 }
 
 impl CheckItem {
-    /// Nothing to explain.
+    /// A finding of state `ok`, without an explanation.
     pub fn ok(subject: &'static str, found: impl Into<String>) -> CheckItem {
         CheckItem {
             subject,
@@ -53,7 +53,7 @@ impl CheckItem {
         }
     }
 
-    /// Something to explain.
+    /// A finding with an explanation.
     pub fn new(
         state: Status,
         subject: &'static str,
@@ -67,7 +67,7 @@ impl CheckItem {
         }
     }
 
-    /// The same with what to do about it.
+    /// The same with a fix.
     #[must_use]
     pub fn remedy(self, remedy: impl Into<String>) -> CheckItem {
         CheckItem {
@@ -77,37 +77,38 @@ impl CheckItem {
     }
 }
 
-/// One finding to a subject: the first, which is the nearest to the cause.
+/// A list with one finding for each subject: the first, which is nearest to the
+/// cause.
 #[derive(Clone, Debug, Default)]
 pub struct CheckItems(Vec<CheckItem>);
 
 impl CheckItems {
-    /// Adds it, unless its subject has been told already.
+    /// Adds a finding, unless there is one with the same subject.
     pub fn add(&mut self, finding: CheckItem) {
-        if self.0.iter().all(|told| told.subject != finding.subject) {
+        if self.0.iter().all(|known| known.subject != finding.subject) {
             self.0.push(finding);
         }
     }
 
-    /// In the order in which they were added.
+    /// The findings in the order in which they were added.
     pub fn into_vec(self) -> Vec<CheckItem> {
         self.0
     }
 }
 
-/// What can be done on the host, by this user.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckOutcome {
     /// Every hook measures.
     Usable,
-    /// It measures, but some hooks are off.
+    /// Some hooks cannot measure.
     HooksMissing,
-    /// Nothing is measured, or not what should be.
+    /// Nothing can be measured, or the self-test failed.
     NotUsable,
 }
 
 impl CheckOutcome {
-    /// The name that every output shows.
+    /// The name in every output.
     pub fn name(self) -> &'static str {
         match self {
             CheckOutcome::Usable => "usable",

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! A comparison on one host: two sides, and how they take turns.
+//! A comparison on one host: its two sides, and the plan of its rounds.
 
 use std::time::Duration;
 
 /// A side of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Arm {
-    /// Before, or without.
+    /// The state before a change, or without it.
     A,
-    /// After, or with.
+    /// The state after a change, or with it.
     B,
 }
 
 impl Arm {
-    /// Both, in their order.
+    /// Both sides, A first.
     pub const BOTH: [Arm; 2] = [Arm::A, Arm::B];
 
-    /// The side of a name in run files.
+    /// Finds a side by its name in run files.
     pub fn find(name: &str) -> Option<Arm> {
         Arm::BOTH.into_iter().find(|arm| arm.name() == name)
     }
 
-    /// As in run files.
+    /// The name in run files.
     pub fn name(self) -> &'static str {
         match self {
             Arm::A => "a",
@@ -30,50 +30,50 @@ impl Arm {
     }
 }
 
-/// Which period of a comparison a line is about.
+/// The period of a comparison that a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its side.
+    /// The side of the period.
     pub arm: Arm,
-    /// Its round, from 1. `None` in a total, which is of all rounds.
+    /// The number of the round, from 1. `None` in a total, which is about all rounds.
     pub round: Option<u64>,
 }
 
-/// One side: what it is called and how the host is brought there and back.
+/// One side: its name, and the commands that change the host and change it back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Side {
-    /// What the user calls it.
+    /// The name that the user gave.
     pub name: String,
-    /// The shell command before each of its periods.
+    /// The shell command that runs before each period of the side.
     pub start: Option<String>,
-    /// The shell command after each of its periods.
+    /// The shell command that runs after each period of the side.
     pub stop: Option<String>,
 }
 
-/// All of a comparison that is fixed before it begins.
+/// The plan of a comparison, which is fixed before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
     /// Side A.
     pub a: Side,
     /// Side B.
     pub b: Side,
-    /// Shell command that makes traffic.
+    /// The shell command that makes traffic.
     pub load: Option<String>,
-    /// Rounds that are meant to be made, at most with `auto_rounds`.
+    /// The number of rounds; with `auto_rounds` the highest number.
     pub rounds: u64,
-    /// Whether it stops as soon as the answer is known, at one of
-    /// [`crate::stats::looks::LOOKS`].
+    /// Whether the comparison stops at the first of [`crate::stats::looks::LOOKS`] at
+    /// which the answer is known.
     pub auto_rounds: bool,
-    /// How long each period is measured.
+    /// The time for which a period is measured.
     pub period: Duration,
-    /// How long each waits before that.
+    /// The time before that which is not measured.
     pub settle: Duration,
-    /// What the orders of the rounds are drawn from.
+    /// The seed from which the orders of the rounds are drawn.
     pub seed: u64,
 }
 
 impl Comparison {
-    /// One side.
+    /// The description of a side.
     pub fn side(&self, arm: Arm) -> &Side {
         match arm {
             Arm::A => &self.a,
@@ -81,8 +81,8 @@ impl Comparison {
         }
     }
 
-    /// Both sides have a start command and neither a stop command: each start
-    /// command undoes the other, and A's is the last to run.
+    /// Whether each start command undoes the other: both sides have a start command,
+    /// and neither has a stop command. A's start command is then the last to run.
     pub fn is_toggled(&self) -> bool {
         let starts = |side: &Side| side.start.is_some() && side.stop.is_none();
         starts(&self.a) && starts(&self.b)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `--fail-if`: limits that a difference must not exceed.
+//! `--fail-if`: limits that a change must not exceed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,31 +10,31 @@ use crate::model::quantile::REPORTED;
 use crate::model::quantity::Quantity;
 use crate::text::truncated;
 
-/// A limit, as the user wrote it.
+/// A limit as the user wrote it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
-    /// The hook; `None`: any.
+    /// `None`: any hook.
     pub hook: Option<Hook>,
-    /// The quantile.
+    /// The quantity, which is a quantile.
     pub quantity: Quantity,
-    /// What is not to be exceeded.
+    /// The value that must not be exceeded.
     pub bound: Bound,
 }
 
-/// What a limit is about.
+/// The value of a limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bound {
-    /// How much slower B is than A, in percent.
+    /// The change from A to B, in percent.
     Percent(f64),
-    /// How much slower B is than A, in ns.
+    /// The change from A to B, in ns.
     Slower(u64),
-    /// How slow B is, ns.
+    /// The latency of B, in ns.
     Level(u64),
 }
 
-/// Of changes in percent: a factor of a million.
+/// The highest limit in percent: a factor of a million.
 const MAX_PERCENT: f64 = 1e8;
-/// Texts longer than this are not repeated in errors.
+/// Errors repeat at most so many characters of a text.
 const MAX_SHOWN: usize = 60;
 const FORMS: &str = "'tcp-start:p99>+10%' (slower by more than 10 %), \
                      'tcp-start:p99>+50us' (by more than 50 us) or \
@@ -49,7 +49,7 @@ impl FromStr for Limit {
             .ok_or_else(|| format!("a limit needs a '>', as in {FORMS}"))?;
         let (hook, quantile) = place.split_once(':').ok_or_else(|| {
             let place = shown(place.trim());
-            format!("'{place}' lacks the quantile: write '{place}:p99' before the '>'")
+            format!("'{place}' has no quantile: write '{place}:p99' before the '>'")
         })?;
         let (hook, quantile, bound) = (hook.trim(), quantile.trim(), bound.trim());
         Ok(Limit {
@@ -78,7 +78,7 @@ fn read_bound(text: &str) -> Result<Bound, String> {
     let number = slower.unwrap_or(text).trim_start();
     if number.starts_with(['-', '+']) || !number.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(format!(
-            "'{}' is no limit: after the '>' comes a number, as in {FORMS}",
+            "'{}' is not a limit: write a number after the '>', as in {FORMS}",
             shown(text)
         ));
     }
@@ -88,12 +88,15 @@ fn read_bound(text: &str) -> Result<Bound, String> {
     let (digits, unit) = number.split_at(digits);
     let value: f64 = digits
         .parse()
-        .map_err(|_| format!("'{}' is no number", shown(digits)))?;
+        .map_err(|_| format!("'{}' is not a number", shown(digits)))?;
     match (unit.trim_start(), slower) {
         ("%", Some(_)) if value <= MAX_PERCENT => Ok(Bound::Percent(value)),
-        ("%", Some(_)) => Err(format!("'{}' is beyond +{MAX_PERCENT}%", shown(text))),
+        ("%", Some(_)) => Err(format!(
+            "'{}' is too large: the highest limit is +{MAX_PERCENT}%",
+            shown(text)
+        )),
         ("%", None) => Err(format!(
-            "'{0}' is not clear: for slower by more than that, write '+{0}'",
+            "'{0}' is ambiguous: write '+{0}' for slower by more than {0}",
             shown(text)
         )),
         ("", _) => Err(format!(
@@ -108,18 +111,18 @@ fn read_bound(text: &str) -> Result<Bound, String> {
                 "s" => 1e9,
                 unit => {
                     let unit = shown(unit);
-                    return Err(format!("'{unit}' is no unit; there are %, ns, us, ms, s"));
+                    return Err(format!("unknown unit '{unit}': use %, ns, us, ms or s"));
                 }
             };
             let ns = (value * one).round();
             if ns > MAX_NS as f64 {
                 let text = shown(text);
                 return Err(format!(
-                    "'{text}' is more than is measured: 2^34 ns, 17.2 s"
+                    "'{text}' is above the measured range: at most 2^34 ns (17.2 s)"
                 ));
             }
             if ns < 1.0 && value > 0.0 {
-                return Err(format!("'{}' is below 1 ns", shown(text)));
+                return Err(format!("'{}' is too small: at least 1ns", shown(text)));
             }
             Ok(match slower {
                 Some(_) => Bound::Slower(ns as u64),
@@ -129,6 +132,7 @@ fn read_bound(text: &str) -> Result<Bound, String> {
     }
 }
 
+/// A text from the user, cut to a length that fits an error message.
 fn shown(text: &str) -> String {
     truncated(text, MAX_SHOWN)
 }
@@ -150,7 +154,7 @@ impl fmt::Display for Bound {
     }
 }
 
-/// A time with nothing rounded away, in the largest unit that allows it.
+/// A time that is not rounded, in the largest unit that allows it.
 struct Exact(u64);
 
 impl fmt::Display for Exact {
@@ -219,7 +223,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_value_and_the_fix() {
-        for (text, told) in [
+        for (text, expected) in [
             ("tcp-start", "'tcp-start:p99>+10%'"),
             ("tcp-start>+10%", "'tcp-start:p99'"),
             ("tcp-strat:p99>+10%", "'tcp-start'"),
@@ -230,16 +234,16 @@ mod tests {
             ("any:p99>10%", "write '+10%'"),
             ("any:p99>+10", "'+10%', '+10us' or '+10ms'"),
             ("any:p99>-10%", "'-10%'"),
-            ("any:p99>+1h", "'h' is no unit"),
-            ("any:p99>1.2.3us", "'1.2.3' is no number"),
+            ("any:p99>+1h", "unknown unit 'h'"),
+            ("any:p99>1.2.3us", "'1.2.3' is not a number"),
             ("any:p99>18s", "17.2 s"),
-            ("any:p99>0.1ns", "below 1 ns"),
-            ("any:p99>+1e9%", "'e9%' is no unit"),
-            ("any:p99>+200000000%", "beyond"),
-            ("any:p99>", "'' is no limit"),
+            ("any:p99>0.1ns", "at least 1ns"),
+            ("any:p99>+1e9%", "unknown unit 'e9%'"),
+            ("any:p99>+200000000%", "too large"),
+            ("any:p99>", "'' is not a limit"),
         ] {
             let error = text.parse::<Limit>().unwrap_err();
-            assert!(error.contains(told), "{text}: {error}");
+            assert!(error.contains(expected), "{text}: {error}");
         }
         let long = format!("any:p99>+1{}", "x".repeat(100_000));
         assert!(long.parse::<Limit>().unwrap_err().len() < 300);
@@ -279,7 +283,7 @@ mod tests {
         }
 
         #[test]
-        fn nor_does_what_is_nearly_right(
+        fn nearly_valid_limits_do_not_panic(
             text in "(any|tcp-start|x)?:?(p99|p50|p)?>?[+-]?[0-9.]{0,25}(%|us|µs|s|e9)?"
         ) {
             if let Ok(limit) = text.parse::<Limit>() {

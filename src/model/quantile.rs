@@ -7,23 +7,23 @@ use crate::model::histogram::Histogram;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantile(u32);
 
-/// What reports show.
+/// The quantiles that reports show.
 pub const REPORTED: [Quantile; 4] = [Quantile(500), Quantile(900), Quantile(990), Quantile(999)];
 
-/// Samples above a quantile that are wanted before it is compared.
+/// The number of samples above a quantile that a comparison needs.
 const ABOVE_TO_COMPARE: u64 = 30;
 
-/// Where a quantile lies.
+/// The value of a quantile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Estimate {
-    /// The middle of the bucket that holds it, ns.
+    /// The middle of the bucket that holds the quantile, ns.
     Ns(u64),
     /// Above the histogram's range, 2^34 ns.
     OverRange,
 }
 
 impl Quantile {
-    /// `p50`, `p99.9`: the name shown in every output.
+    /// The name in every output: `p50`, `p99.9`.
     pub fn name(self) -> String {
         match self.0 % 10 {
             0 => format!("p{}", self.0 / 10),
@@ -31,16 +31,16 @@ impl Quantile {
         }
     }
 
-    /// Samples below which a quantile q says nothing: 1/(1-q).
-    fn needs(self) -> u64 {
+    /// The number of samples that quantile q needs to be shown: 1/(1-q).
+    pub fn samples_to_show(self) -> u64 {
         1000u64.div_ceil(u64::from(1000 - self.0))
     }
 
-    /// The sample of rank ceil(q n) among `histogram` and `over_range` larger
-    /// samples, given as the middle of its bucket; `None` when n < 1/(1-q).
+    /// The quantile of the samples in `histogram` and of `over_range` larger ones: the
+    /// sample of rank ceil(q n), as the middle of its bucket. `None` if n < 1/(1-q).
     pub fn of(self, histogram: &Histogram, over_range: u64) -> Option<Estimate> {
         let n = histogram.count() + over_range;
-        if n < self.needs() {
+        if n < self.samples_to_show() {
             return None;
         }
         let rank = (u128::from(n) * u128::from(self.0)).div_ceil(1000);
@@ -55,14 +55,14 @@ impl Quantile {
         Some(Estimate::OverRange)
     }
 
-    /// Samples that it takes to compare it, where none is over range.
+    /// The number of samples that a comparison needs, if none is over range.
     pub fn samples_to_compare(self) -> u64 {
         (1000 * ABOVE_TO_COMPARE).div_ceil(u64::from(1000 - self.0))
     }
 
-    /// For comparisons, in ns: between the bounds of its bucket, as if its
-    /// samples lay evenly, so that a shift of less than a bucket is not lost.
-    /// `None` with fewer than 30 samples above it, or when it is over range.
+    /// The quantile for comparisons, in ns. The samples of its bucket are taken to lie
+    /// evenly between the bounds, so a shift of less than a bucket is not lost. `None`
+    /// if fewer than 30 samples are above it, or if it is over range.
     pub fn to_compare(self, histogram: &Histogram, over_range: u64) -> Option<f64> {
         let buckets = histogram
             .buckets()
@@ -70,8 +70,8 @@ impl Quantile {
         self.of_buckets(buckets, histogram.count() + over_range)
     }
 
-    /// The same of non-empty buckets `(lo, hi, count)`, which hold all but those
-    /// over range of `n` samples.
+    /// The same from non-empty buckets `(lo, hi, count)`. `n` also counts the samples
+    /// over range, which are in no bucket.
     pub(super) fn of_buckets(
         self,
         buckets: impl Iterator<Item = (u64, u64, u64)>,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_the_field() {
+    fn names() {
         let names = REPORTED.map(Quantile::name);
         assert_eq!(names, ["p50", "p90", "p99", "p99.9"]);
     }

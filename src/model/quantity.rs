@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What is compared at a hook.
+//! The quantities that are compared at a hook.
 
 use std::fmt;
 
 use crate::model::quantile::{Quantile, REPORTED};
 
-/// What is compared at a hook.
+/// A quantity that is compared at a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quantity {
     /// The median.
@@ -14,14 +14,14 @@ pub enum Quantity {
     P90,
     /// The 99th percentile.
     P99,
-    /// The 99.9th percentile: shown, and not judged.
+    /// The 99.9th percentile. It is shown, but gets no verdict.
     P999,
     /// The share of latencies above the p99.9 of both sides together.
     Tail,
 }
 
 impl Quantity {
-    /// All, in the order of their rows.
+    /// All quantities, in the order of the table's rows.
     pub const ALL: [Quantity; 5] = [
         Quantity::P50,
         Quantity::P90,
@@ -30,26 +30,26 @@ impl Quantity {
         Quantity::Tail,
     ];
 
-    /// Those that get verdicts.
+    /// The quantities that get verdicts.
     pub const JUDGED: [Quantity; 4] = [Quantity::P50, Quantity::P90, Quantity::P99, Quantity::Tail];
 
-    /// The quantile that it is, if it is one.
+    /// The quantile. `None` for the tail.
     pub fn quantile(self) -> Option<Quantile> {
         REPORTED.get(self as usize).copied()
     }
 
-    /// As in every output: `p50`, `p99.9`, `tail`.
+    /// The name in every output: `p50`, `p99.9`, `tail`.
     pub fn name(self) -> String {
         self.quantile().map_or("tail".into(), Quantile::name)
     }
 
-    /// The quantity of a name.
+    /// Finds a quantity by its name.
     pub fn find(name: &str) -> Option<Quantity> {
         Quantity::ALL.into_iter().find(|known| known.name() == name)
     }
 
-    /// Latencies that each period needs: 30 above a quantile; of the tail, three
-    /// events in 1,000.
+    /// The number of latencies that each period needs: 30 above a quantile. The tail
+    /// is one in 1,000 and needs three.
     pub fn samples_to_compare(self) -> u64 {
         self.quantile().map_or(3_000, Quantile::samples_to_compare)
     }

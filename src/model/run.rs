@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a run is: where and how it was measured.
+//! The description of a run: where and how it was measured.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,39 +8,40 @@ use crate::model::comparison::Comparison;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::Hook;
 
-/// What a run is: known at its start, and true until its end.
+/// The description of a run. It is known at the start and does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunInfo {
     /// Version of netstacklat.
     pub version: String,
-    /// The host's name.
+    /// The name of the host, as in `uname -n`.
     pub host: String,
     /// The kernel's release, as in `uname -r`.
     pub kernel: String,
     /// The machine, as in `uname -m`.
     pub arch: String,
-    /// CPUs that the kernel may ever bring up: how many slices each map has.
+    /// The number of CPUs that the kernel may ever bring up. Each map has so many
+    /// slices.
     pub possible_cpus: usize,
-    /// Time between reports; `None` when there is only the total.
+    /// The time between reports. `None` if there is only the total.
     pub interval: Option<Duration>,
-    /// How finely latencies are recorded.
+    /// The resolution of the histograms.
     pub resolution: Resolution,
-    /// The clock that stamps are compared with.
+    /// The clock that timestamps are compared with.
     pub clock: ClockInfo,
-    /// What the user calls this run.
+    /// The name that the user gave.
     pub name: Option<String>,
-    /// What the user selected, by the long name of the option; empty: everything.
+    /// The selection, by the long name of the option. Empty if everything is measured.
     pub filters: BTreeMap<String, String>,
-    /// What else latencies depend on, by name, as the host says it.
+    /// Settings of the host that latencies depend on, by name.
     pub facts: BTreeMap<String, String>,
-    /// The comparison that this run is, if it is one.
+    /// The plan, if the run is a comparison.
     pub comparison: Option<Comparison>,
-    /// All hooks of the tool in path order, attached or not.
+    /// All hooks in path order, attached or not.
     pub hooks: Vec<HookStatus>,
 }
 
 impl RunInfo {
-    /// What was selected, as the options that users type; `None`: everything.
+    /// The selection as the options that users type. `None` if everything is measured.
     pub fn selected(&self) -> Option<String> {
         let options = self.filters.iter();
         let options: Vec<_> = options
@@ -50,28 +51,28 @@ impl RunInfo {
     }
 }
 
-/// Where the programs get wall-clock time from.
+/// The source of the programs' wall-clock time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockInfo {
-    /// `update_vsyscall`, or `tai-offset` where that cannot be attached to.
+    /// `update_vsyscall`, or `tai-offset` if that function cannot be attached to.
     pub source: String,
-    /// TAI minus UTC as the kernel has it, seconds. 0: nobody told the kernel.
+    /// TAI minus UTC in the kernel, in seconds. 0 if nothing has set it.
     pub tai_offset_s: i64,
 }
 
-/// What became of one hook.
+/// Whether a hook is attached, and to what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookStatus {
-    /// The hook.
+    /// The hook that the status is about.
     pub hook: Hook,
-    /// The kernel functions attached to; none when the hook is off.
+    /// The kernel functions attached to. Empty if the hook is off.
     pub functions: Vec<String>,
-    /// Why the hook is off, wholly or for some functions.
+    /// Why the hook is off, or not attached to some functions.
     pub reason: Option<String>,
 }
 
 impl HookStatus {
-    /// Whether the hook measures at all.
+    /// Whether the hook is attached to at least one function.
     pub fn attached(&self) -> bool {
         !self.functions.is_empty()
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! One of something for each of two sides.
+//! A pair of values, one for each side of a comparison.
 
 use std::ops::{Index, IndexMut};
 
@@ -7,17 +7,17 @@ use serde::Serialize;
 
 use crate::model::comparison::Arm;
 
-/// One of something for side A, and one for side B.
+/// A value for side A, and one for side B.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PerSide<T> {
-    /// A's.
+    /// The value of A.
     pub a: T,
-    /// B's.
+    /// The value of B.
     pub b: T,
 }
 
 impl<T> PerSide<T> {
-    /// What `of` says of each side.
+    /// Calls `of` for each side.
     pub fn of(mut of: impl FnMut(Arm) -> T) -> PerSide<T> {
         PerSide {
             a: of(Arm::A),
@@ -25,7 +25,7 @@ impl<T> PerSide<T> {
         }
     }
 
-    /// The same on both sides.
+    /// The same value for both sides.
     pub fn both(value: T) -> PerSide<T>
     where
         T: Clone,
@@ -36,7 +36,7 @@ impl<T> PerSide<T> {
         }
     }
 
-    /// What becomes of each.
+    /// Converts both values.
     pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> PerSide<U> {
         PerSide {
             a: of(self.a),
@@ -44,7 +44,7 @@ impl<T> PerSide<T> {
         }
     }
 
-    /// Each with the other's of the same side.
+    /// Pairs the values of the same side.
     pub fn zip<U>(self, other: PerSide<U>) -> PerSide<(T, U)> {
         PerSide {
             a: (self.a, other.a),
@@ -52,7 +52,7 @@ impl<T> PerSide<T> {
         }
     }
 
-    /// Borrowed.
+    /// References to both values.
     pub fn as_ref(&self) -> PerSide<&T> {
         PerSide {
             a: &self.a,
@@ -60,7 +60,7 @@ impl<T> PerSide<T> {
         }
     }
 
-    /// A's, then B's.
+    /// Iterates over A, then B.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         [&self.a, &self.b].into_iter()
     }
@@ -86,14 +86,14 @@ impl<T> IndexMut<Arm> for PerSide<T> {
     }
 }
 
-/// A's first, then B's.
+/// A first, then B.
 impl<T> From<[T; 2]> for PerSide<T> {
     fn from([a, b]: [T; 2]) -> PerSide<T> {
         PerSide { a, b }
     }
 }
 
-/// A's, then B's.
+/// A, then B.
 impl<T> IntoIterator for PerSide<T> {
     type Item = T;
     type IntoIter = std::array::IntoIter<T, 2>;

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! When a comparison may look at its result before the last round.
+//! The rounds after which a comparison looks at its result and may stop.
 //!
-//! Who looks several times has several chances to be wrong. So each look has a
-//! part of the level, and the parts add up to it (Bonferroni; group-sequential
-//! tests with a spending function are Lan and DeMets, "Discrete sequential
-//! boundaries for clinical trials", Biometrika 70 (1983)). A bound that spends
-//! next to nothing at the first look would be below the smallest p-value that
-//! ten rounds can have (2/252 = 0.8 %) and could never stop there.
+//! Each look is another chance of a wrong verdict. So each look gets a part of
+//! the significance level, and the parts add up to it (Bonferroni). Group-
+//! sequential tests with a spending function would be an alternative: Lan and
+//! DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70
+//! (1983). But a function that spends next to nothing at the first look could
+//! never stop there: ten rounds have no p-value below 2/252 = 0.8 %.
 
-/// After how many rounds to look, and with which part of the level.
+/// The rounds after which to look, and the part of the level for each look.
 pub const LOOKS: [(usize, f64); 4] = [(10, 0.01), (16, 0.01), (24, 0.01), (40, 0.02)];
 
-/// Rounds after the last look.
+/// The number of rounds at the last look.
 pub const MOST_ROUNDS: usize = LOOKS[LOOKS.len() - 1].0;
 
-/// The place of the look that a round is first seen in, by its number from 1.
+/// The index of the first look that includes a round. Rounds count from 1.
 pub fn block(round: u64) -> usize {
     let later = LOOKS.iter().position(|&(rounds, _)| round <= rounds as u64);
     later.unwrap_or(LOOKS.len() - 1)
 }
 
-/// The level of a comparison that has ended after so many rounds.
+/// The level of a comparison that ended after so many rounds.
 pub fn level(rounds: usize) -> f64 {
     LOOKS[block(rounds as u64)].1
 }

@@ -1,60 +1,61 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Many questions at once, answered by drawing the labels of the units again.
+//! Answers many questions at once, by drawing the labels of the units again.
 //!
-//! The units (rounds, or files) have labels: which of two orders was drawn for
-//! a round, or which side a file is of. Where nothing was changed, the labels
-//! mean nothing, and any other assignment of them was as likely. So a statistic
-//! is compared with those of the other assignments, all questions together:
-//! Westfall and Young, "Resampling-Based Multiple Testing" (1993), algorithm
-//! 2.8, step-down max-|T|. The chance of any wrong rejection is at most the
-//! level, however the questions depend on each other, and whatever distribution
-//! the units have.
+//! Each unit (a round or a file) has a label: which of two orders was drawn for
+//! the round, or which side the file belongs to. If nothing was changed, the
+//! labels mean nothing, and any other assignment of them was as likely. So each
+//! statistic is compared with those of the other assignments, all questions
+//! together: Westfall and Young, "Resampling-Based Multiple Testing" (1993),
+//! algorithm 2.8, step-down max-|T|. The probability of any wrong rejection is at
+//! most the level, whatever the distribution of the units is, and however the
+//! questions depend on each other.
 
 use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom as _;
 
-/// Up to so many assignments all of them are tried.
+/// All assignments are tried if there are at most so many.
 const MOST_EXHAUSTIVE: u64 = 5_000;
-/// Above that, so many are drawn.
+/// The number of assignments drawn if there are more.
 const DRAWS: usize = 10_000;
-/// Two statistics that differ by less are equal: the same sums in another order.
+/// Statistics that differ by less are equal. They are the same sums in another
+/// order.
 const SAME: f64 = 1e-9;
 
 /// How two groups of units are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variance {
-    /// Both vary alike: Student.
+    /// One variance for both groups: Student.
     Pooled,
-    /// Each in its own way: Welch.
+    /// A variance for each group: Welch.
     Separate,
 }
 
-/// What is asked of the units.
+/// The question whether the labelled units differ from the others.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
-    /// Of each unit; `None`: it has none.
+    /// The value of each unit, if it has one.
     pub values: Vec<Option<f64>>,
-    /// A unit's standard deviation is taken to be at least this: less is the
-    /// resolution of the histogram, and no evidence.
+    /// The least standard deviation that a unit is assumed to have. A smaller one
+    /// only reflects the resolution of the histogram.
     pub least_deviation: f64,
-    /// Whether only larger values in the units with the label count.
+    /// Whether only larger values of the labelled units count as a difference.
     pub one_sided: bool,
 }
 
-/// The answers.
+/// The answers to all questions.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answers {
-    /// Adjusted p-values, of each question.
+    /// The adjusted p-value of each question.
     pub p_values: Vec<f64>,
-    /// The statistic that the largest of all exceeds, where nothing was changed,
-    /// as often as the level says.
+    /// If nothing was changed, the largest statistic of all questions exceeds this
+    /// with the probability `level`.
     pub critical: f64,
-    /// The smallest p-value that there could be.
+    /// The smallest possible p-value.
     pub floor: f64,
 }
 
-/// A labelling of the units.
+/// An assignment of labels to the units.
 trait Labelling {
     fn is_labelled(&self, unit: usize) -> bool;
 }
@@ -65,14 +66,14 @@ impl Labelling for &[bool] {
     }
 }
 
-/// As bits.
+/// One bit for each unit.
 impl Labelling for u64 {
     fn is_labelled(&self, unit: usize) -> bool {
         self >> unit & 1 == 1
     }
 }
 
-/// A question's values, around their mean, by unit.
+/// The values of a question, minus their mean.
 struct Centred {
     units: Vec<(usize, f64)>,
     sum: f64,
@@ -98,7 +99,8 @@ impl Centred {
         }
     }
 
-    /// The difference of the two groups' means, over its standard error.
+    /// The difference between the means of the two groups, divided by its standard
+    /// error.
     fn statistic(&self, labels: &impl Labelling, variance: Variance) -> f64 {
         let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
         for &(unit, value) in &self.units {
@@ -114,8 +116,8 @@ impl Centred {
             Variance::Separate => 2.0,
         };
         if count < least || other_count < least || count + other_count < 3.0 {
-            // This assignment has no statistic. Infinity keeps p-values on the
-            // safe side.
+            // This assignment has no statistic. Infinity makes p-values larger,
+            // never smaller.
             return f64::INFINITY;
         }
         let within = |count: f64, sum: f64, squares: f64| (squares - sum * sum / count).max(0.0);
@@ -144,19 +146,19 @@ impl Centred {
     }
 }
 
-/// Which units have the label, and how it was given.
+/// The label of each unit, and how it was drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Labels {
-    /// Of each unit.
+    /// Whether each unit has the label.
     pub labels: Vec<bool>,
-    /// The labels were drawn within each block of units: their lengths.
+    /// The lengths of the blocks of units within which the labels were drawn.
     pub blocks: Vec<usize>,
     /// How the two groups are compared.
     pub variance: Variance,
 }
 
-/// Answers all questions at a level, together. `seed` draws assignments where
-/// there are too many.
+/// Answers all questions together at a significance level. `seed` draws the
+/// assignments if there are too many to try all.
 pub(crate) fn answer(questions: &[Question], labels: &Labels, level: f64, seed: u64) -> Answers {
     let Labels {
         labels,
@@ -186,7 +188,7 @@ pub(crate) fn answer(questions: &[Question], labels: &Labels, level: f64, seed: 
             all as f64
         }
         _ => {
-            // The one that was drawn is one of them.
+            // The actual assignment counts as one of the drawn ones.
             tally.count(&labels.as_slice());
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
             let mut drawn = labels.to_vec();
@@ -218,8 +220,9 @@ pub(crate) fn answer(questions: &[Question], labels: &Labels, level: f64, seed: 
     }
 }
 
-/// The smallest p-value that so many units can give, `chosen` of them with the
-/// label. With as many of each, exchanging all labels turns only the sign.
+/// The smallest p-value of so many units, if `chosen` of them have the label. If
+/// half of them have it, exchanging all labels only changes the sign of the
+/// statistic, so a two-sided p-value is twice as large.
 pub(crate) fn floor(units: usize, chosen: usize, two_sided: bool) -> f64 {
     let mirrored = if two_sided && 2 * chosen == units {
         2.0
@@ -235,11 +238,11 @@ pub(crate) fn floor(units: usize, chosen: usize, two_sided: bool) -> f64 {
 struct Tally<'a> {
     centred: &'a [Centred],
     observed: &'a [f64],
-    /// Questions, those with the largest statistic first.
+    /// The questions by observed statistic, largest first.
     order: &'a [usize],
     variance: Variance,
-    /// In how many assignments a statistic of this or a later question is as
-    /// large, by place in the order.
+    /// For each place in `order`: the number of assignments in which this or a later
+    /// question has a statistic as large as the observed one.
     reached: Vec<u64>,
     /// The largest statistic of each assignment.
     largest: Vec<f64>,
@@ -252,7 +255,7 @@ impl Tally<'_> {
             let statistic = self.centred[question].statistic(labels, self.variance);
             largest = largest.max(statistic);
             let observed = self.observed[question];
-            // The first of the two also holds where both are infinite.
+            // The first comparison is needed if both are infinite.
             if largest >= observed || largest >= observed - SAME * observed.abs() {
                 self.reached[place] += 1;
             }
@@ -261,7 +264,7 @@ impl Tally<'_> {
     }
 }
 
-/// What a share of `level` of the values reaches.
+/// The value that a share of `level` of the values reaches.
 fn upper(mut values: Vec<f64>, level: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let rank = (values.len() as f64 * (1.0 - level)).ceil() as usize;
@@ -271,7 +274,7 @@ fn upper(mut values: Vec<f64>, level: f64) -> f64 {
         .unwrap_or(f64::INFINITY)
 }
 
-/// How many subsets of `chosen` there are; `None`: too many to count.
+/// The number of subsets of `chosen` units. `None` if there are very many.
 fn combinations(units: usize, chosen: usize) -> Option<u64> {
     let mut all = 1u64;
     for n in 0..chosen.min(units - chosen) as u64 {
@@ -283,8 +286,8 @@ fn combinations(units: usize, chosen: usize) -> Option<u64> {
     Some(all)
 }
 
-/// Each subset of `chosen` of up to 63 units, as bits (Gosper's hack, HAKMEM
-/// item 175).
+/// Calls `see` with each subset of `chosen` of up to 63 units, as bits (Gosper's
+/// hack, HAKMEM item 175).
 fn each_subset(units: usize, chosen: usize, mut see: impl FnMut(u64)) {
     if chosen == 0 {
         return see(0);
@@ -320,11 +323,11 @@ mod tests {
         }
     }
 
-    /// Drawn within two blocks, the labels of one say nothing of the other's.
+    /// Labels are not exchanged between blocks.
     #[test]
     fn labels_stay_in_their_block() {
         let mut labels = pooled(&HALF);
-        // All of one label, then all of the other: no other assignment.
+        // Each block has one label only, so there is no other assignment.
         labels.blocks = vec![5, 5];
         let answers = answer(
             &[question(&[
@@ -342,7 +345,7 @@ mod tests {
     ];
 
     #[test]
-    fn subsets_are_all_there_and_once() {
+    fn each_subset_is_seen_once() {
         let mut seen = std::collections::BTreeSet::new();
         each_subset(10, 5, |subset| {
             assert_eq!(subset.count_ones(), 5);
@@ -354,7 +357,7 @@ mod tests {
     }
 
     /// The permutation distribution by hand: 1, 2, 3 against 10, 11, 12 is the
-    /// most extreme of C(6, 3) = 20, and its mirror is as extreme: 2 / 20.
+    /// most extreme of C(6, 3) = 20 assignments, together with its mirror: 2 / 20.
     #[test]
     fn the_most_extreme_has_the_smallest_p() {
         let labels = [false, false, false, true, true, true];
@@ -404,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_says_nothing() {
+    fn missing_values_are_no_evidence() {
         let mut some = question(&[1.0; 10]);
         some.values = vec![None; 10];
         let answers = answer(&[some], &pooled(&HALF), 0.05, 0);
@@ -412,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn drawn_assignments_come_near_all_of_them() {
+    fn drawn_assignments_give_nearly_the_same_p_value() {
         // 20 units: 184,756 assignments, of which 10,000 are drawn.
         let values: Vec<f64> = (0..20).map(|n| f64::from(n * n % 17)).collect();
         let labels: Vec<bool> = (0..20).map(|n| n % 3 == 0).collect();
@@ -423,9 +426,9 @@ mod tests {
     }
 
     proptest! {
-        /// Adjusting for more questions never makes an answer surer.
+        /// A further question never makes a p-value smaller.
         #[test]
-        fn more_questions_are_no_evidence(
+        fn more_questions_never_lower_a_p_value(
             one in prop::collection::vec(-1.0..1.0, 10),
             other in prop::collection::vec(-1.0..1.0, 10),
         ) {

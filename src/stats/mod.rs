@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! How much slower, and how sure: arithmetic on what was measured, with no
-//! kernel, no I/O and no idea of hooks.
+//! The arithmetic of comparisons: how much slower, and how sure. It uses no kernel
+//! and no I/O, and knows nothing of hooks.
 //!
-//! `docs/statistics.md` has the formulas, their sources, and what simulations
-//! say of them.
+//! `docs/statistics.md` has the formulas, their sources, and how simulations
+//! confirm them.
 
 pub mod looks;
 pub(crate) mod max_t;

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Periods that something has disturbed: a backup, a migration, a reboot next
-//! door. One such period of forty can hide a change of 25 %, and make another.
+//! Finds periods that were disturbed, such as by a backup, or by a migration or a
+//! reboot of another guest. One such period of forty can hide a change of 25 %, or
+//! look like one.
 
-/// Scaled median absolute deviations from the median above which a period is
-/// disturbed.
+/// A period is disturbed if its value is more than so many scaled median absolute
+/// deviations from the median.
 const FAR: f64 = 6.0;
-/// Makes the median absolute deviation of a normal distribution its standard
-/// deviation: 1 / Phi^-1(3/4).
+/// The standard deviation of a normal distribution is its median absolute
+/// deviation times this: 1 / Phi^-1(3/4).
 const SCALE: f64 = 1.4826;
 
-/// Rounds to leave out, the most disturbed first: at most one in ten. `rounds`
-/// are the values (as ln) of each round's periods, of both sides, which must not
-/// be told apart here; `bucket` is the least distance that means anything.
+/// The rounds to exclude, the most disturbed first, at most one in ten. `rounds`
+/// are the values (as ln) of the periods of each round. The sides are not known
+/// here, so they cannot be treated differently. Distances up to `bucket` do not
+/// count.
 pub(crate) fn disturbed(rounds: &[Option<[f64; 4]>], bucket: f64) -> Vec<usize> {
     let mut all: Vec<f64> = rounds.iter().flatten().flatten().copied().collect();
     let Some(middle) = median(&mut all) else {
@@ -60,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_disturbed_tenth_goes_and_no_more() {
+    fn at_most_a_tenth_is_excluded_the_most_disturbed_first() {
         assert!(disturbed(&rounds(&[]), 0.03).is_empty());
         assert_eq!(disturbed(&rounds(&[(7, 3.0)]), 0.03), [7]);
         // In either direction; two of twenty, the farthest.
@@ -78,9 +80,9 @@ mod tests {
         assert_eq!(disturbed(&still, 0.01), [4]);
     }
 
-    /// A change is no disturbance, however large: half of the periods have it.
+    /// A change is in half of the periods, so it is never a disturbance.
     #[test]
-    fn a_change_stays() {
+    fn a_change_is_no_disturbance() {
         let mut changed = rounds(&[]);
         for values in changed.iter_mut().flatten() {
             values[1] += 5.0;

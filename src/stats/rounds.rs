@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Rounds of four periods, two of each side, ABBA or BAAB.
 //!
-//! A round's contrast is what its first and last period show against the two in
-//! the middle. A drift that is linear within a round cancels in it, exactly.
-//! What a round does to its own first and last period (interference with the
-//! round's period, say) is in the contrasts of both orders alike, and cancels
-//! between them: the change is half the difference of the mean contrast of BAAB
-//! and that of ABBA.
+//! The contrast of a round is its first and last period against the two in the
+//! middle. A drift that is linear within a round cancels in it exactly. An effect
+//! of the place in the round (such as interference that repeats with each round)
+//! is the same in the contrasts of both orders, and cancels between them: the
+//! change is half the difference between the mean contrasts of BAAB and of ABBA.
 
 use rand::RngExt as _;
 use rand::SeedableRng as _;
@@ -16,14 +15,14 @@ use rand::seq::SliceRandom as _;
 use crate::model::comparison::Arm;
 use crate::stats::looks::LOOKS;
 
-/// The sides of a round's periods, in their order.
+/// The side of each period of a round, in the order of time.
 pub type Order = [Arm; 4];
 
 const ABBA: Order = [Arm::A, Arm::B, Arm::B, Arm::A];
 const BAAB: Order = [Arm::B, Arm::A, Arm::A, Arm::B];
 
-/// Draws the orders of so many rounds, the same from the same seed: as many of
-/// each, or, of an odd number, one more of a drawn one.
+/// Draws the orders of so many rounds. The same seed gives the same orders. Both
+/// orders occur as often; if the number is odd, the one more is drawn too.
 pub fn orders(rounds: usize, seed: u64) -> Vec<Order> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let odd_one: bool = rng.random();
@@ -34,8 +33,8 @@ pub fn orders(rounds: usize, seed: u64) -> Vec<Order> {
     orders
 }
 
-/// The same for a comparison that looks at its result on the way: as many of
-/// each between two looks.
+/// Draws the orders for a comparison that looks at its result and may stop early.
+/// Both orders occur as often between two looks.
 pub fn orders_of_looks(seed: u64) -> Vec<Order> {
     let mut before = 0;
     let blocks = LOOKS.iter().zip(0..).flat_map(|(&(rounds, _), block)| {
@@ -51,7 +50,7 @@ pub fn is_baab(order: Order) -> bool {
     order[0] == Arm::B
 }
 
-/// What the first and the last period show against the two in the middle.
+/// The first and the last period against the two in the middle.
 pub fn contrast([first, second, third, last]: [f64; 4]) -> f64 {
     (first + last - second - third) / 2.0
 }
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn both_orders_are_drawn_as_often_and_again_the_same() {
+    fn both_orders_are_as_often_and_the_seed_decides() {
         for rounds in [1, 2, 9, 10, 1000] {
             let drawn = orders(rounds, 42);
             assert_eq!(drawn, orders(rounds, 42));
@@ -82,7 +81,7 @@ mod tests {
             assert!(baab.abs_diff(rounds - baab) <= 1, "{baab} of {rounds}");
         }
         assert_ne!(orders(1000, 42), orders(1000, 43));
-        // Which comes first, and which is more often, is drawn.
+        // The first order, and the more frequent one, are drawn.
         let many = || (0..1000).map(|seed| orders(9, seed));
         let first = many().filter(|drawn| is_baab(drawn[0])).count();
         let more = many().filter(|drawn| drawn.iter().filter(|o| is_baab(**o)).count() == 5);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The shift between two sides, A and B, as a mean with an interval.
+//! The shift between two sides, A and B, as a mean with a confidence interval.
 //!
-//! Values are logarithms, so that a shift is a ratio: ln q(B) - ln q(A). What
-//! varies is the unit of repetition, a round or a run file, and never packets
-//! or seconds, which depend on each other (docs/statistics.md).
+//! Values are logarithms, so a shift is a ratio: ln q(B) - ln q(A). The variation
+//! is that of units, which are rounds or run files. Packets and seconds depend on
+//! each other, so they are never the unit (docs/statistics.md).
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-/// Confidence of the interval that is shown.
+/// The confidence of intervals and bounds.
 const CONFIDENCE: f64 = 0.95;
 
 /// An estimate of ln(B / A) by Student's t.
@@ -15,18 +15,18 @@ const CONFIDENCE: f64 = 0.95;
 pub struct Shift {
     /// The estimate, a natural logarithm.
     pub ln: f64,
-    /// Its standard error.
+    /// The standard error of the estimate.
     pub error: f64,
-    /// Degrees of freedom, 1 or more, not always whole.
+    /// Degrees of freedom, at least 1, not always an integer.
     pub dof: f64,
-    /// By how much the buckets of the histogram may have moved the estimate,
-    /// either way: intervals and bounds are wider by this.
+    /// The buckets of the histogram may have moved the estimate by this, up or down.
+    /// Intervals and bounds are wider by it.
     pub bucket: f64,
-    /// A test has told that it is not 0: its interval ends there.
+    /// A test has shown that the shift is not 0, so the interval ends at 0.
     pub direction_is_sure: bool,
 }
 
-/// Mean and the square of its standard error.
+/// The mean, and the square of its standard error.
 fn mean(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -35,8 +35,8 @@ fn mean(values: &[f64]) -> (f64, f64) {
 }
 
 impl Shift {
-    /// Of values that are each an estimate of the same; n - 1 degrees of
-    /// freedom. `None` if there are fewer than two: no variance can be estimated.
+    /// From values that estimate the same quantity; n - 1 degrees of freedom. `None`
+    /// if there are fewer than two values: no variance can be estimated.
     pub fn of_levels(values: &[f64]) -> Option<Shift> {
         if values.len() < 2 {
             return None;
@@ -51,10 +51,10 @@ impl Shift {
         })
     }
 
-    /// Of the contrasts of rounds (see [`super::rounds`]): half the difference
-    /// between the mean of BAAB rounds and that of ABBA rounds, with the
-    /// variance that both have in common; n - 2 degrees of freedom. `None` if
-    /// one of the two is missing, or both have one round only.
+    /// From the contrasts of rounds (see [`super::rounds`]): half the difference
+    /// between the mean of BAAB rounds and that of ABBA rounds, with a pooled
+    /// variance; n - 2 degrees of freedom. `None` if an order is missing, or if both
+    /// have only one round.
     pub fn of_contrasts(abba: &[f64], baab: &[f64]) -> Option<Shift> {
         let (n_abba, n_baab) = (abba.len() as f64, baab.len() as f64);
         if abba.is_empty() || baab.is_empty() || abba.len() + baab.len() < 3 {
@@ -77,9 +77,10 @@ impl Shift {
         })
     }
 
-    /// Of independent runs of each side, which may vary differently: Welch,
+    /// From independent runs, whose sides may have different variances: Welch,
     /// "The generalization of Student's problem", Biometrika 34 (1947), with the
-    /// degrees of freedom after Satterthwaite. `None` from fewer than two a side.
+    /// degrees of freedom after Satterthwaite. `None` if a side has
+    /// fewer than two.
     pub fn of_runs(a: &[f64], b: &[f64]) -> Option<Shift> {
         if a.len() < 2 || b.len() < 2 {
             return None;
@@ -91,7 +92,7 @@ impl Shift {
         Some(Shift {
             ln: mean_b - mean_a,
             error: variance.sqrt(),
-            // Nothing varies on either side: as few as can be.
+            // Neither side varies. The smaller number is the careful choice.
             dof: if spread > 0.0 {
                 variance.powi(2) / spread
             } else {
@@ -102,18 +103,18 @@ impl Shift {
         })
     }
 
-    /// The same, when buckets may have moved the estimate by so much.
+    /// The same with another [`Shift::bucket`].
     #[must_use]
     pub fn with_bucket(self, bucket: f64) -> Shift {
         Shift { bucket, ..self }
     }
 
-    /// Change in percent: 10.0 when B is 1.1 A.
+    /// The change in percent: 10.0 if B is 1.1 A.
     pub fn percent(&self) -> f64 {
         percent(self.ln)
     }
 
-    /// The same, when a test has told that it is not 0.
+    /// The same with [`Shift::direction_is_sure`].
     #[must_use]
     pub fn with_sure_direction(self) -> Shift {
         Shift {
@@ -135,7 +136,7 @@ impl Shift {
         }
     }
 
-    /// What the true shift is above, with 95 % confidence.
+    /// The true shift is above this with 95 % confidence.
     pub fn lower_bound(&self) -> f64 {
         self.ln - self.t(CONFIDENCE) * self.error - self.bucket
     }
@@ -146,13 +147,13 @@ impl Shift {
         (percent(low), percent(high))
     }
 
-    /// How likely an estimate at least as large is when the true shift is
-    /// `limit` (a natural logarithm): small where it is surely above.
+    /// The probability of an estimate at least as large if the true shift is `limit`
+    /// (a natural logarithm). It is small if the true shift is surely above.
     pub fn p_above(&self, limit: f64) -> f64 {
         1.0 - self.below(self.ln - limit)
     }
 
-    /// Share of the distribution of the error that lies below `distance`.
+    /// The share of the error's distribution that is below `distance`.
     fn below(&self, distance: f64) -> f64 {
         if self.error > 0.0 {
             self.distribution().cdf(distance / self.error)
@@ -172,7 +173,7 @@ impl Shift {
     }
 }
 
-/// A ratio's logarithm as a change in percent.
+/// Converts ln(B / A) to a change in percent.
 pub(crate) fn percent(ln: f64) -> f64 {
     ln.exp_m1() * 100.0
 }
@@ -183,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// Two-sided, of no shift.
+    /// Two-sided, against a shift of 0.
     fn p_value(shift: &Shift) -> f64 {
         let there = Shift {
             ln: shift.ln.abs(),
@@ -234,13 +235,13 @@ mod tests {
         close(shift.error, 0.40825);
         assert_eq!(Shift::of_contrasts(&[1.0], &[2.0]), None);
         assert_eq!(Shift::of_contrasts(&[1.0, 2.0, 3.0], &[]), None);
-        // What every round does to its own ends is no change.
+        // An effect of the place in the round is no change.
         let same = Shift::of_contrasts(&[5.0, 5.1], &[5.0, 5.1]).unwrap();
         assert_eq!(same.ln, 0.0);
     }
 
     #[test]
-    fn a_bucket_widens_what_is_said() {
+    fn a_bucket_widens_intervals_and_bounds() {
         let shift = Shift::of_levels(&[0.1, 0.2, 0.3]).unwrap();
         let wider = shift.with_bucket(0.05);
         let ((low, high), (lower, higher)) = (shift.interval(), wider.interval());
@@ -250,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn one_says_nothing_of_how_they_vary() {
+    fn one_value_has_no_variance() {
         assert_eq!(Shift::of_levels(&[0.1]), None);
         assert_eq!(Shift::of_runs(&[0.1], &[0.1, 0.2]), None);
         assert_eq!(Shift::of_runs(&[0.1, 0.2], &[]), None);
     }
 
     #[test]
-    fn without_variation_a_shift_is_certain_or_none() {
+    fn without_variation_the_p_value_is_0_or_1() {
         let none = Shift::of_levels(&[0.0; 5]).unwrap();
         assert_eq!(p_value(&none), 1.0);
         assert_eq!(none.interval_percent(), (0.0, 0.0));
@@ -268,7 +269,7 @@ mod tests {
     }
 
     proptest! {
-        /// Swapping the sides turns the sign of everything, and no more.
+        /// Swapping the sides only changes the sign.
         #[test]
         fn sides_can_be_swapped(d in prop::collection::vec(-2.0..2.0, 2..20)) {
             let there = Shift::of_levels(&d).unwrap();
@@ -278,7 +279,7 @@ mod tests {
             prop_assert!((p_value(&there) - p_value(&back)).abs() < 1e-9);
         }
 
-        /// The interval leaves out 0 just when p is below 5 %.
+        /// The interval excludes 0 exactly if p is below 5 %.
         #[test]
         fn interval_and_p_value_agree(d in prop::collection::vec(-2.0..2.0, 2..20)) {
             let shift = Shift::of_levels(&d).unwrap();

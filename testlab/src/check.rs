@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `netstacklat check`, and refusals of the live view, in all their forms.
+//! Runs `netstacklat check` and the live view under a condition, and reads their
+//! output.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output, Stdio};
@@ -9,7 +10,7 @@ use serde::Deserialize;
 
 const DOCUMENTED: &str = include_str!("../../docs/troubleshooting.md");
 
-/// What `check --json` says.
+/// The output of `check --json`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Check {
     pub outcome: String,
@@ -28,18 +29,18 @@ pub struct Finding {
 }
 
 impl Check {
-    /// The only finding of that subject.
+    /// The only finding on a subject.
     pub fn finding(&self, subject: &str) -> &Finding {
         only(&self.findings, subject)
     }
 
-    /// The finding of that hook.
+    /// The finding on a hook.
     pub fn hook(&self, name: &str) -> &Finding {
         only(&self.hooks, name)
     }
 
-    /// Subjects that are not `ok`, with their state.
-    pub fn unwell(&self) -> Vec<(&str, &str)> {
+    /// Findings that are not `ok`: subject and state.
+    pub fn not_ok(&self) -> Vec<(&str, &str)> {
         let all = self.findings.iter().chain(&self.hooks);
         all.filter(|finding| finding.state != "ok")
             .map(|finding| (finding.subject.as_str(), finding.state.as_str()))
@@ -48,15 +49,15 @@ impl Check {
 }
 
 fn only<'a>(findings: &'a [Finding], subject: &str) -> &'a Finding {
-    let mut of_it = findings.iter().filter(|f| f.subject == subject);
-    match (of_it.next(), of_it.next()) {
+    let mut found = findings.iter().filter(|f| f.subject == subject);
+    match (found.next(), found.next()) {
         (Some(finding), None) => finding,
         _ => panic!("not one {subject} in {findings:#?}"),
     }
 }
 
-/// A way to run the tool: what stands before it on the command line, and a
-/// system call that it may not make.
+/// A condition under which the tool runs: a command in front of it, a system call
+/// that is forbidden, kernel functions that are hidden from it.
 #[derive(Clone, Copy, Default)]
 pub struct HostCondition<'a> {
     before: &'a [&'a str],
@@ -65,12 +66,12 @@ pub struct HostCondition<'a> {
 }
 
 impl<'a> HostCondition<'a> {
-    /// Root, as the guest is.
+    /// Root in the guest, without restrictions.
     pub fn plain() -> HostCondition<'a> {
         HostCondition::default()
     }
 
-    /// Behind another program, which runs it.
+    /// Started by another command, such as `setpriv`.
     pub fn behind(before: &'a [&'a str]) -> HostCondition<'a> {
         HostCondition {
             before,
@@ -86,7 +87,7 @@ impl<'a> HostCondition<'a> {
         }
     }
 
-    /// Without these kernel functions, as far as the tool knows.
+    /// The tool does not see these kernel functions.
     pub fn hiding(hidden: &'a str) -> HostCondition<'a> {
         HostCondition {
             hidden,
@@ -94,7 +95,7 @@ impl<'a> HostCondition<'a> {
         }
     }
 
-    /// The tool with these arguments; what it ended with.
+    /// Runs the tool with these arguments to its end.
     pub fn run(&self, args: &[&str]) -> Output {
         let words: Vec<_> = self
             .before
@@ -112,9 +113,9 @@ impl<'a> HostCondition<'a> {
         command.output().expect("it is in the guest")
     }
 
-    /// What `check` says, which ends with this exit code.
+    /// Runs `check --json`, which must end with this exit code.
     pub fn check(&self, code: i32) -> Check {
-        let json = self.told(&["check", "--json"], code);
+        let json = self.output_of(&["check", "--json"], code);
         let check: Check = serde_json::from_str(&json).expect("JSON");
         let outcome = match code {
             0 => "usable",
@@ -125,10 +126,10 @@ impl<'a> HostCondition<'a> {
         check
     }
 
-    /// The same, which must be the same in both its forms.
+    /// The same, and compares it with the text output.
     pub fn check_in_both_forms(&self, code: i32) -> Check {
         let check = self.check(code);
-        let page = self.told(&["check"], code);
+        let page = self.output_of(&["check"], code);
         println!("{page}");
         let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
         for finding in check.findings.iter().chain(&check.hooks) {
@@ -146,7 +147,7 @@ impl<'a> HostCondition<'a> {
         check
     }
 
-    fn told(&self, args: &[&str], code: i32) -> String {
+    fn output_of(&self, args: &[&str], code: i32) -> String {
         let output = self.run(args);
         let stdout = String::from_utf8(output.stdout).expect("UTF-8");
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -155,10 +156,10 @@ impl<'a> HostCondition<'a> {
         stdout
     }
 
-    /// It cannot measure: the live view and `check` say the same about it, and
-    /// so does the documentation. The finding about it.
+    /// Measuring must fail: the live view and `check` give the same reason, which the
+    /// documentation explains. Returns the finding.
     pub fn refused(&self, subject: &str, title: &str) -> Finding {
-        // Not refused, it would measure for a moment, and not for ever.
+        // If it is not refused, the run must end soon.
         let output = self.run(&["--duration", "10ms"]);
         let said = String::from_utf8(output.stderr).expect("UTF-8");
         println!("{said}");
@@ -179,7 +180,7 @@ impl<'a> HostCondition<'a> {
         found
     }
 
-    /// It measures: the live view makes its report.
+    /// Measuring must work: the live view makes a report.
     pub fn measures(&self) {
         let output = self.run(&["--duration", "10ms", "--json"]);
         let stderr = String::from_utf8_lossy(&output.stderr);

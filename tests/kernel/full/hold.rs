@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `netstacklat hold-timestamps`: packets are stamped exactly while it runs, it
-//! sleeps all the time, and it needs nothing.
+//! `netstacklat hold-timestamps`: RX timestamping is on exactly while it runs. It
+//! sleeps all the time, and needs no privileges.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use testlab::counters::count_in_the_kernel;
 use testlab::tool::wait_for_exit;
 use testlab::{Family, PATIENCE, udp, wait_until};
 
-/// Nobody, without any capability and with no way to one.
+/// The user nobody, without capabilities and unable to get any.
 const NOBODY: [&str; 5] = [
     "--reuid=65534",
     "--regid=65534",
@@ -27,14 +27,14 @@ const ON: &str = "netstacklat: RX timestamping is on for the whole host while th
 struct Holder(Child);
 
 impl Holder {
-    /// Starts it and returns when it says that packets are stamped.
+    /// Starts it and waits for the message that packets have timestamps.
     fn start() -> Holder {
         let (holder, seen) = Holder::behind("setpriv", &NOBODY);
         assert_eq!(seen, "packets arrive with timestamps.\n");
         holder
     }
 
-    /// The same behind another program; what it says that it has seen.
+    /// Starts it behind another program, and returns what its message says of packets.
     fn behind(program: &str, arguments: &[&str]) -> (Holder, String) {
         let mut command = Command::new(program);
         command
@@ -59,13 +59,13 @@ impl Holder {
         Pid::from_raw(self.0.id() as i32)
     }
 
-    /// Its exit code, none if the signal itself ended it.
+    /// The exit code after a signal, `None` if the signal killed it.
     fn ended_by(mut self, signal: Signal) -> Option<i32> {
         kill(self.pid(), signal).expect("it runs");
         wait_for_exit(&mut self.0).code()
     }
 
-    /// How often it has gone to sleep or was made to wait, as the kernel counts.
+    /// The kernel's counts of voluntary and involuntary context switches.
     fn switches(&self) -> Vec<u64> {
         let status = self.status();
         let lines = status.lines().filter(|l| l.contains("_ctxt_switches:"));
@@ -79,7 +79,7 @@ impl Holder {
     }
 }
 
-/// A failed test leaves no holder to disturb the next.
+/// A failed test must not leave a holder behind, which would disturb the next.
 impl Drop for Holder {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -87,9 +87,9 @@ impl Drop for Holder {
     }
 }
 
-/// Ended by whatever signal, with nothing to tidy up.
+/// However it ends, timestamping is off afterwards.
 #[test]
-fn packets_are_stamped_while_it_runs_and_not_after() {
+fn timestamping_is_on_exactly_while_it_runs() {
     let flow = udp::Flow::several(Family::V4, 7670..7671);
     for (signal, code) in [
         (Signal::SIGTERM, Some(0)),
@@ -98,7 +98,7 @@ fn packets_are_stamped_while_it_runs_and_not_after() {
     ] {
         udp::until_stamped(false);
         let holder = Holder::start();
-        // It waited for that: not one more datagram comes without.
+        // Its message comes after the first timestamp, so each datagram has one.
         assert_eq!(udp::until_stamped(true).without, 0);
         assert_eq!(count_in_the_kernel(), 0, "it has loaded something");
         udp::exchange(&flow, 100);
@@ -113,7 +113,7 @@ fn nothing_wakes_it() {
     let holder = Holder::start();
     let flow = udp::Flow::several(Family::V4, 7672..7673);
     udp::exchange(&flow, 100);
-    // It has said its last word, but need not have come to rest.
+    // It may still be busy for a moment after its message.
     wait_until(PATIENCE, "it sleeps", || {
         holder.status().contains("\nState:\tS")
     });
@@ -127,9 +127,9 @@ fn nothing_wakes_it() {
     assert_eq!(holder.ended_by(Signal::SIGTERM), Some(0));
 }
 
-/// In a new network namespace lo is down. Stamping is of the host all the same.
+/// In a new network namespace lo is down. Timestamping concerns the whole host.
 #[test]
-fn it_holds_where_it_cannot_see_packets() {
+fn timestamping_is_on_where_loopback_is_down() {
     udp::until_stamped(false);
     let (holder, seen) = Holder::behind("unshare", &["--net"]);
     assert!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Hosts on which it measures, though not everything is as usual: what
-//! `check` says of them, and what the live view does.
+//! Unusual hosts on which measuring works: the findings of `check`, and the counts
+//! of the live view.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use testlab::{Family, Undo, has_recvmsg_locked, linux_from, sh, udp};
 
 const UNPRIVILEGED: [&str; 2] = ["setpriv", "--bounding-set=-all"];
 
-/// What the lab changes for its own sake, set back.
+/// Resets a setting that the lab changes for its own use.
 fn usual() -> Undo {
     Undo::after(
         "sysctl -qw kernel.bpf_stats_enabled=0",
@@ -23,7 +23,7 @@ fn usual() -> Undo {
 fn with_nothing_missing() {
     let _usual = usual();
     let check = HostCondition::plain().check(0);
-    assert_eq!(check.unwell(), []);
+    assert_eq!(check.not_ok(), []);
     assert_eq!(check.hooks.len(), 10);
     let release = sh("uname -r");
     assert!(check.finding("kernel").found.contains(release.trim()));
@@ -35,7 +35,7 @@ fn with_nothing_missing() {
         "tcp_recv_timestamp"
     };
     assert_eq!(reads.found, function);
-    // Only where a peek counts as a read is there something to explain.
+    // The fallback counts MSG_PEEK reads, and the finding explains that.
     assert_eq!(reads.meaning.is_some(), !has_recvmsg_locked());
 }
 
@@ -57,18 +57,18 @@ fn with_settings_that_distort() {
         ("tstamp-prequeue", "warning"),
         ("default-qdisc", "warning"),
     ];
-    // Its program calls a kernel function from 6.2 on, which takes the JIT.
+    // From 6.2 on its program calls a kernel function, which needs the JIT.
     if linux_from(6, 2) {
         expected.push(("tcp-socket-read", "warning"));
         let reads = check.hook("tcp-socket-read");
         assert_eq!(reads.found, "tcp_recv_timestamp");
     }
-    assert_eq!(check.unwell(), expected);
+    assert_eq!(check.not_ok(), expected);
 }
 
-/// The answer comes from packets, so no privilege is needed.
+/// The check looks at packets, which needs no privileges.
 #[test]
-fn with_packets_stamped_for_somebody_else() {
+fn with_timestamping_on_for_another_process() {
     let others = |check: &Check| check.finding("other-timestamping").found.clone();
     let unprivileged = HostCondition::behind(&UNPRIVILEGED);
     udp::until_stamped(false);
@@ -77,12 +77,12 @@ fn with_packets_stamped_for_somebody_else() {
     let _held = udp::Flow::open(Family::V4, 7850).with_stamps();
     udp::until_stamped(true);
     let check = unprivileged.check(1);
-    assert_eq!(others(&check), "packets are stamped already");
+    assert_eq!(others(&check), "RX timestamping is on already");
     assert_eq!(check.finding("timestamps").state, "ok");
 }
 
-/// A namespace of its own, as containers have: lo is down, and settings of the
-/// host are not to be seen.
+/// In a new namespace, as in a container, lo is down, and settings of the host are
+/// not visible.
 #[test]
 fn in_a_network_namespace_without_lo() {
     let _usual = usual();
@@ -95,7 +95,7 @@ fn in_a_network_namespace_without_lo() {
         "timestamps",
         "self-test",
     ];
-    assert_eq!(check.unwell(), unseen.map(|subject| (subject, "unknown")));
+    assert_eq!(check.not_ok(), unseen.map(|subject| (subject, "unknown")));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn without_one_function() {
     assert!(!measured("tcp-data-queue"));
 }
 
-/// Exactly 100 more than while it waited for stamps.
+/// Counts exactly 100 datagrams more than before timestamping was on.
 fn datagrams_are_counted(tool: Tool) -> Run {
     let warm = tool.warm_up();
     udp::exchange(&udp::Flow::several(Family::V6, 7800..7801), 100);
@@ -132,7 +132,7 @@ fn datagrams_are_counted(tool: Tool) -> Run {
     run
 }
 
-/// CAP_BPF and CAP_PERFMON; on 5.10 CAP_SYS_RESOURCE for the maps' memory.
+/// CAP_BPF and CAP_PERFMON. On 5.10 also CAP_SYS_RESOURCE, for the memory of maps.
 fn needed(plus: &str) -> String {
     let names = if linux_from(5, 11) {
         &["bpf", "perfmon"][..]
@@ -157,7 +157,7 @@ fn as_nobody_with_ambient_capabilities() {
         &inherited,
         &ambient,
     ];
-    assert_eq!(HostCondition::behind(&nobody).check(0).unwell(), []);
+    assert_eq!(HostCondition::behind(&nobody).check(0).not_ok(), []);
     let mut command = Command::new(nobody[0]);
     command.args(&nobody[1..]).arg("netstacklat");
     let tool = Tool::start_behind(&mut command, &["-r", "1", "-e", "udp-socket-read"]);
@@ -169,7 +169,7 @@ fn as_nobody_with_ambient_capabilities() {
     datagrams_are_counted(tool);
 }
 
-/// As the README says it.
+/// With the setcap command of the README.
 #[test]
 fn as_nobody_with_capabilities_of_the_file() {
     const COPY: &str = "/usr/local/bin/netstacklat-of-nobody";
@@ -183,6 +183,6 @@ fn as_nobody_with_capabilities_of_the_file() {
     as_nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", COPY]);
     let tool = Tool::start_behind(&mut as_nobody, &["-r", "1"]);
     let run = datagrams_are_counted(tool);
-    // The count of missed runs was read, too: it is part of every report.
+    // Each report reads the count of missed runs, so that works too.
     assert_eq!(run.total.hooks.len(), 10);
 }

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! A kernel in lockdown=confidentiality. There is no way back from it:
+//! A kernel in lockdown=confidentiality. Lockdown cannot be undone, so
 //! `tools/vm/test` gives this file a guest of its own.
 
 use testlab::check::HostCondition;
 use testlab::tool::Tool;
 use testlab::{Family, has_recvmsg_locked, linux_from, sh, tcp, udp};
 
-/// It takes bpf_probe_read_kernel away, not tracing: all hooks measure, and
-/// where the regular program at `tcp_recvmsg_locked` needs that helper, the
-/// stand-in does it.
+/// Lockdown forbids bpf_probe_read_kernel, not tracing. All hooks measure; if the
+/// program at `tcp_recvmsg_locked` needs that helper, the fallback is used.
 #[test]
-fn confidentiality_refuses_next_to_nothing() {
+fn all_hooks_measure_in_confidentiality_mode() {
     let mode = "/sys/kernel/security/lockdown";
     let modes = sh(&format!("echo confidentiality >{mode}; cat {mode}"));
     assert_eq!(modes, "none integrity [confidentiality]\n");
 
     let helper_needed = has_recvmsg_locked() && !linux_from(6, 2);
     let check = HostCondition::plain().check(0);
-    let state_where_needed = if helper_needed { "warning" } else { "ok" };
-    assert_eq!(check.finding("lockdown").state, state_where_needed);
+    let state = if helper_needed { "warning" } else { "ok" };
+    assert_eq!(check.finding("lockdown").state, state);
     assert_eq!(check.finding("tracing").state, "ok");
     assert_eq!(check.finding("self-test").state, "ok");
     let reads = check.hook("tcp-socket-read");
-    assert_eq!(reads.state, state_where_needed);
+    assert_eq!(reads.state, state);
     let regular = has_recvmsg_locked() && !helper_needed;
     let function = if regular {
         "tcp_recvmsg_locked"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Hosts on which it cannot measure: the live view and `check` name the cause
-//! and the remedy. Each is the real thing.
+//! Hosts on which measuring is impossible: the live view and `check` name the cause
+//! and the fix. Each condition is real, not simulated.
 
 use testlab::check::HostCondition;
 use testlab::{Undo, linux_from};
@@ -34,13 +34,14 @@ fn with_one_capability_of_two() {
         let found = HostCondition::behind(&before).refused("privileges", "missing privileges");
         assert_eq!(found.found, format!("missing privileges: {missing}"));
     }
-    // From the other side: root with one taken away.
+    // Root without one capability.
     let found = HostCondition::behind(&["setpriv", "--bounding-set=-perfmon,-sys_admin"])
         .refused("privileges", "missing privileges");
     assert_eq!(found.found, "missing privileges: CAP_PERFMON");
 }
 
-/// Root there has all capabilities, and none counts: as in rootless containers.
+/// Root in a user namespace has all capabilities, but they do not count for BPF. So
+/// do rootless containers.
 #[test]
 fn in_a_user_namespace() {
     let container = HostCondition::behind(&["unshare", "-Ur"]);
@@ -83,9 +84,9 @@ fn with_few_open_files() {
     let found = HostCondition::behind(&limit("--nofile=8"))
         .refused("open-files", "the limit of open files is too low");
     assert!(found.found.ends_with(": 8 allowed"));
-    // The least that it accepts is enough.
+    // The lowest limit that is accepted is enough.
     HostCondition::behind(&limit("--nofile=72")).measures();
-    // Too few for the dynamic linker: its message is documented, too.
+    // Too few for the dynamic linker, whose message is documented too.
     let output = HostCondition::behind(&limit("--nofile=3")).run(&["check"]);
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     println!("{said}");
@@ -114,11 +115,11 @@ fn with_little_locked_memory() {
     HostCondition::behind(&[&unlimited[..], &NOBODY, &caps].concat()).measures();
 }
 
-/// 6.1 and 6.12 would attach all programs and run none.
+/// 6.1 and 6.12 would attach all programs and never run them.
 #[test]
 fn with_ftrace_switched_off() {
     if linux_from(7, 0) {
-        // There it cannot be.
+        // This kernel does not allow it.
         let written = std::fs::write("/proc/sys/kernel/ftrace_enabled", "0");
         let refused = written.expect_err("it was switched off");
         assert_eq!(refused.raw_os_error(), Some(nix::libc::EOPNOTSUPP));
