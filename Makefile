@@ -87,7 +87,7 @@ uninstall: ## remove what `make install` has put there (the same PREFIX= and DES
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' tools/install --remove
 
 .PHONY: generated
-generated: ## make all that is made from the sources again: docs/man/*.1, exporter/*.yaml, alerts.yml, the dashboard
+generated: ## make all that is made from the sources again: docs/man/*.1, the JSON Schema and its tables, exporter/*.yaml, alerts.yml, the dashboard
 	@tools/install-deps build
 	cargo run --quiet --locked --example generated
 

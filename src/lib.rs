@@ -23,6 +23,7 @@ pub mod process;
 pub mod render;
 pub mod runfile;
 pub mod runtime;
+pub mod schema;
 pub mod stats;
 pub mod text;
 

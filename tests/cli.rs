@@ -155,6 +155,7 @@ fn the_list_has_the_selected_hooks_alone() {
 fn the_list_for_programs_says_the_same() {
     let text = stdout(&["-l", "--json"]);
     assert_eq!(text.matches('\n').count(), 1);
+    testlab::schema::assert_valid(&text);
     let list: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(list["kind"], "hooks");
     let hooks = list["hooks"].as_array().expect("an array");
@@ -303,6 +304,7 @@ fn check_tells_programs_the_same() {
     assert_eq!(output.status.code(), Some(1));
     let line = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(line.matches('\n').count(), 1);
+    testlab::schema::assert_valid(&line);
     let check: serde_json::Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(check["kind"], "check");
     assert_eq!(check["outcome"], "not-usable");

@@ -99,6 +99,28 @@ fn comparison() -> String {
     text
 }
 
+/// `show` says the same for programs as its schema.
+#[test]
+fn what_show_says_for_programs() {
+    for (name, rounds, totals) in [
+        ("boot-A0.nsl", serde_json::json!(null), 1),
+        ("tail-0.5pct-x5.nsl", serde_json::json!(10), 2),
+    ] {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/diff");
+        let output = Command::new(env!("CARGO_BIN_EXE_netstacklat"))
+            .args(["show", "--json", name])
+            .current_dir(path)
+            .output()
+            .unwrap();
+        let (code, out, err) = said(&output);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        testlab::schema::assert_valid(&out);
+        let object: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(object["rounds"], rounds, "{name}");
+        assert_eq!(object["totals"].as_array().unwrap().len(), totals, "{name}");
+    }
+}
+
 /// Paths are bytes, and a terminal obeys some of them.
 #[test]
 fn paths_are_what_the_user_gives() {
@@ -163,6 +185,7 @@ fn sides_are_named() {
     }
     let (code, out, _) = said(&directory.diff(&["old=1", "old=2", "x=3", "--json"]));
     assert_eq!(code, Some(0));
+    testlab::schema::assert_valid(&out);
     let object: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(object["a"]["name"], "old");
     assert_eq!(object["a"]["files"], serde_json::json!(["1", "2"]));
@@ -170,6 +193,7 @@ fn sides_are_named() {
     // A file of that whole name is there: it is no name and path.
     let (code, out, err) = said(&directory.diff(&["a=b.nsl", "x=3", "--json"]));
     assert_eq!(code, Some(0), "{err}");
+    testlab::schema::assert_valid(&out);
     let object: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(object["a"]["name"], "given");
     assert_eq!(object["a"]["files"][0], "a=b.nsl");
@@ -228,6 +252,7 @@ fn what_was_wrong_once_is_right() {
         let args: Vec<&str> = args.iter().map(String::as_str).chain(["--json"]).collect();
         let (code, out, err) = said(&directory.diff(&args));
         assert_eq!(code, Some(0), "{err}");
+        testlab::schema::assert_valid(&out);
         serde_json::from_str(&out).unwrap()
     };
     let disturbed = object(&[path("outlier-period-plus25.nsl")]);

@@ -8,6 +8,8 @@ mod exporter;
 mod man;
 #[path = "../examples/generated/monitoring/mod.rs"]
 mod monitoring;
+#[path = "../examples/generated/schema.rs"]
+mod schema;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -62,4 +64,40 @@ fn configurations_for_ebpf_exporter() {
 fn rules_and_dashboard() {
     are_current("exporter", &monitoring::rules());
     are_current("exporter", &monitoring::dashboard());
+}
+
+#[test]
+fn schema_of_the_json_lines() {
+    holds("docs/schema", "json", &schema::schemas().expect("a schema"));
+}
+
+/// What is no line of ours is refused: a field more, less or of another type, a
+/// number below zero, a kind that does not exist.
+#[test]
+fn lines_are_held_against_the_schema() {
+    let line = include_str!("fixtures/run.jsonl").lines().nth(1).unwrap();
+    testlab::schema::assert_valid(line);
+    for (is, said) in [
+        ("\"seq\":1,", "\"seq\":1,\"colour\":\"red\","),
+        ("\"seq\":1,", ""),
+        ("\"seq\":1,", "\"seq\":\"1\","),
+        ("\"seq\":1,", "\"seq\":-1,"),
+        ("\"missed\":3", "\"missed\":3,\"mist\":3"),
+        ("[2944,3072,60]", "[2944,3072]"),
+        ("\"p99.9\":null", "\"p999\":null"),
+        ("\"schema\":2", "\"schema\":1"),
+        ("\"kind\":\"interval\"", "\"kind\":\"intervals\""),
+    ] {
+        let other = line.replacen(is, said, 1);
+        assert_ne!(line, other, "{is}");
+        let refused = std::panic::catch_unwind(|| testlab::schema::assert_valid(&other));
+        assert!(refused.is_err(), "{other}");
+    }
+}
+
+/// Every object and field of the schema is in the tables of docs/json.md, and
+/// nothing else is.
+#[test]
+fn tables_of_the_json_lines() {
+    are_current("docs", &schema::pages().expect("tables"));
 }

@@ -37,6 +37,7 @@ fn shown(args: &[&str]) -> String {
 
 fn json(text: &str) -> serde_json::Value {
     assert_eq!(text.matches('\n').count(), 1, "{text}");
+    testlab::schema::assert_valid(text);
     serde_json::from_str(text).expect("JSON")
 }
 
@@ -178,7 +179,7 @@ fn recorded_with(path: &Path, option: &str, value: &str) {
     let command = cli.expect("it is an option").into_command();
     let fixture = include_str!("fixtures/run.jsonl");
     let mut info = RunFile::read(Path::new(RUN)).expect("a run file").info;
-    info.filters = command.select().expect("it measures").selection();
+    info.selection = command.select().expect("it measures").selection();
     let mut text = Vec::new();
     Json.start(&mut text, &info).expect("memory");
     let reports: Vec<_> = fixture
@@ -207,12 +208,14 @@ fn all_that_reads_a_file_names_what_was_selected() {
             recorded_with(path, &long, value);
         }
         let read = RunFile::read(&path).expect("a run file");
-        assert_eq!(read.info.filters[name], value);
+        let values: Vec<&str> = value.split(',').collect();
+        assert_eq!(read.info.selection.options[name], values);
         let [path, other] = [&path, &other].map(|path| path.to_str().expect("UTF-8"));
         let page = shown(&[path]);
         assert!(page.contains(&format!("\nselected: {words}\n")), "{page}");
         let found = json(&shown(&[path, "--json"]));
-        assert_eq!(found["start"]["filters"][name], value, "{found}");
+        let options = &found["start"]["selection"]["options"];
+        assert_eq!(options[name], serde_json::json!(values), "{found}");
         let (code, page, _) = netstacklat(&["diff", path, other]);
         assert_eq!(code, Some(0));
         let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -224,7 +227,8 @@ fn all_that_reads_a_file_names_what_was_selected() {
         let (_, text, _) = netstacklat(&["diff", path, other, "--json"]);
         let found = json(&text);
         for side in ["a", "b"] {
-            assert_eq!(found[side]["selection"][name], value, "{found}");
+            let options = &found[side]["selection"]["options"];
+            assert_eq!(options[name], serde_json::json!(values), "{found}");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod exporter;
 mod man;
 mod monitoring;
+mod schema;
 
 use std::path::Path;
 
@@ -15,6 +16,8 @@ fn main() -> Result<()> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (directory, files) in [
         ("docs/man", man::pages()?),
+        ("docs/schema", schema::schemas()?),
+        ("docs", schema::pages()?),
         ("exporter", exporter::configurations()?),
         ("exporter", monitoring::rules()),
         ("exporter", monitoring::dashboard()),

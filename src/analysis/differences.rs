@@ -38,21 +38,24 @@ pub(super) fn differences(found: &mut Vec<Warning>, sides: PerSide<&[RunFile]>) 
     for (what, read) in known {
         difference(found, what, sides, read);
     }
-    let names = |of: fn(&RunFile) -> &std::collections::BTreeMap<String, String>| {
-        let files = sides.into_iter().flatten();
-        files
-            .flat_map(move |file| of(file).keys().cloned())
-            .collect::<BTreeSet<_>>()
-    };
-    for name in names(|file| &file.info.filters) {
-        let what = format!("filter {name}");
+    let files = || sides.into_iter().flatten();
+    let options = files().flat_map(|file| file.info.selection.of_packets());
+    for name in options.map(|(name, _)| name).collect::<BTreeSet<_>>() {
+        let what = format!("--{name}");
         difference(found, &what, sides, |file| {
-            file.info.filters.get(&name).cloned()
+            let mut given = file.info.selection.of_packets();
+            let given = given.find(|(other, _)| *other == name);
+            Some(given.map_or("not given".into(), |(_, values)| values.join(",")))
         });
     }
-    for name in names(|file| &file.info.facts) {
-        difference(found, &name, sides, |file| {
-            file.info.facts.get(&name).cloned()
+    difference(found, "--by", sides, |file| match &file.info.selection.by {
+        by if by.is_empty() => Some("not given".into()),
+        by => Some(by.join(",")),
+    });
+    let facts = files().flat_map(|file| file.info.facts.keys());
+    for name in facts.collect::<BTreeSet<_>>() {
+        difference(found, name, sides, |file| {
+            file.info.facts.get(name).cloned()
         });
     }
 }

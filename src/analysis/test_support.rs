@@ -10,6 +10,7 @@ use crate::model::histogram::Histogram;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
+use crate::model::selection::Selection;
 use crate::model::snapshot::Interval;
 use crate::runfile::{Content, Period, RunFile, Totals};
 
@@ -32,7 +33,7 @@ pub(crate) fn info() -> RunInfo {
             tai_offset_s: 37,
         },
         name: None,
-        filters: BTreeMap::new(),
+        selection: Selection::default(),
         facts: BTreeMap::new(),
         comparison: None,
         hooks: Hook::all()

@@ -83,16 +83,21 @@ fn hosts_and_kernels_that_differ() {
 }
 
 #[test]
-fn filters_and_facts_that_differ() {
+fn selections_and_facts_that_differ() {
     let found = with(|file| {
-        file.info.filters.insert("interface".into(), "eth0".into());
+        let options = &mut file.info.selection.options;
+        options.insert("interface".into(), vec!["eth0".into(), "eth1".into()]);
     });
-    differs(
-        &found,
-        "filter interface",
-        &["unknown"],
-        &["unknown", "eth0"],
-    );
+    let given = "eth0,eth1";
+    differs(&found, "--interface", &["not given"], &[given, "not given"]);
+    let found = with(|file| file.info.selection.by = vec!["cgroup".into()]);
+    differs(&found, "--by", &["not given"], &["cgroup", "not given"]);
+    // Of hooks it is said at which ones.
+    let found = with(|file| {
+        let options = &mut file.info.selection.options;
+        options.insert("hooks".into(), vec!["tcp*".into()]);
+    });
+    assert_eq!(found, []);
     let mut sides = sides();
     for (side, governor) in [(&mut sides.a, "powersave"), (&mut sides.b, "performance")] {
         for file in side {

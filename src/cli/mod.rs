@@ -185,6 +185,7 @@ mod tests {
 
     use super::*;
     use crate::model::hooks::Hook;
+    use crate::model::selection::Selection;
 
     #[test]
     fn the_definition_is_sound() {
@@ -227,15 +228,16 @@ mod tests {
                 for command in commands {
                     let command = read(&[command, &[&spelling, value]].concat());
                     let selection = command.select().expect("it measures").selection();
-                    let expected = BTreeMap::from([(name.to_owned(), value.to_owned())]);
-                    assert_eq!(selection, expected, "{command:?}");
+                    let values = value.split(',').map(String::from).collect();
+                    let expected = BTreeMap::from([(name.to_owned(), values)]);
+                    assert_eq!(selection.options, expected, "{command:?}");
                 }
             }
         }
         for command in commands {
             let command = read(command);
             let selection = command.select().expect("it measures").selection();
-            assert!(selection.is_empty(), "{selection:?}");
+            assert_eq!(selection, Selection::default());
         }
     }
 

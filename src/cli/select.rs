@@ -5,13 +5,12 @@
 //! it, and [`SelectArgs::selection`], which names every option, puts it into
 //! run files. The tests below fail for an option that is missing in either.
 
-use std::collections::BTreeMap;
-
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, Args, Command, Error};
 
 use crate::model::hook_choice::{HookChoice, SETS};
 use crate::model::hooks::{Hook, HookSet};
+use crate::model::selection::Selection;
 
 /// What to measure.
 #[derive(Args, Clone, Debug, Default)]
@@ -56,22 +55,25 @@ impl SelectArgs {
 
     /// What the user selected, by the name of the option: for run files and
     /// for whoever reads them. Empty: everything.
-    pub fn selection(&self) -> BTreeMap<String, String> {
+    pub fn selection(&self) -> Selection {
         // Without `..`: a new option has to be named here.
         let SelectArgs {
             hooks,
             exclude_hooks,
         } = self;
-        let texts = |choices: &[HookChoice]| {
-            let texts: Vec<&str> = choices.iter().map(|choice| choice.text.as_str()).collect();
-            texts.join(",")
+        let texts = |choices: &[HookChoice]| -> Vec<String> {
+            let texts = choices.iter().map(|choice| choice.text.clone());
+            texts.collect()
         };
         let named = [
             ("hooks", texts(hooks)),
             ("exclude-hooks", texts(exclude_hooks)),
         ];
-        let given = named.into_iter().filter(|(_, text)| !text.is_empty());
-        given.map(|(name, text)| (name.into(), text)).collect()
+        let given = named.into_iter().filter(|(_, texts)| !texts.is_empty());
+        Selection {
+            options: given.map(|(name, texts)| (name.into(), texts)).collect(),
+            by: Vec::new(),
+        }
     }
 }
 

@@ -91,7 +91,7 @@ fn run_info(
             tai_offset_s: capture.tai_offset_s(),
         },
         name: None,
-        filters: select.selection(),
+        selection: select.selection(),
         facts: environment::read(),
         comparison: None,
         hooks: verdicts.collect(),

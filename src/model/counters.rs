@@ -141,8 +141,8 @@ impl Sub for &HookCounters {
 /// Whose packets a count is of, where they are counted apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
-    /// Those that have these values of the keys, in the order of the keys.
-    Of(Arc<[String]>),
+    /// Those that have these values: key and value, in the order of the keys.
+    Of(Arc<[(String, String)]>),
     /// Those for whose group no room was left.
     Other,
 }

@@ -15,7 +15,7 @@ fn empty() -> Counters {
 }
 
 fn group(number: usize) -> Group {
-    Group::Of([format!("eth{number}")].into())
+    Group::Of([("interface".into(), format!("eth{number}"))].into())
 }
 
 /// Latencies by hook and group.

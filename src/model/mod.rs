@@ -14,6 +14,7 @@ pub mod quantile;
 pub mod quantity;
 pub mod report;
 pub mod run;
+pub mod selection;
 pub mod side;
 pub mod skips;
 pub mod snapshot;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::model::comparison::Comparison;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::Hook;
+use crate::model::selection::Selection;
 
 /// The description of a run. It is known at the start and does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,25 +31,14 @@ pub struct RunInfo {
     pub clock: ClockInfo,
     /// The name that the user gave.
     pub name: Option<String>,
-    /// The selection, by the long name of the option. Empty if everything is measured.
-    pub filters: BTreeMap<String, String>,
+    /// The selection, as typed. By default everything is measured.
+    pub selection: Selection,
     /// Settings of the host that latencies depend on, by name.
     pub facts: BTreeMap<String, String>,
     /// The plan, if the run is a comparison.
     pub comparison: Option<Comparison>,
     /// All hooks in path order, attached or not.
     pub hooks: Vec<HookStatus>,
-}
-
-impl RunInfo {
-    /// The selection as the options that users type. `None` if everything is measured.
-    pub fn selected(&self) -> Option<String> {
-        let options = self.filters.iter();
-        let options: Vec<_> = options
-            .map(|(name, value)| format!("--{name} {value}"))
-            .collect();
-        (!options.is_empty()).then(|| options.join(" "))
-    }
 }
 
 /// The source of the programs' wall-clock time.

@@ -3,12 +3,14 @@
 
 use std::ops::{Index, IndexMut};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::comparison::Arm;
 
 /// A value for side A, and one for side B.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct PerSide<T> {
     /// The value of A.
     pub a: T,

@@ -3,11 +3,10 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
 use crate::model::check::{CheckItem, CheckOutcome, Status};
 use crate::render::Screen;
-use crate::render::json::SCHEMA;
+use crate::schema::check::{CheckHookFields, CheckItemFields, CheckLine, StateFields};
+use crate::schema::format::{SCHEMA, write_line};
 
 /// A look at a host.
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +62,7 @@ impl Check<'_> {
     ///
     /// Those of `out`.
     pub(crate) fn json(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut line = serde_json::to_string(&Line::from(self))?;
-        line.push('\n');
-        out.write_all(line.as_bytes())
+        write_line(out, &CheckLine::from(self))
     }
 
     fn verdict(&self) -> String {
@@ -135,45 +132,9 @@ impl Screen {
     }
 }
 
-/// The object that `docs/json.md` describes.
-#[derive(Serialize)]
-struct Line<'a> {
-    schema: u32,
-    kind: &'static str,
-    version: &'a str,
-    host: &'a str,
-    kernel: &'a str,
-    arch: &'a str,
-    outcome: &'static str,
-    findings: Vec<LineFinding<'a>>,
-    hooks: Vec<LineHook<'a>>,
-}
-
-#[derive(Serialize)]
-struct LineFinding<'a> {
-    subject: &'a str,
-    #[serde(flatten)]
-    rest: Rest<'a>,
-}
-
-#[derive(Serialize)]
-struct LineHook<'a> {
-    hook: &'a str,
-    #[serde(flatten)]
-    rest: Rest<'a>,
-}
-
-#[derive(Serialize)]
-struct Rest<'a> {
-    state: &'static str,
-    found: &'a str,
-    meaning: Option<&'a str>,
-    remedy: Option<&'a str>,
-}
-
-impl<'a> From<&'a CheckItem> for Rest<'a> {
-    fn from(finding: &'a CheckItem) -> Rest<'a> {
-        Rest {
+impl<'a> From<&'a CheckItem> for StateFields<'a> {
+    fn from(finding: &'a CheckItem) -> StateFields<'a> {
+        StateFields {
             state: finding.state.name(),
             found: &finding.found,
             meaning: finding.meaning.as_deref(),
@@ -182,17 +143,17 @@ impl<'a> From<&'a CheckItem> for Rest<'a> {
     }
 }
 
-impl<'a> From<&Check<'a>> for Line<'a> {
-    fn from(check: &Check<'a>) -> Line<'a> {
-        let findings = check.findings.iter().map(|finding| LineFinding {
+impl<'a> From<&Check<'a>> for CheckLine<'a> {
+    fn from(check: &Check<'a>) -> CheckLine<'a> {
+        let findings = check.findings.iter().map(|finding| CheckItemFields {
             subject: finding.subject,
             rest: finding.into(),
         });
-        let hooks = check.hooks.iter().map(|finding| LineHook {
+        let hooks = check.hooks.iter().map(|finding| CheckHookFields {
             hook: finding.subject,
             rest: finding.into(),
         });
-        Line {
+        CheckLine {
             schema: SCHEMA,
             kind: "check",
             version: check.version,
@@ -309,6 +270,7 @@ Not usable here, or not by this user, 1 problem, 1 warning.
         check(&findings, &hooks).json(&mut out).unwrap();
         let line = String::from_utf8(out).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
+        testlab::schema::assert_valid(&line);
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["kind"], "check");
         assert_eq!(read["outcome"], "not-usable");

@@ -3,11 +3,10 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
 use crate::model::hook_choice::SETS;
 use crate::model::hooks::{Hook, HookSet};
-use crate::render::json::{SCHEMA, write_line};
+use crate::schema::format::{SCHEMA, write_line};
+use crate::schema::hooks::{HooksLine, ListedHook, ListedProgram, ListedSet};
 
 /// Writes it for people.
 ///
@@ -40,60 +39,30 @@ pub(crate) fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
     out.write_all(text.as_bytes())
 }
 
-#[derive(Serialize)]
-struct Object {
-    schema: u32,
-    kind: &'static str,
-    version: &'static str,
-    hooks: Vec<ObjectHook>,
-    sets: Vec<ObjectSet>,
-}
-
-#[derive(Serialize)]
-struct ObjectHook {
-    hook: &'static str,
-    meaning: &'static str,
-    programs: Vec<ObjectProgram>,
-}
-
-#[derive(Serialize)]
-struct ObjectProgram {
-    attach: &'static str,
-    function: &'static str,
-    fallback: bool,
-}
-
-#[derive(Serialize)]
-struct ObjectSet {
-    set: &'static str,
-    meaning: &'static str,
-    hooks: Vec<&'static str>,
-}
-
 /// Writes it for programs: one object on one line.
 ///
 /// # Errors
 ///
 /// Those of `out`.
 pub(crate) fn json(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
-    let hooks = wanted.iter().map(|hook| ObjectHook {
+    let hooks = wanted.iter().map(|hook| ListedHook {
         hook: hook.name(),
         meaning: hook.meaning(),
         programs: hook
             .programs()
-            .map(|program| ObjectProgram {
+            .map(|program| ListedProgram {
                 attach: program.attach,
                 function: program.function,
                 fallback: program.is_fallback(),
             })
             .collect(),
     });
-    let sets = SETS.iter().map(|set| ObjectSet {
+    let sets = SETS.iter().map(|set| ListedSet {
         set: set.name,
         meaning: set.meaning,
         hooks: set.hooks().iter().map(Hook::name).collect(),
     });
-    let object = Object {
+    let object = HooksLine {
         schema: SCHEMA,
         kind: "hooks",
         version: crate::VERSION,

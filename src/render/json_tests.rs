@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
+use testlab::schema::assert_valid;
 
 use crate::model::comparison::{Arm, Comparison, Place, Side};
+use crate::model::counters::Group;
 use crate::model::histogram::Resolution;
 use crate::model::quantile::REPORTED;
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
+use crate::model::selection::Selection;
 use crate::model::skips::SkipReason;
 use crate::render::testing::*;
 use crate::render::{Json, Kind, Renderer as _, Report};
@@ -18,6 +21,7 @@ use crate::render::{Json, Kind, Renderer as _, Report};
 fn line(report: &Report) -> Value {
     let line = rendered(Json, report);
     assert!(line.ends_with('\n') && line.lines().count() == 1);
+    assert_valid(&line);
     serde_json::from_str(&line).unwrap()
 }
 
@@ -35,7 +39,7 @@ fn run_info() -> RunInfo {
             tai_offset_s: 37,
         },
         name: None,
-        filters: BTreeMap::new(),
+        selection: Selection::default(),
         facts: BTreeMap::from([("governor".into(), "performance".into())]),
         comparison: None,
         hooks: vec![
@@ -80,6 +84,7 @@ fn a_run_is_the_documented_lines() {
     Json.report(&mut out, &total).unwrap();
     let fixture = include_str!("../../tests/fixtures/run.jsonl");
     let out = String::from_utf8(out).unwrap();
+    out.lines().for_each(assert_valid);
     for (line, expected) in out.lines().zip(fixture.lines()) {
         assert_eq!(line, expected);
     }
@@ -126,6 +131,7 @@ fn a_comparison_is_the_documented_lines() {
     };
     Json.report(&mut out, &total).unwrap();
     let out = String::from_utf8(out).unwrap();
+    out.lines().for_each(assert_valid);
     assert_eq!(out, include_str!("../../tests/fixtures/comparison.jsonl"));
 }
 
@@ -147,6 +153,31 @@ fn what_is_unknown_is_null() {
     assert_eq!(hook["count"], 0);
     assert!(hook["max_le_ns"].is_null() && hook["quantiles_ns"]["p50"].is_null());
     assert_eq!(hook["skipped"]["over-range"], 1000);
+}
+
+#[test]
+fn groups_follow_the_hooks_of_all() {
+    let mut run = Run::new(&["tcp-start", "udp-start"]);
+    run.samples("udp-start", 3000, 5);
+    let key = |value: &str| [("interface".into(), value.into())];
+    for (group, count) in [(Group::Of(key("eth0").into()), 4), (Group::Other, 1)] {
+        let counters = &mut run.end.counters;
+        let counters = counters.group_mut(&group, hook("udp-start"));
+        (0..count).for_each(|_| assert!(counters.histogram.record(3000)));
+    }
+    let line = line(&report(&run.interval()));
+    let hooks = line["hooks"].as_array().unwrap();
+    let shown: Vec<_> = hooks
+        .iter()
+        .map(|it| (it["hook"].as_str().unwrap(), &it["group"], &it["count"]))
+        .collect();
+    let expected = [
+        ("tcp-start", &json!(null), &json!(0)),
+        ("udp-start", &json!(null), &json!(5)),
+        ("udp-start", &json!({"interface": "eth0"}), &json!(4)),
+        ("udp-start", &json!({}), &json!(1)),
+    ];
+    assert_eq!(shown, expected);
 }
 
 #[test]

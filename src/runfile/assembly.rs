@@ -389,7 +389,14 @@ fn differences(first: &RunInfo, other: &RunInfo) -> Vec<String> {
         "the clock's source",
         first.clock.source != other.clock.source,
     );
-    tell("the filters", first.filters != other.filters);
+    let selected = |info: &RunInfo| -> Vec<(String, Vec<String>)> {
+        let options = info.selection.of_packets();
+        options
+            .map(|(name, values)| (name.into(), values.into()))
+            .collect()
+    };
+    let same = selected(first) == selected(other) && first.selection.by == other.selection.by;
+    tell("the packets selected", !same);
     tell("the hooks", on(first) != on(other));
     let names = first.facts.keys().chain(other.facts.keys());
     for name in names {

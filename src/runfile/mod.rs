@@ -2,12 +2,11 @@
 //! Run files: what `record` and `compare` write, read back.
 //!
 //! `docs/run-file.md` says what is in them; the lines are those of
-//! [`crate::render::json`].
+//! [`crate::schema`].
 
 mod assembly;
 mod line;
 mod reader;
-mod text;
 pub mod writer;
 
 use std::path::PathBuf;

@@ -8,6 +8,8 @@ use std::process::{Command, Output, Stdio};
 use nix::libc;
 use serde::Deserialize;
 
+use crate::schema::assert_valid;
+
 const DOCUMENTED: &str = include_str!("../../docs/troubleshooting.md");
 
 /// The output of `check --json`.
@@ -116,6 +118,7 @@ impl<'a> HostCondition<'a> {
     /// Runs `check --json`, which must end with this exit code.
     pub fn check(&self, code: i32) -> Check {
         let json = self.output_of(&["check", "--json"], code);
+        assert_valid(&json);
         let check: Check = serde_json::from_str(&json).expect("JSON");
         let outcome = match code {
             0 => "usable",

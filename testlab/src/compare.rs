@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::lines::{Line, Report, Start};
+use crate::schema::assert_valid;
 use crate::tool::wait_for_exit;
 use crate::{PATIENCE, prepare, sh, wait_until};
 
@@ -47,6 +48,7 @@ impl Workdir {
     /// The run file's lines.
     pub fn lines(&self) -> Vec<Line> {
         let text = std::fs::read_to_string(self.0.join("run.nsl")).expect("a run file");
+        text.lines().for_each(assert_valid);
         let lines = text.lines().map(serde_json::from_str);
         lines.collect::<Result<_, _>>().expect("whole lines")
     }

@@ -15,6 +15,7 @@ pub mod load;
 pub mod objects;
 pub mod prometheus;
 pub mod receive;
+pub mod schema;
 pub mod scrape;
 pub mod systemd;
 pub mod tcp;

@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::lines::{Line, Report, Run, Start, Totals, totals};
+use crate::schema::assert_valid;
 use crate::{PATIENCE, Waiting, prepare, udp, wait_until};
 
 /// Detaching takes seconds on some kernels, and longer under load.
@@ -80,6 +81,10 @@ impl Tool {
                 let line = line.expect("UTF-8");
                 let parsed = serde_json::from_str(&line);
                 let parsed = parsed.unwrap_or_else(|error| panic!("{error}: {line}"));
+                // Intervals are as totals are, and there are many.
+                if !matches!(parsed, Line::Interval(_)) {
+                    assert_valid(&line);
+                }
                 shared.lock().expect("no panic").push(parsed);
             }
         });

@@ -26,10 +26,15 @@ pub fn runfile(bytes: &[u8]) {
     for text in [&info.version, &info.host, &info.kernel, &info.arch] {
         shown(text);
     }
-    let named = info.filters.iter().chain(&info.facts);
-    named
-        .flat_map(|(name, text)| [name, text])
-        .for_each(|text| shown(text));
+    for (name, text) in &info.facts {
+        shown(name);
+        shown(text);
+    }
+    for (name, values) in &info.selection.options {
+        shown(name);
+        values.iter().for_each(|value| shown(value));
+    }
+    info.selection.by.iter().for_each(|key| shown(key));
     match &file.content {
         Content::Recording(totals) => usable(totals),
         Content::Comparison { periods, a, b } => {

@@ -251,6 +251,26 @@ fn what_is_not_known_is_passed_over_and_told() {
     assert!(recording(&file).hook(hook("udp-start")).is_none());
 }
 
+/// Whose groups these are is for newer versions to say.
+#[test]
+fn counts_of_groups_are_passed_over_and_told() {
+    let [start, interval, total] = fixture();
+    let from = interval.find("{\"hook\"").expect("a hook");
+    let (head, hooks) = interval.split_at(from);
+    let hooks = hooks.strip_suffix("]}").expect("the last hook");
+    let grouped = hooks.replace("\"group\":null", "\"group\":{\"interface\":\"eth0\"}");
+    // More than there are hooks, as of many groups.
+    let many = vec![grouped; 200].join(",");
+    let text = file(&[start, &format!("{head}{hooks},{many}]}}"), total]);
+    let file = read(text).unwrap();
+    assert_eq!(
+        file.problems,
+        ["not known to this version: counts of groups"]
+    );
+    let tcp = recording(&file).hook(hook("tcp-start")).unwrap();
+    assert_eq!(tcp.histogram.count(), 100);
+}
+
 /// What nobody could have counted is not taken for counts.
 #[test]
 fn numbers_that_do_not_hold_are_refused() {
@@ -276,6 +296,7 @@ fn numbers_that_do_not_hold_are_refused() {
         ("\"count\":100", "\"count\":\"100\"", "damaged"),
         ("\"count\":100", "\"count\":18446744073709551616", "damaged"),
         ("\"arm\":null", "\"arm\":\"c\"", "neither a nor b"),
+        ("2026-11-21T10:16:53", "yesterday", "is no time"),
         ("\"udp-start\"", "\"tcp-start\"", "twice"),
     ] {
         assert!(interval.contains(is), "{is}");

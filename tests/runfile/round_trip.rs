@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What the renderer writes is what is read.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use netstacklat::model::comparison::{Comparison, Side};
 use netstacklat::model::histogram::{MAX_NS, Resolution};
 use netstacklat::model::hooks::{HOOK_COUNT, Hook, HookSet};
 use netstacklat::model::run::{ClockInfo, HookStatus, RunInfo};
+use netstacklat::model::selection::Selection;
 use netstacklat::model::skips::SkipReason;
 use netstacklat::model::snapshot::Snapshot;
 use netstacklat::render::{Json, Kind, Renderer as _, Report};
 use proptest::prelude::*;
+use testlab::schema::assert_valid;
 
 use super::{read, recording};
 
@@ -43,7 +44,9 @@ prop_compose! {
     fn infos(comparison: bool)(
         words in prop::array::uniform5(texts()),
         name in prop::option::of(texts()),
-        maps in prop::array::uniform2(prop::collection::btree_map("[a-z_]{1,12}", texts(), 0..5)),
+        options in prop::collection::btree_map("[a-z-]{1,12}", prop::collection::vec(texts(), 0..3), 0..5),
+        by in prop::collection::vec(texts(), 0..3),
+        facts in prop::collection::btree_map("[a-z_]{1,12}", texts(), 0..5),
         possible_cpus in any::<usize>(),
         interval in prop::option::of(any::<u64>()),
         tai_offset_s in any::<i64>(),
@@ -51,14 +54,13 @@ prop_compose! {
         hooks in prop::collection::vec((prop::collection::vec(texts(), 0..3), prop::option::of(texts())), HOOK_COUNT),
     ) -> RunInfo {
         let [version, host, kernel, arch, source] = words;
-        let [filters, facts]: [BTreeMap<String, String>; 2] = maps;
         let verdicts = Hook::all().zip(hooks);
         RunInfo {
             version, host, kernel, arch, possible_cpus,
             interval: interval.map(Duration::from_nanos),
             resolution: Resolution::FINE,
             clock: ClockInfo { source, tai_offset_s },
-            name, filters, facts,
+            name, selection: Selection { options, by }, facts,
             comparison: comparison.then_some(found),
             hooks: verdicts.map(|(hook, (functions, reason))| HookStatus { hook, functions, reason }).collect(),
         }
@@ -127,6 +129,7 @@ proptest! {
         let (first, last) = (&snapshots[0], snapshots.last().unwrap());
         report(Kind::Total, intervals, first, last);
         let whole = last.since(first);
+        std::str::from_utf8(&out).unwrap().lines().for_each(assert_valid);
         let file = read(&out).unwrap();
         prop_assert_eq!(&file.info, &info);
         prop_assert_eq!(&file.problems, &Vec::<String>::new());
@@ -145,6 +148,7 @@ proptest! {
     fn start_lines_of_comparisons(info in infos(true)) {
         let mut out = Vec::new();
         Json.start(&mut out, &info).unwrap();
+        std::str::from_utf8(&out).unwrap().lines().for_each(assert_valid);
         let file = read(&out).unwrap();
         prop_assert_eq!(&file.info, &info);
         prop_assert!(!file.complete);

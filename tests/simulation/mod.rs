@@ -13,6 +13,7 @@ use netstacklat::model::counters::{Counters, HookCounters};
 use netstacklat::model::histogram::{Histogram, Resolution};
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::run::{ClockInfo, HookStatus, RunInfo};
+use netstacklat::model::selection::Selection;
 use netstacklat::model::side::PerSide;
 use netstacklat::model::snapshot::Interval;
 use netstacklat::runfile::{Content, Period, RunFile, Totals};
@@ -409,7 +410,7 @@ fn info() -> RunInfo {
             tai_offset_s: 0,
         },
         name: None,
-        filters: BTreeMap::new(),
+        selection: Selection::default(),
         facts: BTreeMap::new(),
         comparison: None,
         hooks: Hook::all()

@@ -78,7 +78,7 @@ fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
     match files.first() {
         Some(file) => {
             let (host, kernel) = (short(&file.info.host), short(&file.info.kernel));
-            let selected = file.info.selected();
+            let selected = file.info.selection.text();
             let selected = selected.map_or(String::new(), |selected| {
                 format!("; selected by {}", short(&selected))
             });

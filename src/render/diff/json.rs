@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a comparison found, as one JSON object.
-//!
-//! `docs/json.md` says what each field means.
+//! What a comparison found, as one JSON object: [`crate::schema::diff`].
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
-
-use serde::Serialize;
 
 use crate::analysis::fail_if::{NotJudged, Outcome};
 use crate::analysis::onset::{Onset, Reason};
@@ -17,145 +12,15 @@ use crate::model::fail_if::Bound;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::render::diff::{limits, onset, warnings};
-use crate::render::json::{SCHEMA, write_line};
 use crate::runfile::Totals;
+use crate::schema::diff::{
+    DiffHookFields, DiffLine, DiffSideFields, LaterFields, LevelFields, LimitFields,
+    NotJudgedFields, OnsetFields, QuantityFields, RoundFields, ShareFields, UnjudgedFields,
+    WarningFields,
+};
+use crate::schema::format::{SCHEMA, write_line};
+use crate::schema::start::SelectionFields;
 use crate::stats::shift::percent;
-
-#[derive(Serialize)]
-struct Object<'a> {
-    schema: u32,
-    kind: &'static str,
-    version: &'static str,
-    unit: &'static str,
-    units_used: PerSide<usize>,
-    rounds_planned: Option<u64>,
-    questions: usize,
-    level: f64,
-    p_value_floor: f64,
-    a: Side<'a>,
-    b: Side<'a>,
-    warnings: Vec<ObjectWarning>,
-    hooks: Vec<Hook>,
-    onsets: Vec<ObjectOnset>,
-    limits: Vec<ObjectLimit>,
-    limits_not_judged: Vec<ObjectNotJudged>,
-}
-
-#[derive(Serialize)]
-struct Side<'a> {
-    name: &'a str,
-    files: Vec<String>,
-    host: Option<&'a str>,
-    kernel: Option<&'a str>,
-    selection: Option<&'a BTreeMap<String, String>>,
-    intervals: u64,
-    duration_ns: u64,
-}
-
-#[derive(Serialize)]
-struct ObjectWarning {
-    code: &'static str,
-    hook: Option<&'static str>,
-    quantity: Option<String>,
-    puts_in_doubt: bool,
-    text: String,
-}
-
-#[derive(Serialize)]
-struct Hook {
-    hook: &'static str,
-    measured: PerSide<bool>,
-    count: PerSide<u64>,
-    quantities: BTreeMap<String, ObjectRow>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    buckets: Option<PerSide<Vec<(u64, u64, u64)>>>,
-}
-
-#[derive(Serialize)]
-struct ObjectRow {
-    /// Of the tail, shares.
-    #[serde(flatten)]
-    levels: Levels,
-    units: PerSide<usize>,
-    rounds_excluded: Vec<u64>,
-    change_percent: Option<f64>,
-    interval_percent: Option<(f64, f64)>,
-    by_round: Vec<ObjectRound>,
-    degrees_of_freedom: Option<f64>,
-    p_value: Option<f64>,
-    bucket_percent: Option<f64>,
-    verdict: Option<&'static str>,
-    in_doubt: bool,
-    least_percent: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct ObjectRound {
-    round: u64,
-    change_percent: Option<f64>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Levels {
-    Ns {
-        a_ns: Option<f64>,
-        b_ns: Option<f64>,
-    },
-    Share {
-        a: Option<f64>,
-        b: Option<f64>,
-    },
-}
-
-#[derive(Serialize)]
-struct ObjectOnset {
-    path: String,
-    quantities: Vec<String>,
-    verdict: &'static str,
-    first: &'static str,
-    between: &'static str,
-    not_at: Option<&'static str>,
-    may_hide: bool,
-    unjudged: Vec<ObjectUnjudged>,
-    after: Vec<ObjectAfter>,
-    text: String,
-}
-
-#[derive(Serialize)]
-struct ObjectUnjudged {
-    hook: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Serialize)]
-struct ObjectAfter {
-    hook: &'static str,
-    verdict: &'static str,
-    may_hide: bool,
-}
-
-#[derive(Serialize)]
-struct ObjectLimit {
-    limit: String,
-    hook: Option<&'static str>,
-    outcome: &'static str,
-    reason: Option<&'static str>,
-    found_percent: Option<f64>,
-    lower_bound_percent: Option<f64>,
-    found_ns: Option<f64>,
-    lower_bound_ns: Option<f64>,
-    p_value: Option<f64>,
-    together: usize,
-    text: String,
-}
-
-#[derive(Serialize)]
-struct ObjectNotJudged {
-    limit: String,
-    hooks: Vec<&'static str>,
-    text: String,
-}
 
 pub(super) fn write(
     out: &mut dyn Write,
@@ -169,7 +34,7 @@ pub(super) fn write(
             let all = files.iter().map(|file| of(file.totals(arm)));
             all.fold(0, u64::saturating_add)
         };
-        Side {
+        DiffSideFields {
             name: &analysis.names[arm],
             files: files
                 .iter()
@@ -177,7 +42,9 @@ pub(super) fn write(
                 .collect(),
             host: files.first().map(|file| file.info.host.as_str()),
             kernel: files.first().map(|file| file.info.kernel.as_str()),
-            selection: files.first().map(|file| &file.info.filters),
+            selection: files
+                .first()
+                .map(|file| SelectionFields::from(&file.info.selection)),
             intervals: sum(|totals| totals.intervals),
             duration_ns: sum(|totals| totals.interval.duration_ns),
         }
@@ -186,14 +53,14 @@ pub(super) fn write(
         Design::Rounds { planned, .. } => ("round", Some(planned)),
         Design::Files(_) => ("file", None),
     };
-    let hooks = analysis.hooks.iter().map(|finding| Hook {
+    let hooks = analysis.hooks.iter().map(|finding| DiffHookFields {
         buckets: histograms.then(|| buckets(input, finding)),
-        ..Hook::from(finding)
+        ..DiffHookFields::from(finding)
     });
     let not_judged = analysis.not_judged.iter();
     write_line(
         out,
-        &Object {
+        &DiffLine {
             schema: SCHEMA,
             kind: "diff",
             version: crate::VERSION,
@@ -205,29 +72,29 @@ pub(super) fn write(
             p_value_floor: analysis.family.floor,
             a: side(Arm::A),
             b: side(Arm::B),
-            warnings: analysis.warnings.iter().map(ObjectWarning::from).collect(),
+            warnings: analysis.warnings.iter().map(WarningFields::from).collect(),
             hooks: hooks.collect(),
-            onsets: analysis.onsets.iter().map(ObjectOnset::from).collect(),
-            limits: analysis.limits.iter().map(ObjectLimit::from).collect(),
-            limits_not_judged: not_judged.map(ObjectNotJudged::from).collect(),
+            onsets: analysis.onsets.iter().map(OnsetFields::from).collect(),
+            limits: analysis.limits.iter().map(LimitFields::from).collect(),
+            limits_not_judged: not_judged.map(NotJudgedFields::from).collect(),
         },
     )
 }
 
 /// Powers of two, as in the text: `[lo_ns, hi_ns, count]`.
-fn buckets(input: &Input, finding: &HookResult) -> PerSide<Vec<(u64, u64, u64)>> {
+fn buckets(input: &Input, finding: &HookResult) -> PerSide<Vec<[u64; 3]>> {
     PerSide::of(|arm| {
         let (histogram, _) = input.log2(arm, finding.hook);
         let buckets = histogram.buckets();
         buckets
-            .map(|bucket| (bucket.lo_ns, bucket.hi_ns, bucket.count))
+            .map(|bucket| [bucket.lo_ns, bucket.hi_ns, bucket.count])
             .collect()
     })
 }
 
-impl From<&Warning> for ObjectWarning {
-    fn from(warning: &Warning) -> ObjectWarning {
-        ObjectWarning {
+impl From<&Warning> for WarningFields {
+    fn from(warning: &Warning) -> WarningFields {
+        WarningFields {
             code: warning.code(),
             hook: warning.hook.map(|hook| hook.name()),
             quantity: warning.quantity.map(Quantity::name),
@@ -237,39 +104,42 @@ impl From<&Warning> for ObjectWarning {
     }
 }
 
-impl From<&HookResult> for Hook {
-    fn from(finding: &HookResult) -> Hook {
-        Hook {
+impl From<&HookResult> for DiffHookFields {
+    fn from(finding: &HookResult) -> DiffHookFields {
+        DiffHookFields {
             hook: finding.hook.name(),
             measured: finding.measured,
             count: finding.counts,
             quantities: finding
                 .rows()
-                .map(|row| (row.quantity.name(), ObjectRow::from(row)))
+                .map(|row| (row.quantity.name(), QuantityFields::from(row)))
                 .collect(),
             buckets: None,
         }
     }
 }
 
-impl From<&Row> for ObjectRow {
-    fn from(row: &Row) -> ObjectRow {
-        ObjectRow {
-            levels: match row.quantity {
-                Quantity::Tail => Levels::Share {
-                    a: row.levels.a,
-                    b: row.levels.b,
-                },
-                _ => Levels::Ns {
-                    a_ns: row.levels.a,
-                    b_ns: row.levels.b,
-                },
-            },
+impl From<&Row> for QuantityFields {
+    fn from(row: &Row) -> QuantityFields {
+        let is_tail = row.quantity == Quantity::Tail;
+        let end = |percent: f64| percent.is_finite().then_some(percent);
+        QuantityFields {
+            levels: (!is_tail).then_some(LevelFields {
+                a_ns: row.levels.a,
+                b_ns: row.levels.b,
+            }),
+            shares: is_tail.then_some(ShareFields {
+                a: row.levels.a,
+                b: row.levels.b,
+            }),
             units: row.units,
             rounds_excluded: row.excluded.clone(),
             change_percent: row.ln().map(percent),
-            interval_percent: row.shift.map(|shift| shift.interval_percent()),
-            by_round: row.by_round.iter().map(ObjectRound::from).collect(),
+            interval_percent: row.shift.map(|shift| {
+                let (low, high) = shift.interval_percent();
+                [end(low), end(high)]
+            }),
+            by_round: row.by_round.iter().map(RoundFields::from).collect(),
             degrees_of_freedom: row.shift.map(|shift| shift.dof),
             p_value: row.p_value,
             bucket_percent: row.quantity.quantile().map(|_| percent(row.bucket_ln)),
@@ -280,18 +150,18 @@ impl From<&Row> for ObjectRow {
     }
 }
 
-impl From<&(u64, Option<f64>)> for ObjectRound {
-    fn from((round, ln): &(u64, Option<f64>)) -> ObjectRound {
-        ObjectRound {
+impl From<&(u64, Option<f64>)> for RoundFields {
+    fn from((round, ln): &(u64, Option<f64>)) -> RoundFields {
+        RoundFields {
             round: *round,
             change_percent: ln.map(percent),
         }
     }
 }
 
-impl From<&NotJudged> for ObjectNotJudged {
-    fn from(not_judged: &NotJudged) -> ObjectNotJudged {
-        ObjectNotJudged {
+impl From<&NotJudged> for NotJudgedFields {
+    fn from(not_judged: &NotJudged) -> NotJudgedFields {
+        NotJudgedFields {
             limit: not_judged.limit.to_string(),
             hooks: not_judged.hooks.iter().map(|hook| hook.name()).collect(),
             text: limits::not_judged_text(not_judged),
@@ -299,9 +169,9 @@ impl From<&NotJudged> for ObjectNotJudged {
     }
 }
 
-impl From<&Onset> for ObjectOnset {
-    fn from(onset: &Onset) -> ObjectOnset {
-        let unjudged = onset.unjudged.iter().map(|(hook, why)| ObjectUnjudged {
+impl From<&Onset> for OnsetFields {
+    fn from(onset: &Onset) -> OnsetFields {
+        let unjudged = onset.unjudged.iter().map(|(hook, why)| UnjudgedFields {
             hook: hook.name(),
             reason: match why {
                 Reason::Unjudged(why) => why.code(),
@@ -309,12 +179,12 @@ impl From<&Onset> for ObjectOnset {
                 Reason::BelowBucket => "below-bucket",
             },
         });
-        let after = onset.after.iter().map(|after| ObjectAfter {
+        let after = onset.after.iter().map(|after| LaterFields {
             hook: after.hook.name(),
             verdict: after.verdict.name(),
             may_hide: after.may_hide,
         });
-        ObjectOnset {
+        OnsetFields {
             path: onset.path.name().to_ascii_lowercase(),
             quantities: onset.quantities.iter().map(|q| q.name()).collect(),
             verdict: onset.verdict.name(),
@@ -329,13 +199,13 @@ impl From<&Onset> for ObjectOnset {
     }
 }
 
-impl From<&Outcome> for ObjectLimit {
-    fn from(outcome: &Outcome) -> ObjectLimit {
+impl From<&Outcome> for LimitFields {
+    fn from(outcome: &Outcome) -> LimitFields {
         let judged = outcome.result.as_ref().ok();
         let in_percent = matches!(outcome.limit.bound, Bound::Percent(_));
         let percent = judged.filter(|_| in_percent);
         let ns = judged.filter(|_| !in_percent);
-        ObjectLimit {
+        LimitFields {
             limit: outcome.limit.to_string(),
             hook: outcome.hook.map(|hook| hook.name()),
             outcome: match &outcome.result {

@@ -35,6 +35,7 @@ fn json(input: &Input, limits: &[&str]) -> Value {
     let mut out = Vec::new();
     Diff { input, analysis }.json(&mut out, false).unwrap();
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+    testlab::schema::assert_valid(std::str::from_utf8(&out).unwrap());
     serde_json::from_slice(&out).unwrap()
 }
 
@@ -340,6 +341,7 @@ fn json_says_the_same() {
         analysis,
     };
     diff.json(&mut out, true).unwrap();
+    testlab::schema::assert_valid(std::str::from_utf8(&out).unwrap());
     let object: Value = serde_json::from_slice(&out).unwrap();
     let buckets = object["hooks"][1]["buckets"]["b"].as_array().unwrap();
     let counts = buckets.iter().map(|bucket| bucket[2].as_u64().unwrap());

@@ -84,7 +84,7 @@ impl Show<'_> {
         let clock = &info.clock;
         let clock = format!("{}, TAI offset {} s", clock.source, clock.tai_offset_s);
         fact("clock", clock);
-        if let Some(selected) = info.selected() {
+        if let Some(selected) = info.selection.text() {
             fact("selected", selected);
         }
         for (label, attached) in [("off", false), ("in part", true)] {

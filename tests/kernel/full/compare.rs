@@ -88,7 +88,8 @@ fn each_packet_is_in_its_period() {
     let ended = comparison.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let read = RunFile::read(&workdir.path().join("run.nsl")).expect("a run file");
-    assert_eq!(read.info.filters["hooks"], "udp-start,udp-socket-read");
+    let selected = &read.info.selection.options["hooks"];
+    assert_eq!(selected.join(","), "udp-start,udp-socket-read");
     // The result of diff has a line for each hook.
     for hook in ["udp-start", "udp-socket-read"] {
         assert!(ended.stdout.contains(hook), "{}", ended.stdout);

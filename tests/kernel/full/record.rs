@@ -124,7 +124,7 @@ fn a_recording_holds_what_was_sent() {
     assert_eq!(count, 3000 + warm.with);
     assert_eq!(intervals, run.intervals.len() as u64);
     assert_eq!(read.info.name.as_deref(), Some("some name"));
-    assert_eq!(read.info.filters["hooks"], HOOK);
+    assert_eq!(read.info.selection.options["hooks"], [HOOK]);
     assert!(
         read.complete && read.problems.is_empty(),
         "{:?}",

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What may be taken over from a file that anybody may have written: text that
-//! a terminal can be shown, and lists that have an end.
+//! Texts, lists and objects of lines. What is read may have been written by
+//! anybody: texts are cleaned, and nothing is longer than its limit. What is
+//! written is written as it is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::text::clean;
 
 /// [`clean`] text of at most `LIMIT` characters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Text<const LIMIT: usize>(pub(super) String);
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Text<const LIMIT: usize>(pub String);
 
 struct TextVisitor<const LIMIT: usize>;
 
@@ -35,7 +40,9 @@ impl<'de, const LIMIT: usize> Deserialize<'de> for Text<LIMIT> {
 }
 
 /// A list of at most `LIMIT` items.
-pub(super) struct List<T, const LIMIT: usize>(pub(super) Vec<T>);
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct List<T, const LIMIT: usize>(pub Vec<T>);
 
 struct ListVisitor<T, const LIMIT: usize>(PhantomData<T>);
 
@@ -65,7 +72,9 @@ impl<'de, T: Deserialize<'de>, const LIMIT: usize> Deserialize<'de> for List<T, 
 }
 
 /// At most `LIMIT` values by name, each name once.
-pub(super) struct Named<V, const LIMIT: usize>(pub(super) BTreeMap<String, V>);
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Named<V, const LIMIT: usize>(pub BTreeMap<String, V>);
 
 impl<V, const LIMIT: usize> Default for Named<V, LIMIT> {
     fn default() -> Self {
@@ -99,6 +108,80 @@ impl<'de, V: Deserialize<'de>, const LIMIT: usize> Visitor<'de> for NamedVisitor
 impl<'de, V: Deserialize<'de>, const LIMIT: usize> Deserialize<'de> for Named<V, LIMIT> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Named<V, LIMIT>, D::Error> {
         from.deserialize_map(NamedVisitor(PhantomData))
+    }
+}
+
+impl<const LIMIT: usize> From<&str> for Text<LIMIT> {
+    fn from(text: &str) -> Text<LIMIT> {
+        Text(text.into())
+    }
+}
+
+impl<const LIMIT: usize> From<String> for Text<LIMIT> {
+    fn from(text: String) -> Text<LIMIT> {
+        Text(text)
+    }
+}
+
+impl<T, const LIMIT: usize> Default for List<T, LIMIT> {
+    fn default() -> Self {
+        List(Vec::new())
+    }
+}
+
+impl<T, const LIMIT: usize> FromIterator<T> for List<T, LIMIT> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        List(items.into_iter().collect())
+    }
+}
+
+impl<V, const LIMIT: usize> FromIterator<(String, V)> for Named<V, LIMIT> {
+    fn from_iter<I: IntoIterator<Item = (String, V)>>(values: I) -> Self {
+        Named(values.into_iter().collect())
+    }
+}
+
+/// A string. The limit is the reader's, and nobody else's business.
+impl<const LIMIT: usize> JsonSchema for Text<LIMIT> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
+impl<T: JsonSchema, const LIMIT: usize> JsonSchema for List<T, LIMIT> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("ListOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<T>::json_schema(generator)
+    }
+}
+
+impl<V: JsonSchema, const LIMIT: usize> JsonSchema for Named<V, LIMIT> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Named{}", V::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<V>();
+        json_schema!({ "type": "object", "additionalProperties": value })
     }
 }
 

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! What a comparison found, as one object.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::side::PerSide;
+use crate::schema::format::SCHEMA;
+use crate::schema::start::SelectionFields;
+
+/// What `netstacklat diff --json` and `netstacklat compare --json` found. Numbers are not rounded; what could not be computed is null.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Diff")]
+pub struct DiffLine<'a> {
+    /// Number of this format.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: u64,
+    /// `diff`.
+    #[schemars(extend("const" = "diff"))]
+    pub kind: &'static str,
+    /// Version of netstacklat that compared.
+    pub version: &'static str,
+    /// What is repeated: `round` or `file`.
+    #[schemars(extend("enum" = ["round", "file"]))]
+    pub unit: &'static str,
+    /// How many of them count.
+    pub units_used: PerSide<usize>,
+    /// Rounds that were meant to be made. Null of files.
+    pub rounds_planned: Option<u64>,
+    /// How many verdicts were judged together.
+    pub questions: usize,
+    /// How likely any one of those verdicts is wrong, at most.
+    pub level: f64,
+    /// The smallest p-value that there could be.
+    pub p_value_floor: f64,
+    /// Side A.
+    pub a: DiffSideFields<'a>,
+    /// Side B.
+    pub b: DiffSideFields<'a>,
+    /// What to know before any difference.
+    pub warnings: Vec<WarningFields>,
+    /// All hooks of the tool in path order.
+    pub hooks: Vec<DiffHookFields>,
+    /// Where changes begin, one for each protocol and kind of change.
+    pub onsets: Vec<OnsetFields>,
+    /// What became of each `--fail-if`; `any` is taken apart.
+    pub limits: Vec<LimitFields>,
+    /// Hooks that a limit for `any` could not be judged at.
+    pub limits_not_judged: Vec<NotJudgedFields>,
+}
+
+/// A side that was compared.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DiffSide")]
+pub struct DiffSideFields<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// Its files, as given.
+    pub files: Vec<String>,
+    /// Host name of the first file.
+    pub host: Option<&'a str>,
+    /// Kernel release of the first file.
+    pub kernel: Option<&'a str>,
+    /// What was selected in the first file.
+    pub selection: Option<SelectionFields>,
+    /// Intervals in all of the files.
+    pub intervals: u64,
+    /// Time measured in all of the files.
+    pub duration_ns: u64,
+}
+
+/// A warning.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Warning")]
+pub struct WarningFields {
+    /// Of what kind, see below.
+    pub code: &'static str,
+    /// The hook that it is about. Null: all.
+    pub hook: Option<&'static str>,
+    /// The quantity that it is about. Null: all.
+    pub quantity: Option<String>,
+    /// Verdicts there may not mean what they seem to.
+    pub puts_in_doubt: bool,
+    /// In words.
+    pub text: String,
+}
+
+/// A hook, compared.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DiffHook")]
+pub struct DiffHookFields {
+    /// Its name.
+    pub hook: &'static str,
+    /// Whether it was on.
+    pub measured: PerSide<bool>,
+    /// Latencies, those over range included.
+    pub count: PerSide<u64>,
+    /// What was compared, by name: `p50`, `p90`, `p99`, `p99.9`, `tail`.
+    pub quantities: BTreeMap<String, QuantityFields>,
+    /// With `--histograms` only: `[lo_ns, hi_ns, count]`, by powers of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<PerSide<Vec<[u64; 3]>>>,
+}
+
+/// A quantity at a hook, compared.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Quantity")]
+pub struct QuantityFields {
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "its fields have comments")]
+    pub levels: Option<LevelFields>,
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "its fields have comments")]
+    pub shares: Option<ShareFields>,
+    /// Rounds or files that have the quantity.
+    pub units: PerSide<usize>,
+    /// Numbers of the rounds that were excluded as disturbed.
+    pub rounds_excluded: Vec<u64>,
+    /// Change of B against A.
+    pub change_percent: Option<f64>,
+    /// The ends of its 95 % interval, the bucket included; null: that end is not bounded.
+    pub interval_percent: Option<[Option<f64>; 2]>,
+    /// The change that each round shows by itself.
+    pub by_round: Vec<RoundFields>,
+    /// Degrees of freedom of the interval.
+    pub degrees_of_freedom: Option<f64>,
+    /// Adjusted for all questions. Null where nothing was judged.
+    pub p_value: Option<f64>,
+    /// Width of the histogram's bucket there. Null of the tail.
+    pub bucket_percent: Option<f64>,
+    /// `slower`, `faster`, `below-bucket` (there is a change, of less than a bucket) or `not-found`. Null of p99.9, and where it could not be judged.
+    pub verdict: Option<&'static str>,
+    /// A warning may be the cause.
+    pub in_doubt: bool,
+    /// The smallest change that would have had a verdict, had it varied as much.
+    pub least_percent: Option<f64>,
+}
+
+/// What the sides show of a quantile.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LevelFields {
+    /// Of quantiles: the geometric mean of A, so placed that B / A is the change.
+    pub a_ns: Option<f64>,
+    /// Of quantiles: the same of B.
+    pub b_ns: Option<f64>,
+}
+
+/// What the sides show of the tail.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ShareFields {
+    /// Of the tail: the share of A's latencies that are in it.
+    pub a: Option<f64>,
+    /// Of the tail: the same of B.
+    pub b: Option<f64>,
+}
+
+/// The change that a round shows.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Round")]
+pub struct RoundFields {
+    /// Its number.
+    pub round: u64,
+    /// Change of B against A. Null: the round has none.
+    pub change_percent: Option<f64>,
+}
+
+/// Where changes begin.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Onset")]
+pub struct OnsetFields {
+    /// `tcp` or `udp`.
+    pub path: String,
+    /// The quantities that changed there.
+    pub quantities: Vec<String>,
+    /// `slower` or `faster`.
+    pub verdict: &'static str,
+    /// The first hook that changed.
+    pub first: &'static str,
+    /// What lies before that hook, in words.
+    pub between: &'static str,
+    /// The last hook before it that was judged and did not change.
+    pub not_at: Option<&'static str>,
+    /// As much time could be hidden there.
+    pub may_hide: bool,
+    /// Hooks between the two.
+    pub unjudged: Vec<UnjudgedFields>,
+    /// Later hooks.
+    pub after: Vec<LaterFields>,
+    /// In words.
+    pub text: String,
+}
+
+/// A hook at which a change may already have begun.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnjudgedHook")]
+pub struct UnjudgedFields {
+    /// Its name.
+    pub hook: &'static str,
+    /// Why nothing can be told there: `off`, `idle`, `too-few-samples`, `in-doubt`, `below-bucket`.
+    pub reason: &'static str,
+}
+
+/// A hook behind the one where a change begins.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LaterHook")]
+pub struct LaterFields {
+    /// Its name.
+    pub hook: &'static str,
+    /// Its verdict.
+    pub verdict: &'static str,
+    /// As much time could be hidden there.
+    pub may_hide: bool,
+}
+
+/// A limit of `--fail-if`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Limit")]
+pub struct LimitFields {
+    /// The limit.
+    pub limit: String,
+    /// The hook at which it was judged.
+    pub hook: Option<&'static str>,
+    /// What became of it.
+    #[schemars(extend("enum" = ["exceeded", "within", "cannot-be-judged"]))]
+    pub outcome: &'static str,
+    /// Why it cannot be judged: `off`, `idle`, `too-few-samples`, `no-hook`.
+    pub reason: Option<&'static str>,
+    /// What was found. Null if the limit is a time.
+    pub found_percent: Option<f64>,
+    /// What the truth is above with 95 % confidence, not adjusted for other limits. Null if the limit is a time.
+    pub lower_bound_percent: Option<f64>,
+    /// What was found. Null if the limit is a percentage.
+    pub found_ns: Option<f64>,
+    /// What the truth is above with 95 % confidence, not adjusted for other limits. Null if the limit is a percentage.
+    pub lower_bound_ns: Option<f64>,
+    /// Adjusted for the limits that were judged together.
+    pub p_value: Option<f64>,
+    /// How many limits those are.
+    pub together: usize,
+    /// In words.
+    pub text: String,
+}
+
+/// Hooks that a limit for `any` could not be judged at.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LimitNotJudged")]
+pub struct NotJudgedFields {
+    /// The limit.
+    pub limit: String,
+    /// Their names.
+    pub hooks: Vec<&'static str>,
+    /// In words.
+    pub text: String,
+}

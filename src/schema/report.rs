@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! The line of an interval, and of the total.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::comparison::{Arm, Place};
+use crate::model::counters::{Cost, Counters, Group, HookCounters};
+use crate::model::histogram::{Histogram, Resolution};
+use crate::model::hooks::Hook;
+use crate::model::quantile::{Estimate, REPORTED};
+use crate::model::report::{Kind, Report};
+use crate::model::skips::{SkipReason, Skips};
+use crate::model::snapshot::Interval;
+use crate::schema::bounded::{List, Named};
+use crate::schema::format::{MANY, SCHEMA, Short, time_of_text, time_to_text};
+
+/// Hooks of a line: with groups, as many for each.
+const HOOKS: usize = 1 << 16;
+/// Buckets of the finest resolution that there is.
+const BUCKETS: usize = 8192;
+
+/// What was counted in an interval, or in all of them.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Report")]
+pub struct ReportLine {
+    /// Number of this format.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: u64,
+    /// `interval` or `total`.
+    #[schemars(extend("enum" = ["interval", "total"]))]
+    pub kind: Short,
+    /// Number of the interval, from 1; in a total, how many intervals came before it.
+    pub seq: u64,
+    /// The run ended before the interval did.
+    pub partial: bool,
+    /// Counts are since the start of the run, not since the line before; always so in a total.
+    pub cumulative: bool,
+    /// When it began by the wall clock: RFC 3339 in UTC with nine decimals, so that times sort as text.
+    pub start: Short,
+    /// When it ended, in the same form.
+    pub end: Short,
+    /// Monotonic time between the two. It differs from `end` - `start` when the clock was stepped.
+    pub duration_ns: u64,
+    /// Reports that fell due before this one and were not made: without `cumulative` this line covers that many intervals more; in a total, those of the whole run.
+    pub missed_intervals: u64,
+    /// Steps of the wall clock in this time.
+    pub clock_steps: u64,
+    /// How often the program that follows the clock has run. 0 over 0.9 s and more: the kernel calls no program at all (`kernel.ftrace_enabled` = 0), and all counts have stopped (judge lines without `cumulative`). Null: there is no such program (`tai-offset`).
+    pub clock_updates: Option<u64>,
+    /// Side of a comparison, `a` or `b`. A comparison has a `total` per side. Null outside of one.
+    pub arm: Option<Short>,
+    /// Number of the round in a comparison, from 1. Null in its totals, and outside of one.
+    pub round: Option<u64>,
+    /// skbs that arrived at IP with a transmit timestamp: TCP over loopback or veth. Their timestamp is renewed at local delivery, so for them the `tcp-*` hooks measure from there and not from the device. Counted when `ip-start` or a `tcp-*` hook is on (from Linux 5.18); skbs that are only forwarded are in it too.
+    pub tx_stamped: u64,
+    /// With `--bpf-stats`, what all programs cost: those of the hooks, the one that follows the clock, and those of hooks that are off but serve another. Else null.
+    pub cost: Option<CostFields>,
+    /// The hooks that are on, in path order, those without a sample too. Then, where packets are grouped, the hooks of each group that have counted something.
+    pub hooks: List<HookLine, HOOKS>,
+}
+
+/// What a hook counted.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "HookCounts")]
+pub struct HookLine {
+    /// Its name.
+    pub hook: Short,
+    /// Whose packets these are: the group's value of each key in `by` of the start line. Null: all packets. `{}`: those of groups for which there was no room.
+    pub group: Option<Named<Short, MANY>>,
+    /// Latencies recorded.
+    pub count: u64,
+    /// Their sum; `sum_ns / count` is the mean.
+    pub sum_ns: u64,
+    /// `[lo_ns, hi_ns, count]`: so many latencies in `(lo, hi]`, upper bound included. Non-empty buckets only, lowest first.
+    pub buckets: List<[u64; 3], BUCKETS>,
+    /// Upper bound of the highest bucket: no recorded latency is longer. Null without one.
+    #[serde(default)]
+    pub max_le_ns: Option<u64>,
+    /// Quantiles of the latencies, those over range included.
+    #[serde(default)]
+    pub quantiles_ns: QuantileFields,
+    /// Program runs that recorded nothing, by reason; those that occurred only.
+    pub skipped: Named<u64, MANY>,
+    /// Program runs that the kernel left out because the program was re-entered on its CPU (Linux 5.12 and newer count them).
+    pub missed: u64,
+    /// With `--bpf-stats`, what the hook's programs cost. Else null.
+    #[serde(default)]
+    pub cost: Option<CostFields>,
+}
+
+/// Quantiles, each null where too few latencies say nothing about it, or where it is over range.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(rename = "Quantiles")]
+pub struct QuantileFields {
+    /// The median, in ns.
+    pub p50: Option<u64>,
+    /// The 90th percentile, in ns.
+    pub p90: Option<u64>,
+    /// The 99th percentile, in ns.
+    pub p99: Option<u64>,
+    /// The 99.9th percentile, in ns.
+    #[serde(rename = "p99.9")]
+    pub p999: Option<u64>,
+}
+
+/// What programs cost, as the kernel measures it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Cost")]
+pub struct CostFields {
+    /// Program runs.
+    pub runs: u64,
+    /// Time spent in them.
+    pub time_ns: u64,
+}
+
+impl From<Cost> for CostFields {
+    fn from(Cost { runs, time_ns }: Cost) -> CostFields {
+        CostFields { runs, time_ns }
+    }
+}
+
+impl From<CostFields> for Cost {
+    fn from(CostFields { runs, time_ns }: CostFields) -> Cost {
+        Cost { runs, time_ns }
+    }
+}
+
+impl From<&Report<&Interval>> for ReportLine {
+    fn from(report: &Report<&Interval>) -> ReportLine {
+        let interval = report.interval;
+        let counters = &interval.counters;
+        let costs = counters.clock_cost.is_some();
+        let of_all = counters.hooks();
+        let of_all = of_all.map(|(hook, counted)| HookLine::new(hook, None, counted, costs));
+        let of_groups = counters.groups();
+        let of_groups = of_groups
+            .map(|(group, hook, counted)| HookLine::new(hook, Some(group), counted, false));
+        ReportLine {
+            schema: SCHEMA,
+            kind: match report.kind {
+                Kind::Interval => "interval",
+                Kind::Total => "total",
+            }
+            .into(),
+            seq: report.seq,
+            partial: report.partial,
+            cumulative: report.since_start(),
+            start: time_to_text(interval.start),
+            end: time_to_text(interval.end),
+            duration_ns: interval.duration_ns,
+            missed_intervals: report.missed_intervals,
+            clock_steps: counters.clock_steps,
+            clock_updates: counters.clock_updates,
+            arm: report.place.map(|place| place.arm.name().into()),
+            round: report.place.and_then(|place| place.round),
+            tx_stamped: counters.tx_timestamped(),
+            cost: counters.total_cost().map(CostFields::from),
+            hooks: of_all.chain(of_groups).collect(),
+        }
+    }
+}
+
+impl HookLine {
+    fn new(hook: Hook, group: Option<&Group>, counters: &HookCounters, costs: bool) -> HookLine {
+        let histogram = &counters.histogram;
+        let buckets = histogram.buckets();
+        let skipped = counters.skips.iter();
+        HookLine {
+            hook: hook.name().into(),
+            group: group.map(|group| match group {
+                Group::Of(values) => {
+                    let values = values.iter();
+                    values
+                        .map(|(key, value)| (key.clone(), value.as_str().into()))
+                        .collect()
+                }
+                Group::Other => Named::default(),
+            }),
+            count: histogram.count(),
+            sum_ns: histogram.sum_ns(),
+            buckets: buckets.map(|b| [b.lo_ns, b.hi_ns, b.count]).collect(),
+            max_le_ns: histogram.max_le_ns(),
+            quantiles_ns: QuantileFields::from(counters),
+            skipped: skipped.map(|(r, count)| (r.name().into(), count)).collect(),
+            missed: counters.missed,
+            cost: costs.then(|| counters.cost.into()),
+        }
+    }
+
+    /// All its counts together stay within 64 bits.
+    fn checked(
+        self,
+        resolution: Resolution,
+        unknown: &mut Vec<String>,
+    ) -> Result<HookCounters, String> {
+        const TOO_MANY: &str = "counts beyond 64 bits";
+        let mut histogram = Histogram::new(resolution);
+        let mut counted: u64 = 0;
+        let mut end = 0;
+        for [lo, hi, count] in self.buckets.0 {
+            counted = counted.checked_add(count).ok_or(TOO_MANY)?;
+            if lo < end || histogram.add_bucket(lo, hi, count).is_none() {
+                return Err(format!("no bucket ({lo}, {hi}] belongs there"));
+            }
+            end = hi;
+        }
+        if counted != self.count {
+            let count = self.count;
+            return Err(format!("count is {count}, its buckets hold {counted}"));
+        }
+        // The programs may be at work while they are read, so that the sum
+        // need not be that of the buckets.
+        histogram.add_sum(self.sum_ns);
+        let mut skips = Skips::default();
+        let mut runs = counted.checked_add(self.missed).ok_or(TOO_MANY)?;
+        for (name, count) in self.skipped.0 {
+            runs = runs.checked_add(count).ok_or(TOO_MANY)?;
+            match SkipReason::find(&name) {
+                Some(reason) => skips.add(reason, count),
+                None => unknown.push(format!("reason {name}")),
+            }
+        }
+        Ok(HookCounters {
+            histogram,
+            skips,
+            missed: self.missed,
+            cost: self.cost.map(Cost::from).unwrap_or_default(),
+        })
+    }
+}
+
+impl From<&HookCounters> for QuantileFields {
+    fn from(counters: &HookCounters) -> QuantileFields {
+        let [p50, p90, p99, p999] = REPORTED.map(|quantile| match counters.quantile(quantile) {
+            Some(Estimate::Ns(ns)) => Some(ns),
+            Some(Estimate::OverRange) | None => None,
+        });
+        QuantileFields {
+            p50,
+            p90,
+            p99,
+            p999,
+        }
+    }
+}
+
+impl ReportLine {
+    /// The report, and what was left out of it because this version does not
+    /// know it.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be.
+    pub fn checked(self, resolution: Resolution) -> Result<(Report, Vec<String>), String> {
+        let kind = match self.kind.0.as_str() {
+            "interval" => Kind::Interval,
+            "total" => Kind::Total,
+            _ => return Err("kind is neither interval nor total".into()),
+        };
+        let place = match (self.arm, self.round) {
+            (None, None) => None,
+            (None, Some(_)) => return Err("it has a round and no arm".into()),
+            (Some(arm), round) => {
+                let arm = Arm::find(&arm.0).ok_or("arm is neither a nor b")?;
+                Some(Place { arm, round })
+            }
+        };
+        let mut unknown = Vec::new();
+        let mut grouped = false;
+        let mut hooks: BTreeMap<Hook, HookCounters> = BTreeMap::new();
+        for line in self.hooks.0 {
+            let Some(hook) = Hook::named(&line.hook.0) else {
+                unknown.push(format!("hook {}", line.hook.0));
+                continue;
+            };
+            if line.group.is_some() {
+                grouped = true;
+                continue;
+            }
+            let counters = line
+                .checked(resolution, &mut unknown)
+                .map_err(|what| format!("{hook}: {what}"))?;
+            if hooks.insert(hook, counters).is_some() {
+                return Err(format!("{hook} is there twice"));
+            }
+        }
+        if grouped {
+            unknown.push("counts of groups".into());
+        }
+        let enabled = hooks.keys().copied().collect();
+        let mut counters = Counters::of(enabled, |hook| {
+            let found = hooks.remove(&hook);
+            found.unwrap_or_else(|| HookCounters::new(resolution))
+        });
+        counters.clock_steps = self.clock_steps;
+        counters.clock_updates = self.clock_updates;
+        // What is not the hooks': of the clock, and of hooks that are off.
+        counters.clock_cost = self.cost.map(|total| {
+            let hooks = counters.hooks().map(|(_, counters)| counters.cost);
+            hooks.fold(Cost::from(total), |rest, cost| rest - cost)
+        });
+        let seen_at = Hook::of_tx_timestamps();
+        if counters.measured(seen_at).is_none() {
+            let skips = &mut counters.hook_mut(seen_at).skips;
+            skips.add(SkipReason::TX_TIMESTAMP, self.tx_stamped);
+        }
+        let report = Report {
+            kind,
+            seq: self.seq,
+            partial: self.partial,
+            missed_intervals: self.missed_intervals,
+            cumulative: self.cumulative,
+            place,
+            interval: Interval {
+                start: time_of_text(&self.start)?,
+                end: time_of_text(&self.end)?,
+                duration_ns: self.duration_ns,
+                counters,
+            },
+        };
+        Ok((report, unknown))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields are the quantiles that reports show, by their names.
+    #[test]
+    fn quantiles_are_those_of_the_reports() {
+        let mut counters = HookCounters::new(Resolution::FINE);
+        for ns in 1..=100_000u64 {
+            assert!(counters.histogram.record(ns));
+        }
+        let fields = serde_json::to_value(QuantileFields::from(&counters)).unwrap();
+        let fields = fields.as_object().unwrap();
+        assert_eq!(fields.len(), REPORTED.len());
+        for quantile in REPORTED {
+            let Some(Estimate::Ns(ns)) = counters.quantile(quantile) else {
+                panic!("{} is in range", quantile.name());
+            };
+            assert_eq!(fields[&quantile.name()], ns);
+        }
+    }
+}
