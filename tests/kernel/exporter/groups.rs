@@ -232,7 +232,7 @@ fn more_groups_than_there_is_room_for() {
     let before = exporter.scrape().groups("udp-socket-enqueued");
     let mut cgroups = Vec::new();
     for n in 0..CGROUPS {
-        cgroups.push(Cgroup::enter(&format!("nsl-{n}")));
+        cgroups.push(Cgroup::enter(format!("nsl-{n}")));
         let flow = flow(Ns::Root, &format!("127.0.0.1:{}", 6400 + n));
         for number in 0..SENT {
             flow.send(number);
