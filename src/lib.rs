@@ -25,6 +25,8 @@ pub mod runfile;
 pub mod runtime;
 pub mod schema;
 pub mod stats;
+#[cfg(test)]
+mod test_support;
 pub mod text;
 
 /// Version of netstacklat, with the commit where it was built from one.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `netstacklat diff` on files written here after docs/json.md: sides, exit
-//! codes and errors. What is found in them is tested where it is computed.
+//! `netstacklat diff` on files in the format of docs/json.md: sides, exit codes and
+//! errors. The analysis has its own tests.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn start(name: &str, comparison: &str) -> String {
     )
 }
 
-/// 3000 latencies at udp-start, all in one bucket.
+/// A line with 3000 latencies at udp-start, all in one bucket.
 fn line(kind: &str, seq: usize, place: &str, bucket: (u64, u64)) -> String {
     let (low, high) = bucket;
     format!(
@@ -75,8 +75,8 @@ fn recording(name: &str, bucket: (u64, u64)) -> String {
     start(name, "null") + &line("interval", 1, NONE, bucket) + &line("total", 1, NONE, bucket)
 }
 
-/// Ten rounds, in which B's bucket is a third higher, in one round two thirds: so
-/// that they vary.
+/// Ten rounds in which B's bucket is a third higher; in one round two thirds, so that
+/// the rounds vary.
 fn comparison() -> String {
     let sides = "{\"a\":{\"name\":\"none\",\"start\":null,\"stop\":null},\
                  \"b\":{\"name\":\"rules\",\"start\":\"true\",\"stop\":null},\"load\":null,\
@@ -99,9 +99,9 @@ fn comparison() -> String {
     text
 }
 
-/// `show` says the same for programs as its schema.
+/// The output of `show --json` is valid by its schema.
 #[test]
-fn what_show_says_for_programs() {
+fn show_json_is_valid() {
     for (name, rounds, totals) in [
         ("boot-A0.nsl", serde_json::json!(null), 1),
         ("tail-0.5pct-x5.nsl", serde_json::json!(10), 2),
@@ -121,7 +121,7 @@ fn what_show_says_for_programs() {
     }
 }
 
-/// Paths are bytes, and a terminal obeys some of them.
+/// Paths can be any bytes, also some that a terminal would interpret.
 #[test]
 fn paths_are_what_the_user_gives() {
     let directory = Directory::new("paths");
@@ -190,7 +190,7 @@ fn sides_are_named() {
     assert_eq!(object["a"]["name"], "old");
     assert_eq!(object["a"]["files"], serde_json::json!(["1", "2"]));
     assert_eq!(object["b"]["name"], "x");
-    // A file of that whole name is there: it is no name and path.
+    // A file of that whole name exists, so it is not NAME=FILE.
     let (code, out, err) = said(&directory.diff(&["a=b.nsl", "x=3", "--json"]));
     assert_eq!(code, Some(0), "{err}");
     testlab::schema::assert_valid(&out);
@@ -216,19 +216,19 @@ fn a_comparison_is_judged_and_limits_give_the_exit_code() {
     );
     let words = out.split_whitespace().collect::<Vec<_>>().join(" ");
     for told in [
-        "it begins there or before",
-        "ip-start could not be judged (it is off), so it may have begun there",
+        "it begins there or earlier",
+        "ip-start was not judged (it is off), so the change may have begun",
     ] {
         assert!(words.contains(told), "{out}");
     }
     assert_eq!(code(&["udp-start:p50>+10%"]).0, Some(3));
     assert_eq!(code(&["any:p99>+1us"]).0, Some(0));
     assert_eq!(code(&["any:p99>+1us", "any:p99>3.5us"]).0, Some(3));
-    // tcp-start is not in it: never silently 0.
+    // The files do not have tcp-start: the exit code must not be 0.
     let (unjudged, out, _) = code(&["tcp-start:p50>+10%"]);
     assert_eq!(unjudged, Some(1));
     assert!(
-        out.contains("tcp-start:p50>+10% not judged: it is off\n"),
+        out.contains("not judged: tcp-start p50 (limit +10%): it is off\n"),
         "{out}"
     );
     assert_eq!(
@@ -240,10 +240,10 @@ fn a_comparison_is_judged_and_limits_give_the_exit_code() {
     assert!(err.contains("write '+10%'"), "{err}");
 }
 
-/// Files of simulated hosts, of which earlier versions said what is false: that
-/// one disturbed period of forty hides a change of 25 %; that the slowest half
-/// percent can be five times slower without a difference; that recordings of a
-/// host that takes one of two modes at each boot differ.
+/// Files of simulated hosts with which earlier versions were wrong: one disturbed
+/// period of forty hid a change of 25 %; the slowest 0.5 % were five times slower
+/// without a verdict; recordings of one host that has one of two modes after each
+/// boot were found to differ.
 #[test]
 fn what_was_wrong_once_is_right() {
     let directory = Directory::new("cases");
@@ -320,7 +320,7 @@ fn whoever_reads_it_may_go() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "3\n");
-    // A device that is full is told.
+    // A full device is an error.
     let output = Command::new("sh")
         .arg("-c")
         .arg("\"$0\" diff c.nsl > /dev/full")

@@ -137,9 +137,8 @@ fn module_of(root: &Path, file: &Path) -> String {
 
 /// Modules that only tests have.
 fn is_test(module: &str) -> bool {
-    let name = module.rsplit("::").next().unwrap_or(module);
-    name.split('_')
-        .any(|word| ["test", "tests", "testing"].contains(&word))
+    let mut words = module.split("::").flat_map(|name| name.split('_'));
+    words.any(|word| ["test", "tests"].contains(&word))
 }
 
 /// Collects the modules that one module names.

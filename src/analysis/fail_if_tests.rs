@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Tests of limits: when they are exceeded, when not, and when nobody can tell.
+//! Tests of limits that are exceeded, within, or not judged.
 
 use super::fail_if::{Judged, Outcome, Unjudged};
-use super::test_support::{changes, turn_off};
 use super::tests::*;
 use super::*;
+use crate::test_support::{changes, turn_off};
 
 fn judged(file: &RunFile, texts: &[&str]) -> Vec<Outcome> {
     analyse(&Input::Comparison(file), &limits(texts)).limits
@@ -14,8 +14,8 @@ fn one(file: &RunFile, text: &str) -> Judged {
     judged(file, &[text])[0].result.unwrap()
 }
 
-/// B is 28 % slower, 3000 ns against some 3850: that is 850 ns. Buckets there are
-/// 4.3 % and 128 ns wide, and what is claimed is further away than that.
+/// B is 28 % slower: about 3850 ns against 3000, which is 850 ns more. Buckets there
+/// are 4.3 % or 128 ns wide, and a limit is exceeded only by more than that.
 #[test]
 fn a_limit_is_exceeded_by_more_than_a_bucket() {
     let file = varying(10, 0.25, 0.02);
@@ -37,7 +37,7 @@ fn a_limit_is_exceeded_by_more_than_a_bucket() {
         );
         assert!(judged.lower_bound < judged.found, "{text}: {judged:?}");
     }
-    // Above the limit, and by less than a bucket.
+    // Above the limit by less than a bucket.
     assert!(one(&file, "tcp-start:p50>+26%").within_bucket);
     assert!(!one(&file, "tcp-start:p50>+40%").within_bucket);
 }
@@ -73,7 +73,7 @@ fn any_stands_for_hooks_that_can_be_judged() {
 }
 
 #[test]
-fn what_cannot_be_judged_says_why() {
+fn an_unjudged_limit_has_a_reason() {
     let mut file = changes(&[("ip-start", 1.0), ("udp-start", 1.5)]);
     if let Content::Comparison { a, .. } = &mut file.content {
         turn_off(a, "tcp-start");

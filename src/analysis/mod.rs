@@ -19,8 +19,6 @@ pub(crate) mod outlook;
 pub(crate) mod samples;
 pub(crate) mod sides;
 #[cfg(test)]
-pub(crate) mod test_support;
-#[cfg(test)]
 mod tests;
 mod verdicts;
 #[cfg(test)]

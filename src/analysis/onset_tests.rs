@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Where changes begin, in made-up files.
+//! Tests of where changes begin, on generated run files.
 
-use super::test_support::*;
 use super::tests::{of, row};
 use super::*;
 use crate::analysis::fail_if::Unjudged;
 use crate::analysis::onset::Reason;
 use crate::model::comparison::Arm;
 use crate::model::hooks::Protocol;
+use crate::test_support::*;
 
 fn path(name: &str) -> Protocol {
     Protocol::find(name).unwrap()
 }
 
 #[test]
-fn a_change_is_told_where_it_is_first_seen() {
+fn the_onset_is_the_first_hook_with_a_change() {
     let file = changes(&[
         ("ip-start", 1.0),
         ("tcp-start", 1.5),
@@ -48,9 +48,9 @@ fn a_change_is_told_where_it_is_first_seen() {
     );
 }
 
-/// One sentence, though the p99 could not be judged everywhere.
+/// There is one onset, although the p99 could not be judged at all hooks.
 #[test]
-fn quantities_that_begin_alike_are_told_once() {
+fn quantities_with_the_same_onset_share_it() {
     let file = comparison(10, |name, arm, round| {
         let (base, count) = match name {
             "ip-start" => (3000.0, 4000),
@@ -86,7 +86,7 @@ fn hooks_that_could_not_be_judged_may_be_where_it_began() {
     if let Content::Comparison { a, b, .. } = &mut file.content {
         turn_off(a, "ip-start");
         turn_off(b, "ip-start");
-        // Above 1 %: what it says is not taken for a `~` like any other.
+        // More than 1 % is not measured, so its `~` is in doubt.
         let skips = &mut stats(a, "udp-start").skips;
         skips.add(crate::model::skips::SkipReason::NO_TIMESTAMP, 2000);
     }
@@ -104,8 +104,8 @@ fn hooks_that_could_not_be_judged_may_be_where_it_began() {
     );
 }
 
-/// The change may be as small as the near end of its interval, and the hook
-/// before may hide as much as the far end of its own.
+/// The change may be as small as the near end of its interval, and the hook before
+/// may hide as much as the far end of its own interval.
 #[test]
 fn what_varies_as_much_as_the_change_may_hide_it() {
     let may_hide = |varies: f64| {
@@ -130,7 +130,7 @@ fn what_varies_as_much_as_the_change_may_hide_it() {
 }
 
 #[test]
-fn quantities_that_differ_are_told_apart() {
+fn quantities_with_different_onsets_are_separate() {
     let file = comparison(10, |name, arm, round| {
         let tail = if arm == Arm::B { 5.0 } else { 1.0 };
         (name == "udp-start").then(|| At {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What is found in made-up files.
+//! Tests of changes, intervals and verdicts, on generated run files.
 
 use proptest::prelude::*;
 
-use super::test_support::*;
 use super::*;
 use crate::model::comparison::Arm;
 use crate::runfile::Period;
+use crate::test_support::*;
 
 pub(super) fn limits(texts: &[&str]) -> Vec<Limit> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -20,8 +20,8 @@ pub(super) fn row<'a>(analysis: &'a Analysis, name: &str, quantity: Quantity) ->
     analysis.hooks[hook(name).index()].row(quantity)
 }
 
-/// Only tcp-start: 3 us with A; with B more by `shift`, and by `by` more or less
-/// from round to round, all as logarithms.
+/// Only tcp-start has latencies: 3 us with A, with B more by `shift`, which varies by
+/// `by` from round to round. Both are logarithms.
 pub(super) fn varying(rounds: u64, shift: f64, by: f64) -> RunFile {
     comparison(rounds, move |name, arm, round| {
         let ln = match arm {
@@ -49,16 +49,16 @@ fn a_change_is_found_with_its_interval() {
         let shift = row.shift.unwrap();
         assert!((shift.ln - 0.25).abs() < 0.03, "{shift:?}");
         let (low, high) = shift.interval();
-        // The bucket is in it: half of that to either side at least.
+        // The interval includes the width of a bucket, half of it on each side.
         assert!(low < 0.25 - 0.03 && high > 0.25 + 0.03, "{low} {high}");
         assert_eq!(row.verdict, Some(Verdict::Slower), "{row:?}");
         assert_eq!(row.units, PerSide::both(10));
-        // What is shown is what is estimated.
+        // The levels shown agree with the estimated shift.
         let (a, b) = (row.levels.a.unwrap(), row.levels.b.unwrap());
         assert!(((b / a).ln() - shift.ln).abs() < 1e-9);
         assert_eq!(row.by_round.len(), 10);
     }
-    // Too few for it to be shown.
+    // There are too few latencies for a p99.9.
     assert_eq!(row(&analysis, "tcp-start", Quantity::P999).shift, None);
 }
 
@@ -81,7 +81,7 @@ fn seven_rounds_are_too_few_for_a_verdict() {
     assert_eq!(analysis.family.questions, 0);
 }
 
-/// Ten hooks that change as one, and one of them alone: as sure.
+/// One hook changes. Its verdict is the same with ten hooks as with one.
 #[test]
 fn many_questions_do_not_hide_an_answer() {
     let verdict = |hooks: usize| {
@@ -99,10 +99,10 @@ fn many_questions_do_not_hide_an_answer() {
     assert_eq!(verdict(10), Some(Verdict::Slower));
 }
 
-/// Interference that makes the first and last period of each round slower is no
-/// change, however regular.
+/// Interference that makes the first and last period of each round slower is not
+/// taken for a change.
 #[test]
-fn what_each_round_does_to_its_ends_is_no_change() {
+fn an_effect_of_the_place_in_the_round_is_no_change() {
     let mut file = varying(10, 0.0, 0.02);
     for (place, period) in periods(&mut file).iter_mut().enumerate() {
         let of_round = place % 4;
@@ -156,13 +156,13 @@ fn rounds_with_a_step_of_the_clock_or_too_few_periods_are_excluded() {
     let row = row(&analysis, "tcp-start", Quantity::P50);
     assert_eq!(row.units, PerSide::both(10));
     assert_eq!(codes(&analysis)[..2], ["rounds-missing", "rounds-excluded"]);
-    // The rounds that are left are as good as ever, and keep their numbers.
+    // The other rounds are not in doubt, and keep their numbers.
     assert!(!row.in_doubt);
     let numbers: Vec<u64> = row.by_round.iter().map(|(round, _)| *round).collect();
     assert_eq!(numbers, [1, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 }
 
-/// What a test says is slower has no interval that says that it may be faster.
+/// If the verdict is slower, the interval does not include faster.
 #[test]
 fn the_interval_of_a_verdict_ends_at_zero() {
     let mut clipped = 0;
@@ -182,8 +182,8 @@ fn the_interval_of_a_verdict_ends_at_zero() {
     assert!(clipped > 0);
 }
 
-/// One period of 80 is twenty times slower: its round is left out and named,
-/// also where another round is excluded before it.
+/// One period of 80 is twenty times slower. Its round is excluded and named, also if
+/// another round before it is excluded.
 #[test]
 fn a_disturbed_period_loses_its_round() {
     let mut file = comparison(20, |name, arm, round| {
@@ -217,7 +217,7 @@ fn unequal_rates_are_made_equal() {
     });
     let analysis = of(&file);
     assert!(codes(&analysis).contains(&"unequal-rates"));
-    // Not even B has a p99 then.
+    // After thinning, not even B has a p99.
     assert_eq!(
         row(&analysis, "udp-start", Quantity::P99).units,
         PerSide::both(0)
@@ -227,7 +227,7 @@ fn unequal_rates_are_made_equal() {
 }
 
 #[test]
-fn of_recordings_the_file_is_the_unit() {
+fn the_unit_of_recordings_is_the_file() {
     let side = |base: f64, files: usize| -> Vec<RunFile> {
         (0..files)
             .map(|file| {
@@ -271,7 +271,7 @@ fn codes(analysis: &Analysis) -> Vec<&'static str> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever is in a file, something is found and nothing panics.
+    /// Any file can be analysed without a panic.
     #[test]
     fn any_latencies_can_be_analysed(
         rounds in 0u64..12,

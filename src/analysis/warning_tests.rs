@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Every warning, provoked.
+//! Tests that provoke each warning.
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::test_support::*;
 use super::*;
 use crate::analysis::warnings::Kind;
 use crate::model::skips::SkipReason;
 use crate::runfile::{Content, Totals};
+use crate::test_support::*;
 
-/// Five recordings a side, of which nothing is to be said.
+/// Five recordings a side that cause no warning.
 fn sides() -> PerSide<Vec<RunFile>> {
     let side = || {
         (0..5)
@@ -34,7 +34,7 @@ fn totals_of(file: &mut RunFile) -> &mut Totals {
     }
 }
 
-/// What is said when the last recording of B is changed.
+/// The warnings after a change of B's last recording.
 fn with(change: impl FnOnce(&mut RunFile)) -> Vec<Warning> {
     let mut sides = sides();
     change(&mut sides.b[4]);
@@ -53,7 +53,7 @@ fn differs(found: &[Warning], what: &str, a: &[&str], b: &[&str]) {
 }
 
 #[test]
-fn nothing_strange_needs_no_warning() {
+fn equal_recordings_cause_no_warning() {
     assert_eq!(found(&sides()), []);
 }
 
@@ -142,7 +142,7 @@ fn packets_not_measured_above_one_percent() {
     };
     assert_eq!(skip(152)[0].kind, kind);
     assert_eq!(skip(152)[0].hook, Some(hook("udp-start")));
-    // There was nothing to measure.
+    // A peek is no packet that should have been measured.
     let peek = SkipReason::find("peek").unwrap();
     assert_eq!(
         with(|file| stats(totals_of(file), "udp-start").skips.add(peek, 9000)),

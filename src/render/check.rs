@@ -1,42 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a look at the host found: for reading on a screen, and as JSON.
+//! Shows the result of `netstacklat check` as text or JSON.
 
 use std::io::{self, Write};
 
 use crate::model::check::{CheckItem, CheckOutcome, Status};
-use crate::render::Screen;
+use crate::render::{Screen, units};
 use crate::schema::check::{CheckHookFields, CheckItemFields, CheckLine, StateFields};
 use crate::schema::format::{SCHEMA, write_line};
 
-/// A look at a host.
+/// The result of `netstacklat check`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Check<'a> {
-    /// Version of netstacklat.
     pub version: &'a str,
-    /// The host's name.
     pub host: &'a str,
-    /// The kernel's release, as in `uname -r`.
+    /// As in `uname -r`.
     pub kernel: &'a str,
-    /// The machine, as in `uname -m`.
+    /// As in `uname -m`.
     pub arch: &'a str,
-    /// What it comes to.
     pub outcome: CheckOutcome,
-    /// What was looked at.
     pub findings: &'a [CheckItem],
-    /// How each hook stands, in path order; their subjects are hooks' names.
+    /// The state of each hook, in path order. The subject is the name of the hook.
     pub hooks: &'a [CheckItem],
 }
 
-/// Columns of the state and of the subject, gap included.
+/// The widths of the columns for state and subject, with the gap after them.
 const STATE: usize = "problem  ".len();
 const SUBJECT: usize = "udp-socket-enqueued  ".len();
 
 impl Check<'_> {
-    /// Writes it for people, in a single write.
+    /// Writes the result as text, in a single write.
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// The errors of `out`.
     pub(crate) fn text(&self, out: &mut dyn Write, screen: &Screen) -> io::Result<()> {
         let mut page = String::new();
         let title = format!("netstacklat {} on {}", self.version, self.host);
@@ -56,11 +52,11 @@ impl Check<'_> {
         out.write_all(page.as_bytes())
     }
 
-    /// Writes it for programs: one object on one line.
+    /// Writes the result as one JSON object on one line.
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// The errors of `out`.
     pub(crate) fn json(&self, out: &mut dyn Write) -> io::Result<()> {
         write_line(out, &CheckLine::from(self))
     }
@@ -71,24 +67,23 @@ impl Check<'_> {
         let verdict = match self.outcome {
             CheckOutcome::Usable => format!("Usable: all {all} hooks measure"),
             CheckOutcome::HooksMissing => format!("Usable: {} of {all} hooks measure", all - off),
-            CheckOutcome::NotUsable => "Not usable here, or not by this user".into(),
+            CheckOutcome::NotUsable => "Not usable".into(),
         };
-        let every = || self.findings.iter().chain(self.hooks);
-        let count = |state| every().filter(|finding| finding.state == state).count();
-        let mut also = Vec::new();
-        for (state, count) in [Status::Problem, Status::Warning].map(|s| (s, count(s))) {
-            match count {
-                0 => {}
-                1 => also.push(format!("1 {}", state.name())),
-                n => also.push(format!("{n} {}s", state.name())),
+        let mut parts = vec![verdict];
+        for state in [Status::Problem, Status::Warning] {
+            let all = self.findings.iter().chain(self.hooks);
+            let subjects = all.filter(|finding| finding.state == state);
+            let subjects: Vec<_> = subjects.map(|finding| finding.subject).collect();
+            if !subjects.is_empty() {
+                let count = units::count(subjects.len() as u64, state.name());
+                parts.push(format!("{count} ({})", subjects.join(", ")));
             }
         }
-        let also = also.iter().map(|also| format!(", {also}"));
-        format!("{verdict}{}.", also.collect::<String>())
+        parts.join(", ") + "."
     }
 }
 
-/// A line, and below it what it means and what to do, where that is to say.
+/// Adds a finding, and below it its consequence and the fix.
 fn entry(page: &mut String, screen: &Screen, finding: &CheckItem) {
     let state = format!("{:STATE$}", finding.state.name());
     let state = match finding.state {
@@ -103,32 +98,6 @@ fn entry(page: &mut String, screen: &Screen, finding: &CheckItem) {
     }
     if let Some(remedy) = &finding.remedy {
         screen.hang(page, &indent, STATE, &format!("Remedy: {remedy}"));
-    }
-}
-
-impl Screen {
-    /// Adds `first`, which takes `indent` columns, and `text` behind it, in
-    /// lines that begin below it. What it was given in lines stays in lines.
-    fn hang(&self, page: &mut String, first: &str, indent: usize, text: &str) {
-        let mut begin = first.to_owned();
-        for line in text.lines() {
-            let mut column = indent;
-            page.push_str(&begin);
-            for (number, word) in line.split_whitespace().enumerate() {
-                if number > 0 && column + 1 + word.len() > self.width() {
-                    page.push('\n');
-                    page.push_str(&" ".repeat(indent));
-                    column = indent;
-                } else if number > 0 {
-                    page.push(' ');
-                    column += 1;
-                }
-                page.push_str(word);
-                column += word.len();
-            }
-            page.push('\n');
-            begin = " ".repeat(indent);
-        }
     }
 }
 
@@ -218,7 +187,7 @@ problem  tracing              refused: one
 
 ok       udp-socket-enqueued  __udp_enqueue
 
-Not usable here, or not by this user, 1 problem, 1 warning.
+Not usable, 1 problem (tracing), 1 warning (default-qdisc).
 ";
         assert_eq!(page, expected);
     }
@@ -252,7 +221,7 @@ Not usable here, or not by this user, 1 problem, 1 warning.
         };
         assert_eq!(
             outcome(CheckOutcome::HooksMissing).verdict(),
-            "Usable: 1 of 2 hooks measure, 1 problem."
+            "Usable: 1 of 2 hooks measure, 1 problem (udp-start)."
         );
         let one = [CheckItem::ok("tcp-start", "tcp_v4_rcv")];
         let all = Check {
@@ -263,7 +232,7 @@ Not usable here, or not by this user, 1 problem, 1 warning.
     }
 
     #[test]
-    fn json_says_the_same() {
+    fn json_has_the_same() {
         let findings = findings();
         let hooks = [CheckItem::ok("tcp-start", "tcp_v4_rcv")];
         let mut out = Vec::new();

@@ -8,11 +8,11 @@ use crate::model::hooks::{Hook, HookSet};
 use crate::schema::format::{SCHEMA, write_line};
 use crate::schema::hooks::{HooksLine, ListedHook, ListedProgram, ListedSet};
 
-/// Writes it for people.
+/// Writes the table as text.
 ///
 /// # Errors
 ///
-/// Those of `out`.
+/// The errors of `out`.
 pub(crate) fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
     let width = Hook::all().map(|hook| hook.name().len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -30,7 +30,7 @@ pub(crate) fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
     text += "\nsets:\n";
     for set in SETS {
         text += &format!("{:width$}  {}\n", set.name, set.meaning);
-        // That one would be the whole list again.
+        // The set `all` would repeat the whole list.
         if set.hooks() != HookSet::ALL {
             let names: Vec<_> = set.hooks().iter().map(Hook::name).collect();
             text += &format!("    {}\n", names.join(","));
@@ -39,11 +39,11 @@ pub(crate) fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
     out.write_all(text.as_bytes())
 }
 
-/// Writes it for programs: one object on one line.
+/// Writes the table as one JSON object on one line.
 ///
 /// # Errors
 ///
-/// Those of `out`.
+/// The errors of `out`.
 pub(crate) fn json(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
     let hooks = wanted.iter().map(|hook| ListedHook {
         hook: hook.name(),

@@ -15,8 +15,8 @@ use crate::model::quantile::REPORTED;
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::selection::Selection;
 use crate::model::skips::SkipReason;
-use crate::render::testing::*;
 use crate::render::{Json, Kind, Renderer as _, Report};
+use crate::test_support::*;
 
 fn line(report: &Report) -> Value {
     let line = rendered(Json, report);

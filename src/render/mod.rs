@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Reports: a run and its intervals in, bytes out.
+//! Shows reports, checks, run files and comparisons as text or JSON.
 //!
-//! Renderers only write what they are given. They reach no kernel and print
-//! nothing by themselves; a report arrives at `out` in a single write, and
-//! flushing is up to the caller.
+//! A renderer gets data and an output. It asks the kernel nothing, writes each
+//! report in a single write, and does not flush.
 
 use std::io::{self, Write};
 
@@ -22,10 +21,9 @@ pub(crate) mod screen;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod terminal;
-#[cfg(test)]
-mod testing;
 pub(crate) mod text;
 pub(crate) mod units;
+mod wrap;
 
 pub(crate) use diff::Diff;
 pub use json::Json;
@@ -39,19 +37,19 @@ pub use crate::model::report::Kind;
 /// One report.
 pub type Report<'a> = report::Report<&'a Interval>;
 
-/// A form that reports can take.
+/// An output format of reports.
 pub trait Renderer {
-    /// Writes what precedes the first report, if the form has such a thing.
+    /// Writes what comes before the first report, if the format has such a thing.
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// The errors of `out`.
     fn start(&mut self, out: &mut dyn Write, run: &RunInfo) -> io::Result<()>;
 
     /// Writes one report in a single write.
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// The errors of `out`.
     fn report(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()>;
 }

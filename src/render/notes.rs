@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Notes that close a report: what its numbers leave out, and why.
+//! The notes below a report: what its numbers do not contain, and why.
 
 use crate::model::hooks::Hook;
+use crate::model::skips::SkipReason;
 use crate::render::{Report, Screen, units};
 
 impl Screen {
-    /// Adds what a reader must know to trust the numbers: one note per thing
-    /// that happened, nothing when nothing did.
+    /// Adds a note for each thing that makes the numbers incomplete or doubtful.
     pub(super) fn notes(&self, page: &mut String, report: &Report) {
         self.stalled(page, report);
         self.not_measured(page, report);
         self.missed(page, report);
         self.clock_steps(page, report);
-        self.transmit_stamps(page, report);
+        self.transmit_timestamps(page, report);
         self.program_cost(page, report);
     }
 
@@ -20,13 +20,14 @@ impl Screen {
         if report.interval.stalled() {
             let text = "the kernel called no BPF program in this interval: is \
                         kernel.ftrace_enabled 0?";
-            self.note(page, "stalled:", text);
+            self.labelled(page, &self.dim("stalled:"), text);
         }
     }
 
-    /// Hooks that should have measured packets and did not, largest reason
-    /// first. Packets that there was no reason to measure are not among them.
+    /// For each hook the packets that should have been measured and were not, by
+    /// reason, largest first. Then the meaning of each reason.
     fn not_measured(&self, page: &mut String, report: &Report) {
+        let mut seen: Vec<SkipReason> = Vec::new();
         for (hook, stats) in report.interval.counters.hooks() {
             let lost = stats.skips.lost();
             if lost == 0 {
@@ -36,30 +37,38 @@ impl Screen {
             let share = units::percentage(lost, met);
             let mut reasons: Vec<_> = stats.skips.iter().filter(|(r, _)| r.is_loss()).collect();
             reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-            let mut items = vec![
-                self.dim("not measured:"),
-                format!("{hook} {lost}"),
-                format!("of {met}"),
-                format!("({share}):"),
-            ];
-            items.extend(
-                reasons
-                    .iter()
-                    .map(|(r, count)| format!("{} {count}", r.name())),
+            seen.extend(reasons.iter().map(|(reason, _)| reason));
+            let reasons = reasons.iter().map(|(r, n)| format!("{} {n}", r.name()));
+            let reasons: Vec<_> = reasons.collect();
+            let text = format!(
+                "{lost} of {met} ({share}) not measured: {}",
+                reasons.join(", ")
             );
-            self.flow(page, " ", items);
+            self.labelled(page, &self.dim(&format!("{hook}:")), &text);
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        for reason in seen {
+            self.labelled(
+                page,
+                &self.dim(&format!("{}:", reason.name())),
+                reason.meaning(),
+            );
         }
     }
 
     fn missed(&self, page: &mut String, report: &Report) {
-        let mut items = vec![self.dim("missed by the kernel (re-entered program):")];
-        for (hook, stats) in report.interval.counters.hooks() {
-            if stats.missed > 0 {
-                items.push(format!("{hook} {}", stats.missed));
-            }
-        }
-        if items.len() > 1 {
-            self.flow(page, " ", items);
+        let hooks = report.interval.counters.hooks();
+        let missed = hooks.filter(|(_, stats)| stats.missed > 0);
+        let missed: Vec<_> = missed
+            .map(|(hook, stats)| format!("{hook} {}", stats.missed))
+            .collect();
+        if !missed.is_empty() {
+            let text = format!(
+                "{} (the CPU was already in this program)",
+                missed.join(", ")
+            );
+            self.labelled(page, &self.dim("missed:"), &text);
         }
     }
 
@@ -75,33 +84,25 @@ impl Screen {
             "in this interval"
         };
         let text = format!("the wall clock was stepped {times} {when}");
-        self.note(page, "clock:", &text);
+        self.labelled(page, &self.dim("clock:"), &text);
     }
 
-    /// Only `ip-start` can tell a transmit stamp: behind it such an skb has a
-    /// new stamp, from local delivery, and looks faster than it was. One line
-    /// of 80 columns, lest it be passed over.
-    fn transmit_stamps(&self, page: &mut String, report: &Report) {
-        let stamped = report.interval.counters.tx_timestamped();
-        if stamped == 0
-            || !report
-                .interval
-                .counters
-                .enabled
-                .iter()
-                .any(Hook::is_restamped)
-        {
+    /// Only `ip-start` sees a transmit timestamp. Local delivery gives such an skb a
+    /// new timestamp, so the later hooks measure less than the whole latency. The note
+    /// fits one line of 80 columns, so that it is not overlooked.
+    fn transmit_timestamps(&self, page: &mut String, report: &Report) {
+        let counters = &report.interval.counters;
+        let skbs = counters.tx_timestamped();
+        if skbs == 0 || !counters.enabled.iter().any(Hook::is_restamped) {
             return;
         }
-        let (skbs, them) = match stamped {
-            1 => ("skb", "it"),
-            _ => ("skbs", "them"),
-        };
-        let text = format!("{stamped} {skbs} (lo, veth): tcp-* measure {them} from local delivery");
-        self.note(page, "tx-stamped:", &text);
+        let skbs = units::count(skbs, "skb");
+        let text = format!("{skbs} (lo, veth): tcp-* start late, at local delivery");
+        self.labelled(page, &self.dim("tx-timestamp:"), &text);
     }
 
-    /// Mean time of a run by hook, then all runs as a share of one CPU's time.
+    /// The mean time of a run for each hook, and the time of all runs as a share of one
+    /// CPU.
     fn program_cost(&self, page: &mut String, report: &Report) {
         let interval = report.interval;
         let (Some(clock), Some(total)) =
@@ -109,7 +110,7 @@ impl Screen {
         else {
             return;
         };
-        let mut items = vec![self.dim("BPF time a run:")];
+        let mut items = vec![self.dim("BPF time per run:")];
         let named = interval
             .counters
             .costs()
@@ -119,17 +120,11 @@ impl Screen {
                 items.push(format!("{name} {}", units::duration(mean)));
             }
         }
-        // Of one CPU: on many, more than all of one.
+        // Several CPUs together can exceed 100 %.
         let share = 100.0 * total.time_ns as f64 / interval.duration_ns.max(1) as f64;
-        items.push(format!("- {} runs,", total.runs));
-        items.push(format!("{share:.2}% of one CPU"));
+        items.push(format!("({} runs,", total.runs));
+        items.push(format!("{share:.2}% of one CPU)"));
         self.flow(page, " ", items);
-    }
-
-    fn note(&self, page: &mut String, label: &str, text: &str) {
-        let label = self.dim(label);
-        let words = std::iter::once(label.as_str()).chain(text.split(' '));
-        self.flow(page, " ", words);
     }
 }
 
@@ -137,8 +132,7 @@ impl Screen {
 mod tests {
     use super::*;
     use crate::model::counters::Cost;
-    use crate::model::skips::SkipReason;
-    use crate::render::testing::*;
+    use crate::test_support::*;
 
     fn notes(report: &Report) -> String {
         let mut page = String::new();
@@ -165,27 +159,32 @@ mod tests {
         run.skips("udp-socket-read", reason("peek"), 9);
         run.skips("udp-start", SkipReason::NO_TIMESTAMP, 1);
         let expected = "\
-not measured: tcp-start 212 of 1000 (21.2%): negative 200 no-timestamp 12
-not measured: udp-start 1 of 1 (100%): no-timestamp 1
+tcp-start: 212 of 1000 (21.2%) not measured: negative 200, no-timestamp 12
+udp-start: 1 of 1 (100%) not measured: no-timestamp 1
 ";
-        assert_eq!(notes(&report(&run.interval())), expected);
+        let meanings = [SkipReason::NO_TIMESTAMP, reason("negative")]
+            .map(|reason| format!("{}: {}\n", reason.name(), reason.meaning()));
+        assert_eq!(
+            notes(&report(&run.interval())),
+            expected.to_owned() + &meanings.concat()
+        );
     }
 
     #[test]
-    fn missed_runs_and_clock_steps_are_told() {
+    fn missed_runs_and_clock_steps_have_notes() {
         let mut run = Run::new(&["tcp-start", "udp-start"]);
         run.missed("udp-start", 3);
         run.missed("tcp-start", 4);
         run.end.counters.clock_steps = 2;
         let expected = "\
-missed by the kernel (re-entered program): tcp-start 4 udp-start 3
+missed: tcp-start 4, udp-start 3 (the CPU was already in this program)
 clock: the wall clock was stepped 2 times in this interval
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
     }
 
     #[test]
-    fn costs_are_told_where_they_are_measured() {
+    fn costs_have_a_note_if_they_are_measured() {
         let mut run = Run::new(&["tcp-start", "udp-start"]);
         run.cost("tcp-start", 1_000_000, 250_000_000);
         // Serves tcp-start, and is off itself.
@@ -198,16 +197,16 @@ clock: the wall clock was stepped 2 times in this interval
         run.start.counters.clock_cost = Some(Cost::default());
         // 290.25 ms of 10 s.
         let expected = "\
-BPF time a run: ip-start 40ns tcp-start 250ns clock 100ns - 2002500 runs,
-  2.90% of one CPU
+BPF time per run: ip-start 40ns tcp-start 250ns clock 100ns (2002500 runs,
+  2.90% of one CPU)
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
         run.cost("udp-start", 1_000_000, 90_000_000_000);
-        assert!(notes(&report(&run.interval())).contains(" 902.90% of one CPU"));
+        assert!(notes(&report(&run.interval())).contains("902.90% of one CPU)"));
     }
 
     #[test]
-    fn programs_that_do_not_run_are_told_apart_from_silence() {
+    fn programs_that_do_not_run_are_not_taken_for_idle_hooks() {
         let mut run = Run::new(&["tcp-start"]);
         (
             run.start.counters.clock_updates,
@@ -223,11 +222,11 @@ stalled: the kernel called no BPF program in this interval: is
     }
 
     #[test]
-    fn transmit_stamps_matter_to_tcp_only() {
+    fn transmit_timestamps_matter_to_tcp_only() {
         let mut run = Run::new(&["tcp-start"]);
         run.skips("ip-start", SkipReason::TX_TIMESTAMP, 123_456_789_012);
         let expected = "\
-tx-stamped: 123456789012 skbs (lo, veth): tcp-* measure them from local delivery
+tx-timestamp: 123456789012 skbs (lo, veth): tcp-* start late, at local delivery
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
         let mut run = Run::new(&["udp-start"]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! How reports for people look: width, colour, time zone and header.
+//! The look of text output: width, colour, time zone, and the header of a report.
 
 use std::time::SystemTime;
 
@@ -9,23 +9,23 @@ use jiff::{Timestamp, Zoned};
 
 use crate::render::{Kind, Report, units};
 
-/// How a report looks: line width, colour and time zone.
+/// The look of text output: line width, colour and time zone.
 #[derive(Clone, Debug)]
 pub(crate) struct Screen {
     width: usize,
     colour: bool,
     zone: TimeZone,
-    /// A report is on it already: the next keeps a distance.
+    /// Whether a report was already written. The next begins with an empty line.
     used: bool,
 }
 
 impl Screen {
-    /// Columns where nobody says otherwise.
+    /// The width if stdout is not a terminal.
     pub(crate) const DEFAULT_WIDTH: usize = 80;
 
-    /// Lines of at most `width` columns (taken to the nearest of 60..=200),
-    /// escape codes only with `colour`, times in the host's zone, or in UTC
-    /// where the host does not know its zone.
+    /// Lines have at most `width` columns, which is clamped to 60..=200. Escape codes
+    /// appear only with `colour`. Times are in the zone of the host, or in UTC if that
+    /// is unknown.
     pub(crate) fn new(width: usize, colour: bool) -> Screen {
         let zone = TimeZone::try_system().ok();
         let zone = zone.filter(|zone| !zone.is_unknown());
@@ -52,22 +52,22 @@ impl Screen {
         self.width
     }
 
-    /// Text that explains rather than tells.
+    /// Labels and explanations.
     pub(super) fn dim(&self, text: &str) -> String {
         self.paint(Style::new().dimmed(), text)
     }
 
-    /// Text that the eye looks for.
+    /// Titles and names.
     pub(super) fn bold(&self, text: &str) -> String {
         self.paint(Style::new().bold(), text)
     }
 
-    /// Text that tells of something worse.
+    /// Bad news.
     pub(super) fn worse(&self, text: &str) -> String {
         self.paint(AnsiColor::Red.on_default(), text)
     }
 
-    /// Text that tells of something better.
+    /// Good news.
     pub(super) fn better(&self, text: &str) -> String {
         self.paint(AnsiColor::Green.on_default(), text)
     }
@@ -80,35 +80,7 @@ impl Screen {
         }
     }
 
-    /// Adds `items` with `separator` between them, on as many lines as they
-    /// need; all but the first are indented.
-    pub(super) fn flow<S: AsRef<str>>(
-        &self,
-        page: &mut String,
-        separator: &str,
-        items: impl IntoIterator<Item = S>,
-    ) {
-        const INDENT: &str = "  ";
-        let mut column = 0;
-        for item in items {
-            let item = item.as_ref();
-            let columns = columns(item);
-            if column == 0 {
-                column = columns;
-            } else if column + separator.len() + columns <= self.width {
-                page.push_str(separator);
-                column += separator.len() + columns;
-            } else {
-                page.push('\n');
-                page.push_str(INDENT);
-                column = INDENT.len() + columns;
-            }
-            page.push_str(item);
-        }
-        page.push('\n');
-    }
-
-    /// A report's first line, apart from the report before.
+    /// Begins a report: an empty line after the previous report, and the header.
     pub(super) fn page(&mut self, report: &Report) -> String {
         let mut page = String::new();
         if std::mem::replace(&mut self.used, true) {
@@ -118,9 +90,8 @@ impl Screen {
         page
     }
 
-    /// Adds the line that says which time a report covers.
-    ///
-    /// An interval is known by its end, which is when its report is made.
+    /// Adds the line that shows which time a report covers. For an interval this is
+    /// its end, which is when the report is made.
     fn header(&self, page: &mut String, report: &Report) {
         let interval = report.interval;
         let (start, end) = (self.zoned(interval.start), self.zoned(interval.end));
@@ -152,7 +123,7 @@ impl Screen {
     }
 }
 
-/// A time as jiff has it. A clock set beyond the year 9999 counts as its end.
+/// Converts a time. A clock set beyond the year 9999 counts as the end of that year.
 pub(super) fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::try_from(time).unwrap_or(Timestamp::MAX)
 }
@@ -161,7 +132,7 @@ fn full(time: &Zoned) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
-/// Two times without saying anything twice.
+/// A range of time. The date and the zone are not repeated.
 fn span(start: &Zoned, end: &Zoned) -> String {
     let zone = |time: &Zoned| time.strftime("%Z").to_string();
     let first = if zone(start) == zone(end) {
@@ -177,21 +148,10 @@ fn span(start: &Zoned, end: &Zoned) -> String {
     format!("{first} .. {last}")
 }
 
-/// Columns that a text takes: escape codes take none.
-fn columns(text: &str) -> usize {
-    let mut parts = text.split('\x1b');
-    let plain = parts.next().map_or(0, str::len);
-    plain
-        + parts
-            .filter_map(|part| part.split_once('m'))
-            .map(|(_, rest)| rest.len())
-            .sum::<usize>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::testing::*;
+    use crate::test_support::*;
 
     fn header(report: &Report) -> String {
         let mut page = String::new();
@@ -200,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_say_what_is_covered() {
+    fn headers_show_the_time_that_is_covered() {
         let interval = Run::new(&["udp-start"]).interval();
         let plain = report(&interval);
         let now = "2026-11-21 10:17:03 UTC  10.0s";
@@ -263,16 +223,9 @@ mod tests {
     }
 
     #[test]
-    fn widths_stay_within_reason() {
+    fn widths_are_clamped() {
         assert_eq!(Screen::new(20, false).width(), 60);
         assert_eq!(Screen::new(132, false).width(), 132);
         assert_eq!(Screen::new(999, false).width(), 200);
-    }
-
-    #[test]
-    fn escape_codes_take_no_columns() {
-        let screen = Screen::new(80, true);
-        assert_eq!(columns(&screen.bold("tcp-start")), 9);
-        assert_eq!(columns(&format!("a {} b", screen.dim("idle:"))), 9);
     }
 }

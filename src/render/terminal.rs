@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Standard output, and the terminal that it may be.
+//! Standard output, and its properties if it is a terminal.
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
@@ -9,11 +9,11 @@ use clap::ColorChoice;
 
 use crate::render::screen::Screen;
 
-/// Writes all of a result. A reader that has gone is no error: `| head`.
+/// Writes a result to stdout. A closed pipe is no error, as in `| head`.
 ///
 /// # Errors
 ///
-/// If it cannot be written.
+/// If the result cannot be written.
 pub(crate) fn print(text: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
@@ -22,18 +22,19 @@ pub(crate) fn print(text: &[u8]) -> Result<()> {
     }
 }
 
-/// How to write to standard output.
+/// The look of text on stdout.
 pub(crate) fn screen(colour: ColorChoice) -> Screen {
-    Screen::new(size().0, wants(colour))
+    Screen::new(size().0, use_colour(colour))
 }
 
-/// Rows, where it is a terminal.
+/// The number of rows, if stdout is a terminal.
 pub(crate) fn rows() -> Option<usize> {
     size().1
 }
 
-/// The convention of <https://no-color.org>, and a terminal that can.
-fn wants(colour: ColorChoice) -> bool {
+/// Whether to use colour: always, never, or if stdout is a terminal with colours and
+/// NO_COLOR (<https://no-color.org>) is not set.
+fn use_colour(colour: ColorChoice) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     match colour {
@@ -43,7 +44,7 @@ fn wants(colour: ColorChoice) -> bool {
     }
 }
 
-/// Columns and rows.
+/// The number of columns, and of rows if stdout is a terminal.
 fn size() -> (usize, Option<usize>) {
     if !io::stdout().is_terminal() {
         return (Screen::DEFAULT_WIDTH, None);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Reports as a histogram per hook, for reading on a screen.
+//! Reports as text with a histogram for each hook.
 
 use std::io::{self, Write};
 
@@ -12,32 +12,30 @@ use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
 use crate::render::{Renderer, Report, Screen, units};
 
-/// A histogram and percentiles for each hook that has samples.
+/// A histogram and quantiles for each hook that has samples.
 ///
-/// Rows are powers of two whatever the resolution, so that rows of different
-/// intervals line up; percentiles are of the full resolution.
+/// Rows are powers of two at any resolution, so the rows of different intervals
+/// line up. Quantiles use the full resolution.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     screen: Screen,
 }
 
 impl Text {
-    /// Reports that look as `screen` says.
+    /// A renderer with the look of `screen`.
     pub(crate) fn new(screen: Screen) -> Text {
         Text { screen }
     }
 
     fn hook(&self, page: &mut String, interval: &Interval, hook: Hook, stats: &HookCounters) {
-        let title = format!("{}:", hook.name());
-        let title = self.screen.bold(&title);
-        let words = std::iter::once(title.as_str()).chain(hook.meaning().split(' '));
-        self.screen.flow(page, " ", words);
+        let title = self.screen.bold(&format!("{hook}:"));
+        self.screen.labelled(page, &title, hook.meaning());
         self.rows(page, stats);
         self.footer(page, interval, stats);
     }
 
     fn rows(&self, page: &mut String, stats: &HookCounters) {
-        // The widest label: two bounds of six columns.
+        // The widest label has two bounds of six columns.
         const LABEL: usize = "(1.02us, 2.05us]".len();
         const MIN_COUNT: usize = 12;
         let over_range = stats.skips.get(SkipReason::OVER_RANGE);
@@ -54,7 +52,7 @@ impl Text {
         if over_range > 0 {
             let label = format!("({}, ...)", units::duration(MAX_NS));
             let label = self.screen.dim(&format!("{label:LABEL$}"));
-            let full = "over-range: only in the quantiles";
+            let full = "over-range: counted in quantiles only";
             let remark = if full.len() <= bar_columns {
                 full
             } else {
@@ -69,7 +67,7 @@ impl Text {
         let count = stats.histogram.count();
         let max = match stats.histogram.max_le_ns() {
             _ if stats.skips.get(SkipReason::OVER_RANGE) > 0 => units::over_range(),
-            Some(ns) => format!("<={}", units::duration(ns)),
+            Some(ns) => units::duration(ns),
             None => units::NONE.into(),
         };
         let mean = units::optional(stats.histogram.mean_ns());
@@ -81,7 +79,11 @@ impl Text {
         ];
         self.screen.flow(page, "  ", items);
         let quantiles = REPORTED.map(|quantile| {
-            let shown = units::estimate(stats.quantile(quantile));
+            let samples = count + stats.skips.get(SkipReason::OVER_RANGE);
+            let shown = match stats.quantile(quantile) {
+                None => format!("n/a ({samples} < {})", quantile.samples_to_show()),
+                found => units::estimate(found),
+            };
             format!("{} {shown}", dim(&quantile.name()))
         });
         self.screen.flow(page, "  ", quantiles);
@@ -101,7 +103,7 @@ impl Text {
 }
 
 impl Renderer for Text {
-    /// Writes nothing: a run says on stderr what it is.
+    /// Writes nothing: the description of a run goes to stderr.
     fn start(&mut self, _out: &mut dyn Write, _run: &RunInfo) -> io::Result<()> {
         Ok(())
     }
@@ -117,7 +119,7 @@ impl Renderer for Text {
         }
         self.idle(&mut page, report.interval);
         self.screen.notes(&mut page, report);
-        // With no note to follow, the gap below the last hook has no purpose.
+        // If no note follows, there is no empty line at the end.
         let end = page.trim_end().len();
         page.truncate(end);
         page.push('\n');
@@ -125,8 +127,8 @@ impl Renderer for Text {
     }
 }
 
-/// The powers of two from the lowest to the highest that hold samples, with
-/// the empty ones between them.
+/// The powers of two from the lowest to the highest with samples, including the
+/// empty ones between them.
 fn rows(stats: &HookCounters) -> Vec<Bucket> {
     let mut rows: Vec<Bucket> = Vec::new();
     for bucket in stats.histogram.to_log2().buckets() {
@@ -144,7 +146,7 @@ fn rows(stats: &HookCounters) -> Vec<Bucket> {
     rows
 }
 
-/// `columns` for the largest count, in proportion for the others.
+/// The length of a bar: `columns` for the largest count, others in proportion.
 fn bar_length(count: u64, largest: u64, columns: usize) -> usize {
     let (count, largest) = (u128::from(count), u128::from(largest.max(1)));
     ((count * columns as u128 + largest / 2) / largest) as usize
@@ -156,7 +158,7 @@ mod tests {
 
     use super::*;
     use crate::render::Kind;
-    use crate::render::testing::*;
+    use crate::test_support::*;
 
     fn shown(report: &Report) -> String {
         rendered(Text::new(Screen::new(80, false).utc()), report)
@@ -187,8 +189,8 @@ tcp-start: past routing and netfilter, at TCP
 (4.10us, 8.19us]          30 {}
 (8.19us, 16.4us]           0 {}
 (16.4us, 32.8us]           4 {}
-count 100  10.0/s  mean 4.19us  max <=20.5us
-p50 3.01us  p90 4.99us  p99 20.0us  p99.9 -
+count 100  10.0/s  mean 4.19us  max 20.5us
+p50 3.01us  p90 4.99us  p99 20.0us  p99.9 n/a (100 < 1000)
 
 idle: ip-start tcp-do-rcv
 ",
@@ -209,11 +211,12 @@ idle: ip-start tcp-do-rcv
 2026-11-21 10:17:03 UTC  10.0s
 
 udp-start: past routing and netfilter, at UDP
-(17.2s, ...)               3 |over-range: only in the quantiles
+(17.2s, ...)               3 |over-range: counted in quantiles only
 count 0  0/s  mean -  max >17.2s
-p50 >17.2s  p90 -  p99 -  p99.9 -
+p50 >17.2s  p90 n/a (3 < 10)  p99 n/a (3 < 100)  p99.9 n/a (3 < 1000)
 
-not measured: udp-start 3 of 3 (100%): over-range 3
+udp-start: 3 of 3 (100%) not measured: over-range 3
+over-range: more than 2^34 ns (17.2 s)
 ";
         assert_eq!(shown(&report(&run.interval())), expected);
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Numbers as people read them: three significant digits and a unit.
+//! Numbers for people: three significant digits and a unit.
 
 use crate::model::histogram::{Bucket, MAX_NS};
 use crate::model::quantile::Estimate;
 
-/// Shown where there is no number to show.
+/// Stands for a number that does not exist.
 pub(crate) const NONE: &str = "-";
 
-/// A duration, given in ns: `0ns`, `999ns`, `4.10us`, `17.2s`, `86400s`.
+/// A duration in ns: `0ns`, `999ns`, `4.10us`, `17.2s`, `86400s`.
 ///
 /// Rounded half up, in integers: 9995 ns is 9.995 us is `10.0us`.
 pub(crate) fn duration(ns: u64) -> String {
@@ -40,7 +40,7 @@ pub(crate) fn estimate(estimate: Option<Estimate>) -> String {
     }
 }
 
-/// A latency of which is only known that the histogram does not reach it.
+/// A latency above the histogram's range.
 pub(crate) fn over_range() -> String {
     format!(">{}", duration(MAX_NS))
 }
@@ -69,16 +69,16 @@ pub(crate) fn rate(per_second: f64) -> String {
     format!("{per_second:.2e}")
 }
 
-/// Changes from here on are shown as a factor.
+/// A change of at least so much is shown as a factor.
 const FACTOR_FROM_PERCENT: f64 = 999.5;
 
-/// Whether [`change`] is a factor.
+/// Whether [`change`] shows a factor.
 pub(crate) fn is_factor(percent: f64) -> bool {
     percent >= FACTOR_FROM_PERCENT
 }
 
-/// A change, given in percent: `+0.04%`, `+1.20%`, `-12.3%`, `+250%`; from
-/// eleven times on `x11.0`, `x206`, `>x9999`.
+/// A change in percent: `+0.04%`, `+1.20%`, `-12.3%`, `+250%`. From eleven times on
+/// it is a factor: `x11.0`, `x206`, `>x9999`.
 pub(crate) fn change(percent: f64) -> String {
     let size = percent.abs();
     let factor = 1.0 + percent / 100.0;
@@ -103,9 +103,9 @@ pub(crate) fn change(percent: f64) -> String {
     }
 }
 
-/// A time that has been computed, ns.
+/// A computed time, in ns.
 pub(crate) fn computed(ns: f64) -> String {
-    // Saturates, and takes a NaN for 0.
+    // The conversion saturates, and makes NaN 0.
     duration(ns.round() as u64)
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn count(n: u64, what: &str) -> String {
 
 /// A part of a whole: `0%`, `<0.01%`, `0.05%`, `12.3%`, `>99.9%`, `100%`.
 ///
-/// Only none is `0%` and only all is `100%`. A whole of 0 has no parts: `-`.
+/// Only nothing is `0%`, and only everything is `100%`. A whole of 0 gives `-`.
 pub(crate) fn percentage(part: u64, whole: u64) -> String {
     if whole == 0 {
         return NONE.into();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_say_when_they_are_unknown_or_out_of_range() {
+    fn quantiles_can_be_unknown_or_over_range() {
         assert_eq!(estimate(None), "-");
         assert_eq!(estimate(Some(Estimate::Ns(4890))), "4.89us");
         assert_eq!(estimate(Some(Estimate::OverRange)), ">17.2s");
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn percentages_never_round_to_none_or_all() {
+    fn percentages_never_round_to_0_or_100() {
         for (part, whole, shown) in [
             (0, 7, "0%"),
             (7, 7, "100%"),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is read back is within half a unit of the third digit.
+        /// The parsed text is within half a unit of the third digit.
         #[test]
         fn durations_round_to_the_third_digit(bits in any::<u64>(), shift in 24u32..64) {
             let ns = (bits >> shift).max(1);

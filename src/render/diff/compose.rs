@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! From an analysis to all that is said of it ([`View`]).
+//! Turns an analysis into the texts that are shown of it ([`View`]).
 
 use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS};
 use crate::analysis::{Analysis, Design, HookResult, Input, LEVEL, Row, Verdict};
@@ -15,20 +15,15 @@ use crate::runfile::Totals;
 use crate::stats::shift::percent;
 use crate::text::clean;
 
-/// Characters of a name that are shown.
+/// The most characters of a name that are shown.
 const MAX_NAME: usize = 40;
 
-/// What is said of a comparison.
+/// All texts of a comparison.
 pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
-    let with_samples = |finding: &&HookResult| finding.has_samples();
-    let silent = || {
-        analysis
-            .hooks
-            .iter()
-            .filter(|finding| !finding.has_samples())
-    };
-    let measured = |finding: &&HookResult| finding.measured.iter().any(|&measured| measured);
-    let names = |findings: Vec<&HookResult>| findings.iter().map(|f| f.hook).collect();
+    let with_samples = |result: &&HookResult| result.has_samples();
+    let silent = || analysis.hooks.iter().filter(|result| !result.has_samples());
+    let measured = |result: &&HookResult| result.measured.iter().any(|&measured| measured);
+    let names = |results: Vec<&HookResult>| results.iter().map(|f| f.hook).collect();
     View {
         sides: PerSide::of(|arm| (short(&analysis.names[arm]), side(input, analysis, arm))),
         warnings: warnings::all(input, analysis),
@@ -41,21 +36,21 @@ pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
             .hooks
             .iter()
             .filter(with_samples)
-            .flat_map(|finding| rows(finding, analysis.design))
+            .flat_map(|result| rows(result, analysis.design))
             .collect(),
         idle: names(silent().filter(measured).collect()),
-        off: names(silent().filter(|finding| !measured(finding)).collect()),
+        off: names(silent().filter(|result| !measured(result)).collect()),
         notes: notes(analysis),
         limits: limits::all(analysis),
     }
 }
 
-/// A name from a file or a user, fit for a terminal.
+/// A name from a file or a user, shortened and without control characters.
 pub(super) fn short(text: &str) -> String {
     clean(text, MAX_NAME)
 }
 
-/// What was measured of a side, and on which host.
+/// How much was measured of a side, and on which host.
 fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
     let files = input.side(arm);
     let sum = |of: fn(&Totals) -> u64| {
@@ -88,14 +83,14 @@ fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
     }
 }
 
-/// Quantities that have a value; the others are in a warning.
-fn rows(finding: &HookResult, design: Design) -> impl Iterator<Item = RowView> {
-    let known = finding.rows().filter(move |row| {
+/// The rows of a hook: quantities that have a value. The others are in a warning.
+fn rows(result: &HookResult, design: Design) -> impl Iterator<Item = RowView> {
+    let known = result.rows().filter(move |row| {
         let judged = Quantity::JUDGED.contains(&row.quantity);
-        // A tail that is the same on both sides is worth no row.
+        // The tail gets a row only if it has changed.
         let tail = row.quantity == Quantity::Tail && !row.verdict.is_some_and(Verdict::is_change);
         let units = row.units.map(|units| units + row.excluded.len());
-        // Of busy periods alone it would be another quantity.
+        // If only busy periods have a quantity, its mean is biased.
         let everywhere = row.shift.is_some() && units == design.units();
         row.ln().is_some() && !tail && (judged || everywhere)
     });
@@ -108,7 +103,7 @@ fn rows(finding: &HookResult, design: Design) -> impl Iterator<Item = RowView> {
         let (verdict, tone) = verdict(row);
         RowView {
             first: place == 0,
-            hook: finding.hook,
+            hook: result.hook,
             quantity: row.quantity,
             levels: row.levels.map(level),
             change: row
@@ -144,29 +139,33 @@ fn excludes_zero((low, high): (f64, f64)) -> bool {
     low > 0.0 || high < 0.0
 }
 
-/// How many questions there are, what a verdict takes, and how sure it is.
+/// The number of questions, how many units a verdict needs, and how sure it is.
 fn verdicts(analysis: &Analysis) -> String {
     let asked = count(analysis.family.questions as u64, "question");
     let asked = match analysis.design {
         Design::Rounds { used, .. } => format!(
-            "{asked} of {} (a verdict takes {MIN_ROUNDS})",
+            "{asked}, {} (a verdict needs {MIN_ROUNDS})",
             count(used as u64, "round")
         ),
         Design::Files(files) => format!(
-            "{asked} of {} and {} (a verdict takes {MIN_FILES} a side)",
+            "{asked}, {} and {} (a verdict needs {MIN_FILES} a side)",
             files.a,
             count(files.b as u64, "recording")
         ),
     };
     let level = if analysis.family.level < LEVEL {
-        format!(", {:.0}% of it at this look", analysis.family.level * 100.0)
+        format!(
+            ", of which {:.0}% at this look",
+            analysis.family.level * 100.0
+        )
     } else {
         String::new()
     };
     format!("{asked}; the chance that any verdict is wrong is at most 5%{level}")
 }
 
-/// Where changes begin, what was not found, and how to read the table.
+/// The sentences below the table: where changes begin, what could not be seen, and
+/// how to read the table.
 fn notes(analysis: &Analysis) -> Vec<(String, String)> {
     let mut notes: Vec<(String, String)> = Vec::new();
     let mut note = |label: &str, text: String| notes.push((label.into(), text));
@@ -175,7 +174,7 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
     }
     let rows = || {
         let hooks = analysis.hooks.iter();
-        hooks.flat_map(|finding| finding.rows().map(move |row| (finding.hook, row)))
+        hooks.flat_map(|result| result.rows().map(move |row| (result.hook, row)))
     };
     let of = |wanted: fn(Verdict) -> bool| {
         rows().filter(move |(_, row)| row.verdict.is_some_and(wanted))
@@ -205,16 +204,16 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
         .collect();
     if !below.is_empty() {
         let text = format!(
-            "A change of less than a bucket of the histogram: {}.",
+            "Change smaller than a histogram bucket: {}.",
             below.join(", ")
         );
         note("", text);
     } else if !changed {
-        note("", "No difference was found.".into());
+        note("", "No change seen.".into());
     }
     let mut unseen: Vec<(Hook, Vec<String>)> = Vec::new();
     for (hook, row) in of(|verdict| verdict == Verdict::NotFound) {
-        // A tail is a share: its smallest change says little to a reader.
+        // The tail is a share. Its smallest visible change is of little use.
         let Some(least) = row.least_ln.filter(|_| row.quantity != Quantity::Tail) else {
             continue;
         };
@@ -230,7 +229,7 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
             .iter()
             .map(|(hook, items)| format!("{hook} {}", items.join(" ")));
         let text = format!(
-            "no change seen. The smallest change that this run could see: {}",
+            "no change seen. The smallest change this run could see: {}",
             items.collect::<Vec<_>>().join(", ")
         );
         note("~:", text);
@@ -245,8 +244,8 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
         .collect();
     if !outside.is_empty() {
         let text = format!(
-            "an interval is about its own row, a verdict about all rows together. So `~` and an \
-             interval without 0 can stand together: {}",
+            "Rows with ~ and an interval without 0: {}. An interval is about its own row, a \
+             verdict about all rows together.",
             outside.join(", ")
         );
         note("", text);

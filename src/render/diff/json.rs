@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a comparison found, as one JSON object: [`crate::schema::diff`].
+//! Shows the result of a comparison as one JSON object: [`crate::schema::diff`].
 
 use std::io::{self, Write};
 
@@ -53,9 +53,9 @@ pub(super) fn write(
         Design::Rounds { planned, .. } => ("round", Some(planned)),
         Design::Files(_) => ("file", None),
     };
-    let hooks = analysis.hooks.iter().map(|finding| DiffHookFields {
-        buckets: histograms.then(|| buckets(input, finding)),
-        ..DiffHookFields::from(finding)
+    let hooks = analysis.hooks.iter().map(|result| DiffHookFields {
+        buckets: histograms.then(|| buckets(input, result)),
+        ..DiffHookFields::from(result)
     });
     let not_judged = analysis.not_judged.iter();
     write_line(
@@ -81,10 +81,10 @@ pub(super) fn write(
     )
 }
 
-/// Powers of two, as in the text: `[lo_ns, hi_ns, count]`.
-fn buckets(input: &Input, finding: &HookResult) -> PerSide<Vec<[u64; 3]>> {
+/// Buckets of powers of two, as in the text: `[lo_ns, hi_ns, count]`.
+fn buckets(input: &Input, result: &HookResult) -> PerSide<Vec<[u64; 3]>> {
     PerSide::of(|arm| {
-        let (histogram, _) = input.log2(arm, finding.hook);
+        let (histogram, _) = input.log2(arm, result.hook);
         let buckets = histogram.buckets();
         buckets
             .map(|bucket| [bucket.lo_ns, bucket.hi_ns, bucket.count])
@@ -105,12 +105,12 @@ impl From<&Warning> for WarningFields {
 }
 
 impl From<&HookResult> for DiffHookFields {
-    fn from(finding: &HookResult) -> DiffHookFields {
+    fn from(result: &HookResult) -> DiffHookFields {
         DiffHookFields {
-            hook: finding.hook.name(),
-            measured: finding.measured,
-            count: finding.counts,
-            quantities: finding
+            hook: result.hook.name(),
+            measured: result.measured,
+            count: result.counts,
+            quantities: result
                 .rows()
                 .map(|row| (row.quantity.name(), QuantityFields::from(row)))
                 .collect(),

@@ -1,30 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What became of `--fail-if` limits, in words.
+//! The outcome of `--fail-if` limits, in words.
 
 use crate::analysis::Analysis;
 use crate::analysis::fail_if::{Judged, NotJudged, Outcome, Unjudged};
-use crate::model::fail_if::Bound;
+use crate::model::fail_if::{Bound, Limit};
+use crate::model::hooks::Hook;
 use crate::render::diff::onset::{list, unjudged};
 use crate::render::diff::view::{LimitView, Tone};
 use crate::render::units;
 
-/// What became of each limit.
+/// The outcome of each limit.
 pub(super) fn all(analysis: &Analysis) -> Vec<LimitView> {
     let mut views: Vec<LimitView> = analysis
         .limits
         .iter()
         .map(|outcome| {
-            let at = match (outcome.limit.hook, outcome.hook) {
-                (None, Some(hook)) => format!(" at {hook}"),
-                _ => String::new(),
-            };
             let (word, tone) = match &outcome.result {
-                Ok(judged) if judged.exceeded => ("exceeded", Tone::Worse),
-                Ok(_) => ("within", Tone::Plain),
-                Err(_) => ("not judged", Tone::Worse),
+                Ok(judged) if judged.exceeded => ("limit exceeded:", Tone::Worse),
+                Ok(_) => ("ok:", Tone::Plain),
+                Err(_) => ("not judged:", Tone::Worse),
             };
             LimitView {
-                limit: format!("{}{at}", outcome.limit),
                 outcome: word,
                 tone,
                 text: limit_text(outcome),
@@ -32,31 +28,41 @@ pub(super) fn all(analysis: &Analysis) -> Vec<LimitView> {
         })
         .collect();
     views.extend(analysis.not_judged.iter().map(|not_judged| LimitView {
-        limit: not_judged.limit.to_string(),
-        outcome: "not judged",
+        outcome: "not judged:",
         tone: Tone::Worse,
         text: not_judged_text(not_judged),
     }));
     views
 }
 
-/// Where a limit for any hook could not be judged.
+/// The hooks at which a limit for `any` hook could not be judged.
 pub(super) fn not_judged_text(not_judged: &NotJudged) -> String {
     let hooks: Vec<&str> = not_judged.hooks.iter().map(|hook| hook.name()).collect();
-    format!("too few samples at {}", list(&hooks))
+    format!(
+        "{} was NOT checked at {}: too few samples",
+        not_judged.limit,
+        list(&hooks)
+    )
 }
 
-/// What was found, and how sure it is.
+/// The value, the limit, and how sure the outcome is.
 pub(super) fn limit_text(outcome: &Outcome) -> String {
+    let Limit {
+        quantity, bound, ..
+    } = outcome.limit;
+    let hook = outcome.hook.map_or("any hook", Hook::name);
     let judged = match &outcome.result {
         Ok(judged) => judged,
         Err(Unjudged::TooFew(units)) => {
             return format!(
-                "too few samples: rounds or recordings with enough: A {}, B {}",
+                "{hook} {quantity} (limit {bound}): too few samples; {} rounds or recordings of A \
+                 and {} of B have enough",
                 units.a, units.b
             );
         }
-        Err(why) => return unjudged(*why).into(),
+        Err(why) => {
+            return format!("{hook} {quantity} (limit {bound}): {}", unjudged(*why));
+        }
     };
     let Judged {
         found,
@@ -66,26 +72,30 @@ pub(super) fn limit_text(outcome: &Outcome) -> String {
         within_bucket,
         ..
     } = *judged;
-    let shown = |value: f64| match outcome.limit.bound {
+    let shown = |value: f64| match bound {
         Bound::Percent(_) => units::change(value),
         Bound::Slower(_) if value < 0.0 => format!("-{}", units::computed(-value)),
         Bound::Slower(_) => format!("+{}", units::computed(value)),
         Bound::Level(_) => units::computed(value),
     };
+    let change = match bound {
+        Bound::Level(_) => "of B is",
+        Bound::Percent(_) | Bound::Slower(_) => "changed",
+    };
     let mut text = format!(
-        "found {}, with 95% confidence above {}; p {}",
+        "{hook} {quantity} {change} {} (limit {bound}); above {} with 95% confidence; p {}",
         shown(found),
         shown(lower_bound),
         p_shown(p_value)
     );
     if together > 1 {
-        text += &format!(", one of {together} limits");
+        text += &format!(" ({together} limits judged together)");
     }
     if within_bucket {
-        text += "; above the limit, but not surely by more than a bucket of the histogram";
+        text += "; above the limit, but not surely by more than a histogram bucket";
     }
-    if matches!(outcome.limit.bound, Bound::Level(_)) {
-        text += "; of the minutes measured, and no others";
+    if matches!(bound, Bound::Level(_)) {
+        text += "; valid for the measured time only";
     }
     text
 }

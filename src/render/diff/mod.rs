@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a comparison found, as a table with words around it.
+//! Shows the result of a comparison: warnings, a table, and sentences.
 
 mod compose;
 mod json;
@@ -21,27 +21,25 @@ use crate::render::Screen;
 use compose::compose;
 use view::{RowView, Tone, View};
 
-/// A comparison.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Diff<'a> {
-    /// What was compared.
     pub input: &'a Input<'a>,
-    /// What was found.
     pub analysis: &'a Analysis,
 }
 
 const TITLES: [&str; 7] = ["hook", "", "A", "B", "change", "95% interval", "verdict"];
-/// A change and the ends of its interval are at most 7 columns.
+/// The most columns of a change, and of each end of its interval.
 const CHANGE: usize = 7;
-/// In all, 80 columns with two between them.
+/// The widths of the columns. With gaps of two they take 80.
 const WIDTHS: [usize; 7] = [19, 5, 6, 6, CHANGE, 2 * CHANGE + 4, 7];
 
 impl Diff<'_> {
-    /// Writes it for people, in a single write.
+    /// Writes the result as text, in a single write.
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// The errors of `out`.
     pub(crate) fn text(
         &self,
         out: &mut dyn Write,
@@ -61,7 +59,7 @@ impl Diff<'_> {
             screen.flow(&mut page, " ", title.split(' ').chain(what.split(' ')));
         }
         for warning in &view.warnings {
-            flow(&mut page, screen, &screen.dim("warning:"), warning);
+            screen.labelled(&mut page, &screen.dim("warning:"), warning);
         }
         page.push('\n');
         table(&mut page, screen, &view);
@@ -78,25 +76,24 @@ impl Diff<'_> {
             } else {
                 screen.dim(label)
             };
-            flow(&mut page, screen, &label, text);
+            screen.labelled(&mut page, &label, text);
         }
         if !view.limits.is_empty() {
             page.push('\n');
         }
         for limit in &view.limits {
-            let word = toned(screen, limit.tone, limit.outcome);
-            let text = format!("{} {word}: {}", limit.limit, limit.text);
-            flow(&mut page, screen, &screen.dim("limit:"), &text);
+            let outcome = toned(screen, limit.tone, limit.outcome);
+            screen.labelled(&mut page, &outcome, &limit.text);
         }
         out.write_all(page.as_bytes())
     }
 
-    /// Writes it for programs: one object on one line; with `histograms`, those
-    /// of both sides too.
+    /// Writes the result as one JSON object on one line, with `histograms` including
+    /// the histograms of both sides.
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// The errors of `out`.
     pub(crate) fn json(&self, out: &mut dyn Write, histograms: bool) -> io::Result<()> {
         json::write(out, self.input, self.analysis, histograms)
     }
@@ -111,26 +108,8 @@ fn toned(screen: &Screen, tone: Tone, text: &str) -> String {
     }
 }
 
-fn flow(page: &mut String, screen: &Screen, label: &str, text: &str) {
-    let label = (!label.is_empty()).then(|| label.to_owned());
-    let words = text
-        .split(' ')
-        .flat_map(|word| chunks(word, screen.width() - 2));
-    screen.flow(page, " ", label.into_iter().chain(words));
-}
-
-/// A word that no line can hold, such as a path, in parts.
-fn chunks(word: &str, columns: usize) -> Vec<String> {
-    if word.len() <= columns || word.contains('\x1b') {
-        return vec![word.into()];
-    }
-    let chars: Vec<char> = word.chars().collect();
-    let parts = chars.chunks(columns / 4);
-    parts.map(|part| part.iter().collect()).collect()
-}
-
 fn table(page: &mut String, screen: &Screen, view: &View) {
-    // Without: neither intervals nor verdicts.
+    // Without a judged row there are neither intervals nor verdicts.
     let columns = if view.judged { TITLES.len() } else { 5 };
     let titles = TITLES.map(String::from);
     *page += &screen.dim(&line(&titles[..columns]));
@@ -165,7 +144,7 @@ fn table_row(page: &mut String, screen: &Screen, row: &RowView, columns: usize) 
     ];
     let text = line(&cells[..columns]);
     if row.verdict.is_empty() {
-        // The hook's name is no figure.
+        // The name of the hook is not dimmed.
         let (name, figures) = text.split_at(if row.first { row.hook.name().len() } else { 0 });
         *page += name;
         *page += &if columns == TITLES.len() {
@@ -181,7 +160,7 @@ fn table_row(page: &mut String, screen: &Screen, row: &RowView, columns: usize) 
     page.push('\n');
 }
 
-/// Texts to the left, figures to the right.
+/// Aligns texts to the left and figures to the right.
 fn line(cells: &[String]) -> String {
     let cells = cells.iter().zip(WIDTHS).enumerate();
     let cells = cells.map(|(column, (cell, width))| match column {

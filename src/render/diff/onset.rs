@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Where a change begins, in words that do not pretend that quantiles subtract.
+//! The sentence that says where a change begins. It does not subtract quantiles.
 
 use crate::analysis::Verdict;
 use crate::analysis::fail_if::Unjudged;
@@ -20,15 +20,15 @@ pub(super) fn list<S: AsRef<str>>(items: &[S]) -> String {
 
 /// Where a change begins.
 pub(super) fn sentence(onset: &Onset) -> String {
-    // Where it may have begun before, that is said at once.
+    // A possible earlier beginning comes first.
     let hidden_before = onset.may_hide || !onset.unjudged.is_empty();
     let mut text = format!(
-        "{} {}, first seen at {}{}: ",
+        "{} {}, first seen at {}{}. ",
         list(&names(&onset.quantities)),
         onset.verdict.name(),
         onset.first,
         if hidden_before {
-            " (it begins there or before)"
+            " (it begins there or earlier)"
         } else {
             ""
         }
@@ -36,7 +36,7 @@ pub(super) fn sentence(onset: &Onset) -> String {
     let first = onset.first.before();
     match onset.not_at {
         Some(hook) if onset.unjudged.is_empty() => {
-            text += &format!("between {hook} and it lie {first}.");
+            text += &format!("Between {hook} and {}: {first}.", onset.first);
         }
         Some(hook) => {
             let mut between: Vec<&str> = onset
@@ -45,32 +45,33 @@ pub(super) fn sentence(onset: &Onset) -> String {
                 .map(|(hook, _)| hook.before())
                 .collect();
             between.push(first);
-            text += &format!("between {hook} and it lie {}.", between.join("; "));
+            let between = between.join("; ");
+            text += &format!("Between {hook} and {}: {between}.", onset.first);
         }
         None if onset.first.after().is_none() => {
-            text += &format!("between the packet's stamp and it lie {first}.");
+            text += &format!("Between the timestamp and {}: {first}.", onset.first);
         }
-        None => text += &format!("before it lie {first}."),
+        None => text += &format!("Before {}: {first}.", onset.first),
     }
     if let Some(hook) = onset.not_at {
         text += &if onset.may_hide {
-            format!(" It was not found at {hook}, where a shift as large in time may be unseen.")
+            format!(" No change seen at {hook}, where as much added time could be unseen.")
         } else {
-            format!(" It was not found at {hook}.")
+            format!(" No change seen at {hook}.")
         };
     }
     for (hook, why) in &onset.unjudged {
         let before = match onset.not_at {
             Some(_) => "",
-            None => " or before",
+            None => " or earlier",
         };
         text += &match why {
             Reason::BelowBucket => format!(
-                " At {hook} there is a change of less than a bucket of the histogram, so it may \
-                 have begun there{before}."
+                " At {hook} the change is smaller than a histogram bucket, so it may have begun \
+                 there{before}."
             ),
             _ => format!(
-                " {hook} could not be judged ({}), so it may have begun there{before}.",
+                " {hook} was not judged ({}), so the change may have begun there{before}.",
                 reason(*why)
             ),
         };
@@ -89,27 +90,27 @@ pub(super) fn sentence(onset: &Onset) -> String {
             _ => Verdict::Slower,
         };
         text += &format!(
-            " Further on, at {}, it is {}.",
+            " Later on the path, at {}: {}.",
             list(&opposite),
             other_way.name()
         );
     }
     if !gone.is_empty() {
-        text += &format!(" Further on, at {}, it is gone.", list(&gone));
+        text += &format!(" Later on the path, at {}: no change seen.", list(&gone));
     }
     if !hidden.is_empty() {
         text += &format!(
-            " Further on, at {}, as much time would not have been seen.",
+            " Later on the path, at {}: no change seen, but as much added time could be unseen.",
             list(&hidden)
         );
     }
     if !onset.unchanged.is_empty() {
         let unchanged = list(&names(&onset.unchanged));
-        text += &format!(" No change of the {unchanged} was found.");
+        text += &format!(" No change seen of {unchanged}.");
     }
     if !onset.not_judged.is_empty() {
         let not_judged = list(&names(&onset.not_judged));
-        text += &format!(" The {not_judged} could not be judged.");
+        text += &format!(" Not judged: {not_judged}.");
     }
     text
 }
@@ -126,12 +127,12 @@ fn reason(why: Reason) -> &'static str {
     }
 }
 
-/// Why nothing can be said.
+/// Why a hook or a limit could not be judged.
 pub(super) fn unjudged(why: Unjudged) -> &'static str {
     match why {
         Unjudged::Off => "it is off",
         Unjudged::Idle => "it is idle",
         Unjudged::TooFew(_) => "too few samples",
-        Unjudged::None => "no hook could be",
+        Unjudged::None => "no hook could be judged",
     }
 }

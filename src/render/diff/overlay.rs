@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The histograms of both sides of a comparison, one over the other.
+//! The histograms of both sides of a comparison, drawn over each other.
 
 use crate::analysis::{Analysis, HookResult, Input};
 use crate::model::comparison::Arm;
@@ -7,20 +7,17 @@ use crate::model::histogram::{Histogram, MAX_NS, Resolution};
 use crate::model::side::PerSide;
 use crate::render::{Screen, units};
 
-/// Each hook that has latencies, with a row per power of two.
-///
-/// Shares of each side's own latencies, since the sides seldom have as many.
+/// A histogram for each hook that has latencies, with a row per power of two. Bars
+/// are shares of the latencies of a side, because the sides rarely have as many.
 pub(super) fn all(page: &mut String, screen: &Screen, input: &Input, analysis: &Analysis) {
-    let words = "@ both sides, A only A, B only B; in percent of each side's latencies";
-    let label = screen.dim("histograms:");
-    let words = std::iter::once(label.as_str()).chain(words.split(' '));
-    screen.flow(page, " ", words);
-    for finding in analysis.hooks.iter().filter(|hook| hook.has_samples()) {
-        hook(page, screen, input, finding);
+    let text = "@ both sides, A only A, B only B; in percent of each side's latencies";
+    screen.labelled(page, &screen.dim("histograms:"), text);
+    for result in analysis.hooks.iter().filter(|hook| hook.has_samples()) {
+        hook(page, screen, input, result);
     }
 }
 
-/// Latencies of a side in a row, and over all.
+/// The latencies of a side in a row, and in all rows.
 #[derive(Clone, Copy)]
 struct Share {
     part: u64,
@@ -28,7 +25,7 @@ struct Share {
 }
 
 impl Share {
-    /// Of `columns`, where all would be a share of 1 / `largest`.
+    /// The length of the bar. The share `largest` has `columns`.
     fn columns(self, largest: f64, columns: usize) -> usize {
         (self.of_all() / largest * columns as f64).round() as usize
     }
@@ -41,14 +38,13 @@ impl Share {
     }
 }
 
-fn hook(page: &mut String, screen: &Screen, input: &Input, finding: &HookResult) {
+fn hook(page: &mut String, screen: &Screen, input: &Input, result: &HookResult) {
     const LABEL: usize = "(1.02us, 2.05us]".len();
     const SHARE: usize = 7;
     page.push('\n');
-    let title = screen.bold(&format!("{}:", finding.hook));
-    let words = std::iter::once(title.as_str()).chain(finding.hook.meaning().split(' '));
-    screen.flow(page, " ", words);
-    let sides = PerSide::of(|arm| input.log2(arm, finding.hook));
+    let title = screen.bold(&format!("{}:", result.hook));
+    screen.labelled(page, &title, result.hook.meaning());
+    let sides = PerSide::of(|arm| input.log2(arm, result.hook));
     let rows = rows(&sides);
     let shares = rows.iter().flat_map(|(_, shares)| shares.iter());
     let largest = shares.map(|share| share.of_all()).fold(0.0, f64::max);
@@ -64,14 +60,14 @@ fn hook(page: &mut String, screen: &Screen, input: &Input, finding: &HookResult)
     }
 }
 
-/// As far as both reach, then the one that reaches further.
+/// The part that both sides reach, then the rest of the longer side.
 fn bar(shares: &PerSide<Share>, largest: f64, columns: usize) -> String {
     let PerSide { a, b } = shares.map(|share| share.columns(largest, columns));
     let more = if a > b { "A" } else { "B" };
     "@".repeat(a.min(b)) + &more.repeat(a.abs_diff(b))
 }
 
-/// From the lowest power of two that either has to the highest.
+/// The rows from the lowest to the highest power of two that has latencies.
 fn rows(sides: &PerSide<(Histogram, u64)>) -> Vec<(String, PerSide<Share>)> {
     let mut counts = [PerSide::<u64>::default(); 64];
     for arm in Arm::BOTH {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What is shown of comparisons. Expected texts are written by hand.
+//! Tests of the output of comparisons. Expected texts are written by hand.
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::analysis::test_support::*;
 use crate::analysis::{Analysis, Input, analyse};
 use crate::model::comparison::Arm;
 use crate::model::hooks::{HOOK_COUNT, Hook};
@@ -12,6 +11,7 @@ use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
 use crate::render::{Diff, Screen};
 use crate::runfile::{Content, RunFile};
+use crate::test_support::*;
 
 fn found(input: &Input, limits: &[&str]) -> Analysis {
     let limits: Vec<_> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
@@ -104,15 +104,16 @@ fn a_comparison() {
     let rest = rest.join("\n");
     for expected in [
         format!("{}\n", idle(&["ip-start", "tcp-start"])).as_str(),
-        "\nTCP: p50 and p90 slower, first seen at tcp-start: between ip-start and it lie\n  \
-         netfilter (connection tracking included), routing and reassembly. It was not\n  \
-         found at ip-start. The p99 and tail could not be judged.\n",
-        "\n~: no change seen. The smallest change that this run could see: ip-start p50\n",
-        "\nverdicts: 4 questions of 10 rounds (a verdict takes 8); the chance that any\n  \
+        "\nTCP: p50 and p90 slower, first seen at tcp-start. Between ip-start and\n  \
+         tcp-start: netfilter (connection tracking included), routing and reassembly.\n  \
+         No change seen at ip-start. Not judged: p99 and tail.\n",
+        "\n~: no change seen. The smallest change this run could see: ip-start p50 ",
+        "\nverdicts: 4 questions, 10 rounds (a verdict needs 8); the chance that any\n  \
          verdict is wrong is at most 5%\n",
-        "\n\nlimit: tcp-start:p50>+10% exceeded: found +28",
-        "\nlimit: tcp-start:p50>3ms within: found 3.8",
-        "; of the minutes measured, and no others",
+        "\n\nlimit exceeded: tcp-start p50 changed +28",
+        "(limit +10%); above +",
+        "\nok: tcp-start p50 of B is 3.8",
+        "(2 limits judged together)",
     ] {
         assert!(rest.contains(expected), "{expected}\n{page}");
     }
@@ -133,7 +134,7 @@ fn a_verdict_can_be_in_doubt_and_is_coloured() {
         "warning: not measured at tcp-start: A 0 of 8000 (0%), B 200 of 8200 (2.44%)\n",
         "  slower?\n",
         "\n?: a warning above may be the cause\n",
-        "\nlimit: udp-start:p50>+10% not judged: it is idle\n",
+        "\nnot judged: udp-start p50 (limit +10%): it is idle\n",
     ] {
         assert!(plain.contains(told), "{told}\n{plain}");
     }
@@ -191,26 +192,29 @@ fn nothing_measured_is_said() {
     let file = comparison(10, |_, _, _| None);
     let page = text(&Input::Comparison(&file), &["any:p99>+1%"]);
     assert!(page.contains("Nothing was measured: "), "{page}");
-    assert!(page.contains("not judged: no hook could be\n"), "{page}");
+    assert!(
+        page.contains("not judged: any hook p99 (limit +1%): no hook could be judged\n"),
+        "{page}"
+    );
     let same = comparison(10, |name, arm, round| {
         (name == "udp-start").then(|| at(3000.0 * (1.0 + 0.01 * noise(name, arm, round))))
     });
     let page = text(&Input::Comparison(&same), &[]);
-    assert!(page.contains("\n\nNo difference was found.\n~: "), "{page}");
+    assert!(page.contains("\n\nNo change seen.\n~: "), "{page}");
 }
 
-/// Less than a bucket is a change, and said to be that small.
+/// A change smaller than a bucket is shown as such.
 #[test]
-fn a_change_of_less_than_a_bucket_is_said() {
+fn a_change_smaller_than_a_bucket_is_shown() {
     let file = comparison(10, |name, arm, round| {
         let shift = if arm == Arm::B { 1.03 } else { 1.0 };
         let ns = 3000.0 * shift * (1.0 + 0.0005 * noise(name, arm, round));
         (name == "udp-start").then(|| at(ns))
     });
     let page = text(&Input::Comparison(&file), &[]);
-    let told = "\nA change of less than a bucket of the histogram: udp-start p50 (4.35%)";
+    let told = "\nChange smaller than a histogram bucket: udp-start p50 (4.35%)";
     assert!(page.contains(told), "{page}");
-    assert!(!page.contains("No difference"), "{page}");
+    assert!(!page.contains("No change seen.\n"), "{page}");
 }
 
 /// A: 60 of 3 us, 20 of 6 us, 20 over range. B: 30 and 120 of 50, none between.

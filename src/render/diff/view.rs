@@ -1,35 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! All that is said of a comparison, in words and rounded figures, before it
-//! becomes a text or a page. The JSON has the figures as they were computed, and
-//! the same sentences.
+//! The result of a comparison in words and rounded figures, before it is laid out.
+//! The JSON has the computed figures, and the same sentences.
 
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 
-/// How a text is meant.
+/// The tone of a text, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Plain,
-    /// Of less weight: known, and not judged.
+    /// Less important: a value that is not judged.
     Dim,
     Worse,
     Better,
 }
 
-/// All of it.
+/// All texts, in the order of the page.
 #[derive(Clone, Debug)]
 pub(super) struct View {
-    /// What each side is: its name, and what was measured.
+    /// The name of each side, and what was measured.
     pub(super) sides: PerSide<(String, String)>,
     pub(super) warnings: Vec<String>,
-    /// Whether rows have intervals and verdicts.
+    /// Whether any row has an interval.
     pub(super) judged: bool,
     pub(super) rows: Vec<RowView>,
     /// Hooks without a row.
     pub(super) idle: Vec<Hook>,
     pub(super) off: Vec<Hook>,
-    /// A label, which may be empty, and a text.
+    /// Each has a label, which may be empty, and a text.
     pub(super) notes: Vec<(String, String)>,
     pub(super) limits: Vec<LimitView>,
 }
@@ -37,7 +36,7 @@ pub(super) struct View {
 /// A row of the table.
 #[derive(Clone, Debug)]
 pub(super) struct RowView {
-    /// The first row of its hook.
+    /// Whether it is the first row of its hook.
     pub(super) first: bool,
     pub(super) hook: Hook,
     pub(super) quantity: Quantity,
@@ -48,10 +47,9 @@ pub(super) struct RowView {
     pub(super) tone: Tone,
 }
 
-/// What became of a limit.
+/// The outcome of a limit.
 #[derive(Clone, Debug)]
 pub(super) struct LimitView {
-    pub(super) limit: String,
     pub(super) outcome: &'static str,
     pub(super) tone: Tone,
     pub(super) text: String,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What a reader must know before the table, in words, with what would help.
+//! The warnings of a comparison in words, with the fix if there is one.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use crate::render::units;
 use crate::render::units::count;
 use crate::text::clean;
 
-/// Rounds that `--rounds` takes at least.
+/// The lowest number of rounds that `--rounds` accepts.
 const PLANNED_ROUNDS: usize = 10;
 
-/// A line each; those of too few samples, and of disturbed rounds, together.
+/// All warnings. Those about too few samples, disturbed rounds and unequal rates are
+/// summarised.
 pub(super) fn all(input: &Input, analysis: &Analysis) -> Vec<String> {
     let mut texts = Vec::new();
     for warning in &analysis.warnings {
@@ -36,8 +37,8 @@ pub(super) fn all(input: &Input, analysis: &Analysis) -> Vec<String> {
         .collect();
     if !unequal.is_empty() {
         texts.push(format!(
-            "A and B have very different numbers of packets at {}: as many of each were compared, \
-             drawn from the richer side",
+            "A and B have very different numbers of packets at {}: the larger side was thinned to \
+             as many",
             list(&unequal)
         ));
     }
@@ -48,7 +49,7 @@ pub(super) fn all(input: &Input, analysis: &Analysis) -> Vec<String> {
     texts
 }
 
-/// Rounds that were excluded, and at how many quantities.
+/// The rounds that are excluded as disturbed, and in how many questions.
 fn disturbed(analysis: &Analysis) -> Option<String> {
     let mut rounds: Vec<u64> = Vec::new();
     let mut times = 0;
@@ -71,7 +72,7 @@ fn disturbed(analysis: &Analysis) -> Option<String> {
     })
 }
 
-/// Hooks of which the same is true are said together; and what would help.
+/// The hooks with too few samples for a quantity, and the fix.
 fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Option<String> {
     let lacking: Vec<&HookResult> = analysis
         .warnings
@@ -81,7 +82,7 @@ fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Op
         })
         .filter_map(|warning| Some(&analysis.hooks[warning.hook?.index()]))
         .collect();
-    // The tail is judged beside the p99: one of the two warnings is enough.
+    // The tail needs as many samples as the p99: one of the two warnings is enough.
     if lacking.is_empty() || quantity == Quantity::Tail {
         return None;
     }
@@ -89,7 +90,7 @@ fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Op
     let at = if lacking.len() == all.count() {
         String::new()
     } else {
-        let names: Vec<&str> = lacking.iter().map(|finding| finding.hook.name()).collect();
+        let names: Vec<&str> = lacking.iter().map(|result| result.hook.name()).collect();
         format!(" at {}", list(&names))
     };
     let needed = quantity.samples_to_compare();
@@ -98,10 +99,10 @@ fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Op
         Design::Rounds { .. } => 2 * units.a as u64,
         Design::Files(_) => units.a.min(units.b) as u64,
     };
-    // Of the hook that lacks the least, so that the remedy helps at once.
+    // The fix is for the hook that lacks least.
     let most = lacking
         .iter()
-        .map(|finding| finding.counts.a.min(finding.counts.b));
+        .map(|result| result.counts.a.min(result.counts.b));
     let most = most.max().unwrap_or(0).checked_div(periods).unwrap_or(0);
     let unit = match analysis.design {
         Design::Rounds { .. } => "period",
@@ -113,7 +114,7 @@ fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Op
     ))
 }
 
-/// How much longer to measure.
+/// The fix: how much longer to measure.
 fn remedy(input: &Input, quantity: Quantity, had: u64) -> String {
     let unit = input.period().unwrap_or(Duration::from_secs(1));
     match (period_for(quantity, had, unit), input.period()) {
@@ -126,7 +127,7 @@ fn remedy(input: &Input, quantity: Quantity, had: u64) -> String {
     }
 }
 
-/// What to know, as in both forms.
+/// One warning in words, as in the JSON.
 pub(super) fn text(warning: &Warning) -> String {
     let at = match warning.hook {
         Some(hook) => format!(" at {hook}"),
@@ -142,7 +143,7 @@ pub(super) fn text(warning: &Warning) -> String {
     match &warning.kind {
         Kind::Differs { what, values } => {
             let values = values.as_ref().map(|values| values.join(" and "));
-            format!("{what} is not the same: {} (A), {} (B)", values.a, values.b)
+            format!("{what} differs: {} (A), {} (B)", values.a, values.b)
         }
         Kind::ClockSteps(steps) => format!(
             "the wall clock was stepped: A {} times, B {} times",
@@ -164,13 +165,12 @@ pub(super) fn text(warning: &Warning) -> String {
             )
         }
         Kind::UnequalRates(counts) => format!(
-            "A has {} packets{at}, B has {}: as many of each were compared, drawn from the richer \
-             side",
+            "A has {} packets{at}, B has {}: the larger side was thinned to as many",
             counts.a, counts.b
         ),
         Kind::NotAlternating => {
-            "all recordings of one side were made before those of the other: a \
-                                 drift of the host would look like a change. Alternate the sides"
+            "all recordings of one side are older than those of the other, so a drift of the host \
+             would look like a change. Alternate the sides"
                 .into()
         }
         Kind::Skipped { lost, of } => format!("not measured{at}: {}", share(lost, of)),
@@ -186,8 +186,8 @@ pub(super) fn text(warning: &Warning) -> String {
             )
         }
         Kind::FewRounds(n) => format!(
-            "no verdicts: {} can be used, and {MIN_ROUNDS} are needed (--rounds {PLANNED_ROUNDS})",
-            count(*n as u64, "whole round")
+            "no verdicts: {}, and {MIN_ROUNDS} are needed (--rounds {PLANNED_ROUNDS})",
+            count(*n as u64, "complete round")
         ),
         Kind::FewFiles(files) => format!(
             "no intervals and no verdicts: {} of A, {} of B. Record {MIN_FILES} of each, \
@@ -198,12 +198,12 @@ pub(super) fn text(warning: &Warning) -> String {
         Kind::RoundsMissing { made, planned } => {
             format!("{made} of {planned} rounds were made")
         }
-        Kind::Incomplete(path) => format!("{path} ends before its total"),
+        Kind::Incomplete(path) => format!("{path} ended early, without a total"),
         Kind::Excluded { path, text } | Kind::Problem { path, text } => format!("{path}: {text}"),
         Kind::MissedIntervals(missed) => format!(
-            "late reports: A {}, B {}; no sample is lost by that",
+            "late reports: A {}, B {} (no sample is lost)",
             missed.a, missed.b
         ),
-        Kind::SeveralRuns { path, runs } => format!("{path} holds {runs} runs, added up"),
+        Kind::SeveralRuns { path, runs } => format!("{path} has {runs} runs, which are added up"),
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What `show` shows of a run file, before it becomes text or JSON.
+//! The parts of a run file that `show` shows.
 
 use crate::model::comparison::{Arm, Place};
 use crate::model::hooks::HookSet;
@@ -7,23 +7,21 @@ use crate::model::snapshot::Interval;
 use crate::render::{Kind, Report};
 use crate::runfile::{Content, RunFile, Totals};
 
-/// Periods of a round.
+/// The number of periods of a round.
 pub(super) const PERIODS: usize = 4;
 
-/// A run file.
+/// A run file, and the hooks of it to show.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Show<'a> {
-    /// What was read from it.
     pub file: &'a RunFile,
-    /// The hooks to show.
     pub hooks: HookSet,
 }
 
-/// All of a recording, or one side of a comparison.
+/// A whole recording, or one side of a comparison.
 pub(super) struct Part<'a> {
     pub(super) arm: Option<Arm>,
     pub(super) totals: &'a Totals,
-    /// Their sum, of the hooks to show.
+    /// The totals of the hooks to show.
     interval: Interval,
 }
 
@@ -47,7 +45,7 @@ impl<'a> Show<'a> {
         arms.into_iter().map(part).collect()
     }
 
-    /// Rounds that are complete; `None`: it is no comparison.
+    /// The number of complete rounds. `None` if the file is not of a comparison.
     pub(super) fn rounds(&self) -> Option<usize> {
         match &self.file.content {
             Content::Recording(_) => None,
@@ -55,7 +53,7 @@ impl<'a> Show<'a> {
         }
     }
 
-    /// Hooks that are off, or attached in part, by the reason.
+    /// Hooks that are off, or (`attached`) not attached to all functions, by reason.
     pub(super) fn by_reason(&self, attached: bool) -> Vec<(&'a str, Vec<&'static str>)> {
         let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
         for status in &self.file.info.hooks {
@@ -76,7 +74,7 @@ impl<'a> Show<'a> {
 }
 
 impl Part<'_> {
-    /// As the total at the end of a run.
+    /// A report in the form of a run's total.
     pub(super) fn report(&self) -> Report<'_> {
         Report {
             kind: Kind::Total,

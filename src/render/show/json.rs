@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What is in a run file, as one JSON object: [`crate::schema::show`].
+//! Shows a run file as one JSON object: [`crate::schema::show`].
 
 use std::io::{self, Write};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! What is in a run file: how it was measured, and the total of each hook.
+//! Shows a run file: how it was measured, and the total of each hook.
 
 mod contents;
 mod json;
@@ -15,16 +15,16 @@ pub(crate) use contents::Show;
 
 use contents::{PERIODS, Part};
 
-/// Characters of a text that are shown: as many as a run file's reader keeps of
-/// a command.
+/// The most characters of a text that are shown. The reader of run files keeps as
+/// many of a command.
 const MAX_TEXT: usize = 4096;
 
 impl Show<'_> {
-    /// Writes it for people.
+    /// Writes the file's contents as text.
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// The errors of `out`.
     pub(crate) fn text(
         &self,
         out: &mut dyn Write,
@@ -33,12 +33,7 @@ impl Show<'_> {
     ) -> io::Result<()> {
         let mut page = String::new();
         for (label, text) in self.facts() {
-            let words = text.split(' ').map(str::to_owned);
-            screen.flow(
-                &mut page,
-                " ",
-                std::iter::once(screen.dim(&label)).chain(words),
-            );
+            screen.labelled(&mut page, &screen.dim(&label), &text);
         }
         out.write_all(page.as_bytes())?;
         for part in self.parts() {
@@ -55,16 +50,16 @@ impl Show<'_> {
         Ok(())
     }
 
-    /// Writes it for programs: one object on one line.
+    /// Writes the file's contents as one JSON object on one line.
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// The errors of `out`.
     pub(crate) fn json(&self, out: &mut dyn Write) -> io::Result<()> {
         json::write(out, self)
     }
 
-    /// A label and a text each.
+    /// The facts about the run, each with a label.
     fn facts(&self) -> Vec<(String, String)> {
         let info = &self.file.info;
         let mut facts: Vec<(String, String)> = Vec::new();
@@ -123,7 +118,7 @@ impl Show<'_> {
         facts
     }
 
-    /// How much, and whether to the end.
+    /// How much was recorded, and whether the run came to its end.
     fn recorded(&self) -> String {
         let file = self.file;
         let parts = self.parts();
@@ -166,7 +161,7 @@ impl Show<'_> {
         )
     }
 
-    /// What a table is of, where there are two.
+    /// The title of a table, if there is one for each side.
     fn title(&self, part: &Part) -> Option<String> {
         let arm = part.arm?;
         let name = &self.file.info.comparison.as_ref()?.side(arm).name;

@@ -64,7 +64,7 @@ fn the_user_is_told() {
     println!("{stderr}{stdout}");
     assert!(stderr.contains("every BPF program on this host takes some 20 ns"));
     // The clock is updated all the time.
-    assert!(stdout.contains("BPF time a run: ") && stdout.contains("% of one CPU"));
+    assert!(stdout.contains("BPF time per run: ") && stdout.contains("% of one CPU"));
 }
 
 /// All that a loader needs but CAP_SYS_ADMIN.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Made-up run files, for the tests of what is found in them and shown of it.
+//! Run files for the tests of the analysis and of what is shown of it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,12 +13,9 @@ use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::selection::Selection;
 use crate::model::snapshot::Interval;
 use crate::runfile::{Content, Period, RunFile, Totals};
+use crate::test_support::hook;
 
-pub(crate) fn hook(name: &str) -> Hook {
-    Hook::find(name).unwrap()
-}
-
-/// A host on which all hooks are on.
+/// The description of a run on a host with all hooks.
 pub(crate) fn info() -> RunInfo {
     RunInfo {
         version: "0.1.0".into(),
@@ -49,7 +46,7 @@ pub(crate) fn info() -> RunInfo {
     }
 }
 
-/// So many seconds in which all hooks were on and idle.
+/// Totals over so many seconds, with all hooks on and idle.
 pub(crate) fn totals(seconds: u64) -> Totals {
     let length = Duration::from_secs(seconds);
     Totals {
@@ -68,13 +65,13 @@ pub(crate) fn stats<'a>(totals: &'a mut Totals, name: &str) -> &'a mut HookCount
     totals.interval.counters.hook_mut(hook(name))
 }
 
-/// As if no line had the hook.
+/// Removes a hook, as if no line of the file had it.
 pub(crate) fn turn_off(totals: &mut Totals, name: &str) {
     let counters = &mut totals.interval.counters;
     counters.enabled = counters.enabled.without(hook(name));
 }
 
-/// A recording of 30 s, its latencies as `(hook, ns, how many)`.
+/// A recording of 30 s. `samples` are `(hook, ns, count)`.
 pub(crate) fn recording(path: &str, samples: &[(&str, u64, u64)]) -> RunFile {
     let mut totals = totals(30);
     for &(name, ns, count) in samples {
@@ -94,16 +91,16 @@ pub(crate) fn recording(path: &str, samples: &[(&str, u64, u64)]) -> RunFile {
     }
 }
 
-/// What a period has at a hook: how many latencies, and their median, ns.
+/// The latencies of a period at a hook: their median and their number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) ns: f64,
     pub(crate) count: u32,
-    /// The slowest two hundredth are slower by this factor.
+    /// The slowest 0.5 % are slower by this factor.
     pub(crate) tail: f64,
 }
 
-/// Enough for a p99.
+/// Latencies with this median, enough for a p99.
 pub(crate) fn at(ns: f64) -> At {
     At {
         ns,
@@ -112,8 +109,8 @@ pub(crate) fn at(ns: f64) -> At {
     }
 }
 
-/// Log-normal latencies, evenly over their ranks: so wide that where buckets lie
-/// matters little, and all of it by less than 1 %.
+/// Log-normal latencies, spread evenly over their ranks. They are so wide that the
+/// position of buckets changes quantiles by less than 1 %.
 fn latencies(at: At) -> Histogram {
     use statrs::distribution::{ContinuousCDF as _, Normal};
     let normal = Normal::standard();
@@ -127,8 +124,8 @@ fn latencies(at: At) -> Histogram {
     histogram
 }
 
-/// A comparison of so many rounds with periods of 3 s; what each has is said by
-/// hook, side and number of the round.
+/// A comparison of so many rounds with periods of 3 s. `levels` gives the latencies
+/// by hook, side and number of the round.
 pub(crate) fn comparison(rounds: u64, levels: impl Fn(&str, Arm, u64) -> Option<At>) -> RunFile {
     let mut info = info();
     let side = |name: &str| Side {
@@ -182,8 +179,7 @@ pub(crate) fn comparison(rounds: u64, levels: impl Fn(&str, Arm, u64) -> Option<
     }
 }
 
-/// Between -1 and 1, the same for the same round and hook, and with no sense in
-/// it.
+/// A pseudo-random number between -1 and 1 for a hook, side and round.
 pub(crate) fn noise(name: &str, arm: Arm, round: u64) -> f64 {
     let mut mixed = round * 8 + arm as u64;
     for byte in name.bytes() {
@@ -193,8 +189,8 @@ pub(crate) fn noise(name: &str, arm: Arm, round: u64) -> f64 {
     (mixed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }
 
-/// Rounds in which B changes hooks by these factors. Each hook's latencies are
-/// of some 3 us more than those of the hook before.
+/// A comparison in which B changes hooks by these factors. Each hook's latencies are
+/// about 3 us more than those of the hook before.
 pub(crate) fn changes(factors: &[(&'static str, f64)]) -> RunFile {
     let factors = factors.to_vec();
     comparison(10, move |name, arm, round| {

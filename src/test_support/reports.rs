@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Made-up runs for the tests of the renderers.
+//! Intervals and reports for the tests of the renderers.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,28 +12,25 @@ use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::render::{Kind, Renderer, Report};
+use crate::test_support::hook;
 
 /// 2026-11-21 10:17:03 UTC: when the made-up run's only interval ends.
-pub(super) const END_S: u64 = 1_795_256_223;
+pub(crate) const END_S: u64 = 1_795_256_223;
 /// How long it lasts, ns.
-pub(super) const LENGTH_NS: u64 = 10_000_000_000;
+pub(crate) const LENGTH_NS: u64 = 10_000_000_000;
 
-/// A run of one interval, and what its report says beside the counts.
+/// A run of one interval, and the properties of its report.
 #[derive(Clone)]
-pub(super) struct Run {
-    pub(super) start: Snapshot,
-    pub(super) end: Snapshot,
+pub(crate) struct Run {
+    pub(crate) start: Snapshot,
+    pub(crate) end: Snapshot,
     kind: Kind,
     cumulative: bool,
     partial: bool,
     missed_intervals: u64,
 }
 
-pub(super) fn hook(name: &str) -> Hook {
-    Hook::find(name).unwrap()
-}
-
-/// Not the counts: a failing property prints the run, and they are thousands.
+/// Prints buckets instead of thousands of counts if a property fails.
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let interval = self.interval();
@@ -53,12 +50,12 @@ impl fmt::Debug for Run {
 }
 
 /// The reason of a name.
-pub(super) fn reason(name: &str) -> SkipReason {
+pub(crate) fn reason(name: &str) -> SkipReason {
     SkipReason::find(name).unwrap()
 }
 
 impl Run {
-    pub(super) fn new(hooks: &[&str]) -> Run {
+    pub(crate) fn new(hooks: &[&str]) -> Run {
         let enabled = hooks.iter().map(|name| hook(name)).collect();
         Run::with(enabled, END_S, LENGTH_NS)
     }
@@ -77,16 +74,16 @@ impl Run {
         }
     }
 
-    pub(super) fn samples(&mut self, name: &str, ns: u64, count: u64) {
+    pub(crate) fn samples(&mut self, name: &str, ns: u64, count: u64) {
         let stats = self.end.counters.hook_mut(hook(name));
         (0..count).for_each(|_| assert!(stats.histogram.record(ns)));
     }
 
-    pub(super) fn samples_over_range(&mut self, name: &str, count: u64) {
+    pub(crate) fn samples_over_range(&mut self, name: &str, count: u64) {
         self.skips(name, SkipReason::OVER_RANGE, count);
     }
 
-    pub(super) fn skips(&mut self, name: &str, reason: SkipReason, count: u64) {
+    pub(crate) fn skips(&mut self, name: &str, reason: SkipReason, count: u64) {
         self.end
             .counters
             .hook_mut(hook(name))
@@ -94,11 +91,11 @@ impl Run {
             .add(reason, count);
     }
 
-    pub(super) fn missed(&mut self, name: &str, count: u64) {
+    pub(crate) fn missed(&mut self, name: &str, count: u64) {
         self.end.counters.hook_mut(hook(name)).missed += count;
     }
 
-    pub(super) fn cost(&mut self, name: &str, runs: u64, time_ns: u64) {
+    pub(crate) fn cost(&mut self, name: &str, runs: u64, time_ns: u64) {
         self.end.counters.hook_mut(hook(name)).cost += Cost { runs, time_ns };
     }
 
@@ -116,11 +113,11 @@ impl Run {
         stats.histogram.add_slice(slice);
     }
 
-    pub(super) fn interval(&self) -> Interval {
+    pub(crate) fn interval(&self) -> Interval {
         self.end.since(&self.start)
     }
 
-    pub(super) fn report<'a>(&self, interval: &'a Interval) -> Report<'a> {
+    pub(crate) fn report<'a>(&self, interval: &'a Interval) -> Report<'a> {
         Report {
             kind: self.kind,
             partial: self.partial,
@@ -132,8 +129,8 @@ impl Run {
     }
 }
 
-/// The first report of a run in which nothing went wrong.
-pub(super) fn report(interval: &Interval) -> Report<'_> {
+/// The first report of a run without problems.
+pub(crate) fn report(interval: &Interval) -> Report<'_> {
     Report {
         kind: Kind::Interval,
         seq: 1,
@@ -145,13 +142,13 @@ pub(super) fn report(interval: &Interval) -> Report<'_> {
     }
 }
 
-pub(super) fn rendered(mut renderer: impl Renderer, report: &Report) -> String {
+pub(crate) fn rendered(mut renderer: impl Renderer, report: &Report) -> String {
     let mut out = Vec::new();
     renderer.report(&mut out, report).unwrap();
     String::from_utf8(out).unwrap()
 }
 
-pub(super) fn assert_fits(page: &str, width: usize) {
+pub(crate) fn assert_fits(page: &str, width: usize) {
     assert!(page.ends_with('\n') && !page.ends_with("\n\n"), "{page}");
     for line in page.lines() {
         assert!(line.len() <= width, "{} columns: {line}", line.len());
@@ -165,8 +162,8 @@ fn counts() -> impl Strategy<Value = u64> {
 }
 
 prop_compose! {
-    /// Runs with anything in them that a kernel could have counted.
-    pub(super) fn runs()(
+    /// Runs with any counts that a kernel could have.
+    pub(crate) fn runs()(
         enabled in prop::collection::vec(0..HOOK_COUNT, 0..=HOOK_COUNT),
         samples in prop::collection::vec((0..HOOK_COUNT, 0usize..1000, counts()), 0..60),
         skips in prop::collection::vec(
