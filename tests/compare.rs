@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! `netstacklat compare` as far as it goes without a kernel that allows
-//! tracing: what is refused is refused before anything is done to the host.
+//! Usage errors of `netstacklat compare`. Each is found before anything on the host
+//! is changed, so these tests need no kernel that allows tracing.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,10 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use clap::CommandFactory as _;
 use netstacklat::cli::Cli;
 
-/// A user has one comparison at a time.
+/// A user can run only one comparison at a time, so these tests take turns.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Where commands would leave a file if they were run.
+/// A directory in which commands would create a file if they ran.
 struct Workdir {
     _alone: MutexGuard<'static, ()>,
     path: PathBuf,
@@ -30,7 +30,7 @@ impl Workdir {
         }
     }
 
-    /// Exit code and standard error.
+    /// Runs `compare`. Returns the exit code and standard error.
     fn compare(&self, args: &[&str]) -> (Option<i32>, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_netstacklat"))
             .arg("compare")
@@ -82,7 +82,7 @@ fn limits_are_of_hooks_that_are_measured() {
         let args = [&hooks[..], &["--fail-if", limit]].concat();
         desk.refused(&args, 2, &["tcp-start", "-e or -d"]);
     }
-    // The same as far as another reason.
+    // These limits are accepted: the comparison fails for another reason.
     for limit in ["any:p99>+10%", "udp-start:p50>+1us"] {
         let args = ["-e", "udp-start", "--fail-if", limit, "-o", "."];
         desk.refused(&args, 2, &["is a directory"]);
@@ -101,13 +101,13 @@ fn the_longest_duration_has_room_for_the_shortest_periods() {
     let auto = ["--period", "auto", "--rounds", "auto", "--max-duration"];
     let words = ["--max-duration 1m is too short", "10m 40s"];
     desk.refused(&[&auto[..], &["60s"]].concat(), 2, &words);
-    // As far as another reason.
+    // This is accepted: the comparison fails for another reason.
     let args = [&auto[..], &["10m40s", "-o", "."]].concat();
     desk.refused(&args, 2, &["is a directory"]);
 }
 
-/// What a start command changes has to be undone, or it would be measured with
-/// the other side and be left.
+/// The change of a start command must be undone. Otherwise the other side is measured
+/// with it, and it stays on the host.
 #[test]
 fn sides_can_be_undone() {
     let desk = Workdir::new("sides");
@@ -121,7 +121,7 @@ fn sides_can_be_undone() {
         assert_eq!(code, Some(2), "{args:?}: {stderr}");
         assert!(stderr.contains("--b-start needs --b-stop"), "{stderr}");
     }
-    // As far as another reason: each undoes the other; nothing is changed.
+    // Each start command undoes the other: the comparison fails for another reason.
     let toggled = [lone[0], lone[1], "--a-start", "touch ran", "-o", "."];
     for args in [&toggled[..], &["--aa", "-o", "."]] {
         let (code, stderr) = desk.compare(args);
@@ -133,10 +133,10 @@ fn sides_can_be_undone() {
     assert!(!desk.path.join("ran").exists());
 }
 
-/// A login has variables that sudo and cron have not; what one of them leaves
-/// the others find.
+/// A login has environment variables that sudo and cron do not have. Each must find
+/// the journal of the others.
 #[test]
-fn where_it_looks_depends_on_no_variable() {
+fn the_journal_is_found_without_environment_variables() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let looked = |variables: &[(&str, &str)]| {
         let output = Command::new(env!("CARGO_BIN_EXE_netstacklat"))
@@ -158,7 +158,7 @@ fn where_it_looks_depends_on_no_variable() {
     assert_eq!(looked(&sudo), cron);
 }
 
-/// It is a part of `compare`, and nothing for users.
+/// The guardian is a part of `compare`. Users cannot start it.
 #[test]
 fn a_guardian_is_not_started_by_hand() {
     let desk = Workdir::new("guardian");
@@ -171,7 +171,7 @@ fn a_guardian_is_not_started_by_hand() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
-/// Undoing makes no comparison: what is said of one was not meant so.
+/// `undo` runs no comparison, so options of a comparison are usage errors.
 #[test]
 fn undoing_takes_no_option_but_its_time() {
     let desk = Workdir::new("undo");

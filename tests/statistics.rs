@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Does what a comparison says hold? Simulated hosts whose truth is known, of
-//! which `docs/statistics.md` tells: how often an interval misses it, how often
-//! anything at all is said where nothing was changed, how often a limit is said
-//! to be exceeded that is just reached, and how often a change is found.
+//! Tests whether the statistics hold, on simulated hosts whose true latencies are
+//! known (`docs/statistics.md`): how often an interval misses the truth, how often
+//! there is a verdict although nothing was changed, how often a limit that is just
+//! reached counts as exceeded, and how often a change is found.
 //!
-//! `make test` makes some comparisons of some hosts; `make test-all`, or
+//! `make test` simulates a few comparisons of some hosts; `make test-all`, or
 //! `NETSTACKLAT_TEST_ALL=1 cargo test --release --test statistics -- --nocapture`,
-//! makes 1,000 of each host, with 20 questions and with 40, and prints the table.
+//! simulates 1,000 of each host, with 20 questions and with 40, and prints the table.
 
-// benches/power.rs uses more of it.
+// benches/power.rs uses more of this module.
 #[allow(dead_code)]
 mod simulation;
 
@@ -27,14 +27,14 @@ const PLAIN: Setup = Setup {
     shape: Shape::LogNormal(0.6),
     hooks: 5,
     rounds: 10,
-    // Just enough for 30 above the p99 of a period.
+    // Just enough for 30 packets above the p99 of a period.
     packets: PerSide { a: 101.0, b: 101.0 },
     effect: 0.0,
     of_slowest: 1.0,
     auto_rounds: false,
 };
 
-/// Hosts by name; those that `make test` tries too come first.
+/// All hosts by name. The first ones are those of `make test`.
 fn hosts() -> Vec<(&'static str, Setup)> {
     let of = |host| Setup { host, ..PLAIN };
     let shaped = |shape| Setup { shape, ..PLAIN };
@@ -53,7 +53,7 @@ fn hosts() -> Vec<(&'static str, Setup)> {
             "bimodal, share wanders, 66 : 660",
             rates(Shape::Bimodal, Host::Steady),
         ),
-        // From here on at full length only.
+        // The following hosts are in the long run only.
         ("remembers for 30 s", of(Host::Remembers(30.0))),
         ("bursts", of(Host::Bursts)),
         ("sawtooth", of(Host::Sawtooth)),
@@ -98,13 +98,13 @@ fn exceeded(analysis: &Analysis) -> bool {
     judged.any(|judged| judged.exceeded)
 }
 
-/// Any slower or faster.
+/// Whether any verdict is a change.
 fn says_anything(analysis: &Analysis) -> bool {
     let mut rows = analysis.hooks.iter().flat_map(HookResult::rows);
     rows.any(|row| row.verdict.is_some_and(Verdict::is_change))
 }
 
-/// Intervals of quantiles that do not hold the truth, and all of them.
+/// The number of quantile intervals that miss the truth, and of all intervals.
 fn misses(analysis: &Analysis, truth: f64) -> (u64, u64) {
     let mut found = (0, 0);
     for row in analysis.hooks.iter().flat_map(HookResult::rows) {
@@ -118,11 +118,12 @@ fn misses(analysis: &Analysis, truth: f64) -> (u64, u64) {
     found
 }
 
-/// In percent: intervals that miss, any verdict, any limit; on an unchanged host,
-/// and on one where B is 10 % slower, which is the limit.
+/// Shares in percent of missed intervals, of comparisons with any verdict, and with
+/// any limit exceeded. Some are from an unchanged host, some from one on which B is
+/// 10 % slower, which is the limit.
 #[derive(Debug)]
 struct Shares {
-    /// Not in percent: the mean number of questions.
+    /// The mean number of questions, not in percent.
     questions: f64,
     missed: f64,
     any_verdict: f64,
@@ -178,8 +179,8 @@ fn shares(setup: &Setup, trials: u64) -> Shares {
     }
 }
 
-/// Above what should be by three standard errors of so many trials, and of
-/// 1,000 by no more than the issue of figures allows.
+/// The highest accepted share: above the nominal one by about three standard errors
+/// of so many trials, and by 1.4 points for 1,000.
 fn most(percent: f64, trials: u64) -> f64 {
     percent + 1.4 * (1000.0 / trials as f64).sqrt()
 }
@@ -196,7 +197,8 @@ fn hold(hosts: &[(&str, Setup)], trials: u64) {
             shares.any_limit,
             shares.any_limit_reached
         );
-        // Intervals of one trial depend on each other: no standard error of all.
+        // The intervals of a trial depend on each other, so their number does not give
+        // a standard error.
         let most_missed = most(7.0, trials);
         assert!(shares.missed <= most_missed, "{name}: {shares:?}");
         assert!(shares.missed_changed <= most_missed, "{name}: {shares:?}");
@@ -211,13 +213,13 @@ fn hold(hosts: &[(&str, Setup)], trials: u64) {
 }
 
 #[test]
-fn what_is_said_holds() {
+fn error_rates_hold() {
     println!(
         "| host | questions | misses 0 | misses +10 % | any verdict | any limit | limit reached |"
     );
     if at_full_length() {
         hold(&hosts(), trials());
-        // As many questions as there can be: ten hooks.
+        // Ten hooks give the most questions.
         let many: Vec<(&str, Setup)> = hosts()
             .into_iter()
             .map(|(name, setup)| (name, Setup { hooks: 10, ..setup }))
@@ -228,9 +230,9 @@ fn what_is_said_holds() {
     }
 }
 
-/// A test that nothing ever passes would not notice wrong bounds.
+/// Changes must also be found. Otherwise an analysis without verdicts would pass.
 #[test]
-fn what_there_is_is_found() {
+fn changes_are_found() {
     let trials = trials().min(200).div_ceil(2);
     let slower = |setup: Setup, quantity: Quantity| {
         let traffic = Traffic::new(&setup);
@@ -269,8 +271,8 @@ fn what_there_is_is_found() {
     assert!(found > 95.0, "{found}");
 }
 
-/// `--rounds auto`: stops at the first look at which each limit is decided, as
-/// `compare` does. The last look of a comparison is what its user sees.
+/// `--rounds auto` stops at the first look at which each limit is decided. The user
+/// sees the result of the last look.
 #[test]
 fn looks_hold_and_save_rounds() {
     let trials = if at_full_length() { trials() } else { 40 };
@@ -331,7 +333,7 @@ fn looks_hold_and_save_rounds() {
     }
 }
 
-/// A comparison that has come so far.
+/// The first rounds of a comparison.
 fn up_to(file: &RunFile, rounds: usize) -> RunFile {
     let mut file = file.clone();
     if let Content::Comparison { periods, .. } = &mut file.content {
@@ -340,7 +342,7 @@ fn up_to(file: &RunFile, rounds: usize) -> RunFile {
     file
 }
 
-/// Five recordings a side, also of hosts that take one of two modes at each boot.
+/// Five recordings a side, also of hosts that have one of two modes after each boot.
 #[test]
 fn recordings_hold() {
     let trials = trials();

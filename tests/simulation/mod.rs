@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Run files as they would come from hosts whose latencies go up and down by
-//! themselves, and whose truth is known because it is made here.
+//! Generates run files of simulated hosts, whose latencies vary by themselves. The
+//! true latencies are known.
 
 mod trials;
 
@@ -25,50 +25,49 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 
 pub(crate) use trials::{count, percent, trials};
 
-/// Of a period, its settle time included, and of the part that is measured.
+/// The length of a period with its settle time, and of the measured part.
 const PERIOD_S: f64 = 4.0;
 const MEASURED_S: f64 = 3.0;
 const ROUND_S: f64 = 4.0 * PERIOD_S;
-/// The host's level changes in such steps.
+/// The time step in which the level of a host changes.
 const STEP_S: f64 = 0.1;
 const STEPS: usize = 40;
 const FIRST_MEASURED: usize = 10;
 
-/// What the latencies of a period look like.
+/// The distribution of the latencies in a period.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Shape {
     /// Log-normal, with this standard deviation of the logarithm.
     LogNormal(f64),
     /// Nine tenths are quick, one tenth eight times slower and wider.
     Mixture,
-    /// A Pareto distribution, alpha 1.1: it has no variance.
+    /// A Pareto distribution with alpha 1.1, whose variance is infinite.
     Pareto,
-    /// Two levels, the upper six times the lower; the share of the upper one
-    /// wanders.
+    /// Two levels, the upper six times the lower. The share of the upper one varies.
     Bimodal,
-    /// In steps of an eighth of the median, as from a coarse timer.
+    /// Multiples of an eighth of the median, as from a coarse timer.
     Heaped,
 }
 
-/// How the latencies of a host go up and down by themselves.
+/// How the latencies of a host vary by themselves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Host {
     Steady,
-    /// Wanders by 30 %, and forgets with this time constant, s.
+    /// An autoregressive variation of 30 % with this time constant, s.
     Remembers(f64),
     /// Five times slower in bursts of 2 s on average, every 10 s or so.
     Bursts,
-    /// Up by 60 % within 23 s, again and again.
+    /// A rise of 60 % every 23 s.
     Sawtooth,
-    /// Up or down by half over ten rounds, and waves of 2 minutes.
+    /// A drift of 50 % over ten rounds, up or down, and waves of 2 minutes.
     Drifts,
     /// 50 % slower from some moment on.
     Switches,
-    /// 50 % slower in a quarter of each cycle, which lasts so many rounds.
+    /// 50 % slower in a quarter of each cycle. A cycle lasts so many rounds.
     Interference(f64),
-    /// The same with another cycle at each hook.
+    /// The same with a different cycle at each hook.
     OwnInterference,
-    /// A shock in each period, Cauchy distributed: mostly small, sometimes vast.
+    /// A Cauchy distributed shock in each period: usually small, sometimes huge.
     Shocks,
     /// One period is 20 times slower.
     OnePeriod,
@@ -76,20 +75,20 @@ pub(crate) enum Host {
     DeadPeriod,
 }
 
-/// What is simulated. Each hook has 20 % more latency than the one before.
+/// A simulated host. Each hook has 20 % more latency than the one before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) host: Host,
     pub(crate) shape: Shape,
     pub(crate) hooks: usize,
     pub(crate) rounds: usize,
-    /// In a tenth of a second, at each hook.
+    /// The packets of a tenth of a second at each hook.
     pub(crate) packets: PerSide<f64>,
     /// How much slower B is, as ln.
     pub(crate) effect: f64,
-    /// Only the slowest share is slower.
+    /// The share of the slowest packets to which the change is limited.
     pub(crate) of_slowest: f64,
-    /// Orders are drawn between looks, of 40 rounds.
+    /// Whether the orders of 40 rounds are drawn between looks.
     pub(crate) auto_rounds: bool,
 }
 
@@ -102,7 +101,7 @@ struct Level {
     phase: f64,
     slope: f64,
     switch_at: f64,
-    /// The period that is hit, and the shock of the present one.
+    /// The disturbed period, and the shock of the current one.
     hit: usize,
     shock: f64,
 }
@@ -124,7 +123,7 @@ impl Level {
         }
     }
 
-    /// A period begins.
+    /// Begins a period.
     fn next_period(&mut self) {
         if self.host == Host::Shocks {
             let uniform = self.rng.random::<f64>() - 0.5;
@@ -155,7 +154,7 @@ impl Level {
         }
     }
 
-    /// As ln.
+    /// The level at a hook, as ln.
     fn at(&self, hook: usize, period: usize) -> f64 {
         let quarter = |cycle: f64| {
             let place = (self.time / cycle + self.phase).fract();
@@ -180,13 +179,13 @@ impl Level {
         }
     }
 
-    /// The share of the upper of two levels.
+    /// The share of packets with the upper of two levels.
     fn upper_share(&self) -> f64 {
         1.0 / (1.0 + (1.0 - 0.8 * self.wander).exp())
     }
 }
 
-/// Latencies to draw from, as parts of the host's level, by rank.
+/// The latencies to draw from, relative to the level of the host, sorted.
 struct Packets {
     shape: Shape,
     by_rank: Vec<f64>,
@@ -222,7 +221,7 @@ impl Packets {
         }
     }
 
-    /// Adds `count` on average, on a host whose level is `level`, as ln of ns.
+    /// Adds `count` latencies on average. `level` is the level of the host, as ln of ns.
     fn draw(
         &self,
         into: &mut Histogram,
@@ -249,7 +248,7 @@ fn median(hook: usize) -> f64 {
     9.0 + 0.18 * hook as f64
 }
 
-/// What comes to a hook on a side.
+/// The packets at a hook on a side.
 pub(crate) struct Traffic {
     of: PerSide<Packets>,
 }
@@ -266,7 +265,7 @@ impl Traffic {
 }
 
 pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile {
-    // The host, its packets and the orders have nothing to do with each other.
+    // The host, its packets and the orders are independent.
     let mut seeds = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut level = Level::new(setup, seeds.random());
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seeds.random());
@@ -323,9 +322,9 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
     file(info, Content::Comparison { periods, a, b })
 }
 
-/// Recordings of A and B, as many of each. The host's level differs from one to
-/// the next: by some 10 %, or, where it has two modes, by one or the other at
-/// each boot and hook.
+/// Recordings of A and B, as many of each. The level of the host varies between
+/// recordings by about 10 %. A host with two modes has one of them after each boot,
+/// at each hook.
 pub(crate) fn recordings(
     setup: &Setup,
     traffic: &Traffic,
@@ -360,7 +359,7 @@ pub(crate) fn recordings(
     })
 }
 
-/// Latencies at the first hooks of the path; the others are off.
+/// An interval with latencies at the first hooks. The others are off.
 fn interval(histograms: Vec<Histogram>) -> Interval {
     let on = Hook::all().take(histograms.len()).collect();
     let mut histograms = histograms.into_iter();

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Many trials, and what they have in common.
+//! Runs many trials and counts their outcomes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many comparisons each test simulates: more in `make test-all`.
+/// The number of comparisons that each test simulates. `make test-all` runs more.
 pub(crate) fn trials() -> u64 {
     if testlab::at_full_length() { 1000 } else { 80 }
 }
 
-/// What happens in so many trials, counted by each of several questions.
+/// Runs so many trials, and counts for each question how often it is answered yes.
 pub(crate) fn count<const N: usize>(
     trials: u64,
     trial: impl Fn(u64) -> [u64; N] + Sync,
@@ -33,7 +33,7 @@ pub(crate) fn count<const N: usize>(
     counts.map(AtomicU64::into_inner)
 }
 
-/// So many of a hundred.
+/// A share in percent.
 pub(crate) fn percent(part: u64, whole: u64) -> f64 {
     100.0 * part as f64 / whole as f64
 }
