@@ -7,7 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use netstacklat::model::hooks::{Hook, Program, programs};
+use netstacklat::model::hooks::{Hook, Program, Protocol, programs};
 use netstacklat::model::skips::SkipReason;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -147,7 +147,8 @@ fn the_list_has_the_selected_hooks_alone() {
     let (hooks, _) = list.split_once("\nsets:\n").expect("sets");
     for hook in Hook::all() {
         let names_it = hooks.lines().any(|line| line.starts_with(hook.name()));
-        assert_eq!(names_it, hook.name().starts_with("udp-"), "{hook}: {list}");
+        let is_udp = hook.protocol() == Protocol::find("UDP");
+        assert_eq!(names_it, is_udp, "{hook}: {list}");
     }
 }
 

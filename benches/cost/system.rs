@@ -7,20 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Error, Result, ensure};
 use netstacklat::capture::Capture;
 use netstacklat::capture::clock::Clock;
 use netstacklat::capture::object::Loaded;
 use netstacklat::capture::plan::decide;
 use netstacklat::host::facts::HostFacts;
-use netstacklat::model::hooks::{Hook, HookSet};
+use netstacklat::model::hook_choice::HookChoice;
+use netstacklat::model::hooks::HookSet;
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::Traffic;
-
-/// The points that the tool began with.
-const FIRST_THREE: [&str; 3] = ["tcp-do-rcv", "tcp-data-queue", "udp-queue-rcv"];
 
 const TURNS: usize = 9;
 const ROUNDS: usize = 11;
@@ -29,11 +27,11 @@ const DATAGRAMS: u64 = 200;
 const CHUNK: usize = 32 << 10;
 
 /// Prints what a datagram and a TCP megabyte cost, sender included: without the
-/// tool, with its first three hooks, with all. In turns, since what a card
+/// tool, with its first three hooks, with the others, with all. In turns, since what a card
 /// announces with one interrupt drifts.
 pub(crate) fn traffic() -> Result<()> {
-    let three: HookSet = FIRST_THREE.into_iter().filter_map(Hook::find).collect();
-    ensure!(three.len() == FIRST_THREE.len(), "a hook was renamed");
+    let original: HookChoice = "original".parse().map_err(Error::msg)?;
+    let three = original.hooks;
     let facts = HostFacts::probe()?;
     let traffic = Traffic::new()?;
     let idle = Idle::watch()?;
@@ -44,6 +42,11 @@ pub(crate) fn traffic() -> Result<()> {
             [const { Vec::new() }; 2],
         ),
         ("3 hooks", three, [const { Vec::new() }; 2]),
+        (
+            "the other hooks",
+            HookSet::ALL.minus(three),
+            [const { Vec::new() }; 2],
+        ),
         ("all hooks", HookSet::ALL, [const { Vec::new() }; 2]),
     ];
     for _ in 0..TURNS {

@@ -96,7 +96,7 @@ fn clock(object: Object, yaml: &mut String) -> Result {
     for (name, help) in [
         (
             "clock_steps_total",
-            "Steps of the wall clock since the start, leap seconds included",
+            "Steps of the wall clock by more than 100 us since the start, leap seconds included",
         ),
         (
             "clock_tai_offset_seconds",

@@ -23,6 +23,9 @@ volatile struct netstacklat_clock netstacklat_clock = {
 };
 #define clock netstacklat_clock
 
+volatile struct netstacklat_small_steps netstacklat_small_steps;
+#define small_steps netstacklat_small_steps
+
 /*
  * A step larger than this between what the loader published and what the
  * kernel says makes the TAI path count samples as clock-step.
@@ -53,25 +56,72 @@ static __always_inline void clock_step(__s64 offs_real, __u64 mono)
 }
 
 /*
+ * Whether a step is too small to matter. A packet that it overtakes has a
+ * latency that is wrong by the step; one that several overtake, by their sum.
+ * None that is recorded is on its way for longer than MAX_NS, so it meets the
+ * steps of two adjoining windows of that length at most: together they may be
+ * no more than a small step. A step that would make them more is one that
+ * matters, and after it nothing from before is recorded.
+ *
+ * Else a host whose hypervisor mends the clock every few seconds would have
+ * every packet take the slow path for ever.
+ */
+static __always_inline bool is_small_step(__s64 step, __u64 mono)
+{
+	__u64 size = step < 0 ? -step : step;
+
+	if (mono >= small_steps.window_end) {
+		bool adjoins = mono - small_steps.window_end < MAX_NS;
+
+		small_steps.earlier_ns = adjoins ? small_steps.window_ns : 0;
+		small_steps.window_ns = 0;
+		small_steps.window_end = mono + MAX_NS;
+	}
+	if (size + small_steps.window_ns + small_steps.earlier_ns >
+	    NETSTACKLAT_SMALL_STEP_NS) {
+		small_steps.window_ns = 0;
+		small_steps.earlier_ns = 0;
+		return false;
+	}
+	small_steps.window_ns += size;
+	small_steps.count++;
+	small_steps.sum_ns += size;
+	return true;
+}
+
+/* By how much small steps may have made a latency wrong that ends now. */
+static __always_inline __s64 small_step_error(__u64 mono)
+{
+	if (mono >= small_steps.window_end + MAX_NS)
+		return 0;
+	return small_steps.window_ns + small_steps.earlier_ns;
+}
+
+/*
  * Called with the timekeeping lock held, at every update of the clock. In a
- * step the fast offset goes first: a reader that still uses the old one has a
- * stamp from before the step.
+ * step that matters the fast offset goes first: a reader that still uses the
+ * old one has a timestamp from before the step.
  */
 static __always_inline void clock_publish(__s64 offs_real, __s32 tai_offset_s)
 {
 	__s64 tai_offset_ns = tai_offset_s * 1000000000LL;
+	__u64 mono;
 
 	if (clock.tai_offset_ns != tai_offset_ns)
 		clock.tai_offset_ns = tai_offset_ns;
 	if (clock.offs_fast == offs_real)
 		return;
+	mono = bpf_ktime_get_ns();
 	if (clock.offs_real != offs_real) {
-		clock.offs_fast = OFFSET_UNUSABLE;
-		if (clock.offs_real)
-			clock_step(offs_real, bpf_ktime_get_ns());
+		if (!clock.offs_real) {
+			clock.offs_fast = OFFSET_UNUSABLE;
+		} else if (!is_small_step(offs_real - clock.offs_real, mono)) {
+			clock.offs_fast = OFFSET_UNUSABLE;
+			clock_step(offs_real, mono);
+		}
 		clock.offs_real = offs_real;
 	}
-	if (!clock.settled_at || bpf_ktime_get_ns() > clock.settled_at)
+	if (!clock.settled_at || mono > clock.settled_at)
 		clock.offs_fast = offs_real;
 }
 
@@ -106,8 +156,11 @@ static __noinline __s64 slow_latency(__u64 tstamp, __u64 mono)
 		return latency;
 	if (mono < clock.settled_at)
 		return -1 - SKIP_CLOCK_STEP;
-	/* Another CPU's accessor of the clock lags a little. */
-	if (latency >= -NETSTACKLAT_CLOCK_LAG_NS)
+	/*
+	 * Another CPU's accessor of the clock lags a little, or the clock was
+	 * set back a little.
+	 */
+	if (latency >= -NETSTACKLAT_CLOCK_LAG_NS - small_step_error(mono))
 		return 0;
 	return -1 - SKIP_NEGATIVE;
 }

@@ -16,6 +16,12 @@
  * timestamp that is this far ahead (with room to spare) counts as now.
  */
 #define NETSTACKLAT_CLOCK_LAG_NS 10000
+/*
+ * A step of the wall clock of at most this, and several within 2^35 ns that
+ * together are no more, leave latencies wrong by at most this: 100 us. They are
+ * counted, and no packet is refused for them.
+ */
+#define NETSTACKLAT_SMALL_STEP_NS 100000
 /* Room for the out-of-order history of so many connections. */
 #define NETSTACKLAT_MAX_HOL_SOCKETS 8192
 

@@ -133,6 +133,22 @@
 	HOOK(UDP_SOCKET_READ, udp_socket_read)
 
 /*
+ * HOOK(ID): the sets of hooks that have names (-e light). Light are for each
+ * protocol the last hook before the wait for the reader and the one after it.
+ * For UDP the former is not udp-socket-enqueued, which needs a second program at
+ * each datagram.
+ */
+#define NETSTACKLAT_LIGHT_HOOKS(HOOK)                                          \
+	HOOK(TCP_SOCKET_ENQUEUED)                                              \
+	HOOK(TCP_SOCKET_READ)                                                  \
+	HOOK(UDP_QUEUE_RCV)                                                    \
+	HOOK(UDP_SOCKET_READ)
+#define NETSTACKLAT_ORIGINAL_HOOKS(HOOK)                                       \
+	HOOK(TCP_DO_RCV)                                                       \
+	HOOK(TCP_DATA_QUEUE)                                                   \
+	HOOK(UDP_QUEUE_RCV)
+
+/*
  * SKIP(ID, name, aliases, lost, meaning): why a program run added no sample.
  * lost = 1: a packet that should have been measured was not, users see it as
  * "not measured". lost = 0: there was no packet to measure at this point, or

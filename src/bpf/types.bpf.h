@@ -43,7 +43,7 @@ struct netstacklat_clock {
 	__u64 reject_before;
 	/* CLOCK_MONOTONIC when the last step has been outlived */
 	__u64 settled_at;
-	/* how often offs_real has changed */
+	/* how often offs_real has changed by more than a small step */
 	__u64 steps;
 	/* CLOCK_TAI - CLOCK_REALTIME */
 	__s64 tai_offset_ns;
@@ -52,5 +52,19 @@ struct netstacklat_clock {
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct netstacklat_clock) == 64, "one cache line");
+
+/*
+ * Steps that are too small to matter, written by the clock program alone. Apart
+ * from the above, because packets do not read it.
+ */
+struct netstacklat_small_steps {
+	/* how many, and their sizes together, since the start */
+	__u64 count;
+	__u64 sum_ns;
+	/* sizes in this window of MAX_NS, which ends then, and in that before */
+	__u64 window_end;
+	__u64 window_ns;
+	__u64 earlier_ns;
+} __attribute__((aligned(64)));
 
 #endif /* NETSTACKLAT_TYPES_BPF_H */

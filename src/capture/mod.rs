@@ -128,6 +128,7 @@ impl Capture {
         let mut snapshot = self.empty_snapshot()?;
         let counters = &mut snapshot.counters;
         counters.clock_steps = self.clock.steps(&self.loaded);
+        counters.small_steps = self.loaded.small_steps();
         counters.clock_updates = self.loaded.clock_updates();
         self.maps.read(counters);
         for (hook, runs) in self.loaded.runs()? {

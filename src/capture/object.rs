@@ -20,7 +20,7 @@ use crate::capture::skeleton::{
 };
 use crate::host::settings::Settings;
 use crate::host::start_error::{StartError, StartErrorKind};
-use crate::model::counters::Cost;
+use crate::model::counters::{Cost, SmallSteps};
 use crate::model::hooks::{Hook, Program};
 use crate::model::names;
 use crate::model::tables;
@@ -60,6 +60,8 @@ pub struct Loaded {
     clock_link: Option<Link>,
     clock: &'static UnsafeCell<ClockState>,
     clock_updates: &'static AtomicU64,
+    /// Their number, and their sizes together.
+    small_steps: [&'static AtomicU64; 2],
     skel: NetstacklatSkel<'static>,
 }
 
@@ -106,14 +108,17 @@ impl Loaded {
             .bss_data
             .take()
             .context("the BPF object has no .bss")?;
+        let steps = &mut counters.netstacklat_small_steps;
+        let (count, sum_ns) = (&raw mut steps.count, &raw mut steps.sum_ns);
+        let updates = &raw mut counters.netstacklat_clock_updates;
         // SAFETY: aligned, in memory shared with the kernel, which adds to it;
         // taken from the skeleton, so that nobody else has a reference to it.
-        let clock_updates =
-            unsafe { AtomicU64::from_ptr(&raw mut counters.netstacklat_clock_updates) };
+        let shared = |counter| unsafe { AtomicU64::from_ptr(counter) };
         Ok(Loaded {
             links: Vec::new(),
             clock_link: None,
-            clock_updates,
+            clock_updates: shared(updates),
+            small_steps: [count, sum_ns].map(shared),
             clock: UnsafeCell::from_mut(&mut data.netstacklat_clock),
             skel,
         })
@@ -183,6 +188,12 @@ impl Loaded {
     pub fn clock_updates(&self) -> Option<u64> {
         let attached = self.clock_link.as_ref();
         attached.map(|_| self.clock_updates.load(Ordering::Relaxed))
+    }
+
+    /// Steps of the wall clock that were too small to matter.
+    pub fn small_steps(&self) -> SmallSteps {
+        let [count, sum_ns] = self.small_steps.map(|it| it.load(Ordering::Relaxed));
+        SmallSteps { count, sum_ns }
     }
 
     /// The descriptor of a map; libbpf owns it.

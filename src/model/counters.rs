@@ -11,6 +11,7 @@ use crate::model::hooks::{Hook, HookSet};
 use crate::model::quantile::{Estimate, Quantile};
 use crate::model::skips::{SkipReason, Skips};
 use crate::model::sparse::Sparse;
+use crate::model::tables;
 
 /// How often programs ran and how long that took, as the kernel measures it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,42 @@ impl Sub for Cost {
         Cost {
             runs: self.runs.saturating_sub(earlier.runs),
             time_ns: self.time_ns.saturating_sub(earlier.time_ns),
+        }
+    }
+}
+
+/// Steps of the wall clock so small that packets on their way are measured all
+/// the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SmallSteps {
+    /// How many.
+    pub count: u64,
+    /// Their sizes together, back or forth, ns.
+    pub sum_ns: u64,
+}
+
+impl SmallSteps {
+    /// By how much the latency of a packet that was on its way may be wrong, ns.
+    /// Steps that would make it more than the limit are no small ones.
+    pub fn error_ns(self) -> u64 {
+        self.sum_ns.min(tables::SMALL_STEP_NS)
+    }
+
+    fn try_add(&mut self, other: SmallSteps) -> Option<()> {
+        self.count = self.count.checked_add(other.count)?;
+        self.sum_ns = self.sum_ns.checked_add(other.sum_ns)?;
+        Some(())
+    }
+}
+
+/// As in [`Counters`].
+impl Sub for SmallSteps {
+    type Output = SmallSteps;
+
+    fn sub(self, earlier: SmallSteps) -> SmallSteps {
+        SmallSteps {
+            count: self.count.saturating_sub(earlier.count),
+            sum_ns: self.sum_ns.saturating_sub(earlier.sum_ns),
         }
     }
 }
@@ -162,8 +199,10 @@ pub const MAX_GROUPS: usize = 4096;
 pub struct Counters<L = Histogram> {
     /// The hooks that are on.
     pub enabled: HookSet,
-    /// Steps of the wall clock.
+    /// Steps of the wall clock that packets were refused for.
     pub clock_steps: u64,
+    /// Steps that are too small for that.
+    pub small_steps: SmallSteps,
     /// Runs of the clock's program; `None`: there is none.
     pub clock_updates: Option<u64>,
     /// What the clock's program cost; `None`: costs are not measured.
@@ -181,6 +220,7 @@ impl<L> Counters<L> {
         Counters {
             enabled,
             clock_steps: 0,
+            small_steps: SmallSteps::default(),
             clock_updates: None,
             clock_cost: None,
             hooks: Hook::all().map(hook).collect(),
@@ -272,6 +312,7 @@ impl Counters {
         });
         Counters {
             clock_steps: self.clock_steps,
+            small_steps: self.small_steps,
             clock_updates: self.clock_updates,
             clock_cost: self.clock_cost,
             groups: of_groups.collect(),
@@ -285,6 +326,7 @@ impl Counters {
     pub fn try_add(&mut self, other: &Counters) -> Option<()> {
         self.enabled = self.enabled.iter().chain(other.enabled.iter()).collect();
         self.clock_steps = self.clock_steps.checked_add(other.clock_steps)?;
+        self.small_steps.try_add(other.small_steps)?;
         self.clock_updates = match (self.clock_updates, other.clock_updates) {
             (Some(mine), Some(theirs)) => Some(mine.checked_add(theirs)?),
             _ => None,
@@ -331,6 +373,7 @@ impl Sub for &Counters {
         });
         Counters {
             clock_steps: self.clock_steps.saturating_sub(earlier.clock_steps),
+            small_steps: self.small_steps - earlier.small_steps,
             clock_updates: match (self.clock_updates, earlier.clock_updates) {
                 (Some(now), Some(then)) => Some(now.saturating_sub(then)),
                 _ => None,

@@ -31,6 +31,8 @@ fn readings(steps: Vec<Vec<(usize, usize, u64)>>) -> Vec<Counters> {
     for samples in steps {
         let mut next = readings.last().unwrap().clone();
         next.clock_steps += 1;
+        next.small_steps.count += 2;
+        next.small_steps.sum_ns += 90_000;
         next.clock_updates = next.clock_updates.map(|updates| updates + 250);
         for (index, number, ns) in samples {
             let hook = hooks[index];
@@ -101,11 +103,13 @@ fn counts_that_shrink_give_none() {
     earlier.hook_mut(hook).missed = 5;
     earlier.hook_mut(hook).histogram.record(1000);
     earlier.clock_steps = 1;
+    earlier.small_steps.count = 1;
     later.hook_mut(hook).missed = 2;
     let difference = &later - &earlier;
     assert_eq!(difference.hook(hook).missed, 0);
     assert_eq!(difference.hook(hook).histogram.count(), 0);
     assert_eq!(difference.clock_steps, 0);
+    assert_eq!(difference.small_steps, SmallSteps::default());
 }
 
 #[test]
@@ -131,6 +135,8 @@ fn sums_beyond_64_bits_are_refused() {
     };
     for change in [
         |it: &mut Counters| it.clock_steps = u64::MAX,
+        |it: &mut Counters| it.small_steps.count = u64::MAX,
+        |it: &mut Counters| it.small_steps.sum_ns = u64::MAX,
         |it: &mut Counters| it.clock_updates = Some(u64::MAX),
         |it: &mut Counters| it.hook_mut(first()).cost.time_ns = u64::MAX,
         |it: &mut Counters| it.hook_mut(first()).missed = u64::MAX,

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use crate::model::hooks::{Hook, HookSet, nearest, programs};
-use crate::model::tables::HookId;
+use crate::model::tables;
 
 /// A set of hooks that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,34 +22,18 @@ pub const SETS: [NamedSet; 3] = [
     NamedSet {
         name: "light",
         meaning: "where packets reach the socket, and where they are read",
-        ids: Some(LIGHT),
+        ids: Some(tables::LIGHT_HOOKS),
     },
     NamedSet {
         name: "original",
         meaning: "the hooks of the original netstacklat",
-        ids: Some(ORIGINAL),
+        ids: Some(tables::ORIGINAL_HOOKS),
     },
     NamedSet {
         name: "all",
         meaning: "every hook (the default)",
         ids: None,
     },
-];
-
-/// For each protocol the last hook before the wait for the reader, and the one
-/// after it. For UDP the former is not udp-socket-enqueued: it needs a second
-/// program at each datagram. docs/decisions.md has the costs.
-const LIGHT: &[usize] = &[
-    HookId::TCP_SOCKET_ENQUEUED as usize,
-    HookId::TCP_SOCKET_READ as usize,
-    HookId::UDP_QUEUE_RCV as usize,
-    HookId::UDP_SOCKET_READ as usize,
-];
-
-const ORIGINAL: &[usize] = &[
-    HookId::TCP_DO_RCV as usize,
-    HookId::TCP_DATA_QUEUE as usize,
-    HookId::UDP_QUEUE_RCV as usize,
 ];
 
 impl NamedSet {

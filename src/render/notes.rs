@@ -12,6 +12,7 @@ impl Screen {
         self.not_measured(page, report);
         self.missed(page, report);
         self.clock_steps(page, report);
+        self.small_clock_steps(page, report);
         self.transmit_timestamps(page, report);
         self.program_cost(page, report);
     }
@@ -87,6 +88,19 @@ impl Screen {
         self.labelled(page, &self.dim("clock:"), &text);
     }
 
+    /// Steps that no packet is refused for: what they may have made wrong.
+    fn small_clock_steps(&self, page: &mut String, report: &Report) {
+        let steps = report.interval.counters.small_steps;
+        let number = match steps.count {
+            0 => return,
+            1 => "1 small step".into(),
+            n => format!("{n} small steps"),
+        };
+        let error = units::duration(steps.error_ns());
+        let text = format!("{number} of the wall clock: latencies may be wrong by up to {error}");
+        self.labelled(page, &self.dim("clock:"), &text);
+    }
+
     /// Only `ip-start` sees a transmit timestamp. Local delivery gives such an skb a
     /// new timestamp, so the later hooks measure less than the whole latency. The note
     /// fits one line of 80 columns, so that it is not overlooked.
@@ -131,7 +145,7 @@ impl Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::counters::Cost;
+    use crate::model::counters::{Cost, SmallSteps};
     use crate::test_support::*;
 
     fn notes(report: &Report) -> String {
@@ -176,9 +190,14 @@ udp-start: 1 of 1 (100%) not measured: no-timestamp 1
         run.missed("udp-start", 3);
         run.missed("tcp-start", 4);
         run.end.counters.clock_steps = 2;
+        run.end.counters.small_steps = SmallSteps {
+            count: 3,
+            sum_ns: 70_000,
+        };
         let expected = "\
 missed: tcp-start 4, udp-start 3 (the CPU was already in this program)
 clock: the wall clock was stepped 2 times in this interval
+clock: 3 small steps of the wall clock: latencies may be wrong by up to 70.0us
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
     }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::comparison::{Arm, Place};
-use crate::model::counters::{Cost, Counters, Group, HookCounters};
+use crate::model::counters::{Cost, Counters, Group, HookCounters, SmallSteps};
 use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, REPORTED};
@@ -46,8 +46,14 @@ pub struct ReportLine {
     pub duration_ns: u64,
     /// Reports that fell due before this one and were not made: without `cumulative` this line covers that many intervals more; in a total, those of the whole run.
     pub missed_intervals: u64,
-    /// Steps of the wall clock in this time.
+    /// Steps of the wall clock in this time that packets were refused for (`clock-step`).
     pub clock_steps: u64,
+    /// Steps that are too small for that: at most 100 us, also together with the others of 34 s. Not in files of older versions.
+    #[serde(default)]
+    pub clock_small_steps: u64,
+    /// Their sizes together, in ns. The latency of a packet that was on its way at a small step is wrong by at most this, and never by more than 100 us.
+    #[serde(default)]
+    pub clock_small_steps_ns: u64,
     /// How often the program that follows the clock has run. 0 over 0.9 s and more: the kernel calls no program at all (`kernel.ftrace_enabled` = 0), and all counts have stopped (judge lines without `cumulative`). Null: there is no such program (`tai-offset`).
     pub clock_updates: Option<u64>,
     /// Side of a comparison, `a` or `b`. A comparison has a `total` per side. Null outside of one.
@@ -154,6 +160,8 @@ impl From<&Report<&Interval>> for ReportLine {
             duration_ns: interval.duration_ns,
             missed_intervals: report.missed_intervals,
             clock_steps: counters.clock_steps,
+            clock_small_steps: counters.small_steps.count,
+            clock_small_steps_ns: counters.small_steps.sum_ns,
             clock_updates: counters.clock_updates,
             arm: report.place.map(|place| place.arm.name().into()),
             round: report.place.and_then(|place| place.round),
@@ -297,6 +305,10 @@ impl ReportLine {
             found.unwrap_or_else(|| HookCounters::new(resolution))
         });
         counters.clock_steps = self.clock_steps;
+        counters.small_steps = SmallSteps {
+            count: self.clock_small_steps,
+            sum_ns: self.clock_small_steps_ns,
+        };
         counters.clock_updates = self.clock_updates;
         // What is not the hooks': of the clock, and of hooks that are off.
         counters.clock_cost = self.cost.map(|total| {

@@ -9,7 +9,7 @@ use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::timeline::Between;
-use crate::wait_until;
+use crate::{sh, wait_until};
 
 const DAY: i64 = 86_400;
 const SECOND_NS: i64 = 1_000_000_000;
@@ -226,4 +226,19 @@ fn adjust(change: impl FnOnce(&mut libc::timex)) -> libc::timex {
     // SAFETY: timex points to a valid, writable struct.
     Errno::result(unsafe { libc::adjtimex(&mut timex) }).expect("adjtimex");
     timex
+}
+
+/// Whether the programs subtract with the kernel's offset as it is, without a
+/// second look at each packet: as their shared state says.
+pub fn fast_path_is_open() -> bool {
+    let state = sh("bpftool map dump name netstack.data");
+    let field = |name: &str| {
+        let (_, rest) = state.split_once(&format!("\"{name}\": ")).expect("BTF");
+        let number: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || *c == '-')
+            .collect();
+        number.parse::<i64>().expect("a number")
+    };
+    field("offs_fast") == field("offs_real")
 }

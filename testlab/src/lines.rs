@@ -43,6 +43,8 @@ pub struct Report {
     pub duration_ns: u64,
     pub missed_intervals: u64,
     pub clock_steps: u64,
+    pub clock_small_steps: u64,
+    pub clock_small_steps_ns: u64,
     pub clock_updates: Option<u64>,
     pub cost: Option<Cost>,
     pub arm: Option<String>,
@@ -252,6 +254,10 @@ impl Run {
         assert_eq!(add(|r| r.duration_ns), total.duration_ns);
         assert_eq!(add(|r| r.missed_intervals), total.missed_intervals);
         assert_eq!(add(|r| r.clock_steps), total.clock_steps);
+        let small: [fn(&Report) -> u64; 2] = [|r| r.clock_small_steps, |r| r.clock_small_steps_ns];
+        for field in small {
+            assert_eq!(add(field), field(total));
+        }
         assert_eq!(add(|r| r.tx_stamped), total.tx_stamped);
         // There in every line, or in none.
         let updates: Option<u64> = intervals.iter().map(|r| r.clock_updates).sum();

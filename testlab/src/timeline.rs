@@ -51,6 +51,8 @@ pub struct Timeline {
     closed: Vec<Between>,
     /// Share of its good reads that it may refuse at any time.
     tolerance: f64,
+    /// By how much its latencies may be wrong.
+    error_ns: i64,
 }
 
 impl Timeline {
@@ -58,9 +60,17 @@ impl Timeline {
         Timeline {
             offset,
             tolerance,
+            error_ns: LAG_NS,
             steps: Vec::new(),
             closed: Vec::new(),
         }
+    }
+
+    /// The clock is stepped by so little that nothing is refused, and latencies
+    /// may be wrong by that.
+    pub fn wrong_by(mut self, ns: i64) -> Timeline {
+        self.error_ns += ns;
+        self
     }
 
     pub fn stepped(&mut self, step: Step) {
@@ -115,15 +125,15 @@ impl Timeline {
     fn verdict_in(&self, epoch: usize, read: &Read) -> Verdict {
         let (begin, _) = self.epoch(epoch);
         let arrived = read.stamp - self.offset_in(epoch);
-        let of_another = arrived < begin.0 - LAG_NS || arrived > read.at.1 + LAG_NS;
+        let of_another = arrived < begin.0 - self.error_ns || arrived > read.at.1 + self.error_ns;
         let refused = self.refused_before(epoch);
-        if of_another || read.stamp < refused.0.saturating_sub(LAG_NS) {
+        if of_another || read.stamp < refused.0.saturating_sub(self.error_ns) {
             return Verdict::Refused;
         }
         let waited = (read.at.0 - arrived, read.at.1 - arrived);
         let overlaps = |closed: &Between| read.at.1 >= closed.0 && read.at.0 <= closed.1;
-        let clear = arrived > begin.1.saturating_add(LAG_NS)
-            && read.stamp > refused.1.saturating_add(LAG_NS)
+        let clear = arrived > begin.1.saturating_add(self.error_ns)
+            && read.stamp > refused.1.saturating_add(self.error_ns)
             && !self.closed.iter().any(overlaps);
         if clear {
             Verdict::Recorded(waited)
@@ -160,9 +170,9 @@ impl Timeline {
         let arrivals = (0..=self.steps.len()).filter_map(|number| {
             let (begin, end) = self.epoch(number);
             let arrived = read.stamp - self.offset_in(number);
-            let here = arrived >= begin.0 - LAG_NS
-                && arrived <= end.1.saturating_add(LAG_NS)
-                && arrived <= read.at.1 + LAG_NS;
+            let here = arrived >= begin.0 - self.error_ns
+                && arrived <= end.1.saturating_add(self.error_ns)
+                && arrived <= read.at.1 + self.error_ns;
             here.then_some(read.at.1 - arrived)
         });
         arrivals.max().expect("a stamp of some epoch")
@@ -194,12 +204,12 @@ impl Timeline {
             let (said, _) = counts.at_or_below(hi);
             let hi = hi as i64;
             let least = verdicts.iter().filter(|verdict| match verdict {
-                Verdict::Recorded((_, most)) => *most <= hi - LAG_NS,
+                Verdict::Recorded((_, most)) => *most <= hi - self.error_ns,
                 _ => false,
             });
             let most = verdicts.iter().filter(|verdict| {
                 let waited = verdict.waited();
-                waited.is_some_and(|(least, _)| least <= hi + LAG_NS)
+                waited.is_some_and(|(least, _)| least <= hi + self.error_ns)
             });
             let least = (least.count() as u64).saturating_sub(tolerated);
             let most = most.count() as u64;
@@ -236,7 +246,7 @@ impl Timeline {
         let longest: Vec<_> = reads.iter().map(|read| self.longest(read)).collect();
         for &(lo, hi) in counts.buckets.keys() {
             let said = counts.above(lo);
-            let bound = lo as i64 - LAG_NS;
+            let bound = lo as i64 - self.error_ns;
             let most = longest.iter().filter(|longest| **longest >= bound).count();
             assert!(
                 said <= most as u64,

@@ -90,6 +90,8 @@ fn snapshots(samples: Vec<Samples>) -> Vec<Snapshot> {
         let mut next = all.last().unwrap().clone();
         next.mono_ns += 1_000_000_007;
         next.counters.clock_steps += u64::from(latencies.len() % 7 == 1);
+        next.counters.small_steps.count += u64::from(latencies.len() % 5 == 1);
+        next.counters.small_steps.sum_ns += latencies.len() as u64 % 5;
         for (index, ns) in latencies {
             assert!(next.counters.hook_mut(hooks[index]).histogram.record(ns));
             next.counters.hook_mut(hooks[index]).missed += ns % 2;
@@ -138,6 +140,7 @@ proptest! {
         prop_assert_eq!(totals.intervals, intervals);
         prop_assert_eq!(totals.interval.duration_ns, whole.duration_ns);
         prop_assert_eq!(totals.interval.counters.clock_steps, whole.counters.clock_steps);
+        prop_assert_eq!(totals.interval.counters.small_steps, whole.counters.small_steps);
         prop_assert_eq!(totals.missed_intervals, missed * intervals);
         for hook in Hook::all() {
             prop_assert_eq!(totals.hook(hook), Some(whole.counters.hook(hook)));

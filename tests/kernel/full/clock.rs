@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use netstacklat::model::hooks::Hook;
 
-use testlab::clock::{Leap, Settings, mono_ns, offset_ns, slewed_ns};
+use testlab::clock::{Leap, Settings, fast_path_is_open, mono_ns, offset_ns, slewed_ns};
 use testlab::hooks::hooks_of;
 use testlab::lines::{Report, Run};
 use testlab::text::TextTool;
@@ -236,6 +236,63 @@ fn nothing_implausible(run: &Run) {
         // on 5.10.
         assert!(counts.count > 30, "{line:?}");
     }
+}
+
+/// Steps so small that nothing is refused for them, and a latency is wrong by
+/// them at most. Together within 34 s they may be no more than 100 us.
+#[test]
+fn small_steps_keep_everything_measured() {
+    const SMALL: i64 = 40_000;
+    let tool = Tool::start(&["-r", "100ms"]);
+    tool.warm_up();
+    let clock = Settings::keep();
+    let step = |witness: &GroundTruth, by| {
+        witness.across(|| clock.step(by));
+        sleep(PAUSE);
+    };
+    let timeline = Timeline::new(offset_ns(), 0.0).wrong_by(2 * SMALL);
+    let before = tool.totals_up_to_now();
+    let witness = GroundTruth::start(6020);
+    step(&witness, SMALL);
+    step(&witness, -SMALL);
+    let reads = witness.stop();
+    let after = tool.totals_up_to_now();
+    for (name, reads) in [
+        ("udp-socket-read", &reads.udp),
+        ("tcp-socket-read", &reads.tcp),
+    ] {
+        let counts = after[name].since(&before[name]);
+        for refused in ["clock-step", "negative"] {
+            assert_eq!(counts.skip(refused), 0, "{name}: {counts:?}");
+        }
+        timeline.judge(name, reads, &counts);
+    }
+    assert!(fast_path_is_open(), "packets take the slow path");
+
+    // A third is one too many: it is as if it were a large one.
+    let before = tool.totals_up_to_now();
+    let witness = GroundTruth::start(6030);
+    step(&witness, SMALL);
+    witness.stop();
+    let refused = tool.totals_up_to_now()["udp-socket-read"]
+        .since(&before["udp-socket-read"])
+        .skip("clock-step");
+    assert!(refused > 0, "nothing was refused");
+    assert!(!fast_path_is_open());
+    let told = |tool: &Tool, of: fn(&Report) -> u64| tool.intervals().iter().map(of).sum::<u64>();
+    assert_eq!(told(&tool, |report| report.clock_steps), 1);
+
+    // Until all that was on its way has arrived. Guests' time costs nothing.
+    sleep(Duration::from_secs(36));
+    let witness = GroundTruth::start(6040);
+    step(&witness, SMALL);
+    witness.stop();
+    assert!(fast_path_is_open());
+    let run = tool.finish();
+    drop(clock);
+    assert_eq!(run.total.clock_steps, 1);
+    assert_eq!(run.total.clock_small_steps, 3);
+    assert_eq!(run.total.clock_small_steps_ns, 3 * SMALL as u64);
 }
 
 /// On a screen: the report of that interval says so, no other does, and the
