@@ -108,7 +108,7 @@
 	PROGRAM(TCP_SOCKET_ENQUEUED, "fexit", tcp_queue_rcv, PRIMARY)          \
 	PROGRAM(TCP_SOCKET_READ, "fexit", tcp_recvmsg_locked, PRIMARY)         \
 	PROGRAM(TCP_SOCKET_READ, "fentry", tcp_recv_timestamp,                 \
-		FALLBACK("MSG_PEEK reads are counted as reads there"))              \
+		FALLBACK("MSG_PEEK reads are counted as reads there"))         \
 	PROGRAM(UDP_START, "fentry", udp_rcv, PRIMARY)                         \
 	PROGRAM(UDP_START, "fentry", udpv6_rcv, PRIMARY)                       \
 	PROGRAM(UDP_QUEUE_RCV, "fentry", udp_queue_rcv_one_skb, PRIMARY)       \

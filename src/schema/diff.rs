@@ -10,7 +10,7 @@ use crate::model::side::PerSide;
 use crate::schema::format::SCHEMA;
 use crate::schema::start::SelectionFields;
 
-/// What `netstacklat diff --json` and `netstacklat compare --json` found. Numbers are not rounded; what could not be computed is null.
+/// The result of `diff --json` and `compare --json`, not rounded. Null: it could not be computed.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Diff")]
 pub struct DiffLine<'a> {
