@@ -33,29 +33,6 @@ volatile struct netstacklat_small_steps netstacklat_small_steps;
 #define TAI_GUARD_NS 1000000LL
 
 /*
- * A packet stamped before a step and read after it would be off by the step,
- * so stamps older than both the new and the old idea of "now" are refused. An
- * old idea that lies too far in the future does not count: its stamps cannot
- * be mistaken, they give negative latencies, until they leave the range.
- */
-static __always_inline void clock_step(__s64 offs_real, __u64 mono)
-{
-	__u64 now = mono + offs_real;
-	__u64 before = mono + clock.offs_real;
-	__u64 earlier = clock.reject_before;
-	__u64 reject = now;
-
-	if (before > reject && before <= now + MAX_NS)
-		reject = before;
-	if (earlier > reject && earlier <= now + MAX_NS)
-		reject = earlier;
-	clock.reject_before = reject;
-	/* A refused stamp is in the future by up to MAX_NS, then ages. */
-	clock.settled_at = mono + 2 * MAX_NS;
-	clock.steps++;
-}
-
-/*
  * Whether a step is too small to matter. A packet that it overtakes has a
  * latency that is wrong by the step; one that several overtake, by their sum.
  * None that is recorded is on its way for longer than MAX_NS, so it meets the
@@ -78,11 +55,8 @@ static __always_inline bool is_small_step(__s64 step, __u64 mono)
 		small_steps.window_end = mono + MAX_NS;
 	}
 	if (size + small_steps.window_ns + small_steps.earlier_ns >
-	    NETSTACKLAT_SMALL_STEP_NS) {
-		small_steps.window_ns = 0;
-		small_steps.earlier_ns = 0;
+	    NETSTACKLAT_SMALL_STEP_NS)
 		return false;
-	}
 	small_steps.window_ns += size;
 	small_steps.count++;
 	small_steps.sum_ns += size;
@@ -95,6 +69,33 @@ static __always_inline __s64 small_step_error(__u64 mono)
 	if (mono >= small_steps.window_end + MAX_NS)
 		return 0;
 	return small_steps.window_ns + small_steps.earlier_ns;
+}
+
+/*
+ * A packet stamped before a step and read after it would be off by the step,
+ * so stamps older than both the new and the old idea of "now" are refused. An
+ * old idea that lies too far in the future does not count: its stamps cannot
+ * be mistaken, they give negative latencies, until they leave the range.
+ */
+static __always_inline void clock_step(__s64 offs_real, __u64 mono)
+{
+	__u64 now = mono + offs_real;
+	/* Small steps back may have left timestamps ahead of the old idea. */
+	__u64 before = mono + clock.offs_real + small_step_error(mono);
+	__u64 earlier = clock.reject_before;
+	__u64 reject = now;
+
+	if (before > reject && before <= now + MAX_NS)
+		reject = before;
+	if (earlier > reject && earlier <= now + MAX_NS)
+		reject = earlier;
+	clock.reject_before = reject;
+	/* A refused stamp is in the future by up to MAX_NS, then ages. */
+	clock.settled_at = mono + 2 * MAX_NS;
+	clock.steps++;
+	/* Nothing that they have made wrong is recorded any more. */
+	small_steps.window_ns = 0;
+	small_steps.earlier_ns = 0;
 }
 
 /*
