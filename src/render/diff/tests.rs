@@ -347,7 +347,9 @@ fn json_says_the_same() {
     diff.json(&mut out, true).unwrap();
     testlab::schema::assert_valid(std::str::from_utf8(&out).unwrap());
     let object: Value = serde_json::from_slice(&out).unwrap();
-    let buckets = object["hooks"][1]["buckets"]["b"].as_array().unwrap();
+    let mut hooks = object["hooks"].as_array().unwrap().iter();
+    let tcp_start = hooks.find(|hook| hook["hook"] == "tcp-start").unwrap();
+    let buckets = tcp_start["buckets"]["b"].as_array().unwrap();
     let counts = buckets.iter().map(|bucket| bucket[2].as_u64().unwrap());
     assert_eq!(counts.sum::<u64>(), 8000);
 }
