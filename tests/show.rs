@@ -61,7 +61,7 @@ fn a_recording_is_shown_with_its_facts_and_totals() {
         "host facts: governor=performance\n",
         "total  10.0s  2026-11-21 10:16:53 .. 10:17:03 UTC\n",
         "\ntcp-start         100    10.0  3.80us ",
-        "not measured: tcp-start 13 of 113 (11.5%): no-timestamp 12 over-range 1\n",
+        "tcp-start: 13 of 113 (11.5%) not measured: no-timestamp 12, over-range 1\n",
     ] {
         assert!(page.contains(words), "no {words:?} in:\n{page}");
     }
