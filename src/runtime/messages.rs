@@ -204,10 +204,20 @@ mod tests {
         for _ in 0..10_000 {
             messages.print(&line);
         }
-        let mut text = String::new();
-        while !text.contains("dropped here") {
-            text += &read_all(&mut read);
-        }
+        let text = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut text = String::new();
+                while !text.ends_with("end\n") {
+                    text += &read_all(&mut read);
+                }
+                text
+            });
+            // Lines can be dropped more than once: read all of it. The queue is
+            // empty after this, so the last line is not dropped.
+            messages.flush(None);
+            messages.print("end\n");
+            reader.join().expect("a text")
+        });
         let printed = text.lines().filter(|text| text.len() == 99).count();
         let dropped: usize = text
             .lines()
