@@ -100,6 +100,54 @@ static __always_inline bool admitted(const struct group *group)
 	return true;
 }
 
+static __always_inline void join_others(struct group_key *key)
+{
+	key->cgroup = NETSTACKLAT_GROUP_OTHER;
+	key->interface = NETSTACKLAT_GROUP_OTHER;
+}
+
+/* A group's entries for the sum and for one bucket; NULL: there is no room. */
+struct entries {
+	__u64 *sum;
+	__u64 *count;
+};
+
+static __always_inline struct entries
+entries_of(void *map, struct group_key *key, __u32 bucket)
+{
+	struct entries entries;
+
+	key->bucket = SUM_INDEX;
+	entries.sum = entry_of(map, key);
+	key->bucket = bucket;
+	entries.count = entry_of(map, key);
+	return entries;
+}
+
+/*
+ * Makes what is missing of a group's entries. The group may be removed at any
+ * moment, also between two lines of this. Whoever removes it deletes its place
+ * first and its entries afterwards. So an entry that was made while the place
+ * is still there will be deleted, and one that was made too late is deleted
+ * here, and the sample goes to the others.
+ */
+static __always_inline struct entries
+make_entries(void *map, struct group_key *key, __u32 bucket)
+{
+	struct entries entries = entries_of(map, key, bucket);
+
+	if (key->cgroup == NETSTACKLAT_GROUP_OTHER)
+		return entries;
+	key->bucket = SUM_INDEX;
+	if (bpf_map_lookup_elem(&groups, key))
+		return entries;
+	bpf_map_delete_elem(map, key);
+	key->bucket = bucket;
+	bpf_map_delete_elem(map, key);
+	join_others(key);
+	return entries_of(map, key, bucket);
+}
+
 /*
  * Not inlined: each program has it once, with the paths that are rare. The
  * first look-up finds the group's sum, if the group has been here before.
@@ -107,28 +155,25 @@ static __always_inline bool admitted(const struct group *group)
 static __noinline int grouped_add(void *map, void *skips, struct group *group,
 				  __u32 bucket, __u64 latency)
 {
-	__u64 *sum, *count;
+	struct entries entries;
 
 	if (!group)
 		return 0;
 	group->key.bucket = SUM_INDEX;
-	sum = bpf_map_lookup_elem(map, &group->key);
-	if (!sum) {
-		if (group->key.cgroup == NETSTACKLAT_GROUP_OTHER ||
-		    !admitted(group)) {
-			group->key.cgroup = NETSTACKLAT_GROUP_OTHER;
-			group->key.interface = NETSTACKLAT_GROUP_OTHER;
-		}
-		sum = entry_of(map, &group->key);
-	}
+	entries.sum = bpf_map_lookup_elem(map, &group->key);
+	if (!entries.sum && group->key.cgroup != NETSTACKLAT_GROUP_OTHER &&
+	    !admitted(group))
+		join_others(&group->key);
 	group->key.bucket = bucket;
-	count = entry_of(map, &group->key);
-	if (!sum || !count) {
+	entries.count = bpf_map_lookup_elem(map, &group->key);
+	if (!entries.sum || !entries.count)
+		entries = make_entries(map, &group->key, bucket);
+	if (!entries.sum || !entries.count) {
 		array_add(skips, SKIP_MAP_FULL, 1);
 		return 0;
 	}
-	__sync_fetch_and_add(count, 1);
-	__sync_fetch_and_add(sum, latency);
+	__sync_fetch_and_add(entries.count, 1);
+	__sync_fetch_and_add(entries.sum, latency);
 	return 0;
 }
 
