@@ -3,6 +3,7 @@
 //! packet with and without it, from its start to the last attach, a snapshot.
 
 use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,63 +19,110 @@ use netstacklat::model::hooks::HookSet;
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
-use crate::Traffic;
+use crate::{SIZE, Traffic};
 
 const TURNS: usize = 9;
 const ROUNDS: usize = 11;
-const DATAGRAMS: u64 = 200;
+/// Datagrams, or requests, of `SIZE` bytes in a round.
+const MESSAGES: u64 = 200;
 /// Bytes that are sent before they are read.
 const CHUNK: usize = 32 << 10;
 
-/// Prints what a datagram and a TCP megabyte cost, sender included: without the
-/// tool, with its first three hooks, with the others, with all. In turns, since what a card
-/// announces with one interrupt drifts.
+/// The hooks that the C netstacklat has, under other names of its own.
+const SEVEN: &str = "ip-start,tcp-start,tcp-socket-enqueued,tcp-socket-read,\
+                     udp-start,udp-socket-enqueued,udp-socket-read";
+
+/// What is sent, and how many instructions it takes, sender included.
+type Load = (&'static str, fn(&Loads) -> Result<u64>);
+const LOADS: [Load; 4] = [
+    ("datagram, cards", |loads| {
+        datagram(&loads.cards.udp[0], &loads.idle)
+    }),
+    ("TCP megabyte, cards", |loads| {
+        megabyte(&loads.cards.tcp[0], &loads.idle)
+    }),
+    ("datagram, loopback", |loads| {
+        datagram(&loads.loopback_udp, &loads.idle)
+    }),
+    ("TCP request and response, loopback", |loads| {
+        request(&loads.loopback_tcp, &loads.idle)
+    }),
+];
+
+struct Loads {
+    cards: Traffic,
+    loopback_udp: (UdpSocket, UdpSocket),
+    loopback_tcp: (TcpStream, TcpStream),
+    idle: Idle,
+}
+
+impl Loads {
+    fn new() -> Result<Loads> {
+        let receiver = UdpSocket::bind("127.0.0.1:7001")?;
+        let sender = UdpSocket::bind("127.0.0.1:0")?;
+        sender.connect("127.0.0.1:7001")?;
+        let listener = TcpListener::bind("127.0.0.1:7001")?;
+        let client = TcpStream::connect("127.0.0.1:7001")?;
+        let (server, _) = listener.accept()?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        Ok(Loads {
+            loopback_udp: (sender, receiver),
+            loopback_tcp: (client, server),
+            // Leaves this thread in the namespace of a card.
+            cards: Traffic::new()?,
+            idle: Idle::watch()?,
+        })
+    }
+}
+
+/// Prints what packets cost, sender included: without the tool, with the three
+/// hooks of the first version, with the seven of the C tool, with all. In turns,
+/// since what a card announces with one interrupt drifts.
 pub(crate) fn traffic() -> Result<()> {
-    let original: HookChoice = "original".parse().map_err(Error::msg)?;
-    let three = original.hooks;
-    let facts = HostFacts::probe()?;
-    let traffic = Traffic::new()?;
-    let idle = Idle::watch()?;
-    let mut subjects = [
-        (
-            "off",
-            HookSet::ALL.minus(HookSet::ALL),
-            [const { Vec::new() }; 2],
-        ),
-        ("3 hooks", three, [const { Vec::new() }; 2]),
-        (
-            "the other hooks",
-            HookSet::ALL.minus(three),
-            [const { Vec::new() }; 2],
-        ),
-        ("all hooks", HookSet::ALL, [const { Vec::new() }; 2]),
+    let choice = |words: &str| -> Result<HookSet> {
+        let choice: HookChoice = words.parse().map_err(Error::msg)?;
+        Ok(choice.hooks)
+    };
+    let subjects = [
+        ("off", HookSet::ALL.minus(HookSet::ALL)),
+        ("3 hooks", choice("original")?),
+        ("7 hooks", choice(SEVEN)?),
+        ("all hooks", HookSet::ALL),
     ];
+    let facts = HostFacts::probe()?;
+    let loads = Loads::new()?;
+    let mut costs = subjects.map(|_| LOADS.map(|_| Vec::new()));
     for _ in 0..TURNS {
-        for (_, hooks, [datagrams, megabytes]) in &mut subjects {
-            // Stamping is on only while the tool runs: it is part of its cost.
+        for ((_, hooks), costs) in subjects.iter().zip(&mut costs) {
+            // Timestamping is on only while the tool runs: it is part of its cost.
             let capture = if hooks.is_empty() {
                 None
             } else {
                 Some(Capture::start(decide(&facts, *hooks)?, None)?)
             };
-            datagram(&traffic, &idle)?;
+            for (_, load) in &LOADS {
+                load(&loads)?;
+            }
             for _ in 0..ROUNDS {
-                datagrams.push(datagram(&traffic, &idle)?);
-                megabytes.push(megabyte(&traffic, &idle)?);
+                for ((_, load), costs) in LOADS.iter().zip(costs.iter_mut()) {
+                    costs.push(load(&loads)?);
+                }
             }
             drop(capture);
         }
     }
-    println!("| | datagram | | TCP megabyte | |\n|---|---:|---:|---:|---:|");
-    let mut off = None;
-    for (name, _, [datagrams, megabytes]) in subjects {
-        let (datagram, megabyte) = (Spread::of(datagrams), Spread::of(megabytes));
-        let (first, second) = *off.get_or_insert((datagram.tenth, megabyte.tenth));
-        println!(
-            "| {name} | {datagram} | {} | {megabyte} | {} |",
-            datagram.above(first),
-            megabyte.above(second)
-        );
+    for (place, (name, _)) in LOADS.iter().enumerate() {
+        println!("| {name} | instructions | added | |\n|---|---:|---:|---:|");
+        let mut off = None;
+        for ((subject, _), costs) in subjects.iter().zip(&costs) {
+            let spread = Spread::of(&costs[place]);
+            let off = *off.get_or_insert(spread.tenth);
+            let added = spread.tenth as i64 - off as i64;
+            let percent = 100.0 * added as f64 / off as f64;
+            println!("| {subject} | {spread} | {added:+} | {percent:+.1} % |");
+        }
+        println!();
     }
     Ok(())
 }
@@ -87,17 +135,13 @@ struct Spread {
 }
 
 impl Spread {
-    fn of(mut rounds: Vec<u64>) -> Spread {
+    fn of(rounds: &[u64]) -> Spread {
+        let mut rounds = rounds.to_vec();
         rounds.sort_unstable();
         Spread {
             tenth: rounds[rounds.len() / 10],
             median: rounds[rounds.len() / 2],
         }
-    }
-
-    fn above(&self, base: u64) -> String {
-        let percent = 100.0 * (self.tenth as f64 / base as f64 - 1.0);
-        format!("{percent:+.1} %")
     }
 }
 
@@ -108,20 +152,32 @@ impl std::fmt::Display for Spread {
 }
 
 /// Instructions for a datagram that is sent, and read when it is there.
-fn datagram(traffic: &Traffic, idle: &Idle) -> Result<u64> {
-    let (sender, receiver) = &traffic.udp[0];
-    let mut buffer = [1; 200];
+fn datagram((sender, receiver): &(UdpSocket, UdpSocket), idle: &Idle) -> Result<u64> {
+    let mut buffer = [1; SIZE];
     let start = idle.busy_ns()?;
-    for _ in 0..DATAGRAMS {
+    for _ in 0..MESSAGES {
         sender.send(&buffer)?;
         ensure!(receiver.recv(&mut buffer)? == buffer.len(), "it was cut");
     }
-    Ok((idle.busy_ns()? - start) / DATAGRAMS)
+    Ok((idle.busy_ns()? - start) / MESSAGES)
+}
+
+/// Instructions for a request over TCP and the response to it.
+fn request((client, server): &(TcpStream, TcpStream), idle: &Idle) -> Result<u64> {
+    let mut buffer = [1; SIZE];
+    let start = idle.busy_ns()?;
+    for _ in 0..MESSAGES {
+        for (mut from, mut to) in [(client, server), (server, client)] {
+            from.write_all(&buffer)?;
+            to.read_exact(&mut buffer)?;
+        }
+    }
+    Ok((idle.busy_ns()? - start) / MESSAGES)
 }
 
 /// Instructions for a megabyte over TCP.
-fn megabyte(traffic: &Traffic, idle: &Idle) -> Result<u64> {
-    let (mut client, mut server) = (&traffic.tcp[0].0, &traffic.tcp[0].1);
+fn megabyte((client, server): &(TcpStream, TcpStream), idle: &Idle) -> Result<u64> {
+    let (mut client, mut server) = (client, server);
     let mut buffer = vec![1; CHUNK];
     let start = idle.busy_ns()?;
     for _ in 0..(1 << 20) / CHUNK {
