@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! How long packets spend inside the Linux receive network stack.
 //!
-//! The kernel stamps received packets; small BPF programs at chosen functions
-//! add "now minus stamp" to a histogram per hook; this crate loads them, keeps
+//! The kernel timestamps received packets; small BPF programs at chosen functions
+//! add "now minus timestamp" to a histogram per hook; this crate loads them, keeps
 //! the clock right, and shows the histograms. Data flows one way: BPF maps,
 //! [`capture`], [`model`], [`render`], stdout; [`commands`] tie them together.
 //! [`host`] reads what this host is like, and `check` tests it.

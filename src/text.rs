@@ -8,7 +8,7 @@ const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 /// One line of at most `limit` characters without control characters: newlines
 /// and tabs become spaces. Characters without width and those that turn the
 /// direction of writing are replaced too: they hide what a name is.
-pub fn clean(text: &str, limit: usize) -> String {
+pub fn one_line(text: &str, limit: usize) -> String {
     let invisible = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut characters = text.chars().map(|c| match c {
         '\n' | '\t' => ' ',
@@ -51,15 +51,15 @@ mod tests {
     #[test]
     fn a_cleaned_text_is_one_harmless_line() {
         assert_eq!(
-            clean("a\x1b[31mb\u{9b}c\x07", 20),
+            one_line("a\x1b[31mb\u{9b}c\x07", 20),
             "a\u{fffd}[31mb\u{fffd}c\u{fffd}"
         );
         assert_eq!(
-            clean("two\nlines\tand \u{202e}more", 20),
+            one_line("two\nlines\tand \u{202e}more", 20),
             "two lines and \u{fffd}more"
         );
-        assert_eq!(clean("höher", 5), "höher");
-        assert_eq!(clean("höherer", 5), "höhe…");
+        assert_eq!(one_line("höher", 5), "höher");
+        assert_eq!(one_line("höherer", 5), "höhe…");
     }
 
     #[test]

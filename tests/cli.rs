@@ -351,7 +351,7 @@ fn a_refusal_names_cause_and_remedy_and_is_documented() {
     assert!(documented.contains("\n### missing privileges\n"));
 }
 
-/// It says that packets are stamped when it has seen one, tells a service
+/// It says that packets are timestamped when it has seen one, tells a service
 /// manager so, and a signal to end is no failure.
 #[test]
 fn stamps_are_held_without_a_privilege_until_a_signal() {

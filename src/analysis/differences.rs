@@ -71,10 +71,10 @@ fn difference(
         let values = values.map(|values| {
             let texts = values.into_iter().take(MAX_TEXTS);
             texts
-                .map(|text| text.map_or("unknown".into(), |text| short(&text)))
+                .map(|text| text.map_or("unknown".into(), |text| shortened(&text)))
                 .collect()
         });
-        let what = short(what);
+        let what = shortened(what);
         found.push(Warning::about_all(Kind::Differs { what, values }));
     }
 }
@@ -114,6 +114,6 @@ pub(super) fn alternates(sides: PerSide<&[RunFile]>) -> bool {
 }
 
 /// Shortens a text from a file.
-pub(super) fn short(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     truncated(text, MAX_TEXT)
 }

@@ -2,7 +2,7 @@
 //! Finds the warnings of a comparison: unintended differences between the sides,
 //! and what is missing.
 
-use crate::analysis::differences::{alternates, attachment, differences, short};
+use crate::analysis::differences::{alternates, attachment, differences, shortened};
 use crate::analysis::hook_result::HookResult;
 use crate::analysis::input::{Design, Input};
 use crate::analysis::samples::{MIN_ROUNDS, Rounds};
@@ -167,7 +167,7 @@ fn files(found: &mut Vec<Warning>, input: &Input) {
             if excluded <= MAX_PROBLEMS {
                 found.push(Warning::about_all(Kind::Excluded {
                     path: path.clone(),
-                    text: short(text),
+                    text: shortened(text),
                 }));
             }
         }
@@ -176,7 +176,7 @@ fn files(found: &mut Vec<Warning>, input: &Input) {
             if problems <= MAX_PROBLEMS {
                 found.push(Warning::about_all(Kind::Problem {
                     path: path.clone(),
-                    text: short(text),
+                    text: shortened(text),
                 }));
             }
         }

@@ -100,7 +100,7 @@ pub(super) fn find(hooks: &[HookResult], warnings: &[Warning]) -> Vec<Onset> {
                 None => onsets.push(onset),
             }
         }
-        let told: Vec<Quantity> = onsets[before..]
+        let onset_quantities: Vec<Quantity> = onsets[before..]
             .iter()
             .flat_map(|onset| onset.quantities.clone())
             .collect();
@@ -110,7 +110,9 @@ pub(super) fn find(hooks: &[HookResult], warnings: &[Warning]) -> Vec<Onset> {
                 let row = hooks[onset.first.index()].row(quantity);
                 row.verdict.is_some()
             };
-            let others = Quantity::JUDGED.into_iter().filter(|q| !told.contains(q));
+            let others = Quantity::JUDGED
+                .into_iter()
+                .filter(|q| !onset_quantities.contains(q));
             (onset.unchanged, onset.not_judged) = others.partition(judged);
         }
     }

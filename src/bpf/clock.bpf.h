@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The clock: what time it is on the clock that stamped the skb.
+ * The clock: what time it is on the clock that timestamped the skb.
  *
  * skb->tstamp is ktime_get_real(). The kernel's own offset between that clock
  * and CLOCK_MONOTONIC is published from update_vsyscall(), which runs on every
  * clock update and sees steps, leap seconds and TAI changes before any packet
- * can be stamped with them.
+ * can be timestamped with them.
  */
 #ifndef NETSTACKLAT_CLOCK_BPF_H
 #define NETSTACKLAT_CLOCK_BPF_H
@@ -72,10 +72,11 @@ static __always_inline __s64 small_step_error(__u64 mono)
 }
 
 /*
- * A packet stamped before a step and read after it would be off by the step,
- * so stamps older than both the new and the old idea of "now" are refused. An
- * old idea that lies too far in the future does not count: its stamps cannot
- * be mistaken, they give negative latencies, until they leave the range.
+ * A packet timestamped before a step and read after it would be off by the
+ * step, so timestamps older than both the new and the old idea of "now" are
+ * refused. An old idea that lies too far in the future does not count: its
+ * timestamps cannot be mistaken, they give negative latencies, until they leave
+ * the range.
  */
 static __always_inline void clock_step(__s64 offs_real, __u64 mono)
 {
@@ -90,7 +91,7 @@ static __always_inline void clock_step(__s64 offs_real, __u64 mono)
 	if (earlier > reject && earlier <= now + MAX_NS)
 		reject = earlier;
 	clock.reject_before = reject;
-	/* A refused stamp is in the future by up to MAX_NS, then ages. */
+	/* A refused timestamp is in the future by up to MAX_NS, then ages. */
 	clock.settled_at = mono + 2 * MAX_NS;
 	clock.steps++;
 	/* Nothing that they have made wrong is recorded any more. */
@@ -127,8 +128,8 @@ static __always_inline void clock_publish(__s64 offs_real, __s32 tai_offset_s)
 }
 
 /*
- * The latency of a stamp for which the fast path found none in range: in ns,
- * or -1 - the reason why there is none.
+ * The latency of a timestamp for which the fast path found none in range: in
+ * ns, or -1 - the reason why there is none.
  */
 static __noinline __s64 slow_latency(__u64 tstamp, __u64 mono)
 {

@@ -158,19 +158,20 @@
 	SKIP(NO_TIMESTAMP, "no-timestamp", NONE, 1,                            \
 	     "the skb carries no receive timestamp")                           \
 	SKIP(TX_TIMESTAMP, "tx-timestamp", NONE, 1,                            \
-	     "the stamp is a transmit time (TCP over loopback or veth)")       \
+	     "the timestamp is a transmit time (TCP over loopback or veth)")   \
 	SKIP(CLOCK_NOT_READY, "clock-not-ready", NONE, 1,                      \
 	     "the clock offset was not known yet")                             \
 	SKIP(CLOCK_STEP, "clock-step", NONE, 1,                                \
-	     "the wall clock was stepped between stamp and reading")           \
+	     "the wall clock was stepped between timestamp and reading")       \
 	SKIP(NEGATIVE, "negative", NONE, 1,                                    \
-	     "the stamp lies in the future by more than the clock lag")        \
+	     "the timestamp lies in the future by more than the clock lag")    \
 	SKIP(OVER_RANGE, "over-range", NONE, 1, "more than 2^34 ns (17.2 s)")  \
 	SKIP(HOL_BLOCKED, "hol-blocked", NONE, 1,                              \
 	     "read late because an earlier segment was missing")               \
-	SKIP(MPTCP, "mptcp", NONE, 1, "the stamp belongs to an MPTCP read")    \
+	SKIP(MPTCP, "mptcp", NONE, 1,                                          \
+	     "the timestamp belongs to an MPTCP read")                         \
 	SKIP(ENTRY_MISSED, "entry-missed", NONE, 1,                            \
-	     "the kernel left out the program that notes the stamp")           \
+	     "the kernel left out the program that notes the timestamp")       \
 	SKIP(MAP_FULL, "map-full", NONE, 1, "no room left for the group")      \
 	SKIP(V4_MAPPED, "v4-mapped", NONE, 0,                                  \
 	     "IPv4 passing tcp_v6_do_rcv, recorded by tcp_v4_do_rcv")          \
@@ -189,7 +190,8 @@
 #define NETSTACKLAT_CLOCK_STATES(STATE)                                        \
 	STATE(SETTLED, "settled", "no step that matters any more")             \
 	STATE(SETTLING, "settling",                                            \
-	      TEXT("within 2^35 ns (34.4 s) of a step: stamps from before ",   \
+	      TEXT("within 2^35 ns (34.4 s) of a step: timestamps from "       \
+		   "before ",                                                  \
 		   "it are refused as clock-step"))
 
 #endif /* NETSTACKLAT_TABLES_H */

@@ -182,7 +182,7 @@ fn nanoseconds(time: &TimeSpec) -> i64 {
     time.tv_sec() * SECOND_NS + time.tv_nsec()
 }
 
-/// The state to publish: a changed wall-clock offset is a step, and stamps
+/// The state to publish: a changed wall-clock offset is a step, and timestamps
 /// from before it are refused, as in `clock_step` of clock.bpf.h. The last
 /// seconds before a leap second, and the first after it, are closed to samples
 /// altogether: the kernel changes the offset at midnight, before user space can.
@@ -198,7 +198,7 @@ fn next_state(before: &ClockState, now: &Reading) -> ClockState {
     let step = next.offs_real - before.offs_real;
     if before.offs_real != 0 && step.abs() > MARGIN_NS {
         next.steps += 1;
-        // What an unchanged clock would say, if its stamps can be mistaken.
+        // What an unchanged clock would say, if its timestamps can be mistaken.
         let old_now = now.real_ns - step;
         let mistakable = old_now <= now.real_ns + range;
         refused = Some(if mistakable {
@@ -287,7 +287,7 @@ mod tests {
         let ten = 10 * SECOND_NS;
         let back = next_state(&started(), &reading(NOON_NS - ten, NOON_NS - ten, 37));
         assert!(back.reject_before as i64 >= NOON_NS);
-        // An hour back, old stamps give negative latencies: none is mistaken,
+        // An hour back, old timestamps give negative latencies: none is mistaken,
         // and the new ones must not be refused for an hour.
         let far = next_state(&started(), &reading(NOON_NS - hour, NOON_NS - hour, 37));
         assert!((far.reject_before as i64) < NOON_NS - hour + SECOND_NS);

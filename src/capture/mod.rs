@@ -35,14 +35,14 @@ use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::hooks::HookSet;
 use crate::model::snapshot::Snapshot;
 
-/// A running measurement. Nothing is pinned: programs, maps and stamping
+/// A running measurement. Nothing is pinned: programs, maps and timestamping
 /// vanish with this value, or with the process.
 pub struct Capture {
     // Dropped in this order: first the programs, then what they rely on.
     loaded: Loaded,
     maps: Maps,
     clock: Clock,
-    _stamping: TimestampingSocket,
+    _timestamping: TimestampingSocket,
     statistics: Option<BpfStats>,
     enabled: HookSet,
     plan: Plan,
@@ -58,8 +58,8 @@ impl Capture {
     pub fn start(mut plan: Plan, statistics: Option<BpfStats>) -> Result<Capture> {
         raise_open_files();
         let mut loaded = Loaded::load(&mut plan)?;
-        // Before attaching, so that most packets are stamped from the start.
-        let stamping = TimestampingSocket::open()?;
+        // Before attaching, so that most packets are timestamped from the start.
+        let timestamping = TimestampingSocket::open()?;
         let clock = match Clock::start(&mut loaded, &plan) {
             Err(error)
                 if plan.clock == ClockSource::UpdateVsyscall
@@ -77,7 +77,7 @@ impl Capture {
             loaded,
             maps,
             clock,
-            _stamping: stamping,
+            _timestamping: timestamping,
             statistics,
             enabled: plan.enabled(),
             plan,

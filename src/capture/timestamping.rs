@@ -8,13 +8,13 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, TimestampingFlag, sets
 
 use crate::host::start_error::{StartError, StartErrorKind};
 
-/// Holds stamping on until dropped. Needs no privilege; sends and receives
+/// Holds timestamping on until dropped. Needs no privilege; sends and receives
 /// nothing.
 pub struct TimestampingSocket(#[allow(dead_code, reason = "held, not used")] OwnedFd);
 
 impl TimestampingSocket {
-    /// Opens a UDP socket that asks for software receive stamps. The kernel
-    /// switches stamping on a moment later: packets already on their way, and
+    /// Opens a UDP socket that asks for software receive timestamps. The kernel
+    /// switches timestamping on a moment later: packets already on their way, and
     /// the first after, may carry none.
     ///
     /// # Errors

@@ -243,8 +243,8 @@ impl Prepared<'_> {
         comparison: &mut Comparison,
     ) -> Result<(), StopReason> {
         let tried = human(auto_period::RATE_MEASURED);
-        let say = |text: String| self.messages.print(&format!("netstacklat: {text}\n"));
-        say(format!(
+        let print = |text: String| self.messages.print(&format!("netstacklat: {text}\n"));
+        print(format!(
             "--period auto: measuring the packet rate for {tried}"
         ));
         let counts = counts(&supervisor.measure(auto_period::RATE_MEASURED)?);
@@ -254,7 +254,7 @@ impl Prepared<'_> {
         let chosen = auto_period::choose(most, longest.saturating_sub(comparison.settle));
         comparison.period = chosen.period;
         if let Some(wanted) = chosen.wanted {
-            say(format!(
+            print(format!(
                 "a p99 needs --period {}: that is more than --max-duration {} has time for",
                 human(wanted).replace(' ', ""),
                 human(self.args.max_duration)
@@ -274,7 +274,7 @@ impl Prepared<'_> {
 
     /// Says what came of it, as far as it came; the exit code.
     fn conclude(&self, ending: Ending, out: &Sink<File>) -> Result<u8> {
-        let say = |text: &str| self.messages.print(&format!("netstacklat: {text}\n"));
+        let print = |text: &str| self.messages.print(&format!("netstacklat: {text}\n"));
         let file = RunFile::read(self.path);
         let rounds = file.as_ref().map_or(0, rounds_in);
         let result = match file {
@@ -305,7 +305,7 @@ impl Prepared<'_> {
             None => None,
             Some(StopReason::Failed(_)) => Some(1),
             Some(StopReason::Signal(signal)) => {
-                say(&format!("ended by {signal}"));
+                print(&format!("ended by {signal}"));
                 Some(128 + *signal as u8)
             }
         };
@@ -313,16 +313,16 @@ impl Prepared<'_> {
             (None, None) => result,
             (code, left_behind) => {
                 if let Err(error) = result {
-                    say(&format!("{error:#}"));
+                    print(&format!("{error:#}"));
                 }
                 match left_behind {
                     None => {
-                        say(&format!("the host is as it was; {rounds}"));
+                        print(&format!("the host is as it was; {rounds}"));
                         Ok(code.unwrap_or(1))
                     }
                     // Whatever ended it, something is left.
                     Some(error) => {
-                        say(&format!("{error:#}\n  {rounds}"));
+                        print(&format!("{error:#}\n  {rounds}"));
                         Ok(1)
                     }
                 }

@@ -97,8 +97,8 @@ fn until_the_end(
         last = now;
         if over || condition.reached(reports.seq(), reports.missed_intervals()) {
             // On a screen, do not repeat the only report as the total.
-            let said = interval.is_some() && (reports.seq() == 1 || args.reports.cumulative);
-            if said && !event.stop && !args.out.json {
+            let printed = interval.is_some() && (reports.seq() == 1 || args.reports.cumulative);
+            if printed && !event.stop && !args.out.json {
                 return Ok(());
             }
             return reports.total(&first, &last);

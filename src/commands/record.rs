@@ -46,7 +46,7 @@ pub fn run(args: &RecordArgs, messages: &Messages) -> Result<u8> {
 }
 
 fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> Result<u8> {
-    let tell = |text: &str| messages.print(&format!("netstacklat: {text}\n"));
+    let print = |text: &str| messages.print(&format!("netstacklat: {text}\n"));
     // Before all else: where nothing can be written, nothing is attached.
     let writer = Writer::create(&args.output, args.append)?;
     let (mut capture, mut info) = start(&args.select, Some(INTERVAL), false, messages)?;
@@ -68,7 +68,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
         None => None,
         Some((Ok(running), _)) => Some(running),
         Some((Err(error), command)) => {
-            tell(&format!("cannot run {}: {error}", command.name()));
+            print(&format!("cannot run {}: {error}", command.name()));
             reports.close(&mut events)?.discard();
             return Ok(start_error_code(&error));
         }
@@ -90,11 +90,11 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     // Told before what some kernels take seconds for: detaching.
     let failed = match &finished {
         Ok(total) => {
-            tell(&summary(&file, intervals, total));
+            print(&summary(&file, intervals, total));
             None
         }
         Err(error) => {
-            tell(&format!(
+            print(&format!(
                 "{error:#}; nothing more is recorded, and what was before is in {file}"
             ));
             Some(match command {

@@ -20,39 +20,39 @@ use crate::runtime::messages::Messages;
 ///
 /// If something cannot be undone.
 pub fn run(args: &UndoArgs, messages: &Messages) -> Result<()> {
-    let say = |text: &str| messages.print(text);
+    let print = |text: &str| messages.print(text);
     if !args.list {
         wait_for_guardians(messages);
     }
     let mut found = recover::find()?;
     show_logs(&found, messages);
     for text in &found.unusable {
-        say(&format!("netstacklat: cannot be used: {text}\n"));
+        print(&format!("netstacklat: cannot be used: {text}\n"));
     }
     for path in &found.in_use {
-        say(&format!(
+        print(&format!(
             "netstacklat: {}: its comparison is running, or is being undone\n",
             path.display()
         ));
     }
     let others = recover::pending_of_other_users();
     for text in &others {
-        say(&format!("netstacklat: {text}"));
+        print(&format!("netstacklat: {text}"));
     }
     if found.pending.is_empty() {
         if found.in_use.is_empty() {
-            say(&nothing(&found));
+            print(&nothing(&found));
         }
     } else if args.list || args.forget {
         for (journal, state) in &found.pending {
-            say(&format!(
+            print(&format!(
                 "{}:\n{}",
                 journal.path().display(),
                 recover::describe(state)?
             ));
             if args.forget {
                 journal.remove()?;
-                say("netstacklat: given up: this is not undone.\n");
+                print("netstacklat: given up: this is not undone.\n");
             }
         }
     } else {
@@ -72,12 +72,12 @@ fn wait_for_guardians(messages: &Messages) {
     const PATIENCE: Duration = Duration::from_secs(30);
     const LOOK: Duration = Duration::from_millis(200);
     let deadline = Instant::now() + PATIENCE;
-    let mut told = false;
+    let mut announced = false;
     while let Some(path) = recover::being_undone() {
         if Instant::now() > deadline {
             return;
         }
-        if !std::mem::replace(&mut told, true) {
+        if !std::mem::replace(&mut announced, true) {
             messages.print(&format!(
                 "netstacklat: waiting: a guardian process is undoing the comparison in {}\n",
                 path.display()

@@ -62,14 +62,14 @@ impl FirstRound {
             }
         }
         match self.periods {
-            4 if !self.silent => told(&self.least, comparison.period),
+            4 if !self.silent => what_can_be_judged(&self.least, comparison.period),
             _ => None,
         }
     }
 }
 
 /// What can be judged at this rate, if that is not all.
-fn told(least: &[(Hook, u64)], period: Duration) -> Option<String> {
+fn what_can_be_judged(least: &[(Hook, u64)], period: Duration) -> Option<String> {
     let Outlook { judged, lacking } = outlook(least, period)?;
     let Lacking {
         quantity,

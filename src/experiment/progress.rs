@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::runtime::messages::Messages;
-use crate::text::clean;
+use crate::text::one_line;
 
 /// How often the line is redrawn.
 pub(crate) const REDRAW_INTERVAL: Duration = Duration::from_millis(500);
@@ -97,7 +97,7 @@ fn line(what: &str, share: f64, left: Duration, columns: usize) -> String {
     let bar = format!("{}{tip}", "=".repeat(full));
     let text = format!("{what} [{bar:BAR$}] {}", time_left(left));
     let room = columns.saturating_sub(1);
-    clean(&text, usize::MAX).chars().take(room).collect()
+    one_line(&text, usize::MAX).chars().take(room).collect()
 }
 
 fn time_left(left: Duration) -> String {

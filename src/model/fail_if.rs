@@ -48,7 +48,7 @@ impl FromStr for Limit {
             .split_once('>')
             .ok_or_else(|| format!("a limit needs a '>', as in {FORMS}"))?;
         let (hook, quantile) = place.split_once(':').ok_or_else(|| {
-            let place = shown(place.trim());
+            let place = shortened(place.trim());
             format!("'{place}' has no quantile: write '{place}:p99' before the '>'")
         })?;
         let (hook, quantile, bound) = (hook.trim(), quantile.trim(), bound.trim());
@@ -56,7 +56,7 @@ impl FromStr for Limit {
             hook: match hook {
                 "any" => None,
                 name => Some(parse_hook(name).map_err(|error| {
-                    format!("'{}': {error} ('any' stands for all)", shown(name))
+                    format!("'{}': {error} ('any' stands for all)", shortened(name))
                 })?),
             },
             quantity: read_quantile(quantile)?,
@@ -69,7 +69,7 @@ fn read_quantile(name: &str) -> Result<Quantity, String> {
     let quantity = Quantity::find(name).filter(|found| found.quantile().is_some());
     quantity.ok_or_else(|| {
         let known = REPORTED.map(|quantile| quantile.name()).join(", ");
-        format!("unknown quantile '{}': use one of {known}", shown(name))
+        format!("unknown quantile '{}': use one of {known}", shortened(name))
     })
 }
 
@@ -79,7 +79,7 @@ fn read_bound(text: &str) -> Result<Bound, String> {
     if number.starts_with(['-', '+']) || !number.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(format!(
             "'{}' is not a limit: write a number after the '>', as in {FORMS}",
-            shown(text)
+            shortened(text)
         ));
     }
     let digits = number
@@ -88,20 +88,20 @@ fn read_bound(text: &str) -> Result<Bound, String> {
     let (digits, unit) = number.split_at(digits);
     let value: f64 = digits
         .parse()
-        .map_err(|_| format!("'{}' is not a number", shown(digits)))?;
+        .map_err(|_| format!("'{}' is not a number", shortened(digits)))?;
     match (unit.trim_start(), slower) {
         ("%", Some(_)) if value <= MAX_PERCENT => Ok(Bound::Percent(value)),
         ("%", Some(_)) => Err(format!(
             "'{}' is too large: the highest limit is +{MAX_PERCENT}%",
-            shown(text)
+            shortened(text)
         )),
         ("%", None) => Err(format!(
             "'{0}' is ambiguous: write '+{0}' for slower by more than {0}",
-            shown(text)
+            shortened(text)
         )),
         ("", _) => Err(format!(
             "'{0}' has no unit: write '{0}%', '{0}us' or '{0}ms'",
-            shown(text)
+            shortened(text)
         )),
         (unit, _) => {
             let one = match unit {
@@ -110,19 +110,19 @@ fn read_bound(text: &str) -> Result<Bound, String> {
                 "ms" => 1e6,
                 "s" => 1e9,
                 unit => {
-                    let unit = shown(unit);
+                    let unit = shortened(unit);
                     return Err(format!("unknown unit '{unit}': use %, ns, us, ms or s"));
                 }
             };
             let ns = (value * one).round();
             if ns > MAX_NS as f64 {
-                let text = shown(text);
+                let text = shortened(text);
                 return Err(format!(
                     "'{text}' is above the measured range: at most 2^34 ns (17.2 s)"
                 ));
             }
             if ns < 1.0 && value > 0.0 {
-                return Err(format!("'{}' is too small: at least 1ns", shown(text)));
+                return Err(format!("'{}' is too small: at least 1ns", shortened(text)));
             }
             Ok(match slower {
                 Some(_) => Bound::Slower(ns as u64),
@@ -133,7 +133,7 @@ fn read_bound(text: &str) -> Result<Bound, String> {
 }
 
 /// A text from the user, cut to a length that fits an error message.
-fn shown(text: &str) -> String {
+fn shortened(text: &str) -> String {
     truncated(text, MAX_SHOWN)
 }
 

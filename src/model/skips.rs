@@ -15,11 +15,11 @@ pub const SKIP_COUNT: usize = tables::SKIPS.len();
 impl SkipReason {
     /// The sample was longer than the histogram reaches.
     pub const OVER_RANGE: SkipReason = SkipReason(tables::SkipId::OVER_RANGE as u8);
-    /// The stamp was a transmit time.
+    /// The timestamp was a transmit time.
     pub const TX_TIMESTAMP: SkipReason = SkipReason(tables::SkipId::TX_TIMESTAMP as u8);
-    /// The skb had no stamp.
+    /// The skb had no timestamp.
     pub const NO_TIMESTAMP: SkipReason = SkipReason(tables::SkipId::NO_TIMESTAMP as u8);
-    /// The wall clock was stepped, or may have been, since the stamp.
+    /// The wall clock was stepped, or may have been, since the timestamp.
     pub const CLOCK_STEP: SkipReason = SkipReason(tables::SkipId::CLOCK_STEP as u8);
 
     /// All reasons.

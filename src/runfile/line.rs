@@ -12,7 +12,7 @@ use crate::model::run::RunInfo;
 use crate::schema::format::SCHEMA;
 use crate::schema::report::ReportLine;
 use crate::schema::start::StartLine;
-use crate::text::clean;
+use crate::text::one_line;
 
 /// What a line can be.
 pub(super) enum Line {
@@ -53,7 +53,7 @@ impl From<serde_json::Error> for Damage {
     /// other kinds can be told apart.
     fn from(error: serde_json::Error) -> Damage {
         // It may quote the file.
-        let text = clean(&error.to_string(), 160);
+        let text = one_line(&error.to_string(), 160);
         match error.classify() {
             Category::Data => Damage::Wrong(text),
             Category::Eof | Category::Syntax | Category::Io => Damage::Broken(text),
@@ -91,7 +91,7 @@ impl Line {
                 let (report, unknown) = line.checked(resolution).map_err(wrong)?;
                 Ok(Line::Report(Box::new(report), unknown))
             }
-            other => Ok(Line::Other(clean(other, 64))),
+            other => Ok(Line::Other(one_line(other, 64))),
         }
     }
 }

@@ -12,9 +12,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::text::clean;
+use crate::text::one_line;
 
-/// [`clean`] text of at most `LIMIT` characters.
+/// [`one_line`] text of at most `LIMIT` characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Text<const LIMIT: usize>(pub String);
@@ -29,7 +29,7 @@ impl<const LIMIT: usize> Visitor<'_> for TextVisitor<LIMIT> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Text<LIMIT>, E> {
-        Ok(Text(clean(text, LIMIT)))
+        Ok(Text(one_line(text, LIMIT)))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::render::diff::{limits, warnings};
 use crate::render::units::{self, count};
 use crate::runfile::Totals;
 use crate::stats::shift::percent;
-use crate::text::clean;
+use crate::text::one_line;
 
 /// The most characters of a name that are shown.
 const MAX_NAME: usize = 40;
@@ -25,7 +25,7 @@ pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
     let measured = |result: &&HookResult| result.measured.iter().any(|&measured| measured);
     let names = |results: Vec<&HookResult>| results.iter().map(|f| f.hook).collect();
     View {
-        sides: PerSide::of(|arm| (short(&analysis.names[arm]), side(input, analysis, arm))),
+        sides: PerSide::of(|arm| (short_name(&analysis.names[arm]), side(input, analysis, arm))),
         warnings: warnings::all(input, analysis),
         judged: analysis
             .hooks
@@ -46,8 +46,8 @@ pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
 }
 
 /// A name from a file or a user, shortened and without control characters.
-pub(super) fn short(text: &str) -> String {
-    clean(text, MAX_NAME)
+pub(super) fn short_name(text: &str) -> String {
+    one_line(text, MAX_NAME)
 }
 
 /// How much was measured of a side, and on which host.
@@ -72,10 +72,10 @@ fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
     };
     match files.first() {
         Some(file) => {
-            let (host, kernel) = (short(&file.info.host), short(&file.info.kernel));
+            let (host, kernel) = (short_name(&file.info.host), short_name(&file.info.kernel));
             let selected = file.info.selection.text();
             let selected = selected.map_or(String::new(), |selected| {
-                format!("; selected by {}", short(&selected))
+                format!("; selected by {}", short_name(&selected))
             });
             format!("{amount}; {host}, Linux {kernel}{selected}")
         }

@@ -12,7 +12,7 @@ use crate::model::side::PerSide;
 use crate::render::diff::onset::list;
 use crate::render::units;
 use crate::render::units::count;
-use crate::text::clean;
+use crate::text::one_line;
 
 /// The lowest number of rounds that `--rounds` accepts.
 const PLANNED_ROUNDS: usize = 10;
@@ -26,7 +26,7 @@ pub(super) fn all(input: &Input, analysis: &Analysis) -> Vec<String> {
             warning.kind,
             Kind::TooFewSamples { .. } | Kind::Disturbed(_) | Kind::UnequalRates(_)
         ) {
-            texts.push(clean(&text(warning), usize::MAX));
+            texts.push(one_line(&text(warning), usize::MAX));
         }
     }
     let unequal: Vec<&str> = analysis

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use crate::model::comparison::{Arm, Comparison};
 use crate::render::units::count;
 use crate::render::{Renderer as _, Screen, Summary, Text};
-use crate::text::clean;
+use crate::text::one_line;
 
 pub(crate) use contents::Show;
 
@@ -64,7 +64,7 @@ impl Show<'_> {
         let info = &self.file.info;
         let mut facts: Vec<(String, String)> = Vec::new();
         let mut fact = |label: &str, text: String| {
-            facts.push((format!("{label}:"), clean(&text, MAX_TEXT)));
+            facts.push((format!("{label}:"), one_line(&text, MAX_TEXT)));
         };
         fact("file", self.file.path.display().to_string());
         if let Some(name) = &info.name {
@@ -166,7 +166,7 @@ impl Show<'_> {
         let arm = part.arm?;
         let name = &self.file.info.comparison.as_ref()?.side(arm).name;
         let letter = letter(arm);
-        let name = clean(name, MAX_TEXT);
+        let name = one_line(name, MAX_TEXT);
         let who = if name == letter {
             name
         } else {

@@ -81,7 +81,7 @@ pub(super) fn is_it_measuring(grid: &mut Grid) {
         Panel::new(
             "TCP over loopback or veth",
             "Of packets at ip-start, the share that carries a transmit time (tx-timestamp): TCP between programs, containers or \
-             namespaces of a host. ip-start leaves them out; the kernel stamps them anew at local delivery, and all tcp-* \
+             namespaces of a host. ip-start leaves them out; the kernel timestamps them anew at local delivery, and all tcp-* \
              hooks measure from there. Nothing is broken: do not compare the tcp-* figures of such a host with others.",
             "percentunit",
             vec![target(
