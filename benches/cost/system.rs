@@ -81,8 +81,12 @@ impl Loads {
 /// since what a card announces with one interrupt drifts.
 pub(crate) fn traffic() -> Result<()> {
     let choice = |words: &str| -> Result<HookSet> {
-        let choice: HookChoice = words.parse().map_err(Error::msg)?;
-        Ok(choice.hooks)
+        let mut hooks = Vec::new();
+        for word in words.split(',') {
+            let choice: HookChoice = word.parse().map_err(Error::msg)?;
+            hooks.extend(choice.hooks.iter());
+        }
+        Ok(hooks.into_iter().collect())
     };
     let subjects = [
         ("off", HookSet::ALL.minus(HookSet::ALL)),
