@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The kernel types that src/bpf uses. Made by vmlinux/generate from the BTF of
- * Linux 6.12.107+deb13-cloud-amd64; do not edit: change types.txt and run it again.
+ * Linux 6.12.117+deb13-cloud-amd64; do not edit: change types.txt and run it again.
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -49,6 +49,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_STACK = 23,
 };
 
 enum bpf_func_id {

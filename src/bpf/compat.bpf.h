@@ -101,6 +101,25 @@ static __always_inline struct tcp_sock *known_tcp_sock(struct sock *sk)
 }
 
 /*
+ * Index of the interface that the socket's last packet came in by. In 5.16
+ * (0c0a5ef809f9) it moved from the part of internet sockets to that of all.
+ */
+struct inet_sock___v515 {
+	int rx_dst_ifindex;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 rx_interface(struct sock *sk)
+{
+	struct inet_sock___v515 *v515 = (void *)sk;
+	int index = 0;
+
+	if (bpf_core_field_exists(sk->sk_rx_dst_ifindex))
+		return sk->sk_rx_dst_ifindex;
+	bpf_core_read(&index, sizeof(index), &v515->rx_dst_ifindex);
+	return index;
+}
+
+/*
  * The cookie of the first network namespace. Cookies were counted from 1 on
  * (seen up to 6.12); where namespaces have ids, those of the first ones are
  * fixed, and the cookie is the id (seen in 7.3).

@@ -14,11 +14,14 @@ struct netstacklat_config {
 	__u32 skip_stride;
 	/* NETSTACKLAT_CLOCK_* */
 	__u32 clock_source;
+	/* Whether TCP reads that waited for a missing segment count, too */
+	__u32 include_hol_blocked;
 };
 
 const volatile struct netstacklat_config netstacklat_config = {
 	.skip_stride = 0,
 	.clock_source = NETSTACKLAT_CLOCK_VSYSCALL,
+	.include_hol_blocked = false,
 };
 #define config netstacklat_config
 

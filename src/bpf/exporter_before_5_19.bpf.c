@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "filter_none.bpf.h"
 #include "histogram/by_hook.bpf.h"
 #include "record.bpf.h"
 

@@ -39,6 +39,26 @@
 #define NETSTACKLAT_GROUP_OTHER 2147483647
 #define NETSTACKLAT_GROUP_OTHER_NETNS 2147483646
 
+/* Words that tell a group: namespace, interface, cgroup, process. */
+#define NETSTACKLAT_GROUP_WORDS 4
+/* In the slice of a group: whether it is one; its key comes behind. */
+#define NETSTACKLAT_SLICE_IN_USE 500
+
+/* Counters of packets that were left out, from one CPU to the next. */
+#define NETSTACKLAT_FILTERED_STRIDE 16
+
+/* What a filter can name at most. */
+#define NETSTACKLAT_MAX_FILTER_CGROUPS 8
+#define NETSTACKLAT_MAX_FILTER_INTERFACES 256
+#define NETSTACKLAT_MAX_FILTER_PIDS 4096
+/* Sockets of which the process that reads from them is known. */
+#define NETSTACKLAT_MAX_SOCKET_READERS 65536
+
+/* How many interfaces are wanted. */
+#define NETSTACKLAT_INTERFACES_ALL 0
+#define NETSTACKLAT_INTERFACES_ONE 1
+#define NETSTACKLAT_INTERFACES_MANY 2
+
 #define NETSTACKLAT_CLOCK_VSYSCALL 0
 #define NETSTACKLAT_CLOCK_TAI 1
 

@@ -4,8 +4,10 @@
  * of a program ends in exactly one of the two, and record() is the only place
  * where a sample is added.
  *
- * An object includes one of histogram/{mmap,by_hook,by_group}.bpf.h before this:
- * they say where samples and skips are counted.
+ * An object includes two files before this. One of histogram/ says where samples
+ * and skips are counted; filter.bpf.h or filter_none.bpf.h, which packets are
+ * wanted. A packet that is not wanted is counted as filtered whatever else there
+ * is to say of it, so each function asks that first.
  */
 #ifndef NETSTACKLAT_RECORD_BPF_H
 #define NETSTACKLAT_RECORD_BPF_H
@@ -50,18 +52,34 @@ static __always_inline int record(const struct sample_ctx *ctx)
 	return 0;
 }
 
-/* On the way to the socket, where that is not known yet. */
-static __always_inline int record_skb(enum netstacklat_hook hook,
-				      struct sk_buff *skb)
+/* The same, if the user wants the packet. */
+static __always_inline int record_selected(const struct sample_ctx *ctx)
 {
-	struct sample_ctx ctx = {
+	int unwanted = selection_skip(ctx);
+
+	if (unwanted >= 0)
+		return skip_unselected(ctx->hook, unwanted);
+	return record(ctx);
+}
+
+/* On the way to the socket, where that is not known yet. */
+static __always_inline struct sample_ctx of_skb(enum netstacklat_hook hook,
+						struct sk_buff *skb)
+{
+	return (struct sample_ctx){
 		.hook = hook,
 		.skb = skb,
 		.tstamp = skb->tstamp,
 		.interface = skb->skb_iif,
 	};
+}
 
-	return record(&ctx);
+static __always_inline int record_skb(enum netstacklat_hook hook,
+				      struct sk_buff *skb)
+{
+	struct sample_ctx ctx = of_skb(hook, skb);
+
+	return record_selected(&ctx);
 }
 
 /* Where it is. */
@@ -84,7 +102,7 @@ static __always_inline int record_socket_skb(enum netstacklat_hook hook,
 {
 	struct sample_ctx ctx = of_socket(hook, sk, skb);
 
-	return record(&ctx);
+	return record_selected(&ctx);
 }
 
 /*
@@ -94,15 +112,22 @@ static __always_inline int record_socket_skb(enum netstacklat_hook hook,
  */
 static __always_inline int record_ip(struct sk_buff *skb)
 {
+	struct sample_ctx ctx = of_skb(HOOK_IP_START, skb);
+	int unwanted = selection_skip(&ctx);
+
+	if (unwanted >= 0)
+		return skip_unselected(HOOK_IP_START, unwanted);
 	if (skb_has_tx_timestamp(skb))
 		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
-	return record_skb(HOOK_IP_START, skb);
+	return record(&ctx);
 }
 
 /* The same for hooks that need to know, where ip-start is off. */
 static __always_inline int count_tx_timestamps(struct sk_buff *skb)
 {
-	if (skb_has_tx_timestamp(skb))
+	struct sample_ctx ctx = of_skb(HOOK_IP_START, skb);
+
+	if (skb_has_tx_timestamp(skb) && selection_skip(&ctx) < 0)
 		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
 	return 0;
 }
@@ -114,9 +139,14 @@ static __always_inline int count_tx_timestamps(struct sk_buff *skb)
 static __always_inline int record_tcp_v6_do_rcv(struct sock *sk,
 						struct sk_buff *skb)
 {
+	struct sample_ctx ctx = of_socket(HOOK_TCP_DO_RCV, sk, skb);
+	int unwanted = selection_skip(&ctx);
+
+	if (unwanted >= 0)
+		return skip_unselected(HOOK_TCP_DO_RCV, unwanted);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		return skip(HOOK_TCP_DO_RCV, SKIP_V4_MAPPED);
-	return record_socket_skb(HOOK_TCP_DO_RCV, sk, skb);
+	return record(&ctx);
 }
 
 /*
@@ -126,27 +156,36 @@ static __always_inline int record_tcp_v6_do_rcv(struct sock *sk,
 static __always_inline int record_tcp_data_queue(struct sock *sk,
 						 struct sk_buff *skb)
 {
+	struct sample_ctx ctx = of_socket(HOOK_TCP_DATA_QUEUE, sk, skb);
 	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)skb->cb;
+	int unwanted = selection_skip(&ctx);
 
+	if (unwanted >= 0)
+		return skip_unselected(HOOK_TCP_DATA_QUEUE, unwanted);
 	if (cb->seq == cb->end_seq)
 		return skip(HOOK_TCP_DATA_QUEUE, SKIP_NO_DATA);
-	return record_socket_skb(HOOK_TCP_DATA_QUEUE, sk, skb);
+	return record(&ctx);
 }
 
-static __always_inline int record_tcp_read(struct sock *sk, struct tcp_sock *tp,
-					   __u64 tstamp)
+/* A read has no skb; its interface is that of the socket's last packet. */
+static __always_inline struct sample_ctx of_tcp_read(struct sock *sk)
 {
-	struct sample_ctx ctx = {
+	return (struct sample_ctx){
 		.hook = HOOK_TCP_SOCKET_READ,
 		.has_sk = true,
 		.sk = sk,
-		.tstamp = tstamp,
-		.interface = sk->sk_rx_dst_ifindex,
+		.interface = INTERFACE_MATTERS ? rx_interface(sk) : 0,
 	};
+}
 
-	if (tp->rcv_ooopack && read_hol_blocked(tp))
+static __always_inline int record_tcp_read(struct sample_ctx *ctx,
+					   struct tcp_sock *tp, __u64 tstamp)
+{
+	if (tp->rcv_ooopack && !config.include_hol_blocked &&
+	    read_hol_blocked(tp))
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_HOL_BLOCKED);
-	return record(&ctx);
+	ctx->tstamp = tstamp;
+	return record(ctx);
 }
 
 /*
@@ -158,8 +197,12 @@ record_tcp_recvmsg(struct sock *sk, int flags,
 		   struct scm_timestamping_internal *tss, int *cmsg_flags,
 		   int copied)
 {
+	struct sample_ctx ctx = of_tcp_read(sk);
+	int unwanted = selection_skip(&ctx);
 	struct tcp_sock *tp;
 
+	if (unwanted >= 0)
+		return skip_unselected(HOOK_TCP_SOCKET_READ, unwanted);
 	if (copied <= 0)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_NO_DATA);
 	if (flags & MSG_PEEK)
@@ -169,7 +212,7 @@ record_tcp_recvmsg(struct sock *sk, int flags,
 	tp = known_tcp_sock(sk);
 	if (!tp)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
-	return record_tcp_read(sk, tp, software_timestamp(tss));
+	return record_tcp_read(&ctx, tp, software_timestamp(tss));
 }
 
 /*
@@ -181,10 +224,14 @@ record_tcp_recv_timestamp(struct sock *sk,
 			  struct scm_timestamping_internal *tss)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct sample_ctx ctx = of_tcp_read(sk);
+	int unwanted = selection_skip(&ctx);
 
+	if (unwanted >= 0)
+		return skip_unselected(HOOK_TCP_SOCKET_READ, unwanted);
 	if (!tp)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
-	return record_tcp_read(sk, tp, software_timestamp(tss));
+	return record_tcp_read(&ctx, tp, software_timestamp(tss));
 }
 
 /* Notes the timestamp that it reads, for record_udp_enqueued(). */
@@ -193,8 +240,9 @@ static __always_inline int record_udp_queue_rcv(struct sock *sk,
 {
 	struct sample_ctx ctx = of_socket(HOOK_UDP_QUEUE_RCV, sk, skb);
 
+	/* Also of those that are not wanted: the next hook must be able to tell. */
 	note_udp(skb, ctx.tstamp);
-	return record(&ctx);
+	return record_selected(&ctx);
 }
 
 /*
@@ -211,15 +259,20 @@ static __always_inline int record_udp_enqueued(struct sock *sk,
 		.has_sk = true,
 		.sk = sk,
 	};
+	int unwanted;
 
-	if (error)
-		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_DROPPED);
 	if (!note || note->skb != skb)
-		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_ENTRY_MISSED);
+		return skip(HOOK_UDP_SOCKET_ENQUEUED,
+			    error ? SKIP_DROPPED : SKIP_ENTRY_MISSED);
 	note->skb = NULL;
 	ctx.tstamp = note->tstamp;
-	if (SAMPLES_HAVE_GROUPS)
+	if (INTERFACE_MATTERS)
 		ctx.interface = note->interface;
+	unwanted = selection_skip(&ctx);
+	if (unwanted >= 0)
+		return skip_unselected(HOOK_UDP_SOCKET_ENQUEUED, unwanted);
+	if (error)
+		return skip(HOOK_UDP_SOCKET_ENQUEUED, SKIP_DROPPED);
 	return record(&ctx);
 }
 
@@ -227,9 +280,14 @@ static __always_inline int record_udp_enqueued(struct sock *sk,
 static __always_inline int record_udp_read(struct sock *sk, struct sk_buff *skb,
 					   int len)
 {
+	struct sample_ctx ctx = of_socket(HOOK_UDP_SOCKET_READ, sk, skb);
+	int unwanted = selection_skip(&ctx);
+
+	if (unwanted >= 0)
+		return skip_unselected(HOOK_UDP_SOCKET_READ, unwanted);
 	if (len < 0)
 		return skip(HOOK_UDP_SOCKET_READ, SKIP_PEEK);
-	return record_socket_skb(HOOK_UDP_SOCKET_READ, sk, skb);
+	return record(&ctx);
 }
 
 #endif /* NETSTACKLAT_RECORD_BPF_H */

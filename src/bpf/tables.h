@@ -22,7 +22,9 @@
  * aliases: former names: NONE, or ALIASES("name", ...).
  * protocol: whose packets pass: ANY, or the name of one protocol, whose hooks
  *   form a path of their own.
- * runs: IN_STACK, or IN_READER: in the task that reads from the socket.
+ * runs: BEFORE_SOCKET: in the stack, where the packet's socket is not known
+ *   yet; AT_SOCKET: in the stack, where it is; IN_READER: in the task that reads
+ *   from the socket.
  * after: the hook before it on the path: AFTER(ID); FIRST: there is none, and
  *   before it is the timestamp.
  * needs: what programs of another hook must do for it. They are loaded also
@@ -36,26 +38,26 @@
  *   net/ipv4/tcp_input.c and net/ipv4/udp.c of Linux 5.10 to 7.
  */
 #define NETSTACKLAT_HOOKS(HOOK)                                                \
-	HOOK(IP_START, ip_start, "ip-start", NONE, ANY, IN_STACK, FIRST,       \
+	HOOK(IP_START, ip_start, "ip-start", NONE, ANY, BEFORE_SOCKET, FIRST,  \
 	     NOTHING, "past traffic control, at IP",                           \
 	     TEXT("receive steering (RPS), generic XDP, packet taps, ",        \
 		  "traffic control, bridges and bonds"))                       \
-	HOOK(TCP_START, tcp_start, "tcp-start", NONE, "TCP", IN_STACK,         \
+	HOOK(TCP_START, tcp_start, "tcp-start", NONE, "TCP", BEFORE_SOCKET,    \
 	     AFTER(IP_START), USES(IP_START),                                  \
 	     "past routing and netfilter, at TCP",                             \
 	     TEXT("netfilter (connection tracking included), routing and ",    \
 		  "reassembly"))                                               \
-	HOOK(TCP_DO_RCV, tcp_do_rcv, "tcp-do-rcv", NONE, "TCP", IN_STACK,      \
+	HOOK(TCP_DO_RCV, tcp_do_rcv, "tcp-do-rcv", NONE, "TCP", AT_SOCKET,     \
 	     AFTER(TCP_START), USES(IP_START),                                 \
 	     "socket found and owned (or backlog replayed)",                   \
 	     TEXT("the socket lookup, socket filters and the wait in the ",    \
 		  "backlog while a task owns the socket"))                     \
 	HOOK(TCP_DATA_QUEUE, tcp_data_queue, "tcp-data-queue", NONE, "TCP",    \
-	     IN_STACK, AFTER(TCP_DO_RCV), USES(IP_START),                      \
+	     AT_SOCKET, AFTER(TCP_DO_RCV), USES(IP_START),                     \
 	     "data segment off the header-prediction path",                    \
 	     "the checks of TCP's receive processing and of the ACK")          \
 	HOOK(TCP_SOCKET_ENQUEUED, tcp_socket_enqueued, "tcp-socket-enqueued",  \
-	     NONE, "TCP", IN_STACK, AFTER(TCP_DATA_QUEUE), USES(IP_START),     \
+	     NONE, "TCP", AT_SOCKET, AFTER(TCP_DATA_QUEUE), USES(IP_START),    \
 	     "in-order segment in the receive queue of the socket",            \
 	     TEXT("putting segments in order, and the socket's memory ",       \
 		  "accounting"))                                               \
@@ -64,15 +66,15 @@
 	     "last segment of a read handed to user space",                    \
 	     TEXT("the wait in the socket until the reader asks, its ",        \
 		  "wake-up and scheduling included"))                          \
-	HOOK(UDP_START, udp_start, "udp-start", NONE, "UDP", IN_STACK,         \
+	HOOK(UDP_START, udp_start, "udp-start", NONE, "UDP", BEFORE_SOCKET,    \
 	     AFTER(IP_START), NOTHING, "past routing and netfilter, at UDP",   \
 	     TEXT("netfilter (connection tracking included), routing and ",    \
 		  "reassembly"))                                               \
 	HOOK(UDP_QUEUE_RCV, udp_queue_rcv, "udp-queue-rcv", NONE, "UDP",       \
-	     IN_STACK, AFTER(UDP_START), NOTHING, "socket found",              \
+	     AT_SOCKET, AFTER(UDP_START), NOTHING, "socket found",             \
 	     "the checksum and the socket lookup")                             \
 	HOOK(UDP_SOCKET_ENQUEUED, udp_socket_enqueued, "udp-socket-enqueued",  \
-	     NONE, "UDP", IN_STACK, AFTER(UDP_QUEUE_RCV),                      \
+	     NONE, "UDP", AT_SOCKET, AFTER(UDP_QUEUE_RCV),                     \
 	     REQUIRES(UDP_QUEUE_RCV), "in the receive queue of the socket",    \
 	     TEXT("encapsulation, socket filters, the lock and memory ",       \
 		  "accounting of the queue, and waking the reader"))           \
@@ -181,7 +183,9 @@
 	SKIP(DROPPED, "dropped", NONE, 0,                                      \
 	     "the kernel refused to enqueue the skb")                          \
 	SKIP(FILTERED, "filtered", NONE, 0,                                    \
-	     "not among the packets that the user selected")
+	     "not among the packets that the user selected")                   \
+	SKIP(OWNER_UNKNOWN, "owner-unknown", NONE, 1,                          \
+	     "not known which process reads from the socket")
 
 /*
  * STATE(ID, name, meaning): what ebpf_exporter shows of the clock, 1 for the

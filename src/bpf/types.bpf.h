@@ -14,6 +14,24 @@ enum netstacklat_hook { NETSTACKLAT_HOOKS(HOOK_ENUM) N_HOOKS };
 enum netstacklat_skip { NETSTACKLAT_SKIPS(SKIP_ENUM) N_SKIPS };
 enum { NETSTACKLAT_CLOCK_STATES(STATE_ENUM) N_CLOCK_STATES };
 
+#define BEFORE_SOCKET false
+#define AT_SOCKET false
+#define IN_READER true
+#define READER_CASE(id, ident, name, aliases, protocol, runs, ...)             \
+	case HOOK_##id:                                                        \
+		return runs;
+
+/* Whether the hook runs in the task that reads. A constant for a constant. */
+static inline __attribute__((always_inline)) bool
+is_in_reader(enum netstacklat_hook hook)
+{
+	switch (hook) {
+		NETSTACKLAT_HOOKS(READER_CASE)
+	default:
+		return false;
+	}
+}
+
 /* Largest sample, and the number of buckets with 2^bits of them per octave. */
 #define MAX_NS (1ULL << NETSTACKLAT_MAX_BITS)
 #define N_BUCKETS(bits) ((NETSTACKLAT_MAX_BITS - (bits) + 1) << (bits))

@@ -22,7 +22,7 @@ struct udp_note {
 	/* Of which datagram; NULL: used */
 	struct sk_buff *skb;
 	__u64 tstamp;
-	/* Only where samples have groups */
+	/* Only where somebody asks for it */
 	__u32 interface;
 } __attribute__((aligned(64)));
 
@@ -48,7 +48,7 @@ static __always_inline int note_udp(struct sk_buff *skb, __u64 tstamp)
 	if (note) {
 		note->skb = skb;
 		note->tstamp = tstamp;
-		if (SAMPLES_HAVE_GROUPS)
+		if (INTERFACE_MATTERS)
 			note->interface = skb->skb_iif;
 	}
 	return 0;

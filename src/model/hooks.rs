@@ -5,7 +5,7 @@
 use std::fmt;
 
 pub use crate::model::tables::Role;
-use crate::model::tables::{self, HookRow, find_row};
+use crate::model::tables::{self, HookRow, Runs, find_row};
 
 /// A measuring point; ordered as a packet meets them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,7 +92,7 @@ impl Hook {
         &tables::HOOKS[self.index()]
     }
 
-    fn at(index: usize) -> Hook {
+    pub(crate) fn at(index: usize) -> Hook {
         Hook(index as u8)
     }
 
@@ -131,7 +131,12 @@ impl Hook {
     /// they can be preempted, and the kernel leaves out a program that would be
     /// re-entered on a CPU.
     pub fn is_in_reader(self) -> bool {
-        self.row().in_reader
+        self.row().runs == Runs::InReader
+    }
+
+    /// Whether the packet's socket is known there.
+    pub fn knows_socket(self) -> bool {
+        self.row().runs != Runs::BeforeSocket
     }
 
     /// The hook before it; `None`: it is the first after the timestamp.
@@ -311,7 +316,7 @@ pub fn parse_hook(name: &str) -> Result<Hook, String> {
 }
 
 /// The name that was probably meant.
-pub(super) fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_ascii_lowercase();
     known
         .map(|candidate| (strsim::jaro_winkler(&text, candidate), candidate))

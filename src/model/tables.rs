@@ -14,11 +14,19 @@ pub(crate) struct HookRow {
     pub aliases: &'static [&'static str],
     /// Empty: any.
     pub protocol: &'static str,
-    pub in_reader: bool,
+    pub runs: Runs,
     pub after: Option<usize>,
     pub needs: Need,
     pub meaning: &'static str,
     pub before: &'static str,
+}
+
+/// Where a hook's programs run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runs {
+    BeforeSocket,
+    AtSocket,
+    InReader,
 }
 
 /// What programs of another hook must do for a hook.

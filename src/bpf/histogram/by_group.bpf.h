@@ -15,7 +15,7 @@
 #define SUB_BITS 0
 #include "histogram/bucket.bpf.h"
 
-#define SAMPLES_HAVE_GROUPS true
+#define INTERFACE_MATTERS true
 
 #define NAME(name) netstack_group_##name
 #define EXPORTED_HOOKS NETSTACKLAT_GROUPED_HOOKS

@@ -11,7 +11,7 @@
 #define SUB_BITS 0
 #include "histogram/bucket.bpf.h"
 
-#define SAMPLES_HAVE_GROUPS false
+#define INTERFACE_MATTERS false
 
 #define NAME(name) netstack_##name
 #define EXPORTED_HOOKS NETSTACKLAT_HOOKS

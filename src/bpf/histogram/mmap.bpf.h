@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The loader's maps: arrays that it maps into its memory, so that a report
- * takes no system calls. It sets how many entries they have.
+ * takes no system calls. It sets how many entries they have. mmap_by_hook.bpf.h
+ * and mmap_by_group.bpf.h include this; they say in which slice a sample counts.
  *
  * A value is a CPU's whole histogram (a slice), found by the CPU's number: the
  * buckets, the sum of the latencies, and the number of samples of 0 ns.
@@ -28,8 +29,6 @@
 
 #define SUB_BITS NETSTACKLAT_FINE_SUB_BITS
 #include "histogram/bucket.bpf.h"
-
-#define SAMPLES_HAVE_GROUPS false
 
 #define ZEROES_INDEX (SUM_INDEX + 1)
 #define SLICE_ENTRIES NETSTACKLAT_SLICE_ENTRIES
@@ -93,10 +92,9 @@ static __always_inline __u64 *slice_of(void *histogram)
  * at the same hook (TCP backlog replay). The result is not used, so each is one
  * locked add and works on 5.10.
  */
-static __always_inline void histogram_add(const struct sample_ctx *ctx,
-					  __u64 latency_m1, __u64 latency)
+static __always_inline void slice_add(__u64 *slice, __u64 latency_m1,
+				      __u64 latency)
 {
-	__u64 *slice = slice_of(histogram_of(ctx->hook));
 	__u64 index = bucket_index(latency_m1);
 
 	if (!slice)
@@ -106,22 +104,13 @@ static __always_inline void histogram_add(const struct sample_ctx *ctx,
 	__sync_fetch_and_add(&slice[SUM_INDEX], latency);
 }
 
-/* Not inlined: rare. */
-static __noinline int add_zero(void *histogram)
+/* A latency of 0 ns, which only the lag between two CPUs' clocks produces. */
+static __always_inline void slice_add_zero(__u64 *slice)
 {
-	__u64 *slice = slice_of(histogram);
-
 	if (!slice)
-		return 0;
+		return;
 	__sync_fetch_and_add(&slice[0], 1);
 	__sync_fetch_and_add(&slice[ZEROES_INDEX], 1);
-	return 0;
-}
-
-/* A latency of 0 ns, which only the lag between two CPUs' clocks produces. */
-static __always_inline void histogram_add_zero(const struct sample_ctx *ctx)
-{
-	add_zero(histogram_of(ctx->hook));
 }
 
 /*

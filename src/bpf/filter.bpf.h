@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which packets the user wants measured. The loader says so in .rodata before
+ * it loads the object, and the verifier removes the tests of what is off; two
+ * instructions are left of each, which read the knob.
+ *
+ * The cheapest test comes first. A hook cannot apply a filter of something that
+ * is not known there yet: it measures all packets, and the loader names it
+ * (src/model/packet_filter.rs has the same table).
+ */
+#ifndef NETSTACKLAT_FILTER_BPF_H
+#define NETSTACKLAT_FILTER_BPF_H
+
+#include "histogram/mmap.bpf.h"
+#include "packet_owner.bpf.h"
+#include "types.bpf.h"
+
+struct netstacklat_filter {
+	/* NETSTACKLAT_INTERFACES_*: whether, and how many */
+	__u32 interfaces;
+	/* Inode number of the network namespace; 0: all */
+	__u32 netns;
+	/* Whether only processes in netstacklat_pids are wanted */
+	__u32 pids;
+	/* How many cgroups are wanted; 0: all */
+	__u32 cgroup_count;
+	/* Reads that leave at least so much in the socket's queue; 0: all */
+	__u32 min_queue;
+	/* Whether hooks in the stack need to know who reads from a socket */
+	__u32 note_readers;
+	/* How many cgroups are above each of them */
+	__u32 cgroup_levels[NETSTACKLAT_MAX_FILTER_CGROUPS];
+};
+
+const volatile struct netstacklat_filter netstacklat_filter = {};
+#define filter netstacklat_filter
+
+/* An interface is known by its index within its namespace. */
+struct netstacklat_interface {
+	__u32 index;
+	__u32 netns;
+};
+
+/*
+ * The interface that is wanted, where it is one. Interfaces come and go, hence
+ * the loader may change it; an index of 2^32 - 1: there is none of that name now.
+ * (0 is that of a packet whose interface is not known.)
+ */
+volatile struct netstacklat_interface netstacklat_interface;
+
+/*
+ * The ids of the cgroups that are wanted. A service that is restarted gets
+ * another cgroup at the same path; 2^64 - 1: there is none now.
+ */
+volatile __u64 netstacklat_cgroup_ids[NETSTACKLAT_MAX_FILTER_CGROUPS];
+
+/* The interfaces, where there are several. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, NETSTACKLAT_MAX_FILTER_INTERFACES);
+	__type(key, struct netstacklat_interface);
+	__type(value, __u32);
+} netstack_interfaces SEC(".maps");
+
+/* The processes, by what user space calls the process id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, NETSTACKLAT_MAX_FILTER_PIDS);
+	__type(key, __u32);
+	__type(value, __u32);
+} netstack_pids SEC(".maps");
+
+struct sk_buff_head___filter {
+	__u32 qlen;
+} __attribute__((preserve_access_index));
+
+struct sock___filter {
+	struct sk_buff_head___filter sk_receive_queue;
+} __attribute__((preserve_access_index));
+
+struct udp_sock___filter {
+	struct sk_buff_head___filter reader_queue;
+} __attribute__((preserve_access_index));
+
+static __always_inline bool interface_is_wanted(const struct sample_ctx *ctx)
+{
+	struct netstacklat_interface interface = {.index = ctx->interface};
+
+	if (filter.interfaces == NETSTACKLAT_INTERFACES_ONE) {
+		if (interface.index != netstacklat_interface.index)
+			return false;
+		return netns_of(ctx) == netstacklat_interface.netns;
+	}
+	interface.netns = netns_of(ctx);
+	return bpf_map_lookup_elem(&netstack_interfaces, &interface);
+}
+
+static __always_inline bool cgroup_is_wanted(const struct sample_ctx *ctx)
+{
+	struct cgroup___owner *cgroup = cgroup_of(ctx);
+	__u32 i;
+
+	if (!cgroup)
+		return false;
+#pragma unroll
+	for (i = 0; i < NETSTACKLAT_MAX_FILTER_CGROUPS; i++) {
+		if (i >= filter.cgroup_count)
+			return false;
+		if (cgroup_is_below(cgroup, filter.cgroup_levels[i],
+				    netstacklat_cgroup_ids[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Hooks in readers run after the packet has left the queue, so this is what is
+ * left there. UDP has a second queue, which only readers touch: they take over
+ * the first one whole.
+ */
+static __always_inline __u32 left_in_queue(const struct sample_ctx *ctx)
+{
+	struct sock___filter *sk = (void *)ctx->sk;
+	struct udp_sock___filter *udp = (void *)ctx->sk;
+	__u32 left = sk->sk_receive_queue.qlen;
+	__u32 second = 0;
+
+	if (ctx->hook == HOOK_UDP_SOCKET_READ)
+		bpf_core_read(&second, sizeof(second), &udp->reader_queue.qlen);
+	return left + second;
+}
+
+/*
+ * Packets that were left out, by CPU and hook. Apart from the other skips: they
+ * can be most of all packets, and this is found without a look-up.
+ */
+volatile __u64 netstacklat_filtered[NETSTACKLAT_ARRIVALS]
+				   [NETSTACKLAT_FILTERED_STRIDE];
+
+_Static_assert(N_HOOKS <= NETSTACKLAT_FILTERED_STRIDE, "a counter for each");
+
+/* Counts a packet that the user does not want. */
+static __always_inline int skip_unselected(enum netstacklat_hook hook,
+					   enum netstacklat_skip reason)
+{
+	/* 64 bits, and the barrier: as in udp_note(). */
+	__u64 cpu = bpf_get_smp_processor_id();
+
+	if (reason != SKIP_FILTERED || cpu >= NETSTACKLAT_ARRIVALS)
+		return skip(hook, reason);
+	barrier_var(cpu);
+	__sync_fetch_and_add(&netstacklat_filtered[cpu][hook], 1);
+	return 0;
+}
+
+/* The skip reason if the process is not one of those wanted, else -1. */
+static __always_inline int process_skip(const struct sample_ctx *ctx)
+{
+	__u32 pid;
+
+	if (!is_in_reader(ctx->hook) && !ctx->has_sk)
+		return -1;
+	pid = pid_of(ctx);
+	if (!pid)
+		return SKIP_OWNER_UNKNOWN;
+	return bpf_map_lookup_elem(&netstack_pids, &pid) ? -1 : SKIP_FILTERED;
+}
+
+/* The skip reason of a packet that the user does not want, else -1. */
+static __always_inline int selection_skip(const struct sample_ctx *ctx)
+{
+	bool in_reader = is_in_reader(ctx->hook);
+
+	if (filter.interfaces && !interface_is_wanted(ctx))
+		return SKIP_FILTERED;
+	if (filter.netns && netns_of(ctx) != filter.netns)
+		return SKIP_FILTERED;
+	if (in_reader && filter.min_queue &&
+	    left_in_queue(ctx) < filter.min_queue)
+		return SKIP_FILTERED;
+	/* Before packets of others are left out: who reads them is known now. */
+	if (in_reader && filter.note_readers)
+		note_reader(ctx->sk);
+	if (ctx->has_sk && filter.cgroup_count && !cgroup_is_wanted(ctx))
+		return SKIP_FILTERED;
+	if (filter.pids)
+		return process_skip(ctx);
+	return -1;
+}
+
+#endif /* NETSTACKLAT_FILTER_BPF_H */

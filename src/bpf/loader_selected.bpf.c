@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The loader's object for filters and groups. Apart from the other, because a knob
+ * that is off still costs two instructions, which read it.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "filter.bpf.h"
+#include "histogram/mmap_by_group.bpf.h"
+#include "record.bpf.h"
+
+#include "hooks.bpf.h"
+#include "hooks_helpers.bpf.h"
+#include "tcp_read.bpf.h"
+#include "tcp_read_before_5_19.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whose a packet is: the interface that it came in by, the network namespace,
+ * the cgroup of its socket, and the process that reads from that socket. Both
+ * filters and groups ask this.
+ */
+#ifndef NETSTACKLAT_PACKET_OWNER_BPF_H
+#define NETSTACKLAT_PACKET_OWNER_BPF_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "compat.bpf.h"
+#include "sample.bpf.h"
+#include "types.bpf.h"
+
+/* possible_net_t is an unnamed struct, which vmlinux/generate cannot pick. */
+struct net___owner {
+	struct {
+		unsigned int inum;
+	} ns;
+} __attribute__((preserve_access_index));
+
+struct net_device___owner {
+	struct {
+		struct net___owner *net;
+	} nd_net;
+} __attribute__((preserve_access_index));
+
+struct sock_common___owner {
+	struct {
+		struct net___owner *net;
+	} skc_net;
+} __attribute__((preserve_access_index));
+
+/*
+ * The inode number of the network namespace, as in /proc/PID/ns/net. The
+ * device's and the socket's are the same wherever both are known.
+ */
+static __always_inline __u32 netns_of(const struct sample_ctx *ctx)
+{
+	struct sock_common___owner *common;
+	struct net_device___owner *device;
+
+	if (ctx->has_sk) {
+		common = (void *)&ctx->sk->__sk_common;
+		return common->skc_net.net->ns.inum;
+	}
+	device = (void *)ctx->skb->dev;
+	return device->nd_net.net->ns.inum;
+}
+
+struct kernfs_node___owner {
+	__u64 id;
+} __attribute__((preserve_access_index));
+
+struct cgroup___owner {
+	int level;
+	struct kernfs_node___owner *kn;
+} __attribute__((preserve_access_index));
+
+/* From 6.1 (7f203bc89eb6) a cgroup knows its ancestors themselves. */
+struct cgroup___v61 {
+	int level;
+	struct cgroup___owner *ancestors[];
+} __attribute__((preserve_access_index));
+
+/* Before, their ids. */
+struct cgroup___v60 {
+	int level;
+	__u64 ancestor_ids[];
+} __attribute__((preserve_access_index));
+
+/*
+ * Up to 5.14 (8520e224f547) the pointer shares its word with the numbers of
+ * cgroup v1, which have the lowest bit set.
+ */
+struct sock_cgroup_data___v514 {
+	__u64 val;
+} __attribute__((preserve_access_index));
+
+/* The cgroup (v2) of the process that made the socket; NULL: not known. */
+static __always_inline struct cgroup___owner *
+cgroup_of(const struct sample_ctx *ctx)
+{
+	struct sock_cgroup_data___v514 *v514;
+	__u64 word;
+
+	if (!ctx->has_sk)
+		return NULL;
+	v514 = (void *)&ctx->sk->sk_cgrp_data;
+	if (!bpf_core_field_exists(v514->val))
+		return (void *)ctx->sk->sk_cgrp_data.cgroup;
+	word = v514->val;
+	return word & 1 ? NULL : (void *)word;
+}
+
+/*
+ * On kernels of which the verifier knows that the above is a cgroup, plain loads
+ * do; before, it is a number to it.
+ */
+#define CGROUP_IS_TYPED                                                        \
+	(!bpf_core_field_exists(((struct sock_cgroup_data___v514 *)0)->val))
+
+/* Ids count up from 1; those of cgroups that come after 2^31 are one group. */
+static __always_inline __u32 cgroup_id_of(const struct sample_ctx *ctx)
+{
+	struct cgroup___owner *cgroup = cgroup_of(ctx);
+	__u64 id;
+
+	if (!cgroup)
+		return 0;
+	id = CGROUP_IS_TYPED ? cgroup->kn->id : BPF_CORE_READ(cgroup, kn, id);
+	return id < NETSTACKLAT_GROUP_OTHER ? id : NETSTACKLAT_GROUP_OTHER;
+}
+
+/* Whether the cgroup is the one with this id, at this level, or below it. */
+static __always_inline bool cgroup_is_below(struct cgroup___owner *cgroup,
+					    __u32 level, __u64 id)
+{
+	struct cgroup___v61 *v61 = (void *)cgroup;
+	struct cgroup___v60 *v60 = (void *)cgroup;
+	struct cgroup___owner *ancestor = NULL;
+	__u64 ancestor_id = 0;
+
+	if (BPF_CORE_READ(cgroup, level) < (int)level)
+		return false;
+	if (bpf_core_field_exists(v61->ancestors)) {
+		bpf_core_read(&ancestor, sizeof(ancestor),
+			      &v61->ancestors[level]);
+		return BPF_CORE_READ(ancestor, kn, id) == id;
+	}
+	bpf_core_read(&ancestor_id, sizeof(ancestor_id),
+		      &v60->ancestor_ids[level]);
+	return ancestor_id == id;
+}
+
+struct inode___owner {
+	unsigned long i_ino;
+} __attribute__((preserve_access_index));
+
+struct file___owner {
+	struct inode___owner *f_inode;
+} __attribute__((preserve_access_index));
+
+struct socket___owner {
+	struct file___owner *file;
+} __attribute__((preserve_access_index));
+
+struct sock___owner {
+	struct socket___owner *sk_socket;
+} __attribute__((preserve_access_index));
+
+/*
+ * The inode number of the socket, as in /proc/PID/fd; 0: it has none, because
+ * nobody has accepted the connection yet, or the kernel made the socket.
+ */
+static __always_inline __u64 socket_inode(struct sock *sk)
+{
+	struct sock___owner *owned = (void *)sk;
+	struct socket___owner *socket = owned->sk_socket;
+
+	/* A load through NULL gives 0. */
+	return socket->file->f_inode->i_ino;
+}
+
+/* The process that last read from a socket, or had it open at the start. */
+struct socket_reader {
+	/* What user space calls the process id */
+	__u32 pid;
+	char comm[16];
+};
+
+/*
+ * By the socket's inode number. Sockets have no field for this, and storage
+ * for sockets cannot be used by tracing programs before 5.11. The loader fills
+ * in, from /proc, who has which socket open at the start.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, NETSTACKLAT_MAX_SOCKET_READERS);
+	__type(key, __u64);
+	__type(value, struct socket_reader);
+} netstack_readers SEC(".maps");
+
+/* Not inlined: only where a process is asked for, and several programs do. */
+static __noinline int note_reader(struct sock *sk)
+{
+	__u64 inode;
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct socket_reader *known, reader = {};
+
+	if (!sk)
+		return 0;
+	inode = socket_inode(sk);
+	if (!inode)
+		return 0;
+	known = bpf_map_lookup_elem(&netstack_readers, &inode);
+	if (known && known->pid == pid)
+		return 0;
+	reader.pid = pid;
+	bpf_get_current_comm(reader.comm, sizeof(reader.comm));
+	bpf_map_update_elem(&netstack_readers, &inode, &reader, BPF_ANY);
+	return 0;
+}
+
+/* The process of a packet; 0: not known. */
+static __always_inline __u32 pid_of(const struct sample_ctx *ctx)
+{
+	struct socket_reader *reader;
+	__u64 inode;
+
+	if (is_in_reader(ctx->hook))
+		return bpf_get_current_pid_tgid() >> 32;
+	if (!ctx->has_sk)
+		return 0;
+	inode = socket_inode(ctx->sk);
+	reader = bpf_map_lookup_elem(&netstack_readers, &inode);
+	return reader ? reader->pid : 0;
+}
+
+#endif /* NETSTACKLAT_PACKET_OWNER_BPF_H */
