@@ -2,7 +2,9 @@
 //! What hooks counted over a span of time: since the programs were attached, in
 //! an interval, in all of a run file.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::{AddAssign, Sub};
 use std::sync::Arc;
 
@@ -151,7 +153,10 @@ impl HookCounters {
         recorded.checked_add(skipped)?.checked_add(self.missed)
     }
 
-    fn try_add(&mut self, other: &HookCounters) -> Option<()> {
+    /// Adds what `other` counted. `None`: a sum exceeds 64 bits, and these
+    /// counters are of no use any more.
+    #[must_use]
+    pub(crate) fn try_add(&mut self, other: &HookCounters) -> Option<()> {
         self.runs()?.checked_add(other.runs()?)?;
         self.cost.try_add(other.cost)?;
         self.histogram.merge(&other.histogram);
@@ -184,8 +189,21 @@ pub enum Group {
     Other,
 }
 
+impl fmt::Display for Group {
+    /// `interface eth0, process nginx(123)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Group::Other => f.write_str("other"),
+            Group::Of(values) => {
+                let values = values.iter().map(|(key, value)| format!("{key} {value}"));
+                f.write_str(&values.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
 /// More groups are not counted apart: [`Group::Other`] has what they counted.
-pub const MAX_GROUPS: usize = 4096;
+pub const MAX_GROUPS: usize = 1024;
 
 /// What hooks have counted, by group and hook. All packets together are not a
 /// group: they are always there, in an array, and ungrouped counters never look
@@ -284,6 +302,28 @@ impl Counters {
     /// Nothing counted yet.
     pub fn new(resolution: Resolution, enabled: HookSet) -> Counters {
         Counters::of(enabled, |_| HookCounters::new(resolution))
+    }
+
+    /// The groups, those that have counted most first, and then
+    /// [`Group::Other`]; each with its hooks in path order.
+    pub fn groups_by_count(&self) -> Vec<(&Group, Vec<(Hook, &HookCounters)>)> {
+        let mut groups: Vec<_> = self
+            .groups
+            .iter()
+            .map(|(group, hooks)| {
+                let hooks: Vec<_> = hooks
+                    .iter()
+                    .map(|(hook, counted)| (*hook, counted))
+                    .collect();
+                (group, hooks)
+            })
+            .collect();
+        let count = |hooks: &[(Hook, &HookCounters)]| {
+            let counts = hooks.iter().map(|(_, counted)| counted.histogram.count());
+            counts.fold(0, u64::saturating_add)
+        };
+        groups.sort_by_key(|(group, hooks)| (**group == Group::Other, Reverse(count(hooks))));
+        groups
     }
 
     fn resolution(&self) -> Resolution {

@@ -3,6 +3,20 @@
 
 /// The map of skip counters.
 pub const SKIPPED_MAP: &str = "netstack_skipped";
+/// The slices of groups, by CPU, hook and group.
+pub const GROUP_SLOTS_MAP: &str = "netstack_group_slots";
+/// The slices themselves.
+pub const GROUP_SLICES_MAP: &str = "netstack_group_slices";
+/// The slices that nobody uses.
+pub const FREE_SLICES_MAP: &str = "netstack_free_slices";
+/// The groups that there are.
+pub const GROUPS_MAP: &str = "netstack_groups";
+/// The interfaces whose packets are wanted, where there are several.
+pub const INTERFACES_MAP: &str = "netstack_interfaces";
+/// The processes whose packets are wanted.
+pub const PIDS_MAP: &str = "netstack_pids";
+/// Who reads from a socket.
+pub const READERS_MAP: &str = "netstack_readers";
 /// The program that publishes the clock offset.
 pub const CLOCK_PROGRAM: &str = "nsl_update_vsyscall";
 /// The kernel function that it attaches to.

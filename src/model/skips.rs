@@ -22,6 +22,9 @@ impl SkipReason {
     /// The wall clock was stepped, or may have been, since the timestamp.
     pub const CLOCK_STEP: SkipReason = SkipReason(tables::SkipId::CLOCK_STEP as u8);
 
+    /// The user did not select the packet.
+    pub const FILTERED: SkipReason = SkipReason(tables::SkipId::FILTERED as u8);
+
     /// All reasons.
     pub fn all() -> impl ExactSizeIterator<Item = SkipReason> {
         (0..SKIP_COUNT as u8).map(SkipReason)

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! From what users write to what the programs test: names become numbers, and
+//! again when what has the name changes.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use crate::error::UsageError;
+use crate::host::cgroups::{self, CgroupTree};
+use crate::host::link_monitor::LinkMonitor;
+use crate::host::names::Names;
+use crate::host::namespaces::Netns;
+use crate::host::processes;
+use crate::model::grouping::{GroupKey, Grouping};
+use crate::model::packet_choice::{InterfaceChoice, PacketChoice};
+use crate::model::packet_filter::{CgroupId, Interface, PacketFilter};
+use crate::model::tables;
+
+/// The packets that the user wants, on this host.
+#[derive(Debug)]
+pub struct Packets {
+    filter: PacketFilter,
+    interfaces: Vec<InterfaceChoice>,
+    /// Where the interfaces are looked up.
+    netns: Option<Netns>,
+    /// By name; an index belongs to one interface for ever.
+    links: Option<LinkMonitor>,
+    cgroups: Vec<PathBuf>,
+    tree: Option<CgroupTree>,
+    cgroup_mount: Option<PathBuf>,
+    /// Tells of new cgroups beside those: a service that is started again.
+    new_cgroups: Option<Inotify>,
+}
+
+impl Packets {
+    /// Looks up what the user wrote.
+    ///
+    /// # Errors
+    ///
+    /// A [`UsageError`] that names what does not exist; or what the kernel said.
+    pub fn resolve(choice: &PacketChoice) -> Result<Packets> {
+        let netns = Netns::find(&choice.namespace)?;
+        let mut filter = PacketFilter {
+            netns: netns.as_ref().map(|netns| netns.inode),
+            pids: pids(&choice.pids)?,
+            min_queue: choice.min_queue.unwrap_or(0),
+            include_hol_blocked: choice.include_hol_blocked,
+            ..PacketFilter::default()
+        };
+        let mut packets = Packets {
+            filter: PacketFilter::default(),
+            interfaces: choice.interfaces.clone(),
+            netns: None,
+            links: None,
+            cgroups: Vec::new(),
+            tree: None,
+            cgroup_mount: choice.cgroup_mount.clone(),
+            new_cgroups: None,
+        };
+        if !choice.interfaces.is_empty() {
+            check_number(
+                "--interfaces",
+                choice.interfaces.len(),
+                tables::MAX_FILTER_INTERFACES,
+            )?;
+            let netns = match netns {
+                Some(netns) => netns,
+                None => Netns::own().context("looking up the own network namespace")?,
+            };
+            filter.interfaces = Some(first_interfaces(&netns, &choice.interfaces)?);
+            if choice.interfaces.iter().any(is_name) {
+                let links = LinkMonitor::new(&netns);
+                packets.links = Some(links.context("watching for changes of interfaces")?);
+            }
+            packets.netns = Some(netns);
+        }
+        if !choice.cgroups.is_empty() {
+            check_number(
+                "--cgroups",
+                choice.cgroups.len(),
+                tables::MAX_FILTER_CGROUPS,
+            )?;
+            cgroups::refuse_namespace()?;
+            let tree = CgroupTree::find(choice.cgroup_mount.as_deref())?;
+            for cgroup in &choice.cgroups {
+                packets.cgroups.push(tree.path_of(cgroup)?);
+            }
+            filter.cgroups = packets
+                .cgroups
+                .iter()
+                .map(|path| id_of(&tree, path))
+                .collect();
+            let watch = watch_parents(&tree, &packets.cgroups);
+            packets.new_cgroups = Some(watch.context("watching for new cgroups")?);
+            packets.tree = Some(tree);
+        }
+        packets.filter = filter;
+        Ok(packets)
+    }
+
+    /// As the programs test it, by what was last looked up.
+    pub fn filter(&self) -> &PacketFilter {
+        &self.filter
+    }
+
+    /// Names of the groups that these packets are counted apart by.
+    ///
+    /// # Errors
+    ///
+    /// If cgroups are asked for, and there are none to tell apart.
+    pub(crate) fn names(&self, grouping: &Grouping) -> Result<Names, UsageError> {
+        let tree = if grouping.is_by(GroupKey::Cgroup) {
+            Some(match &self.tree {
+                Some(tree) => tree.clone(),
+                None => CgroupTree::find(self.cgroup_mount.as_deref())?,
+            })
+        } else {
+            None
+        };
+        let netns = self
+            .filter
+            .netns
+            .or(self.netns.as_ref().map(|netns| netns.inode));
+        Ok(Names::new(&grouping.keys, netns, tree))
+    }
+
+    /// What becomes readable when interfaces or cgroups may have changed.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let links = self.links.iter().map(LinkMonitor::as_fd);
+        links.chain(self.new_cgroups.iter().map(Inotify::as_fd))
+    }
+
+    /// Looks everything up again. Whether something has changed.
+    ///
+    /// # Errors
+    ///
+    /// If the interfaces cannot be read.
+    pub(crate) fn look_again(&mut self) -> Result<bool> {
+        let before = self.filter.clone();
+        if let (Some(netns), Some(links)) = (&self.netns, &self.links) {
+            links.drain().context("reading about changed interfaces")?;
+            let known = netns.interfaces().context("listing the interfaces")?;
+            self.filter.interfaces = Some(matching(netns, &self.interfaces, &known));
+        }
+        if let (Some(tree), Some(watch)) = (&self.tree, &self.new_cgroups) {
+            // What they say does not matter: all are looked up.
+            while match watch.read_events() {
+                Ok(events) => !events.is_empty(),
+                Err(Errno::EAGAIN) => false,
+                Err(error) => return Err(error).context("reading about new cgroups"),
+            } {}
+            let cgroups = self.cgroups.iter();
+            self.filter.cgroups = cgroups.map(|path| id_of(tree, path)).collect();
+        }
+        Ok(self.filter != before)
+    }
+
+    /// Interfaces of the user that are not there, and cgroups.
+    pub(crate) fn absent(&self) -> Vec<String> {
+        let mut absent = Vec::new();
+        let found = self.filter.interfaces.as_deref().unwrap_or_default();
+        if let (Some(netns), true) = (&self.netns, found.len() < self.interfaces.len()) {
+            let known = netns.interfaces().unwrap_or_default();
+            let names = self
+                .interfaces
+                .iter()
+                .filter(|choice| find(choice, &known).is_none());
+            absent.extend(names.map(|choice| match choice {
+                InterfaceChoice::Name(name) => format!("interface {name}"),
+                InterfaceChoice::Index(index) => format!("interface {index}"),
+            }));
+        }
+        let cgroups = self.cgroups.iter().zip(&self.filter.cgroups);
+        let gone = cgroups.filter(|(_, found)| found.id.is_none());
+        absent.extend(gone.map(|(path, _)| format!("cgroup {}", path.display())));
+        absent
+    }
+}
+
+fn check_number(option: &str, number: usize, most: usize) -> Result<(), UsageError> {
+    if number > most {
+        return Err(UsageError(format!(
+            "{option} takes at most {most}, not {number}"
+        )));
+    }
+    Ok(())
+}
+
+fn pids(wanted: &[u32]) -> Result<Vec<u32>, UsageError> {
+    check_number("--pids", wanted.len(), tables::MAX_FILTER_PIDS)?;
+    let wanted: BTreeSet<u32> = wanted.iter().copied().collect();
+    if let Some(dead) = wanted.iter().find(|pid| !processes::exists(**pid)) {
+        return Err(UsageError(format!(
+            "--pids {dead}: there is no such process"
+        )));
+    }
+    Ok(wanted.into_iter().collect())
+}
+
+/// A cgroup is made by mkdir(2), of which inotify tells.
+fn watch_parents(tree: &CgroupTree, paths: &[PathBuf]) -> nix::Result<Inotify> {
+    let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    for path in paths {
+        if let Some(parent) = path.parent() {
+            watch.add_watch(&tree.directory(parent), AddWatchFlags::IN_CREATE)?;
+        }
+    }
+    Ok(watch)
+}
+
+/// One that is gone has its level all the same.
+fn id_of(tree: &CgroupTree, path: &Path) -> CgroupId {
+    tree.id_of(path).unwrap_or(CgroupId {
+        id: None,
+        level: path.components().count() as u32,
+    })
+}
+
+fn is_name(choice: &InterfaceChoice) -> bool {
+    matches!(choice, InterfaceChoice::Name(_))
+}
+
+/// The first time, one of the interfaces at least must be there: a name that is
+/// wrong would measure nothing for ever.
+fn first_interfaces(netns: &Netns, wanted: &[InterfaceChoice]) -> Result<Vec<Interface>> {
+    let known = netns
+        .interfaces()
+        .context("listing the interfaces of the network namespace (takes CAP_SYS_ADMIN)")?;
+    let found = matching(netns, wanted, &known);
+    let wrong_index = wanted.iter().find_map(|choice| match choice {
+        InterfaceChoice::Index(index) if find(choice, &known).is_none() => Some(index.to_string()),
+        _ => None,
+    });
+    let wrong_name = || {
+        wanted.iter().find_map(|choice| match choice {
+            InterfaceChoice::Name(name) if found.is_empty() => Some(name.clone()),
+            _ => None,
+        })
+    };
+    if let Some(wrong) = wrong_index.or_else(wrong_name) {
+        let names: Vec<_> = known.iter().map(|(_, name)| name.as_str()).collect();
+        let here = match &netns.inode {
+            inode if Netns::own().is_ok_and(|own| own.inode == *inode) => {
+                "the network namespace that netstacklat runs in".into()
+            }
+            inode => format!("network namespace {inode}"),
+        };
+        return Err(UsageError(format!(
+            "--interfaces {wrong}: there is no such interface in {here}; there are {}",
+            names.join(", ")
+        ))
+        .into());
+    }
+    Ok(found)
+}
+
+fn find(choice: &InterfaceChoice, known: &BTreeSet<(u32, String)>) -> Option<u32> {
+    let found = known.iter().find(|(index, name)| match choice {
+        InterfaceChoice::Name(wanted) => wanted == name,
+        InterfaceChoice::Index(wanted) => wanted == index,
+    });
+    found.map(|(index, _)| *index)
+}
+
+fn matching(
+    netns: &Netns,
+    wanted: &[InterfaceChoice],
+    known: &BTreeSet<(u32, String)>,
+) -> Vec<Interface> {
+    let indexes: BTreeSet<u32> = wanted.iter().filter_map(|c| find(c, known)).collect();
+    let interfaces = indexes.into_iter().map(|index| Interface {
+        index,
+        netns: netns.inode,
+    });
+    interfaces.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice() -> PacketChoice {
+        PacketChoice::default()
+    }
+
+    fn error(choice: &PacketChoice) -> String {
+        let error = Packets::resolve(choice).unwrap_err();
+        assert!(error.is::<UsageError>(), "{error:#}");
+        error.to_string()
+    }
+
+    #[test]
+    fn by_default_all_packets_are_wanted() {
+        let packets = Packets::resolve(&choice()).unwrap();
+        assert!(!packets.filter().is_on());
+        assert!(packets.absent().is_empty());
+    }
+
+    #[test]
+    fn interfaces_are_those_of_the_own_namespace() {
+        let mut wanted = choice();
+        wanted.interfaces = vec!["lo".parse().unwrap(), "no-such".parse().unwrap()];
+        let mut packets = Packets::resolve(&wanted).unwrap();
+        let own = Netns::own().unwrap().inode;
+        let lo = Interface {
+            index: 1,
+            netns: own,
+        };
+        assert_eq!(packets.filter().interfaces, Some(vec![lo]));
+        // That is no filter of the namespace.
+        assert_eq!(packets.filter().netns, None);
+        assert_eq!(packets.absent(), ["interface no-such"]);
+        assert!(!packets.look_again().unwrap());
+    }
+
+    #[test]
+    fn what_does_not_exist_is_named() {
+        let mut wanted = choice();
+        wanted.interfaces = vec!["no-such".parse().unwrap()];
+        let text = error(&wanted);
+        assert!(text.contains("no-such") && text.contains("lo"), "{text}");
+        wanted.interfaces = vec!["lo".parse().unwrap(), "77777".parse().unwrap()];
+        assert!(error(&wanted).contains("77777"));
+        let mut wanted = choice();
+        wanted.pids = vec![std::process::id(), 4_194_304];
+        assert!(error(&wanted).contains("4194304"));
+        let mut wanted = choice();
+        wanted.pids = vec![1; 5000];
+        assert!(error(&wanted).contains("at most 4096"));
+    }
+}

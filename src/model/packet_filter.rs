@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Which packets are measured, as the BPF programs test it: numbers, where users
+//! write names.
+
+use crate::model::hooks::{Hook, HookSet};
+
+/// An interface: an index means something only in its network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Interface {
+    /// The index, as in `ip link`.
+    pub index: u32,
+    /// Inode number of the network namespace, as in `/proc/PID/ns/net`.
+    pub netns: u32,
+}
+
+/// A cgroup (v2), with all that is below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CgroupId {
+    /// The id: the inode number of its directory. `None`: it is gone.
+    pub id: Option<u64>,
+    /// How many cgroups are above it; 0 of the root.
+    pub level: u32,
+}
+
+/// Which packets are measured. By default all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PacketFilter {
+    /// Those that came in by one of these interfaces; `None`: by any. An empty
+    /// list: none of the interfaces is there now.
+    pub interfaces: Option<Vec<Interface>>,
+    /// Those of this network namespace (inode number); `None`: of any.
+    pub netns: Option<u32>,
+    /// Those that one of these processes reads; empty: any.
+    pub pids: Vec<u32>,
+    /// Those of sockets in one of these cgroups; empty: in any.
+    pub cgroups: Vec<CgroupId>,
+    /// Reads that leave at least so many packets in the socket's queue; 0: all.
+    pub min_queue: u32,
+    /// TCP reads that waited for a missing segment are measured, too.
+    pub include_hol_blocked: bool,
+}
+
+impl PacketFilter {
+    /// Whether a packet can be left out.
+    pub fn is_on(&self) -> bool {
+        self.interfaces.is_some()
+            || self.netns.is_some()
+            || !self.pids.is_empty()
+            || !self.cgroups.is_empty()
+            || self.min_queue > 0
+    }
+
+    /// The options that ask for what only the socket tells, and the hooks at
+    /// which the socket is not known yet: these measure all packets. `None`: all
+    /// options apply at all of `hooks`. (`src/bpf/filter.bpf.h` tests the same.)
+    pub fn not_applied(&self, hooks: HookSet) -> Option<(Vec<&'static str>, Vec<Hook>)> {
+        let asked = [
+            ("--pids", !self.pids.is_empty()),
+            ("--cgroups", !self.cgroups.is_empty()),
+        ];
+        let asked = asked.into_iter().filter(|(_, on)| *on);
+        let asked: Vec<_> = asked.map(|(option, _)| option).collect();
+        let hooks: Vec<_> = hooks.iter().filter(|hook| !hook.knows_socket()).collect();
+        (!asked.is_empty() && !hooks.is_empty()).then_some((asked, hooks))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter() -> PacketFilter {
+        PacketFilter {
+            pids: vec![7],
+            min_queue: 2,
+            ..PacketFilter::default()
+        }
+    }
+
+    #[test]
+    fn nothing_is_filtered_by_default() {
+        let filter = PacketFilter::default();
+        assert!(!filter.is_on());
+        assert_eq!(filter.not_applied(HookSet::ALL), None);
+    }
+
+    #[test]
+    fn hooks_that_cannot_apply_a_filter_are_named() {
+        let (options, hooks) = filter().not_applied(HookSet::ALL).unwrap();
+        assert_eq!(options, ["--pids"]);
+        let names: Vec<_> = hooks.iter().map(|hook| hook.name()).collect();
+        assert_eq!(names, ["ip-start", "tcp-start", "udp-start"]);
+        let reads: HookSet = Hook::all().filter(|hook| hook.is_in_reader()).collect();
+        assert_eq!(filter().not_applied(reads), None);
+    }
+}
