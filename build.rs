@@ -10,8 +10,12 @@ use anyhow::{Context as _, Result, ensure};
 use libbpf_cargo::SkeletonBuilder;
 
 const BPF_DIR: &str = "src/bpf";
-/// The object that the loader loads.
-const LOADER: &str = "loader.bpf.c";
+/// The objects that the loader loads: directory and source. The one without
+/// filters and groups, and the one with them.
+const LOADER: [(&str, &str); 2] = [
+    ("all", "loader.bpf.c"),
+    ("selected", "loader_selected.bpf.c"),
+];
 /// The objects for ebpf_exporter, which `make bpf` takes from here: file and
 /// source.
 const FOR_EXPORTER: [(&str, &str); 3] = [
@@ -37,7 +41,7 @@ fn main() -> Result<()> {
     );
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
     tables(&clang, out)?;
-    skeleton(&clang, out)?;
+    skeletons(&clang, out)?;
     for_exporter(&clang, out)?;
     commit();
     Ok(())
@@ -61,14 +65,17 @@ fn tables(clang: &str, out: &Path) -> Result<()> {
 }
 
 /// The object's file gives the skeleton, and the maps of its variables, their
-/// names.
-fn skeleton(clang: &str, out: &Path) -> Result<()> {
-    let directory = out.join("loader");
-    fs::create_dir_all(&directory).context("making a directory")?;
-    object(clang, LOADER)
-        .obj(directory.join("netstacklat.bpf.o"))
-        .build_and_generate(out.join("netstacklat.skel.rs"))
-        .with_context(|| compiling(LOADER))
+/// names: both have the same file name, and differ in the directory.
+fn skeletons(clang: &str, out: &Path) -> Result<()> {
+    for (directory, source) in LOADER {
+        let directory = out.join(directory);
+        fs::create_dir_all(&directory).context("making a directory")?;
+        object(clang, source)
+            .obj(directory.join("netstacklat.bpf.o"))
+            .build_and_generate(directory.join("netstacklat.skel.rs"))
+            .with_context(|| compiling(source))?;
+    }
+    Ok(())
 }
 
 /// Linking strips the objects of DWARF, not of BTF.

@@ -185,6 +185,8 @@ fn undoing_takes_no_option_but_its_time() {
         let value = match name {
             "fail-if" => "any:p99>+10%",
             "hooks" | "exclude-hooks" => "udp-start",
+            "by" => "process",
+            "group-memory" => "8MiB",
             _ => "12",
         };
         let takes_value = option.get_action().takes_values();

@@ -173,9 +173,10 @@ fn control_characters_of_a_file_are_not_shown() {
     assert!(!page.contains('\x1b'), "{page}");
 }
 
-/// A run file as it is written after `option`, with the lines of the fixture.
-fn recorded_with(path: &Path, option: &str, value: &str) {
-    let cli = Cli::try_parse_from(["netstacklat", "record", "-o", "x", option, value]);
+/// A run file as it is written after these words, with the lines of the fixture.
+fn recorded_with(path: &Path, words: &str) {
+    let record = ["netstacklat", "record", "-o", "x"].into_iter();
+    let cli = Cli::try_parse_from(record.chain(words.split(' ')));
     let command = cli.expect("it is an option").into_command();
     let fixture = include_str!("fixtures/run.jsonl");
     let mut info = RunFile::read(Path::new(RUN)).expect("a run file").info;
@@ -199,23 +200,45 @@ fn all_that_reads_a_file_names_what_was_selected() {
     for option in select.get_arguments() {
         let name = option.get_long().expect("each option has a long name");
         let value = match name {
-            "hooks" | "exclude-hooks" => "TCP*,udp-start",
+            "hooks" | "exclude-hooks" => Some("TCP*,udp-start"),
+            "interfaces" => Some("eth0,7"),
+            "network-namespace" => Some("pid:1"),
+            "pids" | "max-groups" | "min-queue-length" => Some("12"),
+            "cgroups" => Some("a.slice/b.service,77"),
+            "cgroup-mount" => Some("/mnt"),
+            "group-memory" => Some("8MiB"),
+            "by" => Some("process,interface"),
+            "include-tcp-hol-delay" => None,
+            // Other words for --by.
+            "groupby-interface" | "groupby-cgroup" => continue,
             other => panic!("give --{other} a value here"),
         };
-        let (long, words) = (format!("--{name}"), format!("--{name} {value}"));
+        let words = match value {
+            Some(value) => format!("--{name} {value}"),
+            None => format!("--{name}"),
+        };
         let [path, other] = ["run.nsl", "other.nsl"].map(|file| directory.join(file));
         for path in [&path, &other] {
-            recorded_with(path, &long, value);
+            recorded_with(path, &words);
         }
         let read = RunFile::read(&path).expect("a run file");
-        let values: Vec<&str> = value.split(',').collect();
-        assert_eq!(read.info.selection.options[name], values);
+        let values: Vec<&str> = value.map_or(Vec::new(), |value| value.split(',').collect());
+        // The keys of groups are a list of their own.
+        let of_selection = |selection: &serde_json::Value| match name {
+            "by" => selection["by"].clone(),
+            _ => selection["options"][name].clone(),
+        };
+        if name == "by" {
+            assert_eq!(read.info.selection.by, values);
+        } else {
+            assert_eq!(read.info.selection.options[name], values);
+        }
         let [path, other] = [&path, &other].map(|path| path.to_str().expect("UTF-8"));
         let page = shown(&[path]);
         assert!(page.contains(&format!("\nselected: {words}\n")), "{page}");
         let found = json(&shown(&[path, "--json"]));
-        let options = &found["start"]["selection"]["options"];
-        assert_eq!(options[name], serde_json::json!(values), "{found}");
+        let selected = of_selection(&found["start"]["selection"]);
+        assert_eq!(selected, serde_json::json!(values), "{found}");
         let (code, page, _) = netstacklat(&["diff", path, other]);
         assert_eq!(code, Some(0));
         let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -227,8 +250,8 @@ fn all_that_reads_a_file_names_what_was_selected() {
         let (_, text, _) = netstacklat(&["diff", path, other, "--json"]);
         let found = json(&text);
         for side in ["a", "b"] {
-            let options = &found[side]["selection"]["options"];
-            assert_eq!(options[name], serde_json::json!(values), "{found}");
+            let selected = of_selection(&found[side]["selection"]);
+            assert_eq!(selected, serde_json::json!(values), "{found}");
         }
     }
 }

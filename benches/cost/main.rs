@@ -4,8 +4,8 @@
 //! so that the kernel's own `run_time_ns / run_cnt` counts instructions.
 //!
 //! `cost hooks` prints the cost of each program, `cost objects` the same of the
-//! objects for ebpf_exporter, `cost snapshot` that of one
-//! snapshot, `cost traffic` that of packets with and without the tool, `cost
+//! objects for ebpf_exporter, `cost selection` that of filters and groups,
+//! `cost snapshot` that of one snapshot, `cost traffic` that of packets with and without the tool, `cost
 //! start` what its start takes.
 
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ use testlab::Ns;
 use testlab::objects::floor::FloorSkelBuilder;
 
 mod objects;
+mod selection;
 mod system;
 
 /// Short rounds, of which the cheapest counts: a task is sometimes interrupted
@@ -41,7 +42,10 @@ fn main() -> Result<()> {
         "snapshot" => snapshot(),
         "traffic" => system::traffic(),
         "start" => system::start(),
-        _ => bail!("usage: cost hooks|objects|snapshot|traffic|start, in a guest: see tools/bench"),
+        "selection" => selection::selection(),
+        _ => bail!(
+            "usage: cost hooks|objects|selection|snapshot|traffic|start, in a guest: see tools/bench"
+        ),
     }
 }
 

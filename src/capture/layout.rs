@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Where the counters are in the BPF maps. Pure arithmetic.
 
+use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::hooks::HOOK_COUNT;
+use crate::model::packet_filter::PacketFilter;
 use crate::model::skips::SKIP_COUNT;
 use crate::model::tables;
 
@@ -37,5 +39,56 @@ impl Layout {
     /// Entries of the map of skip counters.
     pub fn skip_entries(&self) -> usize {
         self.cpus * self.skip_stride
+    }
+}
+
+/// Where the counters of groups are: in slices, each of one group, hook and CPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupLayout {
+    /// Slices that there are.
+    pub slices: u32,
+    /// Groups that are told apart.
+    pub max_groups: u32,
+    /// Whether the key says the network namespace: without it an interface's
+    /// index means nothing, unless there is one namespace to measure in.
+    pub by_netns: bool,
+    /// Whether it says the interface.
+    pub by_interface: bool,
+    /// Whether it says the cgroup.
+    pub by_cgroup: bool,
+    /// Whether it says the process.
+    pub by_process: bool,
+}
+
+impl GroupLayout {
+    /// The layout for this grouping.
+    pub fn new(grouping: &Grouping, filter: &PacketFilter) -> GroupLayout {
+        let one_netns = filter.netns.is_some() || filter.interfaces.is_some();
+        let by_interface = grouping.is_by(GroupKey::Interface);
+        let slice = (tables::SLICE_ENTRIES * size_of::<u64>()) as u64;
+        GroupLayout {
+            slices: u32::try_from(grouping.memory / slice).unwrap_or(u32::MAX),
+            max_groups: grouping.max_groups,
+            by_netns: by_interface && !one_netns,
+            by_interface,
+            by_cgroup: grouping.is_by(GroupKey::Cgroup),
+            by_process: grouping.is_by(GroupKey::Process),
+        }
+    }
+
+    /// Words of a group's key, without the one that says CPU and hook.
+    pub fn words(&self) -> usize {
+        let parts = [
+            self.by_netns,
+            self.by_interface,
+            self.by_cgroup,
+            self.by_process,
+        ];
+        parts.into_iter().filter(|on| *on).count()
+    }
+
+    /// Bytes of a key in the maps.
+    pub fn key_size(&self) -> u32 {
+        ((1 + self.words()) * size_of::<u32>()) as u32
     }
 }

@@ -11,12 +11,15 @@ use std::sync::atomic::AtomicU64;
 use anyhow::{Context as _, Result};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
+use crate::capture::group_reader::GroupReader;
 use crate::capture::object::Loaded;
 use crate::capture::plan::Plan;
 use crate::capture::reader::{HistogramReader, SkipReader};
-use crate::model::counters::Counters;
+use crate::host::names::Names;
+use crate::model::counters::{Counters, Group};
 use crate::model::hooks::Hook;
 use crate::model::names;
+use crate::model::tables;
 
 /// An array map of u64, mapped read-only.
 struct MappedArray {
@@ -65,6 +68,8 @@ impl Drop for MappedArray {
 pub struct Maps {
     histograms: Vec<(Hook, MappedArray)>,
     skips: MappedArray,
+    /// The slices of groups, where packets are grouped.
+    groups: Option<MappedArray>,
     readers: RefCell<Readers>,
 }
 
@@ -72,6 +77,7 @@ pub struct Maps {
 struct Readers {
     histograms: Vec<HistogramReader>,
     skips: SkipReader,
+    groups: Option<GroupReader>,
 }
 
 impl Maps {
@@ -80,7 +86,7 @@ impl Maps {
     /// # Errors
     ///
     /// If the kernel refuses a mapping; names the map.
-    pub fn map(loaded: &Loaded, plan: &Plan) -> Result<Maps> {
+    pub(super) fn map(loaded: &Loaded, plan: &Plan, owners: Option<Names>) -> Result<Maps> {
         let layout = plan.layout;
         let map = |name: &str, entries| {
             MappedArray::map(loaded.map_fd(name)?, entries)
@@ -92,11 +98,21 @@ impl Maps {
         });
         let histograms: Vec<_> = histograms.collect::<Result<_>>()?;
         let reader = || HistogramReader::new(plan.resolution, layout.cpus, layout.histogram_stride);
+        let groups = plan.groups.as_ref().map(|groups| {
+            let entries = groups.slices as usize * tables::SLICE_ENTRIES;
+            map(names::GROUP_SLICES_MAP, entries)
+        });
+        let group_reader = plan.groups.clone().zip(owners).map(|(layout, owners)| {
+            let maps = loaded.group_maps()?;
+            anyhow::Ok(GroupReader::new(layout, plan.resolution, maps, owners))
+        });
         Ok(Maps {
             readers: RefCell::new(Readers {
                 histograms: histograms.iter().map(|_| reader()).collect(),
                 skips: SkipReader::new(layout.cpus, layout.skip_stride),
+                groups: group_reader.transpose()?,
             }),
+            groups: groups.transpose()?,
             histograms,
             skips: map(names::SKIPPED_MAP, layout.skip_entries())?,
         })
@@ -104,12 +120,25 @@ impl Maps {
 
     /// Adds what all CPUs have counted to `counters`, which hold zeros; each
     /// counter by itself, not all at one instant.
-    pub fn read(&self, counters: &mut Counters) {
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not take back what idle groups had.
+    pub fn read(&self, counters: &mut Counters) -> Result<()> {
         let readers = &mut *self.readers.borrow_mut();
         for ((hook, map), reader) in self.histograms.iter().zip(&mut readers.histograms) {
-            let histogram = &mut counters.hook_mut(*hook).histogram;
-            histogram.merge(reader.read(map.values()));
+            let counted = reader.read(map.values());
+            counters.hook_mut(*hook).histogram.merge(counted);
+            if self.groups.is_some() && counted.count() > 0 {
+                // Those for whose group there was no room.
+                let others = counters.group_mut(&Group::Other, *hook);
+                others.histogram.merge(counted);
+            }
+        }
+        if let (Some(map), Some(reader)) = (&self.groups, &mut readers.groups) {
+            reader.read(map.values(), counters)?;
         }
         readers.skips.read(self.skips.values(), counters);
+        Ok(())
     }
 }

@@ -10,15 +10,18 @@
 
 pub mod bpf_stats;
 pub mod clock;
+mod group_reader;
 pub mod layout;
 pub mod maps;
 pub mod object;
 pub mod plan;
 mod reader;
+mod selection;
 pub mod shared_clock;
 mod skeleton;
 pub mod timestamping;
 
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
@@ -31,8 +34,12 @@ use crate::capture::maps::Maps;
 use crate::capture::object::Loaded;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::timestamping::TimestampingSocket;
+use crate::host::packets::Packets;
 use crate::host::start_error::{StartError, StartErrorKind};
+use crate::model::grouping::Grouping;
 use crate::model::hooks::HookSet;
+use crate::model::packet_choice::PacketChoice;
+use crate::model::skips::SkipReason;
 use crate::model::snapshot::Snapshot;
 
 /// A running measurement. Nothing is pinned: programs, maps and timestamping
@@ -46,16 +53,36 @@ pub struct Capture {
     statistics: Option<BpfStats>,
     enabled: HookSet,
     plan: Plan,
+    packets: Packets,
 }
 
 impl Capture {
-    /// Loads and attaches what `plan` says, and turns on RX timestamping for
-    /// the whole host. With `statistics`, snapshots tell what programs cost.
+    /// Loads and attaches what `plan` says, for all packets in one, and turns on
+    /// RX timestamping for the whole host. With `statistics`, snapshots tell what
+    /// programs cost.
     ///
     /// # Errors
     ///
     /// What was attempted, what the kernel said, and what to do about it.
-    pub fn start(mut plan: Plan, statistics: Option<BpfStats>) -> Result<Capture> {
+    pub fn start(plan: Plan, statistics: Option<BpfStats>) -> Result<Capture> {
+        let all = Packets::resolve(&PacketChoice::default())?;
+        Capture::start_for(plan, all, None, statistics)
+    }
+
+    /// The same for some packets, or counted apart.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Capture::start`].
+    pub fn start_for(
+        plan: Plan,
+        packets: Packets,
+        grouping: Option<Grouping>,
+        statistics: Option<BpfStats>,
+    ) -> Result<Capture> {
+        let names = grouping.as_ref().map(|grouping| packets.names(grouping));
+        let names = names.transpose()?;
+        let mut plan = plan.of_packets(packets.filter().clone(), grouping);
         raise_open_files();
         let mut loaded = Loaded::load(&mut plan)?;
         // Before attaching, so that most packets are timestamped from the start.
@@ -71,8 +98,10 @@ impl Capture {
             }
             other => other.map_err(|error| no_clock(&plan, error))?,
         };
+        // Before packets come.
+        selection::fill(&loaded, &plan)?;
         loaded.attach_hooks(&mut plan)?;
-        let maps = Maps::map(&loaded, &plan)?;
+        let maps = Maps::map(&loaded, &plan, names)?;
         Ok(Capture {
             loaded,
             maps,
@@ -81,6 +110,7 @@ impl Capture {
             statistics,
             enabled: plan.enabled(),
             plan,
+            packets,
         })
     }
 
@@ -99,13 +129,28 @@ impl Capture {
         self.clock.tai_offset_s(&self.loaded)
     }
 
-    /// Takes over a change of the system clock (TAI path only).
+    /// The packets that are measured.
+    pub fn packets(&self) -> &Packets {
+        &self.packets
+    }
+
+    /// What becomes readable when [`Capture::host_changed`] must be called.
+    pub fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.clock.timers().chain(self.packets.watched())
+    }
+
+    /// Takes over a change of the system clock (TAI path only), of interfaces
+    /// and of cgroups.
     ///
     /// # Errors
     ///
-    /// If the kernel does not tell its clock state.
-    pub fn clock_changed(&mut self) -> Result<()> {
-        self.clock.update(&self.loaded)
+    /// If the kernel does not tell its clock state, or the new interfaces.
+    pub fn host_changed(&mut self) -> Result<()> {
+        self.clock.update(&self.loaded)?;
+        if self.packets.look_again()? {
+            selection::update(&self.loaded, self.packets.filter())?;
+        }
+        Ok(())
     }
 
     fn empty_snapshot(&self) -> Result<Snapshot> {
@@ -130,7 +175,16 @@ impl Capture {
         counters.clock_steps = self.clock.steps(&self.loaded);
         counters.small_steps = self.loaded.small_steps();
         counters.clock_updates = self.loaded.clock_updates();
-        self.maps.read(counters);
+        self.maps.read(counters)?;
+        if let Some(selection) = self.loaded.selection() {
+            for hook in self.enabled.iter() {
+                let left_out = selection.filtered(hook, self.plan.layout.cpus);
+                counters
+                    .hook_mut(hook)
+                    .skips
+                    .add(SkipReason::FILTERED, left_out);
+            }
+        }
         for (hook, runs) in self.loaded.runs()? {
             let stats = counters.hook_mut(hook);
             stats.missed += runs.missed;

@@ -2,28 +2,25 @@
 //! The BPF object: open, configure, load, attach. The only file that calls
 //! libbpf to do so.
 
-use std::cell::UnsafeCell;
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, bail};
-use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
-use libbpf_rs::{ErrorKind, Link, MapCore as _, PrintLevel, libbpf_sys};
+use libbpf_rs::{
+    ErrorKind, Link, MapCore, MapFlags, MapHandle, OpenMapMut, PrintLevel, libbpf_sys,
+};
 
+use crate::capture::group_reader::GroupMaps;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::shared_clock::SharedClock;
-use crate::capture::skeleton::{
-    ClockState, NetstacklatSkel, NetstacklatSkelBuilder, OpenNetstacklatSkel,
-};
+use crate::capture::skeleton::{OpenSkeleton, SharedSelection, SharedState, Skeleton};
 use crate::host::settings::Settings;
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::counters::{Cost, SmallSteps};
 use crate::model::hooks::{Hook, Program};
 use crate::model::names;
-use crate::model::tables;
 
 /// What libbpf last said: shown when something fails, and only then.
 static LIBBPF_LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -58,11 +55,8 @@ pub struct Loaded {
     // Links first: programs are detached before the object goes.
     links: Vec<(Program, Link)>,
     clock_link: Option<Link>,
-    clock: &'static UnsafeCell<ClockState>,
-    clock_updates: &'static AtomicU64,
-    /// Their number, and their sizes together.
-    small_steps: [&'static AtomicU64; 2],
-    skel: NetstacklatSkel<'static>,
+    shared: SharedState,
+    skel: Skeleton,
 }
 
 impl Loaded {
@@ -98,28 +92,10 @@ impl Loaded {
                 return Err(explain_load(&error, &log));
             }
         };
-        let data = skel
-            .maps
-            .data_data
-            .take()
-            .context("the BPF object has no .data")?;
-        let counters = skel
-            .maps
-            .bss_data
-            .take()
-            .context("the BPF object has no .bss")?;
-        let steps = &mut counters.netstacklat_small_steps;
-        let (count, sum_ns) = (&raw mut steps.count, &raw mut steps.sum_ns);
-        let updates = &raw mut counters.netstacklat_clock_updates;
-        // SAFETY: aligned, in memory shared with the kernel, which adds to it;
-        // taken from the skeleton, so that nobody else has a reference to it.
-        let shared = |counter| unsafe { AtomicU64::from_ptr(counter) };
         Ok(Loaded {
             links: Vec::new(),
             clock_link: None,
-            clock_updates: shared(updates),
-            small_steps: [count, sum_ns].map(shared),
-            clock: UnsafeCell::from_mut(&mut data.netstacklat_clock),
+            shared: skel.take_shared()?,
             skel,
         })
     }
@@ -181,18 +157,18 @@ impl Loaded {
 
     /// The clock state that the programs use.
     pub fn clock(&self) -> SharedClock<'_> {
-        SharedClock::new(self.clock)
+        SharedClock::new(self.shared.clock)
     }
 
     /// How often the clock program has run; `None`: there is none.
     pub fn clock_updates(&self) -> Option<u64> {
         let attached = self.clock_link.as_ref();
-        attached.map(|_| self.clock_updates.load(Ordering::Relaxed))
+        attached.map(|_| self.shared.clock_updates.load(Ordering::Relaxed))
     }
 
     /// Steps of the wall clock that were too small to matter.
     pub fn small_steps(&self) -> SmallSteps {
-        let [count, sum_ns] = self.small_steps.map(|it| it.load(Ordering::Relaxed));
+        let [count, sum_ns] = self.shared.small_steps.map(|it| it.load(Ordering::Relaxed));
         SmallSteps { count, sum_ns }
     }
 
@@ -202,11 +178,63 @@ impl Loaded {
     ///
     /// If the object has no such map.
     pub fn map_fd(&self, name: &str) -> Result<BorrowedFd<'_>> {
-        let map = self.skel.object().maps().find(|map| map.name() == name);
-        let map = map.with_context(|| format!("the BPF object has no map {name}"))?;
-        let fd = map.as_fd().as_raw_fd();
+        let fd = self.map(name)?.as_fd().as_raw_fd();
         // SAFETY: the descriptor belongs to the object, which self keeps.
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+
+    /// Writes a value into a map.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said; names the map.
+    pub(super) fn write(&self, map: &str, key: &[u8], value: &[u8]) -> Result<()> {
+        self.map(map)?
+            .update(key, value, MapFlags::ANY)
+            .with_context(|| format!("writing to BPF map {map}"))
+    }
+
+    /// Takes a key out of a map. That it is not there is no error.
+    pub(super) fn erase(&self, map: &str, key: &[u8]) -> Result<()> {
+        // The map is a hash, of which only "no such key" can come.
+        let _ = self.map(map)?.delete(key);
+        Ok(())
+    }
+
+    /// The maps of groups, by descriptors of their own.
+    ///
+    /// # Errors
+    ///
+    /// If the object has none, or there is no descriptor left.
+    pub(super) fn group_maps(&self) -> Result<GroupMaps> {
+        let handle = |name: &str| {
+            let handle = MapHandle::try_from(&self.map(name)?);
+            handle.with_context(|| format!("copying the descriptor of BPF map {name}"))
+        };
+        let shared = self.selection().context("the BPF object has no groups")?;
+        Ok(GroupMaps {
+            slots: handle(names::GROUP_SLOTS_MAP)?,
+            groups: handle(names::GROUPS_MAP)?,
+            slices: handle(names::GROUP_SLICES_MAP)?,
+            free: handle(names::FREE_SLICES_MAP)?,
+            readers: handle(names::READERS_MAP)?,
+            no_room: shared.no_room,
+        })
+    }
+
+    /// The keys of a map.
+    pub(super) fn keys(&self, map: &str) -> Result<Vec<Vec<u8>>> {
+        Ok(self.map(map)?.keys().collect())
+    }
+
+    /// What the loader may change of the selection while it measures.
+    pub(super) fn selection(&self) -> Option<&SharedSelection> {
+        self.shared.selection.as_ref()
+    }
+
+    fn map(&self, name: &str) -> Result<libbpf_rs::Map<'_>> {
+        let map = self.skel.object().maps().find(|map| map.name() == name);
+        map.with_context(|| format!("the BPF object has no map {name}"))
     }
 
     /// What the kernel knows of the runs of each hook's program since the load.
@@ -263,43 +291,61 @@ impl Loaded {
 }
 
 /// Opens the object and sets everything that must be set before load.
-fn open(plan: &Plan) -> Result<OpenNetstacklatSkel<'static>> {
-    // libbpf-rs wants a place for its handle that outlives the skeleton; the
-    // pointer-sized box is left behind, once for each load of the process.
-    let storage = Box::leak(Box::new(MaybeUninit::uninit()));
-    let mut skel = NetstacklatSkelBuilder::default()
-        .open(storage)
-        .context("opening the BPF object")?;
-
-    let rodata = skel.maps.rodata_data.as_deref_mut();
-    let knobs = &mut rodata
-        .context("the BPF object has no .rodata")?
-        .netstacklat_config;
-    knobs.skip_stride = plan.layout.skip_stride as u32;
-    knobs.clock_source = match plan.clock {
-        ClockSource::UpdateVsyscall => tables::CLOCK_VSYSCALL,
-        ClockSource::TaiOffset => tables::CLOCK_TAI,
-    };
-
+fn open(plan: &Plan) -> Result<OpenSkeleton> {
+    let mut skel = OpenSkeleton::open(plan)?;
     let enabled = plan.enabled();
-    for mut map in skel.open_object_mut().maps_mut() {
+    for mut map in skel.object_mut().maps_mut() {
         let hook = Hook::all().find(|hook| map.name() == hook.map_name().as_str());
         let entries = match hook {
-            Some(hook) if enabled.contains(hook) => plan.layout.cpus,
-            None if map.name() == names::SKIPPED_MAP => plan.layout.skip_entries(),
+            Some(hook) if enabled.contains(hook) => plan.layout.cpus as u32,
             // A disabled hook's map stays, as small as it can be.
-            _ => continue,
+            Some(_) => continue,
+            None => match group_map(&map, plan) {
+                Some((entries, None)) => entries,
+                Some((entries, Some(key_size))) => {
+                    map.set_key_size(key_size)
+                        .with_context(|| size_of_map(&map))?;
+                    entries
+                }
+                None => continue,
+            },
         };
-        map.set_max_entries(entries as u32)
-            .with_context(|| format!("setting the size of BPF map {}", map.name().display()))?;
+        map.set_max_entries(entries)
+            .with_context(|| size_of_map(&map))?;
     }
-    for mut program in skel.open_object_mut().progs_mut() {
+    for mut program in skel.object_mut().progs_mut() {
         let name = program.name();
         let load = plan.programs.iter().any(|p| name == p.name)
             || (name == names::CLOCK_PROGRAM && plan.clock == ClockSource::UpdateVsyscall);
         program.set_autoload(load);
     }
     Ok(skel)
+}
+
+fn size_of_map(map: &OpenMapMut<'_>) -> String {
+    format!("setting the size of BPF map {}", map.name().display())
+}
+
+/// Entries, and the size of the key, of a map that is not a hook's; `None`: as
+/// they are. Maps of groups stay as small as can be where nothing is grouped.
+fn group_map(map: &OpenMapMut<'_>, plan: &Plan) -> Option<(u32, Option<u32>)> {
+    let name = map.name();
+    if name == names::SKIPPED_MAP {
+        return Some((plan.layout.skip_entries() as u32, None));
+    }
+    if name == names::READERS_MAP && !plan.asks_for_processes() {
+        return Some((1, None));
+    }
+    let groups = plan.groups.as_ref()?;
+    if name == names::GROUP_SLOTS_MAP {
+        Some((groups.slices, Some(groups.key_size())))
+    } else if name == names::GROUPS_MAP {
+        Some((groups.max_groups, Some(groups.key_size())))
+    } else if name == names::GROUP_SLICES_MAP || name == names::FREE_SLICES_MAP {
+        Some((groups.slices, None))
+    } else {
+        None
+    }
 }
 
 /// The program that a line of libbpf's log says has failed to load.

@@ -2,14 +2,16 @@
 //! What to load and attach, decided from the facts. Nothing is asked here, so
 //! that each decision can be tested without a kernel.
 
-use crate::capture::layout::Layout;
+use crate::capture::layout::{GroupLayout, Layout};
 use crate::host::btf::BtfFacts;
 use crate::host::facts::HostFacts;
 use crate::host::preconditions::unmet;
 use crate::host::start_error::{StartError, StartErrorKind};
+use crate::model::grouping::Grouping;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet, Needs, Program, Role, programs};
 use crate::model::names;
+use crate::model::packet_filter::PacketFilter;
 
 /// BPF trampolines pass on no more arguments (x86-64 before 6.6).
 const TRAMPOLINE_ARGS: usize = 6;
@@ -95,6 +97,12 @@ pub struct Plan {
     pub resolution: Resolution,
     /// Where things are in the maps.
     pub layout: Layout,
+    /// Which packets are measured.
+    pub filter: PacketFilter,
+    /// What they are counted apart by.
+    pub grouping: Option<Grouping>,
+    /// Where the counters of groups are.
+    pub groups: Option<GroupLayout>,
     /// The programs to load; without the clock's.
     pub programs: Vec<Program>,
     /// Programs to load in place of one that the kernel refuses.
@@ -108,6 +116,26 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The same for these packets only, counted apart by `grouping`.
+    pub fn of_packets(mut self, filter: PacketFilter, grouping: Option<Grouping>) -> Plan {
+        let layout = |grouping: &Grouping| GroupLayout::new(grouping, &filter);
+        self.groups = grouping.as_ref().map(layout);
+        self.filter = filter;
+        self.grouping = grouping;
+        self
+    }
+
+    /// Whether it takes the object that has filters and groups.
+    pub fn is_selective(&self) -> bool {
+        self.filter.is_on() || self.groups.is_some()
+    }
+
+    /// Whether it matters which process reads from a socket.
+    pub fn asks_for_processes(&self) -> bool {
+        let by_process = self.groups.as_ref().is_some_and(|groups| groups.by_process);
+        by_process || !self.filter.pids.is_empty()
+    }
+
     /// The hooks that measure.
     pub fn enabled(&self) -> HookSet {
         let on = self.hooks.iter().filter(|verdict| verdict.measures());
@@ -232,6 +260,9 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
         clock_reason,
         resolution: Resolution::FINE,
         layout: Layout::new(facts.cpus()),
+        filter: PacketFilter::default(),
+        grouping: None,
+        groups: None,
         programs: loaded,
         fallbacks: spare.into_iter().filter(stands_by).collect(),
         lost_helpers: Vec::new(),
@@ -289,6 +320,7 @@ fn hook_plan(btf: &BtfFacts, hook: Hook, wanted: bool) -> HookPlan {
 mod tests {
     use super::*;
     use crate::host::facts::test_facts::facts;
+    use crate::model::grouping::GroupKey;
 
     fn without(function: &str) -> HostFacts {
         let mut facts = facts();
@@ -415,5 +447,32 @@ mod tests {
         facts.btf.as_mut().unwrap().tai_helper = false;
         let error = decide(&facts, HookSet::ALL).unwrap_err();
         assert_eq!(error.kind, StartErrorKind::Clock);
+    }
+
+    #[test]
+    fn filters_and_groups_take_the_other_object() {
+        let plan = || decide(&facts(), HookSet::ALL).unwrap();
+        let none = PacketFilter::default();
+        assert!(!plan().of_packets(none.clone(), None).is_selective());
+        // It is no filter of packets.
+        let late = PacketFilter {
+            include_hol_blocked: true,
+            ..none.clone()
+        };
+        assert!(!plan().of_packets(late, None).is_selective());
+        let pids = PacketFilter {
+            pids: vec![1],
+            ..none.clone()
+        };
+        let plan_of_pids = plan().of_packets(pids, None);
+        assert!(plan_of_pids.is_selective() && plan_of_pids.asks_for_processes());
+        let grouping = Grouping {
+            keys: vec![GroupKey::Interface],
+            max_groups: 256,
+            memory: 64 << 20,
+        };
+        let grouped = plan().of_packets(none, Some(grouping));
+        assert!(grouped.is_selective() && !grouped.asks_for_processes());
+        assert_eq!(grouped.groups.unwrap().slices, 16_384);
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct HistogramReader {
 
 /// What is known of a slice.
 #[derive(Clone, Default)]
-struct Slice {
+pub(super) struct Slice {
     /// The sum of the latencies and the number of samples of 0 ns, as they were
     /// before the buckets were last read. A slice that nobody has written to has
     /// zeros everywhere, so that is where it begins.
@@ -48,26 +48,35 @@ impl HistogramReader {
     /// All samples that have been counted, those of slices that have not changed
     /// from memory.
     pub(super) fn read(&mut self, words: &[AtomicU64]) -> &Histogram {
-        let buckets = self.total.resolution().buckets();
         for (slice, words) in self.slices.iter_mut().zip(words.chunks_exact(self.stride)) {
-            let (words, rest) = words.split_at(buckets);
-            // Before the buckets are read: whoever adds to a bucket later than
-            // that also adds to one of these later than that.
-            let marks = [&rest[0], &rest[1]].map(|word| word.load(Ordering::Acquire));
-            let changed = marks != slice.marks;
-            if !changed && !slice.unsettled {
-                continue;
-            }
-            if slice.seen.is_empty() {
-                slice.seen = vec![0; buckets].into();
-            }
-            let now = words.iter().map(|word| word.load(Ordering::Relaxed));
-            self.total.add_growth(now, &mut slice.seen);
-            self.total.add_sum(marks[0].wrapping_sub(slice.marks[0]));
-            slice.marks = marks;
-            slice.unsettled = changed;
+            slice.read(words, &mut self.total);
         }
         &self.total
+    }
+}
+
+impl Slice {
+    /// Adds to `total` what has come since the slice was last read. Whether that
+    /// is anything.
+    pub(super) fn read(&mut self, words: &[AtomicU64], total: &mut Histogram) -> bool {
+        let buckets = total.resolution().buckets();
+        let (words, rest) = words.split_at(buckets);
+        // Before the buckets are read: whoever adds to a bucket later than that
+        // also adds to one of these later than that.
+        let marks = [&rest[0], &rest[1]].map(|word| word.load(Ordering::Acquire));
+        let changed = marks != self.marks;
+        if !changed && !self.unsettled {
+            return false;
+        }
+        if self.seen.is_empty() {
+            self.seen = vec![0; buckets].into();
+        }
+        let now = words.iter().map(|word| word.load(Ordering::Relaxed));
+        total.add_growth(now, &mut self.seen);
+        total.add_sum(marks[0].wrapping_sub(self.marks[0]));
+        self.marks = marks;
+        self.unsettled = changed;
+        changed
     }
 }
 

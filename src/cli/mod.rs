@@ -17,6 +17,7 @@ mod record;
 mod reports;
 mod select;
 mod show;
+mod sizes;
 mod undo;
 
 use clap::error::ErrorKind;
@@ -33,6 +34,7 @@ pub use record::RecordArgs;
 pub use reports::ReportArgs;
 pub use select::SelectArgs;
 pub use show::ShowArgs;
+pub use sizes::{Size, parse_size};
 pub use undo::UndoArgs;
 
 use explain::explain;
@@ -199,12 +201,25 @@ mod tests {
             .into_command()
     }
 
-    /// A value for each option of SELECT: a new one fails here until it has one.
-    fn sample(option: &clap::Arg) -> &'static str {
-        match option.get_long().expect("each option has a long name") {
-            "hooks" | "exclude-hooks" => "TCP*,udp-start",
-            other => panic!("give --{other} a value here"),
-        }
+    /// A value for each option of SELECT, as it is written again: a new one fails
+    /// here until it has one. `None`: it takes none.
+    fn sample(option: &clap::Arg) -> Option<&'static str> {
+        Some(
+            match option.get_long().expect("each option has a long name") {
+                "hooks" | "exclude-hooks" => "TCP*,udp-start",
+                "interfaces" => "eth0,7",
+                "network-namespace" => "pid:1",
+                "pids" => "1,22",
+                "cgroups" => "system.slice/x.service,77",
+                "cgroup-mount" => "/sys/fs/cgroup",
+                "min-queue-length" => "3",
+                "max-groups" => "9",
+                "group-memory" => "8MiB",
+                "by" => "process,interface",
+                "include-tcp-hol-delay" | "groupby-interface" | "groupby-cgroup" => return None,
+                other => panic!("give --{other} a value here"),
+            },
+        )
     }
 
     /// All that measure have the same SELECT, and say by the option's name what
@@ -221,16 +236,32 @@ mod tests {
         for option in select.get_arguments() {
             let name = option.get_long().expect("each option has a long name");
             let (long, value) = (format!("--{name}"), sample(option));
+            let values: Vec<String> = value
+                .map(|value| value.split(',').map(String::from).collect())
+                .unwrap_or_default();
+            let expected = match name {
+                "by" => Selection {
+                    by: values,
+                    ..Selection::default()
+                },
+                "groupby-interface" | "groupby-cgroup" => Selection {
+                    by: vec![name.replace("groupby-", "")],
+                    ..Selection::default()
+                },
+                _ => Selection {
+                    options: BTreeMap::from([(name.to_owned(), values)]),
+                    by: Vec::new(),
+                },
+            };
             let short = option.get_short().map(|short| format!("-{short}"));
             let old = option.get_all_aliases().unwrap_or_default();
             let old = old.into_iter().map(|alias| format!("--{alias}"));
             for spelling in short.into_iter().chain(old).chain([long]) {
+                let words: Vec<&str> = [spelling.as_str()].into_iter().chain(value).collect();
                 for command in commands {
-                    let command = read(&[command, &[&spelling, value]].concat());
+                    let command = read(&[command, &words].concat());
                     let selection = command.select().expect("it measures").selection();
-                    let values = value.split(',').map(String::from).collect();
-                    let expected = BTreeMap::from([(name.to_owned(), values)]);
-                    assert_eq!(selection.options, expected, "{command:?}");
+                    assert_eq!(selection, expected, "{command:?}");
                 }
             }
         }
@@ -239,6 +270,16 @@ mod tests {
             let selection = command.select().expect("it measures").selection();
             assert_eq!(selection, Selection::default());
         }
+    }
+
+    #[test]
+    fn keys_of_groups_add_up_and_count_once() {
+        let command = read(&["--by", "process,cgroup", "-I", "-C", "--by", "process"]);
+        let grouping = command.select().unwrap().grouping().unwrap();
+        let keys: Vec<_> = grouping.keys.iter().map(|key| key.name()).collect();
+        assert_eq!(keys, ["process", "cgroup", "interface"]);
+        assert_eq!((grouping.max_groups, grouping.memory), (256, 64 << 20));
+        assert_eq!(read(&[]).select().unwrap().grouping(), None);
     }
 
     #[test]

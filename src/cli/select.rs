@@ -8,8 +8,16 @@
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, Args, Command, Error};
 
+use std::path::PathBuf;
+
+use crate::cli::sizes::{Size, parse_size};
+use crate::model::counters::MAX_GROUPS;
+use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::hook_choice::{HookChoice, SETS};
 use crate::model::hooks::{Hook, HookSet};
+use crate::model::packet_choice::{
+    CgroupChoice, InterfaceChoice, NamespaceChoice, PacketChoice, parse_pid,
+};
 use crate::model::selection::Selection;
 
 /// What to measure.
@@ -41,9 +49,107 @@ pub struct SelectArgs {
         hide_possible_values = true
     )]
     pub exclude_hooks: Vec<HookChoice>,
+
+    /// Measure only packets that came in by these interfaces: names, or indexes,
+    /// of the network namespace that -n says, else of netstacklat's own
+    #[arg(short = 'i', long, value_name = "INTERFACE", value_delimiter = ',')]
+    pub interfaces: Vec<InterfaceChoice>,
+
+    /// Measure only packets of this network namespace: a name of `ip netns`, a
+    /// path, pid:123, an inode number, self, or all (the default)
+    #[arg(short = 'n', long, value_name = "NETNS")]
+    pub network_namespace: Option<NamespaceChoice>,
+
+    /// Measure only packets that these processes read
+    #[arg(short = 'p', long, value_name = "PID", value_delimiter = ',', value_parser = parse_pid)]
+    pub pids: Vec<u32>,
+
+    /// Measure only packets of sockets made in these cgroups (v2), or in cgroups
+    /// below them: paths, or ids
+    #[arg(short = 'c', long, value_name = "CGROUP", value_delimiter = ',')]
+    pub cgroups: Vec<CgroupChoice>,
+
+    /// Where cgroup v2 is mounted; default: look for it
+    #[arg(short = 'm', long, value_name = "DIRECTORY")]
+    pub cgroup_mount: Option<PathBuf>,
+
+    /// Of reads, measure only those that leave at least so many packets in the
+    /// socket's queue
+    #[arg(
+        short = 'q',
+        long,
+        alias = "min-queuelength",
+        value_name = "PACKETS",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub min_queue_length: Option<u32>,
+
+    /// Measure TCP reads that waited for a missing segment, too: they are late
+    /// because of the network
+    #[arg(short = 'y', long)]
+    pub include_tcp_hol_delay: bool,
+
+    /// Count packets apart by interface, cgroup or process, or by several
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    pub by: Vec<GroupKey>,
+
+    /// Same as --by interface
+    #[arg(short = 'I', long, hide = true)]
+    pub groupby_interface: bool,
+
+    /// Same as --by cgroup
+    #[arg(short = 'C', long, hide = true)]
+    pub groupby_cgroup: bool,
+
+    /// With --by: how many groups are told apart; packets of more are counted
+    /// in the group "other" [default: 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_GROUPS as i64))]
+    pub max_groups: Option<u32>,
+
+    /// With --by: kernel memory for the groups' histograms [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub group_memory: Option<Size>,
 }
 
+/// Groups that are told apart, unless the user says how many.
+const GROUPS: u32 = 256;
+/// Memory for their histograms, bytes.
+const GROUP_MEMORY: u64 = 64 << 20;
+
 impl SelectArgs {
+    /// The packets that the user wants.
+    pub fn packets(&self) -> PacketChoice {
+        PacketChoice {
+            interfaces: self.interfaces.clone(),
+            namespace: self.network_namespace.clone().unwrap_or_default(),
+            pids: self.pids.clone(),
+            cgroups: self.cgroups.clone(),
+            cgroup_mount: self.cgroup_mount.clone(),
+            min_queue: self.min_queue_length,
+            include_hol_blocked: self.include_tcp_hol_delay,
+        }
+    }
+
+    /// What packets are counted apart by; `None`: they are counted in one.
+    pub fn grouping(&self) -> Option<Grouping> {
+        let mut keys: Vec<GroupKey> = Vec::new();
+        let short = [
+            (self.groupby_interface, GroupKey::Interface),
+            (self.groupby_cgroup, GroupKey::Cgroup),
+        ];
+        let short = short.into_iter().filter(|(given, _)| *given);
+        for key in self.by.iter().copied().chain(short.map(|(_, key)| key)) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        (!keys.is_empty()).then_some(Grouping {
+            keys,
+            max_groups: self.max_groups.unwrap_or(GROUPS),
+            memory: self.group_memory.map_or(GROUP_MEMORY, |size| size.0),
+        })
+    }
+
     /// The hooks that the user wants.
     pub fn wanted_hooks(&self) -> HookSet {
         if self.hooks.is_empty() {
@@ -60,21 +166,52 @@ impl SelectArgs {
         let SelectArgs {
             hooks,
             exclude_hooks,
+            interfaces,
+            network_namespace,
+            pids,
+            cgroups,
+            cgroup_mount,
+            min_queue_length,
+            include_tcp_hol_delay,
+            by: _,
+            groupby_interface: _,
+            groupby_cgroup: _,
+            max_groups,
+            group_memory,
         } = self;
-        let texts = |choices: &[HookChoice]| -> Vec<String> {
+        let hooks_of = |choices: &[HookChoice]| -> Vec<String> {
             let texts = choices.iter().map(|choice| choice.text.clone());
             texts.collect()
         };
+        let grouping = self.grouping();
         let named = [
-            ("hooks", texts(hooks)),
-            ("exclude-hooks", texts(exclude_hooks)),
+            ("hooks", hooks_of(hooks)),
+            ("exclude-hooks", hooks_of(exclude_hooks)),
+            ("interfaces", texts(interfaces)),
+            ("network-namespace", texts(network_namespace)),
+            ("pids", texts(pids)),
+            ("cgroups", texts(cgroups)),
+            (
+                "cgroup-mount",
+                texts(cgroup_mount.as_ref().map(|path| path.display())),
+            ),
+            ("min-queue-length", texts(min_queue_length)),
+            ("max-groups", texts(max_groups)),
+            ("group-memory", texts(group_memory)),
         ];
         let given = named.into_iter().filter(|(_, texts)| !texts.is_empty());
+        let flag = include_tcp_hol_delay.then(|| ("include-tcp-hol-delay", Vec::new()));
+        let given = given.chain(flag);
+        let by = grouping.iter().flat_map(|grouping| &grouping.keys);
         Selection {
             options: given.map(|(name, texts)| (name.into(), texts)).collect(),
-            by: Vec::new(),
+            by: by.map(ToString::to_string).collect(),
         }
     }
+}
+
+fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
+    values.into_iter().map(|value| value.to_string()).collect()
 }
 
 /// All hooks that one of the items stands for.

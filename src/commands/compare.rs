@@ -171,16 +171,16 @@ impl Prepared<'_> {
         state: State,
     ) -> Result<u8> {
         let (mut comparison, messages) = (self.comparison.clone(), self.messages);
-        messages.print(&greeting::compare(capture.plan()));
+        messages.print(&greeting::compare(&capture));
         let tick = messages.is_terminal().then_some(REDRAW_INTERVAL);
         let mut events = EventLoop::uninterruptible(tick)?;
-        let clock = events.watch(capture.clock().timers(), "the clock")?;
+        let host = events.watch(capture.watched(), "the clock and interfaces")?;
         events.ignore_output();
         let mut periods = CompareWriter::new(writer, &events, comparison.auto_rounds)?;
         let mut supervisor = Supervisor::new(Resources {
             events: &mut events,
             measure: &mut capture,
-            clock,
+            host,
             guardian,
             guardian_config: config,
             journal: self.journal,

@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::capture::plan::Plan;
-use crate::cli::{LiveArgs, RecordArgs};
+use crate::capture::Capture;
+use crate::cli::{LiveArgs, RecordArgs, Size};
 use crate::experiment::runner::planned_duration;
 use crate::model::comparison::Comparison;
+use crate::model::hooks::Hook;
 use crate::render::terminal;
 use crate::render::units::count;
 
@@ -16,16 +17,16 @@ use crate::render::units::count;
 const ROWS_OF_A_HISTOGRAM: usize = 10;
 
 /// Of the live view.
-pub(super) fn live(plan: &Plan, args: &LiveArgs) -> String {
+pub(super) fn live(capture: &Capture, args: &LiveArgs) -> String {
     let reports = &args.reports;
     let next = match (reports.interval(), reports.duration) {
         (Some(interval), _) => format!("first report in {} (Ctrl-C: total)", human(interval)),
         (None, Some(duration)) => format!("one report in {}", human(duration)),
         (None, None) => "one report at the end".into(),
     };
-    let on = plan.enabled().len();
+    let on = capture.plan().enabled().len();
     let mut text = line(&format!("measuring at {}, {next}", hooks(on)));
-    text += &shortcomings(plan);
+    text += &shortcomings(capture);
     if reports.bpf_stats {
         text += &line(
             "BPF run-time statistics are on until netstacklat ends: each run of every BPF program \
@@ -44,21 +45,21 @@ pub(super) fn live(plan: &Plan, args: &LiveArgs) -> String {
 }
 
 /// Of `record`.
-pub(super) fn record(plan: &Plan, args: &RecordArgs) -> String {
+pub(super) fn record(capture: &Capture, args: &RecordArgs) -> String {
     let until = match (args.command.first(), args.duration) {
         (Some(command), _) => format!("while {} runs", command.display()),
         (None, Some(duration)) => format!("for {}", human(duration)),
         (None, None) => "until Ctrl-C".into(),
     };
-    let hooks = hooks(plan.enabled().len());
+    let hooks = hooks(capture.plan().enabled().len());
     let file = args.output.display();
-    line(&format!("recording at {hooks} into {file} {until}")) + &shortcomings(plan)
+    line(&format!("recording at {hooks} into {file} {until}")) + &shortcomings(capture)
 }
 
 /// Of `compare`: what it will do comes later.
-pub(super) fn compare(plan: &Plan) -> String {
-    let hooks = hooks(plan.enabled().len());
-    line(&format!("measuring at {hooks}")) + &shortcomings(plan)
+pub(super) fn compare(capture: &Capture) -> String {
+    let hooks = hooks(capture.plan().enabled().len());
+    line(&format!("measuring at {hooks}")) + &shortcomings(capture)
 }
 
 /// Of `compare`, what will be done.
@@ -90,7 +91,8 @@ pub(super) fn plan(comparison: &Comparison, path: &Path) -> String {
 }
 
 /// What the user wanted and does not get.
-fn shortcomings(plan: &Plan) -> String {
+fn shortcomings(capture: &Capture) -> String {
+    let plan = capture.plan();
     let mut text = String::new();
     if let Some(why) = &plan.clock_reason {
         text += &line(&format!("the clock is not the kernel's own: {why}"));
@@ -104,6 +106,32 @@ fn shortcomings(plan: &Plan) -> String {
             };
             text += &line(&format!("{}{off}: {reason}", verdict.hook));
         }
+    }
+    for absent in capture.packets().absent() {
+        text += &line(&format!(
+            "there is no {absent} now; it is measured when it appears"
+        ));
+    }
+    if let Some((options, hooks)) = plan.filter.not_applied(plan.enabled()) {
+        let hooks: Vec<_> = hooks.into_iter().map(Hook::name).collect();
+        text += &line(&format!(
+            "{} cannot be applied at {}: the socket is not known there yet, so all packets are \
+             measured",
+            options.join(" and "),
+            hooks.join(", ")
+        ));
+    }
+    if plan.filter.min_queue > 0 {
+        text += &line("--min-queue-length applies to reads: other hooks measure all packets");
+    }
+    if let Some(grouping) = &plan.grouping {
+        let keys: Vec<_> = grouping.keys.iter().map(|key| key.name()).collect();
+        text += &line(&format!(
+            "counting apart by {}: at most {}, {} of kernel memory",
+            keys.join(" and "),
+            count(grouping.max_groups.into(), "group"),
+            Size(grouping.memory)
+        ));
     }
     text
 }

@@ -32,7 +32,7 @@ pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
     let first = capture.snapshot()?;
     let condition = StopCondition::new(interval, args.reports.duration, args.reports.count);
     let mut events = EventLoop::new(interval, condition.after)?;
-    let clock = events.watch(capture.clock().timers(), "the clock")?;
+    let host = events.watch(capture.watched(), "the clock and interfaces")?;
     let mut reports = Reports::new(
         renderer(args),
         stdout().context("copying standard output")?,
@@ -40,14 +40,14 @@ pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
         args.reports.cumulative,
         &events,
     )?;
-    messages.print(&greeting::live(capture.plan(), args));
+    messages.print(&greeting::live(&capture, args));
     reports.start(&info)?;
     let reported = until_the_end(
         &mut reports,
         &mut capture,
         first,
         &mut events,
-        clock,
+        host,
         condition,
         args,
     );
@@ -71,7 +71,7 @@ fn until_the_end(
     capture: &mut Capture,
     first: Snapshot,
     events: &mut EventLoop,
-    clock: Source,
+    host: Source,
     condition: StopCondition,
     args: &LiveArgs,
 ) -> Result<()> {
@@ -80,8 +80,8 @@ fn until_the_end(
     loop {
         let event = events.wait()?;
         reports.check()?;
-        if event.is_ready(clock) {
-            capture.clock_changed()?;
+        if event.is_ready(host) {
+            capture.host_changed()?;
         }
         if event.output_closed {
             return Ok(());

@@ -57,11 +57,11 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
         // What a signal means is for the command to say.
         Some(_) => EventLoop::uninterruptible(Some(INTERVAL))?,
     };
-    let clock = events.watch(capture.clock().timers(), "the clock")?;
+    let host = events.watch(capture.watched(), "the clock and interfaces")?;
     events.ignore_output();
     let file = args.output.display().to_string();
     let mut reports = Reports::new(Box::new(Json), writer, &file, false, &events)?;
-    messages.print(&greeting::record(capture.plan(), args));
+    messages.print(&greeting::record(&capture, args));
     let first = capture.snapshot()?;
     reports.start(&info)?;
     let mut running = match command.map(|command| (command.start(), command)) {
@@ -78,7 +78,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
         &mut capture,
         first,
         &mut events,
-        clock,
+        host,
         condition,
         running.as_mut(),
     );
@@ -118,7 +118,7 @@ fn until_the_end(
     capture: &mut Capture,
     first: Snapshot,
     events: &mut EventLoop,
-    clock: Source,
+    host: Source,
     condition: StopCondition,
     mut running: Option<&mut Running>,
 ) -> Result<Interval> {
@@ -126,8 +126,8 @@ fn until_the_end(
     loop {
         let event = events.wait()?;
         reports.check()?;
-        if event.is_ready(clock) {
-            capture.clock_changed()?;
+        if event.is_ready(host) {
+            capture.host_changed()?;
         }
         let over = match &mut running {
             None => event.stop || event.deadline,

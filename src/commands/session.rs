@@ -11,6 +11,7 @@ use crate::capture::plan::decide;
 use crate::cli::SelectArgs;
 use crate::host::environment;
 use crate::host::facts::HostFacts;
+use crate::host::packets::Packets;
 use crate::host::start_error::StartError;
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::runtime::messages::Messages;
@@ -48,10 +49,12 @@ fn on_terminal(text: &str, messages: &Messages) {
 }
 
 fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Capture> {
+    // The user's mistakes first.
+    let packets = Packets::resolve(&select.packets())?;
     let plan = decide(facts, select.wanted_hooks())?;
     // Before all else: what has been attached takes seconds to detach.
     let statistics = bpf_stats.then(BpfStats::enable).transpose()?;
-    Capture::start(plan, statistics)
+    Capture::start_for(plan, packets, select.grouping(), statistics)
 }
 
 /// Where to read more, if it is a refusal and no accident.

@@ -12,7 +12,7 @@ impl Measure for Capture {
         Capture::snapshot(self)
     }
 
-    fn clock_changed(&mut self) -> Result<()> {
-        Capture::clock_changed(self)
+    fn host_changed(&mut self) -> Result<()> {
+        Capture::host_changed(self)
     }
 }

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use crate::model::counters::Group;
 use crate::render::{Kind, Report, units};
 
 /// The look of text output: line width, colour and time zone.
@@ -78,6 +79,16 @@ impl Screen {
         } else {
             text.into()
         }
+    }
+
+    /// Adds the line that begins what a group has counted.
+    pub(super) fn group(&self, page: &mut String, group: &Group) {
+        let mut text = group.to_string();
+        if *group == Group::Other {
+            text += ": there was no room for more groups (--max-groups, --group-memory)";
+        }
+        let words = text.split(' ').map(|word| self.bold(word));
+        self.flow(page, " ", words);
     }
 
     /// Begins a report: an empty line after the previous report, and the header.

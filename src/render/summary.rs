@@ -11,7 +11,7 @@ use crate::model::snapshot::Interval;
 use crate::render::{Renderer, Report, Screen, units};
 
 /// One line per enabled hook, idle ones included, so lines keep their places from
-/// report to report.
+/// report to report. Then, where packets are grouped, the same for each group.
 ///
 /// If the screen is too narrow for all columns, some are dropped: first the rate,
 /// then the mean, p90 and p99.9.
@@ -38,13 +38,20 @@ impl Summary {
 
     fn table(&self, page: &mut String, interval: &Interval) {
         let titles = titles();
-        let rows: Vec<Row> = interval
-            .counters
-            .hooks()
-            .map(|(hook, stats)| row(interval, hook, stats))
+        let counters = &interval.counters;
+        let rows = |hooks: &mut dyn Iterator<Item = (Hook, &HookCounters)>| -> Vec<Row> {
+            hooks
+                .map(|(hook, stats)| row(interval, hook, stats))
+                .collect()
+        };
+        let all = rows(&mut counters.hooks());
+        let groups = counters.groups_by_count().into_iter();
+        let groups: Vec<_> = groups
+            .map(|(group, hooks)| (group, rows(&mut hooks.into_iter())))
             .collect();
         let mut widths = MIN_WIDTHS;
-        for row in rows.iter().chain([&titles]) {
+        let of_groups = groups.iter().flat_map(|(_, rows)| rows);
+        for row in all.iter().chain(of_groups).chain([&titles]) {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = cell.len().max(*width);
             }
@@ -62,9 +69,16 @@ impl Summary {
         };
         *page += &self.screen.dim(&line(&titles));
         page.push('\n');
-        for row in &rows {
-            *page += &line(row);
-            page.push('\n');
+        let add = |page: &mut String, rows: &[Row]| {
+            for row in rows {
+                *page += &line(row);
+                page.push('\n');
+            }
+        };
+        add(page, &all);
+        for (group, rows) in &groups {
+            self.screen.group(page, group);
+            add(page, rows);
         }
     }
 }
@@ -122,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::counters::Group;
     use crate::model::skips::SkipReason;
     use crate::test_support::*;
 
@@ -156,6 +171,33 @@ tcp-start: 7 of 2017 (0.35%) not measured: over-range 5, no-timestamp 2
 ";
         let page = shown(&report(&run().interval()), 80);
         assert!(page.starts_with(expected), "{page}");
+    }
+
+    /// The group that has counted most comes first, the others' last.
+    #[test]
+    fn groups_follow_all_packets() {
+        let mut run = Run::new(&["udp-start", "udp-socket-read"]);
+        let small = group([("interface", "eth0"), ("process", "nginx(7)")]);
+        let large = group([("interface", "lo"), ("process", "dns(9)")]);
+        run.group_samples(&small, "udp-start", 3000, 1);
+        run.group_samples(&large, "udp-start", 3000, 2);
+        run.group_samples(&large, "udp-socket-read", 20_000, 2);
+        run.group_samples(&Group::Other, "udp-start", 3000, 9);
+        let expected = "\
+hook                  count  rate/s    mean     p50     p90     p99   p99.9
+udp-start                12    1.20  3.00us  3.01us  3.01us       -       -
+udp-socket-read           2    0.20  20.0us  20.0us       -       -       -
+interface lo, process dns(9)
+udp-start                 2    0.20  3.00us  3.01us       -       -       -
+udp-socket-read           2    0.20  20.0us  20.0us       -       -       -
+interface eth0, process nginx(7)
+udp-start                 1    0.10  3.00us       -       -       -       -
+other: there was no room for more groups (--max-groups, --group-memory)
+udp-start                 9    0.90  3.00us  3.01us       -       -       -
+";
+        let page = shown(&report(&run.interval()), 80);
+        let table: String = page.split_inclusive('\n').skip(1).collect();
+        assert_eq!(table, expected);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
 use crate::render::{Renderer, Report, Screen, units};
 
-/// A histogram and quantiles for each hook that has samples.
+/// A histogram and quantiles for each hook that has samples; where packets are
+/// grouped, for each hook of each group.
 ///
 /// Rows are powers of two at any resolution, so the rows of different intervals
 /// line up. Quantiles use the full resolution.
@@ -25,6 +26,19 @@ impl Text {
     /// A renderer with the look of `screen`.
     pub(crate) fn new(screen: Screen) -> Text {
         Text { screen }
+    }
+
+    /// A histogram for each of them that has samples.
+    fn hooks<'a>(
+        &self,
+        page: &mut String,
+        interval: &Interval,
+        hooks: impl Iterator<Item = (Hook, &'a HookCounters)>,
+    ) {
+        for (hook, stats) in hooks.filter(|(_, stats)| stats.has_samples()) {
+            self.hook(page, interval, hook, stats);
+            page.push('\n');
+        }
     }
 
     fn hook(&self, page: &mut String, interval: &Interval, hook: Hook, stats: &HookCounters) {
@@ -111,11 +125,14 @@ impl Renderer for Text {
     fn report(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let mut page = self.screen.page(report);
         page.push('\n');
-        for (hook, stats) in report.interval.counters.hooks() {
-            if stats.has_samples() {
-                self.hook(&mut page, report.interval, hook, stats);
-                page.push('\n');
-            }
+        let counters = &report.interval.counters;
+        let groups = counters.groups_by_count();
+        for (group, hooks) in &groups {
+            self.screen.group(&mut page, group);
+            self.hooks(&mut page, report.interval, hooks.iter().copied());
+        }
+        if groups.is_empty() {
+            self.hooks(&mut page, report.interval, counters.hooks());
         }
         self.idle(&mut page, report.interval);
         self.screen.notes(&mut page, report);

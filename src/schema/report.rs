@@ -241,6 +241,15 @@ impl HookLine {
     }
 }
 
+/// An empty one is that of groups for which there was no room.
+fn group_of(values: Named<Short, MANY>) -> Group {
+    if values.0.is_empty() {
+        return Group::Other;
+    }
+    let values = values.0.into_iter();
+    Group::Of(values.map(|(key, value)| (key, value.0)).collect())
+}
+
 impl From<&HookCounters> for QuantileFields {
     fn from(counters: &HookCounters) -> QuantileFields {
         let [p50, p90, p99, p999] = REPORTED.map(|quantile| match counters.quantile(quantile) {
@@ -278,32 +287,36 @@ impl ReportLine {
             }
         };
         let mut unknown = Vec::new();
-        let mut grouped = false;
+        let mut groups: BTreeMap<(Group, Hook), HookCounters> = BTreeMap::new();
         let mut hooks: BTreeMap<Hook, HookCounters> = BTreeMap::new();
-        for line in self.hooks.0 {
+        for mut line in self.hooks.0 {
             let Some(hook) = Hook::named(&line.hook.0) else {
                 unknown.push(format!("hook {}", line.hook.0));
                 continue;
             };
-            if line.group.is_some() {
-                grouped = true;
-                continue;
-            }
+            let group = line.group.take().map(group_of);
             let counters = line
                 .checked(resolution, &mut unknown)
                 .map_err(|what| format!("{hook}: {what}"))?;
-            if hooks.insert(hook, counters).is_some() {
+            let known = match group {
+                None => hooks.insert(hook, counters).is_some(),
+                Some(group) => groups.insert((group, hook), counters).is_some(),
+            };
+            if known {
                 return Err(format!("{hook} is there twice"));
             }
-        }
-        if grouped {
-            unknown.push("counts of groups".into());
         }
         let enabled = hooks.keys().copied().collect();
         let mut counters = Counters::of(enabled, |hook| {
             let found = hooks.remove(&hook);
             found.unwrap_or_else(|| HookCounters::new(resolution))
         });
+        for ((group, hook), counted) in groups {
+            let sum = counters.group_mut(&group, hook);
+            // Groups of which there are too many are in one.
+            sum.try_add(&counted)
+                .ok_or_else(|| format!("{hook}: counts beyond 64 bits"))?;
+        }
         counters.clock_steps = self.clock_steps;
         counters.small_steps = SmallSteps {
             count: self.clock_small_steps,

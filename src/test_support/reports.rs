@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
-use crate::model::counters::Cost;
+use crate::model::counters::{Cost, Group};
 use crate::model::histogram::{MAX_NS, Resolution};
 use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
 use crate::model::skips::SkipReason;
@@ -49,6 +49,12 @@ impl fmt::Debug for Run {
     }
 }
 
+/// The group with these values.
+pub(crate) fn group<const N: usize>(values: [(&str, &str); N]) -> Group {
+    let values = values.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Group::Of(values.into())
+}
+
 /// The reason of a name.
 pub(crate) fn reason(name: &str) -> SkipReason {
     SkipReason::find(name).unwrap()
@@ -77,6 +83,14 @@ impl Run {
     pub(crate) fn samples(&mut self, name: &str, ns: u64, count: u64) {
         let stats = self.end.counters.hook_mut(hook(name));
         (0..count).for_each(|_| assert!(stats.histogram.record(ns)));
+    }
+
+    /// Samples of a group, which are also among those of all packets.
+    pub(crate) fn group_samples(&mut self, group: &Group, name: &str, ns: u64, count: u64) {
+        let hook = hook(name);
+        let of_group = &mut self.end.counters.group_mut(group, hook).histogram;
+        (0..count).for_each(|_| assert!(of_group.record(ns)));
+        self.samples(name, ns, count);
     }
 
     pub(crate) fn samples_over_range(&mut self, name: &str, count: u64) {

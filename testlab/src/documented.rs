@@ -20,7 +20,15 @@ pub const DOCUMENTS: &[Document] = &[
         "docs/benchmarks.md",
         include_str!("../../docs/benchmarks.md"),
     ),
+    (
+        "docs/coming-from-the-c-tool.md",
+        include_str!("../../docs/coming-from-the-c-tool.md"),
+    ),
     ("docs/decisions.md", include_str!("../../docs/decisions.md")),
+    (
+        "docs/filters-and-groups.md",
+        include_str!("../../docs/filters-and-groups.md"),
+    ),
     ("docs/glossary.md", include_str!("../../docs/glossary.md")),
     ("docs/json.md", include_str!("../../docs/json.md")),
     (

@@ -14,6 +14,7 @@ pub mod links;
 pub mod load;
 pub mod objects;
 pub mod prometheus;
+pub mod readers;
 pub mod receive;
 pub mod schema;
 pub mod scrape;

@@ -56,6 +56,8 @@ pub struct Report {
 #[derive(Clone, Debug, Deserialize)]
 pub struct HookLine {
     pub hook: String,
+    /// Key to value; `None`: all packets; empty: the group "other".
+    pub group: Option<BTreeMap<String, String>>,
     pub count: u64,
     pub sum_ns: u64,
     pub buckets: Vec<[u64; 3]>,
@@ -185,7 +187,7 @@ pub type Totals = BTreeMap<String, Counts>;
 
 pub fn totals<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Totals {
     let mut totals = Totals::new();
-    for line in reports.into_iter().flat_map(|report| &report.hooks) {
+    for line in reports.into_iter().flat_map(Report::of_all) {
         totals.entry(line.hook.clone()).or_default().add(line);
     }
     totals
@@ -200,7 +202,42 @@ pub struct Run {
     pub stderr: String,
 }
 
+impl Report {
+    /// What hooks have counted of all packets.
+    pub fn of_all(&self) -> impl Iterator<Item = &HookLine> {
+        self.hooks.iter().filter(|line| line.group.is_none())
+    }
+
+    /// What they have counted by group, of all packets together: the same as
+    /// [`Report::of_all`] where packets are grouped.
+    fn sum_of_groups(&self) -> Totals {
+        let mut totals = Totals::new();
+        for line in self.hooks.iter().filter(|line| line.group.is_some()) {
+            totals.entry(line.hook.clone()).or_default().add(line);
+        }
+        totals
+    }
+}
+
+/// Values of a group in the order of their keys' names.
+pub type Values = Vec<String>;
+
 impl Run {
+    /// A hook's total by group; `other` of what found no room.
+    pub fn groups(&self, name: &str) -> BTreeMap<Values, u64> {
+        let lines = self.total.hooks.iter().filter(|line| line.hook == name);
+        let groups = lines.filter_map(|line| {
+            let group = line.group.as_ref()?;
+            let values = if group.is_empty() {
+                vec!["other".into()]
+            } else {
+                group.values().cloned().collect()
+            };
+            (line.count > 0).then_some((values, line.count))
+        });
+        groups.collect()
+    }
+
     /// Checks the order of lines and everything that must hold of them.
     pub fn checked(lines: Vec<Line>, stderr: String) -> Run {
         let mut lines = lines.into_iter();
@@ -226,7 +263,7 @@ impl Run {
 
     /// One hook's total.
     pub fn hook(&self, name: &str) -> Counts {
-        let line = self.total.hooks.iter().find(|line| line.hook == name);
+        let line = self.total.of_all().find(|line| line.hook == name);
         let mut counts = Counts::default();
         counts.add(line.unwrap_or_else(|| panic!("no {name} in the total")));
         counts
@@ -241,6 +278,17 @@ impl Run {
             assert!(!stalled, "no program was called: {report:?}");
             for line in &report.hooks {
                 check_hook(line, sub_buckets);
+            }
+            // Each packet is in one group.
+            for (hook, sum) in report.sum_of_groups() {
+                let all = report.of_all().find(|line| line.hook == hook);
+                let mut counts = Counts::default();
+                counts.add(all.expect("the hook is on"));
+                assert_eq!(
+                    (sum.count, sum.sum_ns, &sum.buckets),
+                    (counts.count, counts.sum_ns, &counts.buckets),
+                    "groups of {hook}"
+                );
             }
         }
         // The programs may be at work while an interval is read; at the end
@@ -264,9 +312,9 @@ impl Run {
         assert_eq!(updates, total.clock_updates);
         let cost: Option<Cost> = intervals.iter().map(|r| r.cost).sum();
         assert_eq!(cost, total.cost);
-        for hook in &total.hooks {
+        for hook in total.of_all() {
             let name = &hook.hook;
-            let lines = intervals.iter().flat_map(|report| &report.hooks);
+            let lines = intervals.iter().flat_map(Report::of_all);
             let of_it = lines.filter(|line| line.hook == *name);
             let cost: Option<Cost> = of_it.map(|line| line.cost).sum();
             assert_eq!(cost, hook.cost, "what {name} costs does not add up");

@@ -47,7 +47,7 @@ impl Measure for NoPackets {
         Ok(Snapshot::empty(Resolution::FINE, hooks, 0, UNIX_EPOCH))
     }
 
-    fn clock_changed(&mut self) -> Result<()> {
+    fn host_changed(&mut self) -> Result<()> {
         Ok(())
     }
 }
@@ -145,11 +145,11 @@ impl Workdir {
         see(guardian.pid());
         let messages = Messages::discarded().expect("a thread");
         let mut events = EventLoop::uninterruptible(None).expect("events");
-        let clock = events.watch([], "no clock").expect("a source");
+        let host = events.watch([], "no clock").expect("a source");
         let supervisor = Supervisor::new(Resources {
             events: &mut events,
             measure: &mut self.measure,
-            clock,
+            host,
             guardian,
             guardian_config: config,
             journal: &journal,

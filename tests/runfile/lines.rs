@@ -3,6 +3,7 @@
 //! comparisons, what other versions write.
 
 use netstacklat::model::comparison::Arm;
+use netstacklat::model::counters::{Group, MAX_GROUPS};
 use netstacklat::runfile::Content;
 
 use super::{FIXTURE, hook, read, recording, refused};
@@ -251,24 +252,47 @@ fn what_is_not_known_is_passed_over_and_told() {
     assert!(recording(&file).hook(hook("udp-start")).is_none());
 }
 
-/// Whose groups these are is for newer versions to say.
+/// Groups that are too many to keep apart are in one; all packets are counted
+/// apart from them.
 #[test]
-fn counts_of_groups_are_passed_over_and_told() {
+fn groups_are_kept_apart_up_to_a_limit() {
     let [start, interval, total] = fixture();
     let from = interval.find("{\"hook\"").expect("a hook");
     let (head, hooks) = interval.split_at(from);
     let hooks = hooks.strip_suffix("]}").expect("the last hook");
-    let grouped = hooks.replace("\"group\":null", "\"group\":{\"interface\":\"eth0\"}");
-    // More than there are hooks, as of many groups.
-    let many = vec![grouped; 200].join(",");
-    let text = file(&[start, &format!("{head}{hooks},{many}]}}"), total]);
-    let file = read(text).unwrap();
-    assert_eq!(
-        file.problems,
-        ["not known to this version: counts of groups"]
-    );
-    let tcp = recording(&file).hook(hook("tcp-start")).unwrap();
+    let of_group = |value: &str| hooks.replace("\"group\":null", &format!("\"group\":{value}"));
+    let line = |groups: Vec<String>| {
+        let groups = groups.join(",");
+        file(&[start, &format!("{head}{hooks},{groups}]}}"), total])
+    };
+    let named = |number: usize| of_group(&format!("{{\"interface\":\"eth{number}\"}}"));
+    let few = read(line(vec![named(0), named(1), of_group("{}")])).unwrap();
+    assert!(few.problems.is_empty(), "{:?}", few.problems);
+    let counters = &recording(&few).interval.counters;
+    let tcp = counters.measured(hook("tcp-start")).unwrap();
     assert_eq!(tcp.histogram.count(), 100);
+    let groups: Vec<_> = counters
+        .groups()
+        .filter(|(_, of, _)| *of == hook("tcp-start"))
+        .map(|(group, _, counted)| (group.to_string(), counted.histogram.count()))
+        .collect();
+    let expected = [
+        ("interface eth0", 100),
+        ("interface eth1", 100),
+        ("other", 100),
+    ];
+    assert_eq!(
+        groups,
+        expected.map(|(name, count)| (name.to_owned(), count))
+    );
+
+    let many = read(line((0..MAX_GROUPS + 50).map(named).collect())).unwrap();
+    let counters = &recording(&many).interval.counters;
+    let other = counters
+        .groups()
+        .find(|(group, of, _)| **group == Group::Other && *of == hook("tcp-start"));
+    assert_eq!(other.expect("too many").2.histogram.count(), 50 * 100);
+    refused(line(vec![named(0), named(0)]), &["twice"]);
 }
 
 /// What nobody could have counted is not taken for counts.

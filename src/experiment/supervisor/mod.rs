@@ -39,7 +39,7 @@ pub trait Measure {
     /// # Errors
     ///
     /// If the kernel's clock state cannot be read.
-    fn clock_changed(&mut self) -> Result<()>;
+    fn host_changed(&mut self) -> Result<()>;
 }
 
 /// Why a comparison ends before its last round.
@@ -65,7 +65,7 @@ pub struct Resources<'m> {
     pub measure: &'m mut dyn Measure,
     /// The event source of the clock: when it is ready, `measure` must look at
     /// the clock.
-    pub clock: Source,
+    pub host: Source,
     /// The process that runs the commands.
     pub guardian: Guardian,
     /// How to start another guardian if that one dies.
@@ -219,8 +219,8 @@ impl<'m> Supervisor<'m> {
         if let Some(signal) = events.signal.and_then(|n| Signal::try_from(n).ok()) {
             self.handle_signal(signal);
         }
-        if events.is_ready(self.resources.clock)
-            && let Err(error) = self.resources.measure.clock_changed()
+        if events.is_ready(self.resources.host)
+            && let Err(error) = self.resources.measure.host_changed()
         {
             self.error.get_or_insert(error);
         }

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Reads what groups have counted out of the slices that their packets took
+//! (`histogram/mmap_by_group.bpf.h`): each of one group, hook and CPU. When there
+//! is no room for new groups, those that have become idle make it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use anyhow::{Context as _, Result};
+use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::capture::layout::GroupLayout;
+use crate::capture::reader::Slice;
+use crate::host::names::{Names, Owner};
+use crate::model::counters::{Counters, Group, MAX_GROUPS};
+use crate::model::histogram::{Histogram, Resolution};
+use crate::model::hooks::{HOOK_COUNT, Hook};
+use crate::model::tables;
+
+/// Slices are taken one after the other, but another CPU may be quicker to say
+/// whose its slice is: behind so many that nobody uses, there are no more.
+const GAP: usize = 64;
+const SLICE_BYTES: usize = tables::SLICE_ENTRIES * size_of::<u64>();
+
+/// The maps of groups, and whether somebody has found no room in them.
+pub(super) struct GroupMaps {
+    pub slots: MapHandle,
+    pub groups: MapHandle,
+    pub slices: MapHandle,
+    pub free: MapHandle,
+    /// Who reads from sockets: keeps the names of processes that have ended.
+    pub readers: MapHandle,
+    pub no_room: &'static AtomicU32,
+}
+
+/// What groups have counted, as last read.
+pub(super) struct GroupReader {
+    layout: GroupLayout,
+    resolution: Resolution,
+    maps: GroupMaps,
+    names: Names,
+    slices: Vec<Used>,
+    /// Which group it is, by what the programs know of it: fixed at first sight.
+    owners: BTreeMap<Owner, Group>,
+    /// Since the start, also of groups whose slices others have now.
+    totals: BTreeMap<Group, BTreeMap<Hook, Histogram>>,
+}
+
+/// A slice that has been seen.
+#[derive(Default)]
+struct Used {
+    /// `None`: nobody uses it yet.
+    of: Option<Place>,
+    seen: Slice,
+}
+
+/// Whose a slice is.
+struct Place {
+    owner: Owner,
+    hook: Hook,
+    /// Its key in the map of slots.
+    key: Vec<u8>,
+}
+
+impl GroupReader {
+    pub(super) fn new(
+        layout: GroupLayout,
+        resolution: Resolution,
+        maps: GroupMaps,
+        names: Names,
+    ) -> GroupReader {
+        GroupReader {
+            layout,
+            resolution,
+            maps,
+            names,
+            slices: Vec::new(),
+            owners: BTreeMap::new(),
+            totals: BTreeMap::new(),
+        }
+    }
+
+    /// Adds what groups have counted to `counters`: to the groups, and to all
+    /// packets. Makes room when there was none.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not take back what idle groups had.
+    pub(super) fn read(&mut self, words: &[AtomicU64], counters: &mut Counters) -> Result<()> {
+        self.names.begin_report();
+        let active = self.read_slices(words);
+        if self.maps.no_room.load(Ordering::Relaxed) != 0 && can_wait_for_programs() {
+            let idle = |slice: &Used| {
+                let of = slice.of.as_ref();
+                of.is_some_and(|place| !active.contains(&place.owner))
+            };
+            let places = 0..self.slices.len();
+            let idle: Vec<usize> = places.filter(|&i| idle(&self.slices[i])).collect();
+            if !idle.is_empty() {
+                self.retire(&idle, words)
+                    .context("making room for groups")?;
+            }
+        }
+        for (group, hooks) in &self.totals {
+            for (hook, histogram) in hooks {
+                counters.group_mut(group, *hook).histogram.merge(histogram);
+                counters.hook_mut(*hook).histogram.merge(histogram);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all slices. Whose have changed.
+    fn read_slices(&mut self, words: &[AtomicU64]) -> BTreeSet<Owner> {
+        let mut active = BTreeSet::new();
+        let mut unused = 0;
+        for (index, words) in words.chunks_exact(tables::SLICE_ENTRIES).enumerate() {
+            if index == self.slices.len() {
+                if unused > GAP {
+                    break;
+                }
+                self.slices.push(Used::default());
+            }
+            if self.slices[index].of.is_none() {
+                self.slices[index].of = place(words, &self.layout);
+            }
+            if self.slices[index].of.is_none() {
+                unused += 1;
+                continue;
+            }
+            unused = 0;
+            active.extend(self.read_slice(index, words));
+        }
+        active
+    }
+
+    /// Reads a slice that is in use. Whose it is, if it has changed.
+    fn read_slice(&mut self, index: usize, words: &[AtomicU64]) -> Option<Owner> {
+        let Used { of, seen } = &mut self.slices[index];
+        let Place { owner, hook, .. } = of.as_ref()?;
+        let (names, readers) = (&mut self.names, &self.maps.readers);
+        let is_full = self.totals.len() >= MAX_GROUPS;
+        let group = self.owners.entry(*owner).or_insert_with(|| {
+            if is_full {
+                // More names than anybody can read, of groups that came and went.
+                return Group::Other;
+            }
+            Group::Of(names.of(owner, |pid| comm_of(readers, pid)))
+        });
+        let hooks = self.totals.entry(group.clone()).or_default();
+        let new = || Histogram::new(self.resolution);
+        let changed = seen.read(words, hooks.entry(*hook).or_insert_with(new));
+        changed.then_some(*owner)
+    }
+
+    /// Takes these slices from their groups, and nothing of what they have
+    /// counted: no program finds them any more, those that have found them end,
+    /// they are read for the last time, and then they are free.
+    fn retire(&mut self, slices: &[usize], words: &[AtomicU64]) -> Result<()> {
+        let mut owners = BTreeSet::new();
+        for &index in slices {
+            let Some(Place { owner, key, .. }) = &self.slices[index].of else {
+                continue;
+            };
+            owners.insert(*owner);
+            // Both are hashes, in which only the key can be missing.
+            let _ = self.maps.slots.delete(key);
+            let mut group = key.clone();
+            group[..size_of::<u32>()].fill(0);
+            let _ = self.maps.groups.delete(&group);
+        }
+        wait_for_programs().context("waiting for programs to end")?;
+        let slice_words = |index: usize| {
+            let begin = index * tables::SLICE_ENTRIES;
+            &words[begin..begin + tables::SLICE_ENTRIES]
+        };
+        for &index in slices {
+            self.read_slice(index, slice_words(index));
+            let number = (index as u32).to_ne_bytes();
+            let maps = &self.maps;
+            maps.slices
+                .update(&number, &[0; SLICE_BYTES], MapFlags::ANY)?;
+            maps.free.update(&[], &number, MapFlags::ANY)?;
+            self.slices[index] = Used::default();
+        }
+        // Those that come back may have another name.
+        self.owners.retain(|owner, _| !owners.contains(owner));
+        self.maps.no_room.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Whose a slice is; `None`: nobody uses it, or it cannot be told yet.
+fn place(words: &[AtomicU64], layout: &GroupLayout) -> Option<Place> {
+    if words[tables::SLICE_IN_USE].load(Ordering::Acquire) == 0 {
+        return None;
+    }
+    let key = &words[tables::SLICE_IN_USE + 1..][..1 + layout.words()];
+    let key: Vec<u32> = key
+        .iter()
+        .map(|word| word.load(Ordering::Relaxed) as u32)
+        .collect();
+    let mut parts = key.iter().copied();
+    let hook = (parts.next()? & 0xff) as usize;
+    let mut part = |on: bool| if on { parts.next() } else { None };
+    let owner = Owner {
+        netns: part(layout.by_netns),
+        interface: part(layout.by_interface),
+        cgroup: part(layout.by_cgroup),
+        pid: part(layout.by_process),
+    };
+    (hook < HOOK_COUNT).then(|| Place {
+        owner,
+        hook: Hook::at(hook),
+        key: key.iter().flat_map(|word| word.to_ne_bytes()).collect(),
+    })
+}
+
+/// membarrier(2), Linux 4.3: waits for a grace period of RCU. Programs are RCU
+/// readers, so after it all that ran before have ended.
+fn membarrier(command: libc::c_int) -> nix::Result<libc::c_long> {
+    // SAFETY: takes numbers only.
+    let status = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
+    Errno::result(status)
+}
+
+const QUERY: libc::c_int = 0;
+const GLOBAL: libc::c_int = 1;
+
+/// Not with CPUs that have no tick (nohz_full): then groups keep their room.
+fn can_wait_for_programs() -> bool {
+    membarrier(QUERY).is_ok_and(|commands| commands & libc::c_long::from(GLOBAL) != 0)
+}
+
+fn wait_for_programs() -> nix::Result<()> {
+    membarrier(GLOBAL).map(drop)
+}
+
+/// What a process called itself when it read from a socket.
+fn comm_of(readers: &MapHandle, pid: u32) -> Option<String> {
+    readers.keys().find_map(|inode| {
+        let reader = readers.lookup(&inode, MapFlags::ANY).ok()??;
+        let (number, comm) = reader.split_at_checked(size_of::<u32>())?;
+        let end = comm.iter().position(|c| *c == 0).unwrap_or(comm.len());
+        let comm = String::from_utf8_lossy(&comm[..end]);
+        (number == pid.to_ne_bytes()).then(|| comm.into_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::grouping::{GroupKey, Grouping};
+    use crate::model::packet_filter::PacketFilter;
+
+    fn layout(keys: &[GroupKey], filter: PacketFilter) -> GroupLayout {
+        let grouping = Grouping {
+            keys: keys.into(),
+            max_groups: 256,
+            memory: 1 << 20,
+        };
+        GroupLayout::new(&grouping, &filter)
+    }
+
+    fn slice(in_use: u64, key: &[u64]) -> Vec<AtomicU64> {
+        let mut words = vec![0; tables::SLICE_ENTRIES];
+        words[tables::SLICE_IN_USE] = in_use;
+        words[tables::SLICE_IN_USE + 1..][..key.len()].copy_from_slice(key);
+        words.into_iter().map(AtomicU64::new).collect()
+    }
+
+    /// As the programs put the key together: CPU and hook, and what is asked for.
+    #[test]
+    fn a_slice_says_whose_it_is() {
+        let layout = layout(
+            &[GroupKey::Process, GroupKey::Interface],
+            PacketFilter::default(),
+        );
+        assert_eq!((layout.slices, layout.key_size()), (256, 16));
+        let key = [3 << 8 | 2, 4_026_531_840, 7, 1234];
+        assert!(place(&slice(0, &key), &layout).is_none());
+        let place = place(&slice(1, &key), &layout).unwrap();
+        assert_eq!(place.hook.index(), 2);
+        let owner = Owner {
+            netns: Some(4_026_531_840),
+            interface: Some(7),
+            cgroup: None,
+            pid: Some(1234),
+        };
+        assert_eq!(place.owner, owner);
+        let expected: Vec<u8> = key
+            .iter()
+            .flat_map(|word| (*word as u32).to_ne_bytes())
+            .collect();
+        assert_eq!(place.key, expected);
+    }
+
+    #[test]
+    fn a_key_of_no_hook_is_nobodys() {
+        let layout = layout(&[GroupKey::Cgroup], PacketFilter::default());
+        assert!(place(&slice(1, &[0xff, 1]), &layout).is_none());
+    }
+
+    #[test]
+    fn the_namespace_is_in_the_key_where_there_are_several() {
+        let words = |keys: &[GroupKey], filter| layout(keys, filter).words();
+        let interface = [GroupKey::Interface];
+        assert_eq!(words(&interface, PacketFilter::default()), 2);
+        let one = PacketFilter {
+            netns: Some(1),
+            ..PacketFilter::default()
+        };
+        assert_eq!(words(&interface, one.clone()), 1);
+        assert_eq!(words(&GroupKey::ALL, one), 3);
+        assert_eq!(words(&[GroupKey::Cgroup], PacketFilter::default()), 1);
+    }
+}

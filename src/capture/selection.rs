@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Fills the maps by which the programs select packets (`filter.bpf.h`), and
+//! keeps them right when interfaces and cgroups come and go.
+
+use anyhow::Result;
+
+use crate::capture::object::Loaded;
+use crate::capture::plan::Plan;
+use crate::host::processes::{self, OpenSocket};
+use crate::model::names;
+use crate::model::packet_filter::{Interface, PacketFilter};
+
+/// Bytes of a command's name in the kernel, with the NUL at its end.
+const COMM: usize = 16;
+
+/// What must be in the maps before the programs run.
+///
+/// # Errors
+///
+/// What the kernel said to a write.
+pub(super) fn fill(loaded: &Loaded, plan: &Plan) -> Result<()> {
+    if !plan.is_selective() {
+        return Ok(());
+    }
+    for pid in &plan.filter.pids {
+        loaded.write(names::PIDS_MAP, &pid.to_ne_bytes(), &1u32.to_ne_bytes())?;
+    }
+    if plan.asks_for_processes() {
+        for OpenSocket { inode, pid, comm } in processes::open_sockets() {
+            let mut reader = [0; size_of::<u32>() + COMM];
+            reader[..4].copy_from_slice(&pid.to_ne_bytes());
+            let comm = &comm.as_bytes()[..comm.len().min(COMM - 1)];
+            reader[4..4 + comm.len()].copy_from_slice(comm);
+            loaded.write(names::READERS_MAP, &inode.to_ne_bytes(), &reader)?;
+        }
+    }
+    if let Some(groups) = &plan.groups {
+        // The stack hands out the last one first: the reader looks through them
+        // from the first.
+        for index in (0..groups.slices).rev() {
+            loaded.write(names::FREE_SLICES_MAP, &[], &index.to_ne_bytes())?;
+        }
+    }
+    update(loaded, &plan.filter)
+}
+
+/// Writes what can change while the programs run.
+///
+/// # Errors
+///
+/// What the kernel said to a write.
+pub(super) fn update(loaded: &Loaded, filter: &PacketFilter) -> Result<()> {
+    let Some(shared) = loaded.selection() else {
+        return Ok(());
+    };
+    shared.set_cgroups(&filter.cgroups);
+    let Some(interfaces) = &filter.interfaces else {
+        return Ok(());
+    };
+    shared.set_interface(interfaces.first().copied());
+    let wanted: Vec<_> = interfaces.iter().map(key).collect();
+    for gone in loaded.keys(names::INTERFACES_MAP)? {
+        if !wanted.iter().any(|key| key[..] == gone[..]) {
+            loaded.erase(names::INTERFACES_MAP, &gone)?;
+        }
+    }
+    for key in &wanted {
+        loaded.write(names::INTERFACES_MAP, key, &1u32.to_ne_bytes())?;
+    }
+    Ok(())
+}
+
+/// As `struct netstacklat_interface` has it.
+fn key(interface: &Interface) -> [u8; 8] {
+    let mut key = [0; 8];
+    key[..4].copy_from_slice(&interface.index.to_ne_bytes());
+    key[4..].copy_from_slice(&interface.netns.to_ne_bytes());
+    key
+}

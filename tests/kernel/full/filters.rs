@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Each filter lets exactly those packets through that belong to what it names.
+//! The sender knows what each packet belongs to.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use netstacklat::model::hooks::Hook;
+use testlab::hooks::hooks_of;
+use testlab::lines::Run;
+use testlab::links::Link;
+use testlab::readers::Reader;
+use testlab::tcp::Connection;
+use testlab::tool::{Tool, command};
+use testlab::udp::{Flow, Stamped, exchange};
+use testlab::{Family, PATIENCE, Undo, wait_until};
+
+const WIRE: u64 = 300;
+const LOOPBACK: u64 = 200;
+
+fn flows() -> [Flow; 2] {
+    [
+        Flow::open(Family::V4, 6700),
+        Flow::over(Link::Loopback.way(Family::V6, 6701)),
+    ]
+}
+
+/// At each UDP hook `wanted` datagrams are recorded, and the rest of `all` are
+/// filtered.
+fn recorded(run: &Run, wanted: u64, all: u64, warm: Stamped, hooks: impl Iterator<Item = Hook>) {
+    for hook in hooks {
+        let counts = run.hook(hook.name());
+        println!("{hook}: {} recorded, {:?}", counts.count, counts.skipped);
+        assert_eq!(counts.count, wanted, "{hook}");
+        let filtered = counts.skip("filtered");
+        let unstamped = counts.skip("no-timestamp");
+        assert!(unstamped <= warm.without, "{hook}");
+        let seen = counts.count + filtered + unstamped + counts.missed;
+        assert_eq!(seen, all + warm.with + warm.without, "{hook}");
+    }
+}
+
+/// The right namespace has two interfaces. Loopback has the same index in all
+/// of them, and so have the cards of the left and the right one.
+#[test]
+fn by_interface_and_namespace() {
+    let of_pid = format!("pid:{}", std::process::id());
+    let inode = fs::metadata("/run/netns/right")
+        .expect("the namespace")
+        .ino();
+    let inode = inode.to_string();
+    let cases: [(&[&str], bool, bool); 7] = [
+        (&["-n", "right"], true, true),
+        (&["-n", "/run/netns/right", "-i", "eth0"], true, false),
+        (&["-n", &inode, "-i", "lo"], false, true),
+        (&["-n", "right", "-i", "eth0,lo"], true, true),
+        (&["-n", "left", "-i", "eth0,lo"], false, false),
+        (&["-i", "lo"], false, false),
+        (&["-n", &of_pid], false, false),
+    ];
+    for (options, wire, loopback) in cases {
+        let [over_wire, over_loopback] = flows();
+        let tool = Tool::start(&[&["-r", "100ms"], options].concat());
+        let warm = tool.warm_up();
+        exchange(&[over_wire], WIRE);
+        exchange(&[over_loopback], LOOPBACK);
+        let run = tool.finish();
+        println!("{options:?}");
+        let mut wanted = 0;
+        if wire {
+            wanted += WIRE + warm.with;
+        }
+        if loopback {
+            wanted += LOOPBACK;
+        }
+        recorded(
+            &run,
+            wanted,
+            WIRE + LOOPBACK,
+            warm,
+            hooks_of("UDP").into_iter(),
+        );
+    }
+}
+
+/// A read has no packet: its interface is that of the connection. Every hook is
+/// on: the object with filters loads on this kernel as a whole.
+#[test]
+fn reads_of_tcp_by_interface() {
+    let wire = Connection::open(Family::V4, 6704);
+    let loopback = Connection::over(Link::Loopback.way(Family::V6, 6705));
+    let tool = Tool::start(&["-r", "100ms", "-n", "right", "-i", "eth0"]);
+    tool.warm_up();
+    for (connection, reads) in [(wire, 50), (loopback, 30)] {
+        let Connection { mut tx, mut rx } = connection;
+        for _ in 0..reads {
+            tx.write_all(&[7; 200]).expect("write");
+            rx.read_exact(&mut [0; 200]).expect("read");
+        }
+    }
+    let run = tool.finish();
+    let reads = run.hook("tcp-socket-read");
+    println!("{} recorded, {:?}", reads.count, reads.skipped);
+    assert_eq!((reads.count, reads.skip("filtered")), (50, 30));
+    for hook in &run.start.hooks {
+        assert!(hook.attached, "{}: {:?}", hook.hook, hook.reason);
+    }
+}
+
+/// An interface that is deleted and made again has another index.
+#[test]
+fn an_interface_that_comes_back_is_found() {
+    let link = || {
+        Undo::after(
+            "ip -n right link add nsl-dummy type dummy
+             ip -n right addr add 10.77.0.1/24 dev nsl-dummy
+             ip -n right link set nsl-dummy up",
+            "ip -n right link del nsl-dummy",
+        )
+    };
+    let first = link();
+    let tool = Tool::start(&["-r", "100ms", "-n", "right", "-i", "nsl-dummy,eth0"]);
+    let warm = tool.warm_up();
+    assert!(warm.with > 0);
+    drop(first);
+    let before = tool.totals_up_to_now();
+    let second = link();
+    // What the tool has looked up cannot be seen from outside; a filter that
+    // has lost the other interface can.
+    let flow = Flow::open(Family::V4, 6702);
+    exchange(&[flow], WIRE);
+    drop(second);
+    let run = tool.finish();
+    let counts = run.hook("udp-start").since(&before["udp-start"]);
+    assert_eq!(counts.count, WIRE);
+}
+
+/// Two cgroups, one in the other, which end with this value.
+struct Nested(PathBuf);
+
+impl Nested {
+    fn new(name: &str) -> Nested {
+        let path = Path::new("/sys/fs/cgroup").join(name);
+        fs::create_dir_all(path.join("inner")).expect("cgroups");
+        Nested(path)
+    }
+
+    fn inner(&self) -> PathBuf {
+        self.0.join("inner")
+    }
+}
+
+impl Drop for Nested {
+    fn drop(&mut self) {
+        // The process in it takes a moment to end.
+        wait_until(PATIENCE, "the cgroup is empty", || {
+            fs::remove_dir(self.inner()).is_ok()
+        });
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+fn knows_socket() -> impl Iterator<Item = Hook> {
+    let hooks = hooks_of("UDP").into_iter();
+    hooks.filter(|hook| hook.knows_socket())
+}
+
+/// Hooks that the filter cannot be applied at measure everything, and are named.
+fn names_the_others(run: &Run, option: &str, all: u64, warm: Stamped) {
+    let start = run.hook("udp-start");
+    assert_eq!(start.count, all + warm.with);
+    assert_eq!(start.skip("filtered"), 0);
+    for words in [option, "ip-start, tcp-start, udp-start"] {
+        assert!(run.stderr.contains(words), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn by_process() {
+    let (wanted, other) = (Reader::start(None), Reader::start(None));
+    let [_, own] = flows();
+    let pid = wanted.pid().to_string();
+    let tool = Tool::start(&["-r", "100ms", "-p", &pid]);
+    let warm = tool.warm_up();
+    wanted.send(100);
+    other.send(50);
+    exchange(&[own], LOOPBACK);
+    let read = |tool: &Tool| {
+        let totals = tool.totals_up_to_now();
+        let reads = &totals["udp-socket-read"];
+        reads.runs() + reads.missed >= 150 + LOOPBACK + warm.with + warm.without
+    };
+    wait_until(PATIENCE, "all is read", || read(&tool));
+    let run = tool.finish();
+    let all = 150 + LOOPBACK;
+    // The sockets of this process are known too: from its reads.
+    for hook in knows_socket() {
+        let counts = run.hook(hook.name());
+        println!("{hook}: {} recorded, {:?}", counts.count, counts.skipped);
+        assert_eq!(counts.count, 100, "{hook}");
+        let others = counts.skip("filtered") + counts.skip("owner-unknown");
+        assert_eq!(others, all - 100 + warm.with + warm.without, "{hook}");
+    }
+    assert_eq!(run.hook("udp-socket-read").skip("owner-unknown"), 0);
+    names_the_others(&run, "--pids", all, warm);
+}
+
+#[test]
+fn by_cgroup_with_all_below_it() {
+    let (mine, others) = (Nested::new("nsl-mine"), Nested::new("nsl-others"));
+    let (inside, beside) = (
+        Reader::start(Some(&mine.inner())),
+        Reader::start(Some(&others.inner())),
+    );
+    let id = fs::metadata(&mine.0).expect("a cgroup").ino().to_string();
+    let inner = mine.inner().display().to_string();
+    for cgroup in ["nsl-mine", &id, &inner] {
+        let tool = Tool::start(&["-r", "100ms", "-c", cgroup]);
+        let warm = tool.warm_up();
+        inside.send(100);
+        beside.send(50);
+        let read = |tool: &Tool| {
+            let totals = tool.totals_up_to_now();
+            let reads = &totals["udp-socket-read"];
+            reads.runs() + reads.missed >= 150 + warm.with + warm.without
+        };
+        wait_until(PATIENCE, "all is read", || read(&tool));
+        let run = tool.finish();
+        println!("{cgroup}");
+        recorded(&run, 100, 150, warm, knows_socket());
+        names_the_others(&run, "--cgroups", 150, warm);
+    }
+    drop((inside, beside));
+}
+
+/// Of reads, those that leave two datagrams or more.
+#[test]
+fn by_what_is_left_in_the_queue() {
+    let [flow, _] = flows();
+    let tool = Tool::start(&["-r", "100ms", "-q", "2"]);
+    let warm = tool.warm_up();
+    const SENT: u64 = 10;
+    for number in 0..SENT {
+        flow.send(number);
+    }
+    // All are there before the first is read.
+    let arrived = |tool: &Tool| {
+        let totals = tool.totals_up_to_now();
+        totals["udp-socket-enqueued"].count >= SENT + warm.with
+    };
+    wait_until(PATIENCE, "all have arrived", || arrived(&tool));
+    for _ in 0..SENT {
+        flow.receive();
+    }
+    let run = tool.finish();
+    let reads = run.hook("udp-socket-read");
+    println!("{} recorded, {:?}", reads.count, reads.skipped);
+    // They left 9, 8, ... 0 behind.
+    assert_eq!(reads.count, SENT - 2);
+    assert_eq!(reads.skip("filtered"), 2 + warm.with + warm.without);
+    assert_eq!(run.hook("udp-start").count, SENT + warm.with);
+    assert!(run.stderr.contains("--min-queue-length"), "{}", run.stderr);
+}
+
+#[test]
+fn what_does_not_exist_is_a_usage_error() {
+    let cases: [(&[&str], &str); 7] = [
+        (&["-i", "no-such"], "no-such"),
+        (&["-i", "77777"], "77777"),
+        (&["-n", "no-such"], "no-such"),
+        (&["-n", "pid:4194304"], "4194304"),
+        (&["-p", "4194304"], "4194304"),
+        (&["-c", "no-such.slice"], "no-such.slice"),
+        (&["-m", "/proc", "-c", "x"], "/proc"),
+    ];
+    for (options, words) in cases {
+        let done = command(options)
+            .output()
+            .expect("netstacklat is in the guest");
+        let text = String::from_utf8(done.stderr).expect("UTF-8");
+        assert_eq!(done.status.code(), Some(2), "{options:?}: {text}");
+        assert!(text.contains(words), "{options:?}: {text}");
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Each packet is counted in the group that it belongs to. The sender knows
+//! which that is.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use testlab::hooks::hooks_of;
+use testlab::lines::Values;
+use testlab::links::Link;
+use testlab::readers::Reader;
+use testlab::tool::Tool;
+use testlab::udp::{Flow, exchange};
+use testlab::{Family, PATIENCE, wait_until};
+
+fn groups<const N: usize>(expected: [(&[&str], u64); N]) -> BTreeMap<Values, u64> {
+    let groups = expected.into_iter().filter(|(_, count)| *count > 0);
+    groups
+        .map(|(values, count)| {
+            (
+                values.iter().map(|value| value.to_string()).collect(),
+                count,
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn by_interface_in_its_namespace() {
+    let wire = Flow::open(Family::V4, 6710);
+    let loopback = Flow::over(Link::Loopback.way(Family::V4, 6711));
+    let tool = Tool::start(&["-r", "100ms", "--by", "interface"]);
+    let warm = tool.warm_up();
+    exchange(&[wire], 300);
+    exchange(&[loopback], 200);
+    let run = tool.finish();
+    for hook in hooks_of("UDP") {
+        let expected = groups([(&["eth0@right"], 300 + warm.with), (&["lo@right"], 200)]);
+        assert_eq!(run.groups(hook.name()), expected, "{hook}");
+        assert_eq!(run.hook(hook.name()).count, 500 + warm.with, "{hook}");
+    }
+}
+
+#[test]
+fn by_process_and_cgroup() {
+    let cgroup = Path::new("/sys/fs/cgroup/nsl-grouped");
+    fs::create_dir_all(cgroup).expect("a cgroup");
+    let reader = Reader::start(Some(cgroup));
+    let own = Flow::over(Link::Loopback.way(Family::V4, 6712));
+    let tool = Tool::start(&["-r", "100ms", "--by", "process,cgroup", "-n", "right"]);
+    let warm = tool.warm_up();
+    reader.send(100);
+    exchange(&[own], 200);
+    let all = 300 + warm.with;
+    wait_until(PATIENCE, "all is read", || {
+        tool.totals_up_to_now()["udp-socket-read"].count >= all
+    });
+    let process = format!("dd({})", reader.pid());
+    // It has ended when its name is looked up for the total.
+    drop(reader);
+    let run = tool.finish();
+    let ours = fs::read_to_string("/proc/self/comm").expect("this process");
+    let ours = format!("{}({})", ours.trim(), std::process::id());
+    // By the names of the keys: cgroup, process.
+    let read = groups([
+        (&["nsl-grouped", &process], 100),
+        (&["/", &ours], 200 + warm.with),
+    ]);
+    assert_eq!(run.groups("udp-socket-read"), read);
+    let unknown = groups([(&["unknown", "unknown"], all)]);
+    assert_eq!(run.groups("udp-start"), unknown);
+    // The process of a new socket is known from its first read on.
+    let queued = run.groups("udp-queue-rcv");
+    assert_eq!(queued[&vec!["nsl-grouped".to_owned(), process]], 100);
+    assert_eq!(queued.values().sum::<u64>(), all);
+    wait_until(PATIENCE, "the cgroup is empty", || {
+        fs::remove_dir(cgroup).is_ok()
+    });
+}
+
+/// What finds no room is in the group "other", and nothing is lost.
+#[test]
+fn more_groups_than_there_is_room_for() {
+    let readers: Vec<_> = (0..4).map(|_| Reader::start(None)).collect();
+    let options = ["-r", "100ms", "-e", "udp-socket-read", "--by", "process"];
+    let tool = Tool::start(
+        &[
+            &options[..],
+            &["--max-groups", "3", "--group-memory", "1MiB"],
+        ]
+        .concat(),
+    );
+    let warm = tool.warm_up();
+    // Before the next report makes room.
+    readers.iter().for_each(|reader| reader.send(50));
+    let all = 200 + warm.with;
+    wait_until(PATIENCE, "all is read", || {
+        tool.totals_up_to_now()["udp-socket-read"].count >= all
+    });
+    let run = tool.finish();
+    let groups = run.groups("udp-socket-read");
+    println!("{groups:?}");
+    // This process came first.
+    assert!(groups[&vec!["other".to_owned()]] > 0, "{groups:?}");
+    assert_eq!(groups.values().sum::<u64>(), all);
+}
+
+/// Groups that are idle make room for new ones; what they have counted stays.
+#[test]
+fn idle_groups_make_room() {
+    const READERS: u64 = 12;
+    let options = ["-r", "100ms", "-e", "udp-socket-read", "--by", "process"];
+    let tool = Tool::start(&[&options[..], &["--max-groups", "3"]].concat());
+    let warm = tool.warm_up();
+    let mut pids = Vec::new();
+    for number in 1..=READERS {
+        let reader = Reader::start(None);
+        pids.push(reader.pid());
+        // One that finds no room makes the tool look for idle groups; the next
+        // packets then have it.
+        reader.send(10);
+        let all = warm.with + number * 11 - 1;
+        wait_until(PATIENCE, "all is read", || {
+            tool.totals_up_to_now()["udp-socket-read"].count >= all
+        });
+        tool.totals_up_to_now();
+    }
+    let run = tool.finish();
+    let groups = run.groups("udp-socket-read");
+    println!("{groups:?}");
+    let total: u64 = groups.values().sum();
+    assert_eq!(total, run.hook("udp-socket-read").count);
+    // Each datagram, and the word of each reader, which this process reads.
+    assert_eq!(total, warm.with + READERS * 11);
+    let named = pids.iter().filter(|pid| {
+        let name = vec![format!("dd({pid})")];
+        groups.contains_key(&name)
+    });
+    // With three places that were taken for good it would be two.
+    assert!(named.count() > 4, "{groups:?}");
+}
