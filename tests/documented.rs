@@ -8,6 +8,7 @@ use std::process::Command;
 
 use clap::CommandFactory as _;
 use netstacklat::cli::Cli;
+use netstacklat::model::skips::SkipReason;
 use testlab::documented::{DOCUMENTS, Kind, blocks, in_help, of_netstacklat};
 
 fn root() -> &'static Path {
@@ -243,4 +244,13 @@ fn in_help_texts() {
     }
     are_commands("--help", &commands);
     assert!(commands.len() >= 15, "only {commands:?}");
+}
+
+#[test]
+fn every_skip_reason_is_documented() {
+    let documented = include_str!("../docs/json.md");
+    for reason in SkipReason::all() {
+        let name = format!("`{}`", reason.name());
+        assert!(documented.contains(&name), "docs/json.md lacks {name}");
+    }
 }

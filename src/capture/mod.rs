@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The only room that calls libbpf: start, snapshot, stop.
 //!
-//! [`plan`] decides from facts about the host ([`crate::host`]) what to load,
-//! and [`layout`] where the counters are; [`object`] opens, configures, loads
-//! and attaches the BPF object (`skeleton`); [`maps`] turns its maps into
-//! snapshots; [`clock`] ([`shared_clock`]) and [`timestamping`] are what the
-//! loader keeps right while it runs; [`bpf_stats`] has the kernel measure the
-//! programs, on request.
+//! [`plan`] ([`hook_plan`] of each hook) decides from facts about the host
+//! ([`crate::host`]) what to load, and [`layout`] where the counters are;
+//! [`object`] opens, configures, loads and attaches the BPF object (`skeleton`);
+//! `selection` tells the programs which packets are wanted; [`maps`] turns the
+//! maps into snapshots; [`clock`] ([`shared_clock`]) and [`timestamping`] are
+//! what the loader keeps right while it runs; [`bpf_stats`] has the kernel
+//! measure the programs, on request.
 
 pub mod bpf_stats;
 pub mod clock;
 mod group_reader;
+pub mod hook_plan;
 pub mod layout;
 pub mod maps;
 pub mod object;

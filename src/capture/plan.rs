@@ -2,6 +2,7 @@
 //! What to load and attach, decided from the facts. Nothing is asked here, so
 //! that each decision can be tested without a kernel.
 
+use crate::capture::hook_plan::{HookPlan, hook_plan};
 use crate::capture::layout::{GroupLayout, Layout};
 use crate::host::btf::BtfFacts;
 use crate::host::facts::HostFacts;
@@ -12,9 +13,6 @@ use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet, Needs, Program, Role, programs};
 use crate::model::names;
 use crate::model::packet_filter::PacketFilter;
-
-/// BPF trampolines pass on no more arguments (x86-64 before 6.6).
-const TRAMPOLINE_ARGS: usize = 6;
 
 /// Where the programs get the clock offset from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,57 +29,6 @@ impl ClockSource {
         match self {
             ClockSource::UpdateVsyscall => "update_vsyscall",
             ClockSource::TaiOffset => "tai-offset",
-        }
-    }
-}
-
-/// What is to be loaded for one hook.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookPlan {
-    /// The hook.
-    pub hook: Hook,
-    /// The kernel functions that it is measured at.
-    pub functions: Vec<&'static str>,
-    /// Functions of the hook that this kernel lacks, or refused.
-    pub missing: Vec<String>,
-    /// Whether the user asked for the hook.
-    pub wanted: bool,
-}
-
-impl HookPlan {
-    /// Whether the hook is on.
-    fn measures(&self) -> bool {
-        self.wanted && !self.functions.is_empty()
-    }
-
-    /// Why the hook is off, or measures only a part; `None`: all is well.
-    pub fn reason(&self) -> Option<String> {
-        if !self.wanted {
-            Some("not selected".into())
-        } else if self.missing.is_empty() {
-            None
-        } else if self.functions.is_empty() {
-            Some(self.missing.join("; "))
-        } else {
-            let how = match self.fallback() {
-                Some(program) => format!("measured at {} instead", program.function),
-                None => "only in part".into(),
-            };
-            Some(format!("{how}: {}", self.missing.join("; ")))
-        }
-    }
-
-    /// The program that measures where the primary one cannot.
-    fn fallback(&self) -> Option<Program> {
-        let mut programs = self.hook.programs();
-        programs.find(|program| program.is_fallback() && self.functions.contains(&program.function))
-    }
-
-    /// What is then different, as a sentence without its full stop.
-    pub fn difference(&self) -> Option<&'static str> {
-        match self.fallback()?.role {
-            Role::Fallback { difference } => Some(difference),
-            Role::Primary | Role::Helper { .. } => None,
         }
     }
 }
@@ -283,196 +230,6 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
     Ok(plan)
 }
 
-impl BtfFacts {
-    /// Whether the program's function exists and a trampoline takes it.
-    fn fits(&self, program: &Program) -> bool {
-        let parameters = self.functions.get(program.function);
-        parameters.is_some_and(|&count| count <= TRAMPOLINE_ARGS)
-    }
-}
-
-/// Which of a hook's functions this kernel has.
-fn hook_plan(btf: &BtfFacts, hook: Hook, wanted: bool) -> HookPlan {
-    let mut verdict = HookPlan {
-        hook,
-        functions: Vec::new(),
-        missing: Vec::new(),
-        wanted,
-    };
-    let (fallbacks, regular): (Vec<_>, Vec<_>) = hook.programs().partition(Program::is_fallback);
-    // Where it is needed and there, the fallback stands for the regular one.
-    let fits = |program: &Program| btf.fits(program);
-    let stands_in = fallbacks.iter().any(fits) && !regular.iter().any(fits);
-    for program in if stands_in { fallbacks } else { regular } {
-        let function = program.function;
-        if fits(&program) {
-            verdict.functions.push(function);
-        } else {
-            verdict
-                .missing
-                .push(format!("{function} is not in this kernel's BTF"));
-        }
-    }
-    verdict
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::facts::test_facts::facts;
-    use crate::model::grouping::GroupKey;
-
-    fn without(function: &str) -> HostFacts {
-        let mut facts = facts();
-        facts.btf.as_mut().unwrap().functions.remove(function);
-        facts
-    }
-
-    fn functions(plan: &Plan) -> Vec<&str> {
-        plan.programs.iter().map(|p| p.function).collect()
-    }
-
-    #[test]
-    fn all_hooks_and_one_read_program_on_a_new_kernel() {
-        let plan = decide(&facts(), HookSet::ALL).unwrap();
-        assert_eq!(plan.enabled(), HookSet::ALL);
-        assert!(functions(&plan).contains(&"tcp_recvmsg_locked"));
-        assert!(!functions(&plan).contains(&"tcp_recv_timestamp"));
-        assert_eq!(plan.clock, ClockSource::UpdateVsyscall);
-        assert!(plan.hooks.iter().all(|v| v.reason().is_none()));
-    }
-
-    #[test]
-    fn reads_fall_back_where_the_function_is_missing_or_has_7_parameters() {
-        let mut seven = facts();
-        let functions_of = |facts: &mut HostFacts| {
-            let functions = &mut facts.btf.as_mut().unwrap().functions;
-            functions.insert("tcp_recvmsg_locked".into(), 7);
-        };
-        functions_of(&mut seven);
-        for facts in [without("tcp_recvmsg_locked"), seven] {
-            let plan = decide(&facts, HookSet::ALL).unwrap();
-            assert!(functions(&plan).contains(&"tcp_recv_timestamp"));
-            assert!(!functions(&plan).contains(&"tcp_recvmsg_locked"));
-            assert!(plan.hooks.iter().all(|v| v.reason().is_none()));
-        }
-    }
-
-    #[test]
-    fn a_refused_program_is_replaced_and_the_reason_told() {
-        let mut plan = decide(&facts(), HookSet::ALL).unwrap();
-        plan.use_fallback("nsl_tcp_recvmsg_locked", "no");
-        let hook = Hook::find("tcp-socket-read").unwrap();
-        let verdict = &plan.hooks[hook.index()];
-        assert_eq!(verdict.functions, ["tcp_recv_timestamp"]);
-        let reason = "measured at tcp_recv_timestamp instead: tcp_recvmsg_locked: no";
-        assert_eq!(verdict.reason().as_deref(), Some(reason));
-    }
-
-    #[test]
-    fn a_missing_function_turns_its_hook_off_and_no_other() {
-        let plan = decide(&without("tcp_data_queue"), HookSet::ALL).unwrap();
-        let hook = Hook::find("tcp-data-queue").unwrap();
-        assert_eq!(plan.enabled(), HookSet::ALL.without(hook));
-        let reason = plan.hooks[hook.index()].reason().unwrap();
-        assert!(reason.contains("tcp_data_queue is not in this kernel"));
-        let plan = decide(&without("tcp_v6_rcv"), HookSet::ALL).unwrap();
-        assert_eq!(plan.enabled(), HookSet::ALL);
-    }
-
-    #[test]
-    fn no_hook_left_is_an_error() {
-        let only: HookSet = Hook::find("udp-socket-read").into_iter().collect();
-        let error = decide(&without("skb_consume_udp"), only).unwrap_err();
-        assert!(error.detail.contains("skb_consume_udp"));
-    }
-
-    #[test]
-    fn transmit_stamps_are_watched_for_tcp_hooks_from_5_18() {
-        let tcp: HookSet = Hook::find("tcp-start").into_iter().collect();
-        let udp: HookSet = Hook::find("udp-start").into_iter().collect();
-        assert!(functions(&decide(&facts(), tcp).unwrap()).contains(&"ip_rcv_core"));
-        assert!(!functions(&decide(&facts(), udp).unwrap()).contains(&"ip_rcv_core"));
-        let mut old = facts();
-        old.kernel = "5.10.0-8".into();
-        old.memlock_unlimited = true;
-        assert!(!functions(&decide(&old, tcp).unwrap()).contains(&"ip_rcv_core"));
-    }
-
-    #[test]
-    fn enqueued_datagrams_need_the_timestamp_noted_before() {
-        let only: HookSet = Hook::find("udp-socket-enqueued").into_iter().collect();
-        let programs = |plan: &Plan| plan.programs.iter().map(|p| p.name).collect::<Vec<_>>();
-        let helper = "nsl_for___udp_enqueue_schedule_skb";
-        let recording = "nsl___udp_enqueue_schedule_skb";
-        let mut plan = decide(&facts(), only).unwrap();
-        assert_eq!(plan.enabled(), only);
-        // The helper first: a packet in between would have no note.
-        assert_eq!(programs(&plan), [helper, recording]);
-        plan.use_fallback(helper, "no");
-        assert!(plan.enabled().is_empty() && plan.programs.is_empty());
-        let reason = plan
-            .hooks
-            .iter()
-            .find_map(|v| v.reason().filter(|_| v.wanted));
-        let expected = "needs __udp_enqueue_schedule_skb: no";
-        assert_eq!(reason.as_deref(), Some(expected));
-        // Where the hook before it measures, its programs take the note.
-        let plan = decide(&facts(), HookSet::ALL).unwrap();
-        assert!(!programs(&plan).contains(&helper));
-        // And where it cannot, the helper does.
-        let mut facts = without("udp_queue_rcv_one_skb");
-        let btf = facts.btf.as_mut().unwrap();
-        btf.functions.remove("udpv6_queue_rcv_one_skb");
-        let plan = decide(&facts, HookSet::ALL).unwrap();
-        assert!(programs(&plan).contains(&helper) && programs(&plan).contains(&recording));
-    }
-
-    #[test]
-    fn a_hook_lacks_what_the_one_that_it_needs_lacks() {
-        let facts = without("udpv6_queue_rcv_one_skb");
-        let plan = decide(&facts, HookSet::ALL).unwrap();
-        let hook = Hook::find("udp-socket-enqueued").unwrap();
-        let reason = plan.hooks[hook.index()].reason().unwrap();
-        assert!(reason.starts_with("only in part: needs udpv6_queue_rcv_one_skb"));
-    }
-
-    #[test]
-    fn the_tai_path_needs_its_helper() {
-        let mut facts = without("update_vsyscall");
-        assert_eq!(
-            decide(&facts, HookSet::ALL).unwrap().clock,
-            ClockSource::TaiOffset
-        );
-        facts.btf.as_mut().unwrap().tai_helper = false;
-        let error = decide(&facts, HookSet::ALL).unwrap_err();
-        assert_eq!(error.kind, StartErrorKind::Clock);
-    }
-
-    #[test]
-    fn filters_and_groups_take_the_other_object() {
-        let plan = || decide(&facts(), HookSet::ALL).unwrap();
-        let none = PacketFilter::default();
-        assert!(!plan().of_packets(none.clone(), None).is_selective());
-        // It is no filter of packets.
-        let late = PacketFilter {
-            include_hol_blocked: true,
-            ..none.clone()
-        };
-        assert!(!plan().of_packets(late, None).is_selective());
-        let pids = PacketFilter {
-            pids: vec![1],
-            ..none.clone()
-        };
-        let plan_of_pids = plan().of_packets(pids, None);
-        assert!(plan_of_pids.is_selective() && plan_of_pids.asks_for_processes());
-        let grouping = Grouping {
-            keys: vec![GroupKey::Interface],
-            max_groups: 256,
-            memory: 64 << 20,
-        };
-        let grouped = plan().of_packets(none, Some(grouping));
-        assert!(grouped.is_selective() && !grouped.asks_for_processes());
-        assert_eq!(grouped.groups.unwrap().slices, 16_384);
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

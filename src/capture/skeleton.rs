@@ -114,11 +114,10 @@ impl OpenSkeleton {
         let mut skel = builder.open(storage).context(OPENING)?;
         let rodata = configure!(skel, plan);
         let (wanted, knobs) = (&plan.filter, &mut rodata.netstacklat_filter);
-        knobs.interfaces = match wanted.interfaces.as_deref() {
-            None => tables::INTERFACES_ALL,
-            // One that is gone may come back, as another one.
-            Some([] | [_]) => tables::INTERFACES_ONE,
-            Some(_) => tables::INTERFACES_MANY,
+        knobs.interfaces = match wanted.named_interfaces {
+            0 => tables::INTERFACES_ALL,
+            1 => tables::INTERFACES_ONE,
+            _ => tables::INTERFACES_MANY,
         };
         knobs.netns = wanted.netns.unwrap_or(0);
         knobs.pids = (!wanted.pids.is_empty()).into();

@@ -2,7 +2,8 @@
 //! Judges facts about the host one by one, for `netstacklat check`: the state of
 //! each, its consequence and the fix. It only looks at the facts.
 
-use crate::capture::plan::{HookPlan, Plan};
+use crate::capture::hook_plan::HookPlan;
+use crate::capture::plan::Plan;
 use crate::host::facts::HostFacts;
 use crate::host::preconditions::unmet;
 use crate::host::settings::Settings;
