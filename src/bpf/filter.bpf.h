@@ -20,7 +20,7 @@ struct netstacklat_filter {
 	__u32 interfaces;
 	/* Inode number of the network namespace; 0: all */
 	__u32 netns;
-	/* Whether only processes in netstacklat_pids are wanted */
+	/* Whether only processes in netstack_pids are wanted */
 	__u32 pids;
 	/* How many cgroups are wanted; 0: all */
 	__u32 cgroup_count;
@@ -44,7 +44,7 @@ struct netstacklat_interface {
 /*
  * The interface that is wanted, where it is one. Interfaces come and go, hence
  * the loader may change it; an index of 2^32 - 1: there is none of that name now.
- * (0 is that of a packet whose interface is not known.)
+ * (Index 0 means that the interface of the packet is not known.)
  */
 volatile struct netstacklat_interface netstacklat_interface;
 

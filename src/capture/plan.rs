@@ -83,6 +83,15 @@ impl Plan {
         by_process || !self.filter.pids.is_empty()
     }
 
+    /// Whether the programs must note who reads from a socket: for filters of
+    /// hooks in the stack, and for the names of processes that end. A filter of
+    /// reads alone knows the reader anyway.
+    pub fn notes_readers(&self) -> bool {
+        let in_stack = |hook: Hook| hook.knows_socket() && !hook.is_in_reader();
+        let by_process = self.groups.as_ref().is_some_and(|groups| groups.by_process);
+        by_process || !self.filter.pids.is_empty() && self.enabled().iter().any(in_stack)
+    }
+
     /// The hooks that measure.
     pub fn enabled(&self) -> HookSet {
         let on = self.hooks.iter().filter(|verdict| verdict.measures());

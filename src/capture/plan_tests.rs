@@ -148,7 +148,11 @@ fn filters_and_groups_take_the_other_object() {
         ..none.clone()
     };
     let plan_of_pids = plan().of_packets(pids, None);
-    assert!(plan_of_pids.is_selective() && plan_of_pids.asks_for_processes());
+    assert!(plan_of_pids.is_selective() && plan_of_pids.notes_readers());
+    let reads: HookSet = Hook::all().filter(|hook| hook.is_in_reader()).collect();
+    let of_reads = decide(&facts(), reads).unwrap();
+    let of_reads = of_reads.of_packets(plan_of_pids.filter.clone(), None);
+    assert!(of_reads.asks_for_processes() && !of_reads.notes_readers());
     let grouping = Grouping {
         keys: vec![GroupKey::Interface],
         max_groups: 256,

@@ -126,7 +126,7 @@ impl OpenSkeleton {
         for (level, cgroup) in knobs.cgroup_levels.iter_mut().zip(&wanted.cgroups) {
             *level = cgroup.level;
         }
-        knobs.note_readers = plan.asks_for_processes().into();
+        knobs.note_readers = plan.notes_readers().into();
         if let Some(groups) = &plan.groups {
             let knobs = &mut rodata.netstacklat_grouping;
             knobs.on = 1;

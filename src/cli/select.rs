@@ -50,8 +50,8 @@ pub struct SelectArgs {
     )]
     pub exclude_hooks: Vec<HookChoice>,
 
-    /// Measure only packets that came in by these interfaces: names, or indexes,
-    /// of the network namespace that -n says, else of netstacklat's own
+    /// Measure only packets received on these interfaces (names or indexes). They
+    /// are looked up in the network namespace of -n, or in netstacklat's own
     #[arg(short = 'i', long, value_name = "INTERFACE", value_delimiter = ',')]
     pub interfaces: Vec<InterfaceChoice>,
 
@@ -73,8 +73,8 @@ pub struct SelectArgs {
     #[arg(short = 'm', long, value_name = "DIRECTORY")]
     pub cgroup_mount: Option<PathBuf>,
 
-    /// Of reads, measure only those that leave at least so many packets in the
-    /// socket's queue
+    /// Measure only reads that leave at least this many packets in the socket's
+    /// queue
     #[arg(
         short = 'q',
         long,
@@ -84,12 +84,12 @@ pub struct SelectArgs {
     )]
     pub min_queue_length: Option<u32>,
 
-    /// Measure TCP reads that waited for a missing segment, too: they are late
-    /// because of the network
+    /// Also measure TCP reads that waited for a missing segment. The network
+    /// delayed them, not this host
     #[arg(short = 'y', long)]
     pub include_tcp_hol_delay: bool,
 
-    /// Count packets apart by interface, cgroup or process, or by several
+    /// Group packets by interface, cgroup or process, or by several of them
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub by: Vec<GroupKey>,
 

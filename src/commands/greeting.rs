@@ -127,7 +127,7 @@ fn shortcomings(capture: &Capture) -> String {
     if let Some(grouping) = &plan.grouping {
         let keys: Vec<_> = grouping.keys.iter().map(|key| key.name()).collect();
         text += &line(&format!(
-            "counting apart by {}: at most {}, {} of kernel memory",
+            "grouping by {}: at most {}, {} of kernel memory",
             keys.join(" and "),
             count(grouping.max_groups.into(), "group"),
             Size(grouping.memory)

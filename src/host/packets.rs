@@ -73,6 +73,7 @@ impl Packets {
                 None => Netns::own().context("looking up the own network namespace")?,
             };
             filter.interfaces = Some(first_interfaces(&netns, &choice.interfaces)?);
+            filter.named_interfaces = choice.interfaces.len();
             if choice.interfaces.iter().any(is_name) {
                 let links = LinkMonitor::new(&netns);
                 packets.links = Some(links.context("watching for changes of interfaces")?);
@@ -213,7 +214,7 @@ fn watch_parents(tree: &CgroupTree, paths: &[PathBuf]) -> nix::Result<Inotify> {
     Ok(watch)
 }
 
-/// One that is gone has its level all the same.
+/// A cgroup that is gone keeps its level.
 fn id_of(tree: &CgroupTree, path: &Path) -> CgroupId {
     tree.id_of(path).unwrap_or(CgroupId {
         id: None,

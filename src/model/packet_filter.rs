@@ -28,6 +28,9 @@ pub struct PacketFilter {
     /// Those that came in by one of these interfaces; `None`: by any. An empty
     /// list: none of the interfaces is there now.
     pub interfaces: Option<Vec<Interface>>,
+    /// How many interfaces the user named: those that are not there now may
+    /// appear.
+    pub named_interfaces: usize,
     /// Those of this network namespace (inode number); `None`: of any.
     pub netns: Option<u32>,
     /// Those that one of these processes reads; empty: any.

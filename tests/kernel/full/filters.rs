@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use netstacklat::model::hooks::Hook;
 use testlab::hooks::hooks_of;
 use testlab::lines::Run;
-use testlab::links::Link;
+use testlab::links::{Link, Way};
 use testlab::readers::Reader;
 use testlab::tcp::Connection;
 use testlab::tool::{Tool, command};
 use testlab::udp::{Flow, Stamped, exchange};
-use testlab::{Family, PATIENCE, Undo, wait_until};
+use testlab::{Family, Ns, PATIENCE, Undo, wait_until};
 
 const WIRE: u64 = 300;
 const LOOPBACK: u64 = 200;
@@ -107,32 +107,41 @@ fn reads_of_tcp_by_interface() {
     }
 }
 
-/// An interface that is deleted and made again has another index.
+/// An interface that is deleted and made again has another index; and one may
+/// not be there at first. Packets that come in by it are measured all the same.
 #[test]
-fn an_interface_that_comes_back_is_found() {
+fn interfaces_that_appear_are_found() {
     let link = || {
         Undo::after(
-            "ip -n right link add nsl-dummy type dummy
-             ip -n right addr add 10.77.0.1/24 dev nsl-dummy
-             ip -n right link set nsl-dummy up",
-            "ip -n right link del nsl-dummy",
+            "ip link add nsl-veth netns left type veth peer name nsl-veth netns right
+             ip -n left addr add 10.77.0.1/24 dev nsl-veth
+             ip -n right addr add 10.77.0.2/24 dev nsl-veth
+             ip -n left link set nsl-veth up
+             ip -n right link set nsl-veth up",
+            "ip -n left link del nsl-veth",
         )
     };
-    let first = link();
-    let tool = Tool::start(&["-r", "100ms", "-n", "right", "-i", "nsl-dummy,eth0"]);
-    let warm = tool.warm_up();
-    assert!(warm.with > 0);
-    drop(first);
-    let before = tool.totals_up_to_now();
-    let second = link();
-    // What the tool has looked up cannot be seen from outside; a filter that
-    // has lost the other interface can.
-    let flow = Flow::open(Family::V4, 6702);
-    exchange(&[flow], WIRE);
-    drop(second);
-    let run = tool.finish();
-    let counts = run.hook("udp-start").since(&before["udp-start"]);
-    assert_eq!(counts.count, WIRE);
+    let at = "10.77.0.2:6702".parse().expect("an address");
+    let (from, to) = (Ns::Left, Ns::Right);
+    // Alone it has to be there at first, beside another it has not.
+    for (interfaces, at_first) in [("nsl-veth", Some(link())), ("eth0,nsl-veth", None)] {
+        let tool = Tool::start(&["-r", "100ms", "-n", "right", "-i", interfaces]);
+        tool.warm_up();
+        drop(at_first);
+        let made = link();
+        let flow = [Flow::over(Way { from, to, at })];
+        let counted = || tool.totals_up_to_now()["udp-start"].count;
+        let before = counted();
+        wait_until(PATIENCE, "the interface is found", || {
+            exchange(&flow, 1);
+            counted() > before
+        });
+        let before = counted();
+        exchange(&flow, WIRE);
+        let counts = tool.finish().hook("udp-start");
+        assert_eq!(counts.count - before, WIRE, "{interfaces}");
+        drop(made);
+    }
 }
 
 /// Two cgroups, one in the other, which end with this value.
