@@ -186,6 +186,7 @@ fn undoing_takes_no_option_but_its_time() {
             "fail-if" => "any:p99>+10%",
             "hooks" | "exclude-hooks" => "udp-start",
             "by" => "process",
+            "ip" => "192.0.2.1",
             "group-memory" => "8MiB",
             _ => "12",
         };

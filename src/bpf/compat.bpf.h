@@ -11,6 +11,9 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+/* From the kernel's headers, which are not in BTF. */
+#define ETH_P_IP 0x0800
+
 /* bpf_ktime_get_tai_ns() came with 6.1 (c8996c98f703). */
 #define HAVE_KTIME_TAI                                                         \
 	bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_ktime_get_tai_ns)
@@ -76,17 +79,24 @@ software_timestamp(struct scm_timestamping_internal *tss)
  */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 
-/* The struct that the pointer is cast to merely begins with an int. */
+/*
+ * Where there is bpf_rdonly_cast(). The struct that the pointer is cast to merely
+ * begins with an int.
+ */
+static __always_inline int known_int(const int *from)
+{
+	struct pollfd *first =
+		bpf_rdonly_cast(from, bpf_core_type_id_kernel(struct pollfd));
+
+	return first->fd;
+}
+
 static __always_inline int kernel_int(const int *from)
 {
 	int value = 0;
 
-	if (bpf_ksym_exists(bpf_rdonly_cast)) {
-		struct pollfd *first = bpf_rdonly_cast(
-			from, bpf_core_type_id_kernel(struct pollfd));
-
-		return first->fd;
-	}
+	if (bpf_ksym_exists(bpf_rdonly_cast))
+		return known_int(from);
 	bpf_probe_read_kernel(&value, sizeof(value), from);
 	return value;
 }

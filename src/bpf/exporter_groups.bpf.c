@@ -22,7 +22,7 @@ SEC("fentry/__udp_enqueue_schedule_skb")
 int BPF_PROG(nsl_for___udp_enqueue_schedule_skb, struct sock *sk,
 	     struct sk_buff *skb)
 {
-	return note_udp(skb, skb->tstamp);
+	return note_udp_skb(sk, skb);
 }
 
 /* The tracepoint of that name would have us work with interrupts off. */

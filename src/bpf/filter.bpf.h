@@ -12,6 +12,7 @@
 #define NETSTACKLAT_FILTER_BPF_H
 
 #include "histogram/mmap.bpf.h"
+#include "packet_flow.bpf.h"
 #include "packet_owner.bpf.h"
 #include "types.bpf.h"
 
@@ -28,12 +29,43 @@ struct netstacklat_filter {
 	__u32 min_queue;
 	/* Whether hooks in the stack need to know who reads from a socket */
 	__u32 note_readers;
+	/* Whether any of the following five is on */
+	__u32 flow;
+	/* 4 or 6; 0: both */
+	__u32 family;
+	/* Number of the protocol of which packets are wanted at IP; 0: all */
+	__u32 protocol;
+	/* NETSTACKLAT_PORT_*: what is asked of ports */
+	__u32 ports;
+	/* Whether only receive queues in rx_queues are wanted */
+	__u32 queues;
+	/* How many networks are wanted; 0: all */
+	__u32 network_count;
 	/* How many cgroups are above each of them */
 	__u32 cgroup_levels[NETSTACKLAT_MAX_FILTER_CGROUPS];
 };
 
 const volatile struct netstacklat_filter netstacklat_filter = {};
 #define filter netstacklat_filter
+
+/* A network of IP addresses, IPv4 ones as ::ffff:a.b.c.d. */
+struct netstacklat_network {
+	__u32 family;
+	/* In the network's byte order */
+	__u32 mask[4];
+	__u32 address[4];
+};
+
+/* The networks that are wanted, and a bit for each receive queue. */
+const volatile struct netstacklat_network
+	netstacklat_networks[NETSTACKLAT_MAX_FILTER_NETWORKS] = {};
+const volatile __u64 netstacklat_rx_queues[NETSTACKLAT_MAX_RX_QUEUES / 64] = {};
+
+/*
+ * For each port NETSTACKLAT_PORT_*: as what it is wanted. Not in .rodata, which
+ * is part of the object's file.
+ */
+volatile __u8 netstacklat_ports[65536];
 
 /* An interface is known by its index within its namespace. */
 struct netstacklat_interface {
@@ -113,6 +145,99 @@ static __always_inline bool cgroup_is_wanted(const struct sample_ctx *ctx)
 	return false;
 }
 
+static __always_inline bool port_is_wanted(const struct packet_flow *flow)
+{
+	__u32 local = netstacklat_ports[flow->local_port];
+	__u32 remote = netstacklat_ports[flow->remote_port];
+	__u32 wanted = filter.ports;
+
+	/* No packet has port 0: it stands for a packet without ports. */
+	if (wanted & NETSTACKLAT_PORT_LOCAL &&
+	    !(local & NETSTACKLAT_PORT_LOCAL))
+		return false;
+	if (wanted & NETSTACKLAT_PORT_REMOTE &&
+	    !(remote & NETSTACKLAT_PORT_REMOTE))
+		return false;
+	return !(wanted & NETSTACKLAT_PORT_EITHER) ||
+	       (local | remote) & NETSTACKLAT_PORT_EITHER;
+}
+
+static __always_inline bool
+is_in_network(const __u32 *address,
+	      const volatile struct netstacklat_network *network)
+{
+	__u32 i;
+
+	if ((address[3] & network->mask[3]) != network->address[3])
+		return false;
+	if (network->family == 4)
+		return true;
+#pragma unroll
+	for (i = 0; i < 3; i++)
+		if ((address[i] & network->mask[i]) != network->address[i])
+			return false;
+	return true;
+}
+
+/* Not inlined: its size. */
+static __noinline int address_is_wanted(const struct packet_flow *flow)
+{
+	__u32 i;
+
+	if (!flow)
+		return 0;
+	for (i = 0; i < NETSTACKLAT_MAX_FILTER_NETWORKS; i++) {
+		if (i >= filter.network_count)
+			return 0;
+		if (netstacklat_networks[i].family != flow->family)
+			continue;
+		if (is_in_network(flow->local, &netstacklat_networks[i]) ||
+		    is_in_network(flow->remote, &netstacklat_networks[i]))
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline bool queue_is_wanted(const struct packet_flow *flow)
+{
+	/* 64 bits: as in udp_note(). Not known: no queue, so not wanted. */
+	__u64 queue = (__u64)flow->queue - 1;
+
+	if (queue >= NETSTACKLAT_MAX_RX_QUEUES)
+		return false;
+	barrier_var(queue);
+	return netstacklat_rx_queues[queue / 64] >> (queue & 63) & 1;
+}
+
+/* The skip reason if the packet does not go from whom to whom is wanted, else -1. */
+static __always_inline int flow_skip(const struct sample_ctx *ctx)
+{
+	struct packet_flow room, *flow = in_memory(&room);
+
+	read_flow(ctx, flow, &netstacklat_flow.filtered);
+	if (filter.family && flow->family != filter.family)
+		return SKIP_FILTERED;
+	if (filter.queues && !queue_is_wanted(flow))
+		return SKIP_FILTERED;
+	/* Other hooks are those of one protocol. */
+	if (ctx->hook == HOOK_IP_START && filter.protocol &&
+	    PAYLOAD_PROTOCOL(ip_payload(ctx->skb)) != filter.protocol)
+		return SKIP_FILTERED;
+	if (filter.ports) {
+		if (!flow->ports_known)
+			return SKIP_OWNER_UNKNOWN;
+		if (!port_is_wanted(flow))
+			return SKIP_FILTERED;
+	}
+	if (filter.network_count) {
+		if (!flow->addresses_known)
+			return SKIP_OWNER_UNKNOWN;
+		if (!address_is_wanted(flow))
+			return SKIP_FILTERED;
+	}
+	return -1;
+}
+
 /*
  * Hooks in readers run after the packet has left the queue, so this is what is
  * left there. UDP has a second queue, which only readers touch: they take over
@@ -178,6 +303,12 @@ static __always_inline int selection_skip(const struct sample_ctx *ctx)
 	if (in_reader && filter.min_queue &&
 	    left_in_queue(ctx) < filter.min_queue)
 		return SKIP_FILTERED;
+	if (filter.flow) {
+		int reason = flow_skip(ctx);
+
+		if (reason >= 0)
+			return reason;
+	}
 	/* Before packets of others are left out: who reads them is known now. */
 	if (in_reader && filter.note_readers)
 		note_reader(ctx->sk);

@@ -5,6 +5,11 @@
 
 #include "sample.bpf.h"
 
+static __always_inline void note_flow(const struct sample_ctx *ctx,
+				      volatile struct packet_flow *note)
+{
+}
+
 static __always_inline int selection_skip(const struct sample_ctx *ctx)
 {
 	return -1;

@@ -39,10 +39,13 @@
 #define NETSTACKLAT_GROUP_OTHER 2147483647
 #define NETSTACKLAT_GROUP_OTHER_NETNS 2147483646
 
-/* Words that tell a group: namespace, interface, cgroup, process. */
-#define NETSTACKLAT_GROUP_WORDS 4
+/*
+ * Words that tell a group: namespace, interface, cgroup, process, local port,
+ * family, receive queue, and four of the remote address.
+ */
+#define NETSTACKLAT_GROUP_WORDS 11
 /* In the slice of a group: whether it is one; its key comes behind. */
-#define NETSTACKLAT_SLICE_IN_USE 500
+#define NETSTACKLAT_SLICE_IN_USE 498
 
 /* Counters of packets that were left out, from one CPU to the next. */
 #define NETSTACKLAT_FILTERED_STRIDE 16
@@ -51,6 +54,13 @@
 #define NETSTACKLAT_MAX_FILTER_CGROUPS 8
 #define NETSTACKLAT_MAX_FILTER_INTERFACES 256
 #define NETSTACKLAT_MAX_FILTER_PIDS 4096
+#define NETSTACKLAT_MAX_FILTER_NETWORKS 16
+/* Receive queues that a filter can name: 0 to one less. */
+#define NETSTACKLAT_MAX_RX_QUEUES 1024
+/* As what a port is wanted, bits. */
+#define NETSTACKLAT_PORT_LOCAL 1
+#define NETSTACKLAT_PORT_REMOTE 2
+#define NETSTACKLAT_PORT_EITHER 4
 /* Sockets of which the process that reads from them is known. */
 #define NETSTACKLAT_MAX_SOCKET_READERS 65536
 

@@ -23,7 +23,6 @@
 /* From the kernel's headers, which are not in BTF. */
 #define MSG_PEEK 2
 #define TCP_CMSG_TS 2
-#define ETH_P_IP 0x0800
 
 /*
  * Cheapest test first: one unsigned compare finds everything unusual, since a
@@ -234,6 +233,14 @@ record_tcp_recv_timestamp(struct sock *sk,
 	return record_tcp_read(&ctx, tp, software_timestamp(tss));
 }
 
+/* What record_udp_enqueued() has to know, where udp-queue-rcv is off. */
+static __always_inline int note_udp_skb(struct sock *sk, struct sk_buff *skb)
+{
+	struct sample_ctx ctx = of_socket(HOOK_UDP_QUEUE_RCV, sk, skb);
+
+	return note_udp(&ctx);
+}
+
 /* Notes the timestamp that it reads, for record_udp_enqueued(). */
 static __always_inline int record_udp_queue_rcv(struct sock *sk,
 						struct sk_buff *skb)
@@ -241,7 +248,7 @@ static __always_inline int record_udp_queue_rcv(struct sock *sk,
 	struct sample_ctx ctx = of_socket(HOOK_UDP_QUEUE_RCV, sk, skb);
 
 	/* Also of those that are not wanted: the next hook must be able to tell. */
-	note_udp(skb, ctx.tstamp);
+	note_udp(&ctx);
 	return record_selected(&ctx);
 }
 
@@ -268,6 +275,7 @@ static __always_inline int record_udp_enqueued(struct sock *sk,
 	ctx.tstamp = note->tstamp;
 	if (INTERFACE_MATTERS)
 		ctx.interface = note->interface;
+	ctx.noted_flow = &note->flow;
 	unwanted = selection_skip(&ctx);
 	if (unwanted >= 0)
 		return skip_unselected(HOOK_UDP_SOCKET_ENQUEUED, unwanted);

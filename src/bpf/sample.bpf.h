@@ -8,6 +8,25 @@
 #include "types.bpf.h"
 
 /*
+ * From whom to whom a packet goes. packet_flow.bpf.h fills in those parts that
+ * somebody asks for; the others are never written.
+ */
+struct packet_flow {
+	/* 4 or 6 */
+	__u32 family;
+	bool ports_known;
+	bool addresses_known;
+	/* In the host's byte order; 0: the packet has none, or not known */
+	__u16 local_port;
+	__u16 remote_port;
+	/* 1 more than the number of the receive queue; 0: not known */
+	__u16 queue;
+	/* In the network's byte order; IPv4 as ::ffff:a.b.c.d */
+	__u32 local[4];
+	__u32 remote[4];
+};
+
+/*
  * Everything is inlined, so a field that an object does not use costs nothing:
  * not even the load that fills it is left.
  */
@@ -26,6 +45,8 @@ struct sample_ctx {
 	__u64 tstamp;
 	/* Index of the interface that the packet came in by; 0: not known */
 	__u32 interface;
+	/* What was noted on the way in, of a datagram that may have been freed */
+	const volatile struct packet_flow *noted_flow;
 };
 
 #endif /* NETSTACKLAT_SAMPLE_BPF_H */

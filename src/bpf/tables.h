@@ -185,7 +185,8 @@
 	SKIP(FILTERED, "filtered", NONE, 0,                                    \
 	     "not among the packets that the user selected")                   \
 	SKIP(OWNER_UNKNOWN, "owner-unknown", NONE, 1,                          \
-	     "not known which process reads from the socket")
+	     TEXT("not known whose the packet is: which process reads from ",  \
+		  "the socket, or which ports a fragment belongs to"))
 
 /*
  * STATE(ID, name, meaning): what ebpf_exporter shows of the clock, 1 for the

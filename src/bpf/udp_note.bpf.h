@@ -16,14 +16,16 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "sample.bpf.h"
 #include "types.bpf.h"
 
 struct udp_note {
 	/* Of which datagram; NULL: used */
 	struct sk_buff *skb;
 	__u64 tstamp;
-	/* Only where somebody asks for it */
+	/* Only where somebody asks for them */
 	__u32 interface;
+	struct packet_flow flow;
 } __attribute__((aligned(64)));
 
 /* By CPU; for those beyond, datagrams are not recorded there (entry-missed). */
@@ -41,15 +43,16 @@ static __always_inline volatile struct udp_note *udp_note(void)
 	return &udp_notes[cpu];
 }
 
-static __always_inline int note_udp(struct sk_buff *skb, __u64 tstamp)
+static __always_inline int note_udp(const struct sample_ctx *ctx)
 {
 	volatile struct udp_note *note = udp_note();
 
 	if (note) {
-		note->skb = skb;
-		note->tstamp = tstamp;
+		note->skb = ctx->skb;
+		note->tstamp = ctx->tstamp;
 		if (INTERFACE_MATTERS)
-			note->interface = skb->skb_iif;
+			note->interface = ctx->interface;
+		note_flow(ctx, &note->flow);
 	}
 	return 0;
 }

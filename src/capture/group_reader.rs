@@ -4,6 +4,7 @@
 //! is no room for new groups, those that have become idle make it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
@@ -203,13 +204,25 @@ fn place(words: &[AtomicU64], layout: &GroupLayout) -> Option<Place> {
         .map(|word| word.load(Ordering::Relaxed) as u32)
         .collect();
     let mut parts = key.iter().copied();
-    let hook = (parts.next()? & 0xff) as usize;
+    let cpu_and_hook = parts.next()?;
+    let hook = (cpu_and_hook & 0xff) as usize;
     let mut part = |on: bool| if on { parts.next() } else { None };
     let owner = Owner {
+        cpu: layout.by_cpu.then_some(cpu_and_hook >> 8),
         netns: part(layout.by_netns),
         interface: part(layout.by_interface),
         cgroup: part(layout.by_cgroup),
         pid: part(layout.by_process),
+        local_port: part(layout.by_local_port),
+        rx_queue: part(layout.by_rx_queue),
+        family: part(layout.by_family),
+        remote_ip: part(layout.by_remote_ip).and_then(|first| {
+            let rest = [parts.next()?, parts.next()?, parts.next()?];
+            let words = [first, rest[0], rest[1], rest[2]];
+            // In the network's byte order, as they are in memory.
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            <[u8; 16]>::try_from(bytes).map(Ipv6Addr::from).ok()
+        }),
     };
     (hook < HOOK_COUNT).then(|| Place {
         owner,
@@ -286,8 +299,8 @@ mod tests {
         let owner = Owner {
             netns: Some(4_026_531_840),
             interface: Some(7),
-            cgroup: None,
             pid: Some(1234),
+            ..Owner::default()
         };
         assert_eq!(place.owner, owner);
         let expected: Vec<u8> = key
@@ -295,6 +308,26 @@ mod tests {
             .flat_map(|word| (*word as u32).to_ne_bytes())
             .collect();
         assert_eq!(place.key, expected);
+    }
+
+    #[test]
+    fn addresses_and_ports_are_in_the_key() {
+        let keys = [GroupKey::RemoteIp, GroupKey::LocalPort, GroupKey::Cpu];
+        let layout = layout(&keys, PacketFilter::default());
+        assert_eq!(layout.key_size(), 24);
+        let of = |address: Ipv6Addr| {
+            let words = address.octets();
+            let (words, _) = words.as_chunks::<4>();
+            let words = words
+                .iter()
+                .map(|word| u64::from(u32::from_ne_bytes(*word)));
+            let key: Vec<u64> = [5 << 8, 443].into_iter().chain(words).collect();
+            place(&slice(1, &key), &layout).unwrap().owner
+        };
+        let address = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7);
+        let owner = of(address);
+        assert_eq!(owner.remote_ip, Some(address));
+        assert_eq!((owner.local_port, owner.cpu), (Some(443), Some(5)));
     }
 
     #[test]
@@ -313,7 +346,11 @@ mod tests {
             ..PacketFilter::default()
         };
         assert_eq!(words(&interface, one.clone()), 1);
-        assert_eq!(words(&GroupKey::ALL, one), 3);
+        let three = [GroupKey::Interface, GroupKey::Cgroup, GroupKey::Process];
+        assert_eq!(words(&three, one), 3);
+        // All words that there can be, and none of the CPU.
+        let all = words(&GroupKey::ALL, PacketFilter::default());
+        assert_eq!(all, tables::GROUP_WORDS);
         assert_eq!(words(&[GroupKey::Cgroup], PacketFilter::default()), 1);
     }
 }

@@ -10,6 +10,9 @@ use crate::model::tables;
 /// u64 values in a cache line: slices of different CPUs share none.
 const LINE: usize = 8;
 
+/// Words of an IP address in a key; IPv4 as ::ffff:192.0.2.1.
+pub(super) const ADDRESS_WORDS: usize = 4;
+
 /// Where things are in the maps: one slice per possible CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -49,7 +52,7 @@ pub struct GroupLayout {
     pub slices: u32,
     /// Groups that are told apart.
     pub max_groups: u32,
-    /// Whether the key says the network namespace: without it an interface's
+    /// Whether the key says the network namespace. Without it an interface's
     /// index means nothing, unless there is one namespace to measure in.
     pub by_netns: bool,
     /// Whether it says the interface.
@@ -58,6 +61,17 @@ pub struct GroupLayout {
     pub by_cgroup: bool,
     /// Whether it says the process.
     pub by_process: bool,
+    /// Whether it says the local port.
+    pub by_local_port: bool,
+    /// Whether it says the receive queue.
+    pub by_rx_queue: bool,
+    /// Whether it says the version of IP.
+    pub by_family: bool,
+    /// Whether it says the remote address, in four words.
+    pub by_remote_ip: bool,
+    /// Whether groups are told apart by the CPU, which the first word says of
+    /// every slice.
+    pub by_cpu: bool,
 }
 
 impl GroupLayout {
@@ -69,10 +83,15 @@ impl GroupLayout {
         GroupLayout {
             slices: u32::try_from(grouping.memory / slice).unwrap_or(u32::MAX),
             max_groups: grouping.max_groups,
-            by_netns: by_interface && !one_netns,
+            by_netns: grouping.is_by(GroupKey::Netns) || by_interface && !one_netns,
             by_interface,
             by_cgroup: grouping.is_by(GroupKey::Cgroup),
             by_process: grouping.is_by(GroupKey::Process),
+            by_local_port: grouping.is_by(GroupKey::LocalPort),
+            by_rx_queue: grouping.is_by(GroupKey::RxQueue),
+            by_family: grouping.is_by(GroupKey::Family),
+            by_remote_ip: grouping.is_by(GroupKey::RemoteIp),
+            by_cpu: grouping.is_by(GroupKey::Cpu),
         }
     }
 
@@ -83,8 +102,12 @@ impl GroupLayout {
             self.by_interface,
             self.by_cgroup,
             self.by_process,
+            self.by_local_port,
+            self.by_rx_queue,
+            self.by_family,
         ];
-        parts.into_iter().filter(|on| *on).count()
+        let address = if self.by_remote_ip { ADDRESS_WORDS } else { 0 };
+        parts.into_iter().filter(|on| *on).count() + address
     }
 
     /// Bytes of a key in the maps.

@@ -15,7 +15,7 @@ use crate::capture::group_reader::GroupReader;
 use crate::capture::object::Loaded;
 use crate::capture::plan::Plan;
 use crate::capture::reader::{HistogramReader, SkipReader};
-use crate::host::names::Names;
+use crate::host::names::{Names, Owner};
 use crate::model::counters::{Counters, Group};
 use crate::model::hooks::Hook;
 use crate::model::names;
@@ -76,6 +76,8 @@ pub struct Maps {
 /// What was read before.
 struct Readers {
     histograms: Vec<HistogramReader>,
+    /// In place of the former where CPUs are told apart: hook by hook.
+    by_cpu: Option<(Names, Vec<Vec<HistogramReader>>)>,
     skips: SkipReader,
     groups: Option<GroupReader>,
 }
@@ -86,7 +88,7 @@ impl Maps {
     /// # Errors
     ///
     /// If the kernel refuses a mapping; names the map.
-    pub(super) fn map(loaded: &Loaded, plan: &Plan, owners: Option<Names>) -> Result<Maps> {
+    pub(super) fn map(loaded: &Loaded, plan: &Plan, mut owners: Option<Names>) -> Result<Maps> {
         let layout = plan.layout;
         let map = |name: &str, entries| {
             MappedArray::map(loaded.map_fd(name)?, entries)
@@ -98,6 +100,10 @@ impl Maps {
         });
         let histograms: Vec<_> = histograms.collect::<Result<_>>()?;
         let reader = || HistogramReader::new(plan.resolution, layout.cpus, layout.histogram_stride);
+        let of_cpu = || HistogramReader::new(plan.resolution, 1, layout.histogram_stride);
+        let of_hook = |_| (0..layout.cpus).map(|_| of_cpu()).collect();
+        let cpu_names = owners.take_if(|_| plan.is_by_cpu_only());
+        let by_cpu = cpu_names.map(|names| (names, histograms.iter().map(of_hook).collect()));
         let groups = plan.groups.as_ref().map(|groups| {
             let entries = groups.slices as usize * tables::SLICE_ENTRIES;
             map(names::GROUP_SLICES_MAP, entries)
@@ -109,6 +115,7 @@ impl Maps {
         Ok(Maps {
             readers: RefCell::new(Readers {
                 histograms: histograms.iter().map(|_| reader()).collect(),
+                by_cpu,
                 skips: SkipReader::new(layout.cpus, layout.skip_stride),
                 groups: group_reader.transpose()?,
             }),
@@ -126,7 +133,21 @@ impl Maps {
     /// If the kernel does not take back what idle groups had.
     pub fn read(&self, counters: &mut Counters) -> Result<()> {
         let readers = &mut *self.readers.borrow_mut();
-        for ((hook, map), reader) in self.histograms.iter().zip(&mut readers.histograms) {
+        if let Some((names, hooks)) = &mut readers.by_cpu {
+            self.read_cpus(names, hooks, counters);
+        } else {
+            self.read_all_cpus(&mut readers.histograms, counters);
+        }
+        if let (Some(map), Some(reader)) = (&self.groups, &mut readers.groups) {
+            reader.read(map.values(), counters)?;
+        }
+        readers.skips.read(self.skips.values(), counters);
+        Ok(())
+    }
+
+    /// All CPUs in one.
+    fn read_all_cpus(&self, readers: &mut [HistogramReader], counters: &mut Counters) {
+        for ((hook, map), reader) in self.histograms.iter().zip(readers) {
             let counted = reader.read(map.values());
             counters.hook_mut(*hook).histogram.merge(counted);
             if self.groups.is_some() && counted.count() > 0 {
@@ -135,10 +156,27 @@ impl Maps {
                 others.histogram.merge(counted);
             }
         }
-        if let (Some(map), Some(reader)) = (&self.groups, &mut readers.groups) {
-            reader.read(map.values(), counters)?;
+    }
+
+    /// Each CPU as a group.
+    fn read_cpus(
+        &self,
+        names: &mut Names,
+        hooks: &mut [Vec<HistogramReader>],
+        counters: &mut Counters,
+    ) {
+        for ((hook, map), cpus) in self.histograms.iter().zip(hooks) {
+            let stride = map.values().len() / cpus.len().max(1);
+            let slices = map.values().chunks_exact(stride);
+            for (cpu, (reader, slice)) in cpus.iter_mut().zip(slices).enumerate() {
+                let counted = reader.read(slice);
+                if counted.count() == 0 {
+                    continue;
+                }
+                counters.hook_mut(*hook).histogram.merge(counted);
+                let group = Group::Of(names.of(&Owner::cpu(cpu), |_| None));
+                counters.group_mut(&group, *hook).histogram.merge(counted);
+            }
         }
-        readers.skips.read(self.skips.values(), counters);
-        Ok(())
     }
 }

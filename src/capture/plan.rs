@@ -8,7 +8,7 @@ use crate::host::btf::BtfFacts;
 use crate::host::facts::HostFacts;
 use crate::host::preconditions::unmet;
 use crate::host::start_error::{StartError, StartErrorKind};
-use crate::model::grouping::Grouping;
+use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet, Needs, Program, Role, programs};
 use crate::model::names;
@@ -29,6 +29,31 @@ impl ClockSource {
         match self {
             ClockSource::UpdateVsyscall => "update_vsyscall",
             ClockSource::TaiOffset => "tai-offset",
+        }
+    }
+}
+
+/// What is read of a packet's headers, because a filter or a group asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowParts {
+    /// The version of IP; addresses cannot be told without.
+    pub family: bool,
+    /// The ports.
+    pub ports: bool,
+    /// The addresses.
+    pub addresses: bool,
+    /// The receive queue; the kernel keeps it beside the headers.
+    pub rx_queue: bool,
+}
+
+impl FlowParts {
+    /// What one of the two reads.
+    pub fn or(self, other: FlowParts) -> FlowParts {
+        FlowParts {
+            family: self.family || other.family,
+            ports: self.ports || other.ports,
+            addresses: self.addresses || other.addresses,
+            rx_queue: self.rx_queue || other.rx_queue,
         }
     }
 }
@@ -66,10 +91,44 @@ impl Plan {
     /// The same for these packets only, counted apart by `grouping`.
     pub fn of_packets(mut self, filter: PacketFilter, grouping: Option<Grouping>) -> Plan {
         let layout = |grouping: &Grouping| GroupLayout::new(grouping, &filter);
-        self.groups = grouping.as_ref().map(layout);
+        let by_programs = |grouping: &&Grouping| !grouping.is_by_cpu_only();
+        self.groups = grouping.as_ref().filter(by_programs).map(layout);
         self.filter = filter;
         self.grouping = grouping;
         self
+    }
+
+    /// Whether packets are told apart by the CPU alone, for which the programs
+    /// need do nothing.
+    pub fn is_by_cpu_only(&self) -> bool {
+        self.grouping.as_ref().is_some_and(Grouping::is_by_cpu_only)
+    }
+
+    /// What filters have to read of each packet's headers.
+    pub fn parts_of_filter(&self) -> FlowParts {
+        let flow = &self.filter.flow;
+        let addresses = !flow.networks.is_empty();
+        FlowParts {
+            family: addresses || flow.version.is_some(),
+            ports: flow.asks_for_ports(),
+            addresses,
+            rx_queue: !flow.rx_queues.is_empty(),
+        }
+    }
+
+    /// What groups have to read.
+    pub fn parts_of_groups(&self) -> FlowParts {
+        let by = |key| {
+            let grouping = self.grouping.as_ref();
+            grouping.is_some_and(|grouping| grouping.is_by(key))
+        };
+        let addresses = by(GroupKey::RemoteIp);
+        FlowParts {
+            family: addresses || by(GroupKey::Family),
+            ports: by(GroupKey::LocalPort),
+            addresses,
+            rx_queue: by(GroupKey::RxQueue),
+        }
     }
 
     /// Whether it takes the object that has filters and groups.

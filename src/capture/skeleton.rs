@@ -6,13 +6,15 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 
 use anyhow::{Context as _, Result};
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{Object, OpenObject};
 
-use crate::capture::plan::{ClockSource, Plan};
+use crate::capture::plan::{ClockSource, FlowParts, Plan};
+use crate::capture::selection;
+use crate::model::flow_choice::{IpVersion, Transport};
 use crate::model::hooks::Hook;
 use crate::model::packet_filter::{CgroupId, Interface};
 use crate::model::tables;
@@ -55,6 +57,8 @@ pub(super) struct SharedState {
 pub(super) struct SharedSelection {
     index: &'static AtomicU32,
     netns: &'static AtomicU32,
+    /// As what each port is wanted.
+    ports: &'static [AtomicU8],
     cgroups: [&'static AtomicU64; tables::MAX_FILTER_CGROUPS],
     /// Packets that were left out, by CPU and hook.
     filtered: &'static [AtomicU64],
@@ -134,6 +138,42 @@ impl OpenSkeleton {
             knobs.by_interface = groups.by_interface.into();
             knobs.by_cgroup = groups.by_cgroup.into();
             knobs.by_process = groups.by_process.into();
+            let by_flow = plan.parts_of_groups();
+            knobs.by_flow = (by_flow != FlowParts::default()).into();
+            knobs.by_local_port = groups.by_local_port.into();
+            knobs.by_queue = groups.by_rx_queue.into();
+            knobs.by_family = groups.by_family.into();
+            knobs.by_remote_ip = groups.by_remote_ip.into();
+        }
+        let flow = &plan.filter.flow;
+        let knobs = &mut rodata.netstacklat_filter;
+        knobs.flow = flow.is_on().into();
+        knobs.family = flow.version.map_or(0, IpVersion::number);
+        knobs.protocol = flow.transport.map_or(0, Transport::number);
+        knobs.ports = selection::asked_of_ports(flow).into();
+        knobs.queues = (!flow.rx_queues.is_empty()).into();
+        knobs.network_count = flow.networks.len() as u32;
+        for (place, network) in rodata.netstacklat_networks.iter_mut().zip(&flow.networks) {
+            let network = selection::network(network);
+            (place.family, place.mask, place.address) =
+                (network.family, network.mask, network.address);
+        }
+        for queue in flow.rx_queues.iter().flat_map(|queues| queues.0.clone()) {
+            let queue = usize::from(queue);
+            rodata.netstacklat_rx_queues[queue / 64] |= 1 << (queue % 64);
+        }
+        let (filtered, grouped) = (plan.parts_of_filter(), plan.parts_of_groups());
+        let knobs = &mut rodata.netstacklat_flow;
+        knobs.note = (filtered.or(grouped) != FlowParts::default()).into();
+        for (knobs, parts) in [
+            (&mut knobs.filtered, filtered),
+            (&mut knobs.grouped, grouped),
+            (&mut knobs.noted, filtered.or(grouped)),
+        ] {
+            knobs.family = parts.family.into();
+            knobs.ports = parts.ports.into();
+            knobs.addresses = parts.addresses.into();
+            knobs.queue = parts.rx_queue.into();
         }
         Ok(OpenSkeleton::Selected(skel))
     }
@@ -208,6 +248,11 @@ impl Skeleton {
                     )
                 };
                 let cgroups = &mut counters.netstacklat_cgroup_ids;
+                let ports = &mut counters.netstacklat_ports;
+                // SAFETY: as above.
+                let ports = unsafe {
+                    std::slice::from_raw_parts(ports.as_ptr().cast::<AtomicU8>(), ports.len())
+                };
                 Ok(SharedState {
                     clock: clock_of!(data),
                     small_steps,
@@ -217,6 +262,7 @@ impl Skeleton {
                         index: shared!(AtomicU32, counters.netstacklat_interface.index),
                         netns: shared!(AtomicU32, counters.netstacklat_interface.netns),
                         filtered,
+                        ports,
                         no_room: shared!(AtomicU32, counters.netstacklat_no_room),
                     }),
                 })
@@ -245,6 +291,11 @@ impl SharedSelection {
             .take(cpus);
         let counts = of_cpus.map(|hooks| hooks[hook.index()].load(Relaxed));
         counts.sum()
+    }
+
+    /// As what a port is wanted, too (`tables::PORT_*`).
+    pub(super) fn add_port(&self, port: u16, what: u8) {
+        self.ports[usize::from(port)].fetch_or(what, Relaxed);
     }
 
     /// Which cgroups are wanted.

@@ -126,7 +126,8 @@ impl Cli {
                 if let Some(select) = command.select()
                     && select.wanted_hooks().is_empty()
                 {
-                    let text = "-d turns every hook off; leave at least one";
+                    let text = "no hook is left: -d, or --tcp or --udp, turn off all that -e \
+                                names; leave at least one";
                     Cli::command()
                         .error(ErrorKind::ValueValidation, text)
                         .exit()
@@ -212,10 +213,14 @@ mod tests {
                 "pids" => "1,22",
                 "cgroups" => "system.slice/x.service,77",
                 "cgroup-mount" => "/sys/fs/cgroup",
+                "port" | "local-port" | "remote-port" => "80,8000-8080",
+                "ip" => "192.0.2.0/24,::1",
+                "rx-queue" => "0,2-3",
                 "min-queue-length" => "3",
                 "max-groups" => "9",
                 "group-memory" => "8MiB",
                 "by" => "process,interface",
+                "ipv4" | "ipv6" | "tcp" | "udp" => return None,
                 "include-tcp-hol-delay" | "groupby-interface" | "groupby-cgroup" => return None,
                 other => panic!("give --{other} a value here"),
             },

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use crate::cli::sizes::{Size, parse_size};
 use crate::model::counters::MAX_GROUPS;
+use crate::model::flow_choice::{FlowChoice, IpVersion, Network, PortRange, QueueRange, Transport};
 use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::hook_choice::{HookChoice, SETS};
 use crate::model::hooks::{Hook, HookSet};
@@ -73,6 +74,45 @@ pub struct SelectArgs {
     #[arg(short = 'm', long, value_name = "DIRECTORY")]
     pub cgroup_mount: Option<PathBuf>,
 
+    /// Measure only packets with one of these ports, local or remote: numbers, or
+    /// ranges as in 8000-8080
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub port: Vec<PortRange>,
+
+    /// Measure only packets to these ports
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub local_port: Vec<PortRange>,
+
+    /// Measure only packets from these ports
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub remote_port: Vec<PortRange>,
+
+    /// Measure only packets from or to these addresses or networks, as in
+    /// 192.0.2.0/24 or 2001:db8::/32
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub ip: Vec<Network>,
+
+    /// Measure only IPv4; with -6, both
+    #[arg(short = '4', long)]
+    pub ipv4: bool,
+
+    /// Measure only IPv6; with -4, both
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+
+    /// Measure only TCP; with --udp, both
+    #[arg(long)]
+    pub tcp: bool,
+
+    /// Measure only UDP; with --tcp, both
+    #[arg(long)]
+    pub udp: bool,
+
+    /// Measure only packets received by these queues of their interfaces:
+    /// numbers from 0 on, or ranges
+    #[arg(long, value_name = "QUEUE", value_delimiter = ',')]
+    pub rx_queue: Vec<QueueRange>,
+
     /// Measure only reads that leave at least this many packets in the socket's
     /// queue
     #[arg(
@@ -89,7 +129,8 @@ pub struct SelectArgs {
     #[arg(short = 'y', long)]
     pub include_tcp_hol_delay: bool,
 
-    /// Group packets by interface, cgroup or process, or by several of them
+    /// Group packets by interface, netns, cgroup, process, local-port, remote-ip,
+    /// cpu, rx-queue or family, or by several of them
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub by: Vec<GroupKey>,
 
@@ -127,7 +168,20 @@ impl SelectArgs {
             cgroup_mount: self.cgroup_mount.clone(),
             min_queue: self.min_queue_length,
             include_hol_blocked: self.include_tcp_hol_delay,
+            flow: FlowChoice {
+                version: one_of(self.ipv4, IpVersion::V4, self.ipv6, IpVersion::V6),
+                transport: self.transport(),
+                ports: self.port.clone(),
+                local_ports: self.local_port.clone(),
+                remote_ports: self.remote_port.clone(),
+                networks: self.ip.clone(),
+                rx_queues: self.rx_queue.clone(),
+            },
         }
+    }
+
+    fn transport(&self) -> Option<Transport> {
+        one_of(self.tcp, Transport::Tcp, self.udp, Transport::Udp)
     }
 
     /// What packets are counted apart by; `None`: they are counted in one.
@@ -152,11 +206,20 @@ impl SelectArgs {
 
     /// The hooks that the user wants.
     pub fn wanted_hooks(&self) -> HookSet {
-        if self.hooks.is_empty() {
+        let chosen = if self.hooks.is_empty() {
             HookSet::ALL.minus(union(&self.exclude_hooks))
         } else {
             union(&self.hooks)
-        }
+        };
+        let Some(transport) = self.transport() else {
+            return chosen;
+        };
+        // No packet passes the hooks of another protocol.
+        let passes = |hook: &Hook| {
+            let protocol = hook.protocol();
+            protocol.is_none_or(|protocol| protocol.name() == transport.name())
+        };
+        chosen.iter().filter(passes).collect()
     }
 
     /// What the user selected, by the name of the option: for run files and
@@ -171,6 +234,15 @@ impl SelectArgs {
             pids,
             cgroups,
             cgroup_mount,
+            port,
+            local_port,
+            remote_port,
+            ip,
+            ipv4,
+            ipv6,
+            tcp,
+            udp,
+            rx_queue,
             min_queue_length,
             include_tcp_hol_delay,
             by: _,
@@ -195,18 +267,39 @@ impl SelectArgs {
                 "cgroup-mount",
                 texts(cgroup_mount.as_ref().map(|path| path.display())),
             ),
+            ("port", texts(port)),
+            ("local-port", texts(local_port)),
+            ("remote-port", texts(remote_port)),
+            ("ip", texts(ip)),
+            ("rx-queue", texts(rx_queue)),
             ("min-queue-length", texts(min_queue_length)),
             ("max-groups", texts(max_groups)),
             ("group-memory", texts(group_memory)),
         ];
         let given = named.into_iter().filter(|(_, texts)| !texts.is_empty());
-        let flag = include_tcp_hol_delay.then(|| ("include-tcp-hol-delay", Vec::new()));
-        let given = given.chain(flag);
+        let flags = [
+            ("ipv4", *ipv4),
+            ("ipv6", *ipv6),
+            ("tcp", *tcp),
+            ("udp", *udp),
+            ("include-tcp-hol-delay", *include_tcp_hol_delay),
+        ];
+        let flags = flags.into_iter().filter(|(_, on)| *on);
+        let given = given.chain(flags.map(|(name, _)| (name, Vec::new())));
         let by = grouping.iter().flat_map(|grouping| &grouping.keys);
         Selection {
             options: given.map(|(name, texts)| (name.into(), texts)).collect(),
             by: by.map(ToString::to_string).collect(),
         }
+    }
+}
+
+/// The one that is wanted, if the other is not.
+fn one_of<T>(first_on: bool, first: T, second_on: bool, second: T) -> Option<T> {
+    match (first_on, second_on) {
+        (true, false) => Some(first),
+        (false, true) => Some(second),
+        (true, true) | (false, false) => None,
     }
 }
 

@@ -126,12 +126,16 @@ fn shortcomings(capture: &Capture) -> String {
     }
     if let Some(grouping) = &plan.grouping {
         let keys: Vec<_> = grouping.keys.iter().map(|key| key.name()).collect();
-        text += &line(&format!(
-            "grouping by {}: at most {}, {} of kernel memory",
-            keys.join(" and "),
-            count(grouping.max_groups.into(), "group"),
-            Size(grouping.memory)
-        ));
+        let keys = keys.join(" and ");
+        text += &line(&if plan.groups.is_some() {
+            format!(
+                "grouping by {keys}: at most {}, {} of kernel memory",
+                count(grouping.max_groups.into(), "group"),
+                Size(grouping.memory)
+            )
+        } else {
+            format!("grouping by {keys}")
+        });
     }
     text
 }

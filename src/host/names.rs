@@ -4,6 +4,7 @@
 //! and is kept when what it named is gone.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::host::cgroups::CgroupTree;
@@ -16,6 +17,8 @@ use crate::text::one_line;
 /// What the programs could not tell: before the socket is known, or because it
 /// has no owner.
 const UNKNOWN: &str = "unknown";
+/// What a packet does not have: a port (ICMP), a receive queue (loopback).
+const NONE: &str = "none";
 /// Characters of a name.
 const LONGEST: usize = 200;
 
@@ -31,6 +34,26 @@ pub struct Owner {
     pub cgroup: Option<u32>,
     /// Number of the process; 0: not known.
     pub pid: Option<u32>,
+    /// The local port; 0: not known, or the packet has none.
+    pub local_port: Option<u32>,
+    /// 1 more than the number of the receive queue; 0: there is none.
+    pub rx_queue: Option<u32>,
+    /// Version of IP.
+    pub family: Option<u32>,
+    /// The remote address; IPv4 as ::ffff:192.0.2.1.
+    pub remote_ip: Option<Ipv6Addr>,
+    /// Number of the CPU.
+    pub cpu: Option<u32>,
+}
+
+impl Owner {
+    /// All that a CPU has counted.
+    pub fn cpu(number: usize) -> Owner {
+        Owner {
+            cpu: u32::try_from(number).ok(),
+            ..Owner::default()
+        }
+    }
 }
 
 /// Looks up names.
@@ -83,6 +106,18 @@ impl Names {
                 GroupKey::Interface => self.interface(owner),
                 GroupKey::Cgroup => self.cgroup(owner.cgroup.unwrap_or(0)),
                 GroupKey::Process => process(owner.pid.unwrap_or(0), &ended),
+                GroupKey::Netns => netns(owner.netns.unwrap_or(self.netns)),
+                GroupKey::LocalPort => number_or(owner.local_port, 0, NONE),
+                GroupKey::RemoteIp => remote_ip(owner.remote_ip),
+                GroupKey::Cpu => number_or(owner.cpu, u32::MAX, UNKNOWN),
+                GroupKey::RxQueue => match owner.rx_queue {
+                    None | Some(0) => NONE.into(),
+                    Some(number) => (number - 1).to_string(),
+                },
+                GroupKey::Family => match owner.family {
+                    Some(version @ (4 | 6)) => format!("IPv{version}"),
+                    _ => UNKNOWN.into(),
+                },
             };
             (key.name().into(), one_line(&value, LONGEST))
         });
@@ -101,8 +136,7 @@ impl Names {
         if netns == self.own_netns {
             return name;
         }
-        let place = Netns::name(netns).unwrap_or_else(|| netns.to_string());
-        format!("{name}@{place}")
+        format!("{name}@{}", self::netns(netns))
     }
 
     fn interface_name(&mut self, netns: u32, index: u32) -> String {
@@ -137,6 +171,26 @@ impl Names {
             Some(name) => name.clone(),
             None => format!("cgroup {id}"),
         }
+    }
+}
+
+/// The name of a network namespace, or its inode number.
+fn netns(inode: u32) -> String {
+    Netns::name(inode).unwrap_or_else(|| inode.to_string())
+}
+
+fn number_or(number: Option<u32>, none: u32, otherwise: &str) -> String {
+    match number {
+        Some(number) if number != none => number.to_string(),
+        _ => otherwise.into(),
+    }
+}
+
+/// As people write addresses: IPv4 ones without the prefix.
+fn remote_ip(address: Option<Ipv6Addr>) -> String {
+    match address {
+        Some(address) if !address.is_unspecified() => address.to_canonical().to_string(),
+        _ => UNKNOWN.into(),
     }
 }
 
@@ -177,17 +231,56 @@ mod tests {
         let value =
             |names: &mut Names, owner: Owner, key: usize| names.of(&owner, |_| None)[key].1.clone();
         let nobody = Owner::default();
-        for key in 0..GroupKey::ALL.len() {
-            assert_eq!(value(&mut names, nobody, key), "unknown");
+        for (place, key) in GroupKey::ALL.into_iter().enumerate() {
+            let expected = match key {
+                GroupKey::LocalPort | GroupKey::RxQueue => "none".into(),
+                // That is the one in which packets are measured.
+                GroupKey::Netns => netns(Netns::own().unwrap().inode),
+                _ => "unknown".to_owned(),
+            };
+            assert_eq!(value(&mut names, nobody, place), expected, "{key}");
         }
         let gone = Owner {
             netns: Some(7),
             interface: Some(9),
             cgroup: Some(5),
             pid: Some(u32::MAX),
+            ..Owner::default()
         };
         assert_eq!(value(&mut names, gone, 0), "if9@7");
-        assert_eq!(value(&mut names, gone, 1), "cgroup 5");
-        assert_eq!(value(&mut names, gone, 2), format!("({})", u32::MAX));
+        assert_eq!(value(&mut names, gone, 1), "7");
+        assert_eq!(value(&mut names, gone, 2), "cgroup 5");
+        assert_eq!(value(&mut names, gone, 3), format!("({})", u32::MAX));
+    }
+
+    #[test]
+    fn flows_are_named_as_people_write_them() {
+        let keys = [
+            GroupKey::Cpu,
+            GroupKey::Family,
+            GroupKey::RxQueue,
+            GroupKey::LocalPort,
+            GroupKey::RemoteIp,
+        ];
+        let mut names = Names::new(&keys, None, None);
+        let mut values = |owner: &Owner| -> Vec<String> {
+            let named = names.of(owner, |_| None);
+            named.iter().map(|(_, value)| value.clone()).collect()
+        };
+        let owner = Owner {
+            cpu: Some(0),
+            family: Some(4),
+            rx_queue: Some(1),
+            local_port: Some(80),
+            remote_ip: Some("::ffff:192.0.2.1".parse().unwrap()),
+            ..Owner::default()
+        };
+        assert_eq!(values(&owner), ["0", "IPv4", "0", "80", "192.0.2.1"]);
+        let owner = Owner {
+            family: Some(6),
+            remote_ip: Some("2001:db8::1".parse().unwrap()),
+            ..owner
+        };
+        assert_eq!(values(&owner), ["0", "IPv6", "0", "80", "2001:db8::1"]);
     }
 }

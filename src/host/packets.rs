@@ -16,6 +16,7 @@ use crate::host::link_monitor::LinkMonitor;
 use crate::host::names::Names;
 use crate::host::namespaces::Netns;
 use crate::host::processes;
+use crate::model::flow_choice::FlowChoice;
 use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::packet_choice::{InterfaceChoice, PacketChoice};
 use crate::model::packet_filter::{CgroupId, Interface, PacketFilter};
@@ -50,6 +51,7 @@ impl Packets {
             pids: pids(&choice.pids)?,
             min_queue: choice.min_queue.unwrap_or(0),
             include_hol_blocked: choice.include_hol_blocked,
+            flow: flow(&choice.flow)?,
             ..PacketFilter::default()
         };
         let mut packets = Packets {
@@ -190,6 +192,12 @@ fn check_number(option: &str, number: usize, most: usize) -> Result<(), UsageErr
         )));
     }
     Ok(())
+}
+
+/// What the headers say need not be looked up.
+fn flow(wanted: &FlowChoice) -> Result<FlowChoice, UsageError> {
+    check_number("--ip", wanted.networks.len(), tables::MAX_FILTER_NETWORKS)?;
+    Ok(wanted.clone())
 }
 
 fn pids(wanted: &[u32]) -> Result<Vec<u32>, UsageError> {
@@ -333,5 +341,8 @@ mod tests {
         let mut wanted = choice();
         wanted.pids = vec![1; 5000];
         assert!(error(&wanted).contains("at most 4096"));
+        let mut wanted = choice();
+        wanted.flow.networks = vec!["10.0.0.0/8".parse().unwrap(); 17];
+        assert!(error(&wanted).contains("--ip takes at most 16"));
     }
 }

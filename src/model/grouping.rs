@@ -15,11 +15,33 @@ pub enum GroupKey {
     Cgroup,
     /// The process that reads from the socket.
     Process,
+    /// The network namespace.
+    Netns,
+    /// The port that the packet was sent to.
+    LocalPort,
+    /// The address that the packet came from.
+    RemoteIp,
+    /// The CPU that the hook ran on.
+    Cpu,
+    /// The receive queue of the interface.
+    RxQueue,
+    /// The version of IP.
+    Family,
 }
 
 impl GroupKey {
-    /// All keys, in the order in which the programs put them together.
-    pub const ALL: [GroupKey; 3] = [GroupKey::Interface, GroupKey::Cgroup, GroupKey::Process];
+    /// All keys.
+    pub const ALL: [GroupKey; 9] = [
+        GroupKey::Interface,
+        GroupKey::Netns,
+        GroupKey::Cgroup,
+        GroupKey::Process,
+        GroupKey::LocalPort,
+        GroupKey::RemoteIp,
+        GroupKey::Cpu,
+        GroupKey::RxQueue,
+        GroupKey::Family,
+    ];
 
     /// What users type, and what every output shows.
     pub fn name(self) -> &'static str {
@@ -27,6 +49,12 @@ impl GroupKey {
             GroupKey::Interface => "interface",
             GroupKey::Cgroup => "cgroup",
             GroupKey::Process => "process",
+            GroupKey::Netns => "netns",
+            GroupKey::LocalPort => "local-port",
+            GroupKey::RemoteIp => "remote-ip",
+            GroupKey::Cpu => "cpu",
+            GroupKey::RxQueue => "rx-queue",
+            GroupKey::Family => "family",
         }
     }
 }
@@ -72,6 +100,12 @@ impl Grouping {
     pub fn is_by(&self, key: GroupKey) -> bool {
         self.keys.contains(&key)
     }
+
+    /// Whether packets are told apart by nothing but the CPU: each CPU has
+    /// counters of its own anyway.
+    pub fn is_by_cpu_only(&self) -> bool {
+        self.keys == [GroupKey::Cpu]
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +120,6 @@ mod tests {
         let error = "proces".parse::<GroupKey>().unwrap_err();
         assert!(error.contains("'process'"), "{error}");
         let error = "colour".parse::<GroupKey>().unwrap_err();
-        assert!(error.contains("interface, cgroup, process"), "{error}");
+        assert!(error.contains("cgroup, process, local-port"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ pub mod comparison;
 pub mod counters;
 pub mod exported;
 pub mod fail_if;
+pub mod flow_choice;
 pub mod grouping;
 pub mod histogram;
 pub mod hook_choice;

@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::model::flow_choice::FlowChoice;
+
 /// The longest name of an interface, in bytes (IFNAMSIZ - 1).
 const LONGEST_INTERFACE: usize = 15;
 
@@ -202,6 +204,8 @@ pub struct PacketChoice {
     pub min_queue: Option<u32>,
     /// TCP reads that waited for a missing segment, too.
     pub include_hol_blocked: bool,
+    /// By what their headers say.
+    pub flow: FlowChoice,
 }
 
 #[cfg(test)]

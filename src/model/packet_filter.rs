@@ -2,6 +2,7 @@
 //! Which packets are measured, as the BPF programs test it: numbers, where users
 //! write names.
 
+use crate::model::flow_choice::FlowChoice;
 use crate::model::hooks::{Hook, HookSet};
 
 /// An interface: an index means something only in its network namespace.
@@ -41,6 +42,8 @@ pub struct PacketFilter {
     pub min_queue: u32,
     /// TCP reads that waited for a missing segment are measured, too.
     pub include_hol_blocked: bool,
+    /// Those whose headers say so.
+    pub flow: FlowChoice,
 }
 
 impl PacketFilter {
@@ -51,6 +54,7 @@ impl PacketFilter {
             || !self.pids.is_empty()
             || !self.cgroups.is_empty()
             || self.min_queue > 0
+            || self.flow.is_on()
     }
 
     /// The options that ask for what only the socket tells, and the hooks at

@@ -18,6 +18,7 @@
 #define NETSTACKLAT_HISTOGRAM_MMAP_BY_GROUP_BPF_H
 
 #include "histogram/mmap.bpf.h"
+#include "packet_flow.bpf.h"
 #include "packet_owner.bpf.h"
 
 #define INTERFACE_MATTERS true
@@ -27,10 +28,16 @@ struct netstacklat_grouping {
 	/* Whether packets are grouped at all */
 	__u32 on;
 	__u32 by_interface;
-	/* With it, unless there is only one namespace to measure in */
+	/* Also with it, unless there is only one namespace to measure in */
 	__u32 by_netns;
 	__u32 by_cgroup;
 	__u32 by_process;
+	/* Whether any of the following is on */
+	__u32 by_flow;
+	__u32 by_local_port;
+	__u32 by_remote_ip;
+	__u32 by_queue;
+	__u32 by_family;
 };
 
 const volatile struct netstacklat_grouping netstacklat_grouping = {};
@@ -154,20 +161,54 @@ no_room:
 	return NULL;
 }
 
+/*
+ * The barrier: clang would not write through a pointer that depends on what is
+ * on, but make a copy of the rest for each place that it can have.
+ */
+static __always_inline __u32 *append_word(__u32 *next, __u32 word)
+{
+	barrier_var(next);
+	*next = word;
+	return next + 1;
+}
+
+static __always_inline __u32 *append_flow(__u32 *next,
+					  const struct sample_ctx *ctx)
+{
+	struct packet_flow room, *flow = in_memory(&room);
+	__u32 i;
+
+	read_flow(ctx, flow, &netstacklat_flow.grouped);
+	if (grouping.by_local_port)
+		next = append_word(next, flow->local_port);
+	if (grouping.by_queue)
+		next = append_word(next, flow->queue);
+	if (grouping.by_family)
+		next = append_word(next, flow->family);
+	if (grouping.by_remote_ip) {
+#pragma unroll
+		for (i = 0; i < 4; i++)
+			next = append_word(next, flow->remote[i]);
+	}
+	return next;
+}
+
 static __always_inline __u64 *group_slice(const struct sample_ctx *ctx)
 {
 	struct slice_key key = {};
-	__u32 *index, n = 0;
+	__u32 *index, *next = key.words;
 
-	key.words[n++] = bpf_get_smp_processor_id() << 8 | ctx->hook;
+	next = append_word(next, bpf_get_smp_processor_id() << 8 | ctx->hook);
 	if (grouping.by_netns)
-		key.words[n++] = netns_of(ctx);
+		next = append_word(next, netns_of(ctx));
 	if (grouping.by_interface)
-		key.words[n++] = ctx->interface;
+		next = append_word(next, ctx->interface);
 	if (grouping.by_cgroup)
-		key.words[n++] = cgroup_id_of(ctx);
+		next = append_word(next, cgroup_id_of(ctx));
 	if (grouping.by_process)
-		key.words[n++] = pid_of(ctx);
+		next = append_word(next, pid_of(ctx));
+	if (grouping.by_flow)
+		next = append_flow(next, ctx);
 	index = bpf_map_lookup_elem(&netstack_group_slots, &key);
 	if (index)
 		return bpf_map_lookup_elem(&netstack_group_slices, index);

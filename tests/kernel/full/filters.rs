@@ -29,7 +29,13 @@ fn flows() -> [Flow; 2] {
 
 /// At each UDP hook `wanted` datagrams are recorded, and the rest of `all` are
 /// filtered.
-fn recorded(run: &Run, wanted: u64, all: u64, warm: Stamped, hooks: impl Iterator<Item = Hook>) {
+pub(super) fn recorded(
+    run: &Run,
+    wanted: u64,
+    all: u64,
+    warm: Stamped,
+    hooks: impl Iterator<Item = Hook>,
+) {
     for hook in hooks {
         let counts = run.hook(hook.name());
         println!("{hook}: {} recorded, {:?}", counts.count, counts.skipped);

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From whom to whom a packet goes: family, ports, addresses and receive queue.
+ * They are read from the packet's headers, so that all hooks say the same of it;
+ * in a TCP read, which has no packet, from the socket. "Local" is what the packet
+ * is sent to, also when this host only forwards it.
+ */
+#ifndef NETSTACKLAT_PACKET_FLOW_BPF_H
+#define NETSTACKLAT_PACKET_FLOW_BPF_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "compat.bpf.h"
+#include "sample.bpf.h"
+#include "types.bpf.h"
+
+/* From the kernel's headers, which are not in BTF. */
+#define AF_INET6 10
+#define IPPROTO_HOPOPTS 0
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_ROUTING 43
+#define IPPROTO_FRAGMENT 44
+#define IPPROTO_DSTOPTS 60
+#define IPV4_FRAGMENT_OFFSET 0x1fff
+#define IPV6_FRAGMENT_OFFSET 0xfff8
+/* Bytes of an IPv6 header, and the words of it that the addresses follow. */
+#define IPV6_HEADER 40
+#define IPV6_ADDRESSES 8
+#define IPV4_ADDRESSES 12
+/* So many extension headers are passed over, more than there ever are. */
+#define MOST_EXTENSIONS 4
+
+/* Which parts of it somebody asks for. */
+struct flow_parts {
+	__u32 family;
+	__u32 ports;
+	/* With them, the family */
+	__u32 addresses;
+	__u32 queue;
+};
+
+/* In .rodata, like struct filter: for filters, for groups, for either. */
+struct netstacklat_flow {
+	struct flow_parts filtered;
+	struct flow_parts grouped;
+	struct flow_parts noted;
+	/* Whether any is noted */
+	__u32 note;
+};
+
+const volatile struct netstacklat_flow netstacklat_flow = {};
+
+/*
+ * Clang keeps variables in registers, moves them before anything was written to
+ * them, and then the verifier refuses the program. Hence those parts that are
+ * asked for are kept in memory, of which clang does not know what it is.
+ */
+static __always_inline struct packet_flow *in_memory(struct packet_flow *flow)
+{
+	barrier_var(flow);
+	return flow;
+}
+
+struct sk_buff___flow {
+	unsigned char *head;
+	unsigned int tail;
+	__u16 network_header;
+	__u16 transport_header;
+	__u16 queue_mapping;
+} __attribute__((preserve_access_index));
+
+struct in6_addr___flow {
+	union {
+		__u32 u6_addr32[4];
+	} in6_u;
+} __attribute__((preserve_access_index));
+
+struct sock_common___flow {
+	__u32 skc_daddr;
+	__u32 skc_rcv_saddr;
+	__u16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	struct in6_addr___flow skc_v6_daddr;
+	struct in6_addr___flow skc_v6_rcv_saddr;
+} __attribute__((preserve_access_index));
+
+struct sock___flow {
+	__u16 sk_rx_queue_mapping;
+} __attribute__((preserve_access_index));
+
+/*
+ * Reads words of the packet's headers; false: they are not in its linear part,
+ * where all drivers known put them.
+ */
+static __always_inline bool header_words(const struct sk_buff *skb,
+					 __u32 offset, __u32 *words, __u32 n)
+{
+	struct sk_buff___flow *flow = (void *)skb;
+	const unsigned char *at = flow->head + offset;
+	__u32 i;
+
+	if (offset + n * sizeof(*words) > flow->tail)
+		return false;
+	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+#pragma unroll
+		for (i = 0; i < n; i++)
+			words[i] = known_int((const int *)at + i);
+		return true;
+	}
+	bpf_probe_read_kernel(words, n * sizeof(*words), at);
+	return true;
+}
+
+/* What the IP header says of what follows it: the result of ip_payload(). */
+#define PAYLOAD_PROTOCOL(ip) ((ip)&0xff)
+/* Whether it begins with ports; not in fragments after the first. */
+#define PAYLOAD_HAS_PORTS(ip) ((ip) >> 8 & 1)
+/* From skb->head. */
+#define PAYLOAD_OFFSET(ip) ((ip) >> 16)
+/* A number that is reserved: not known. */
+#define PROTOCOL_UNKNOWN 255
+
+static __always_inline bool has_ports(__u32 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
+static __always_inline __u64 payload(__u32 protocol, __u64 offset,
+				     bool is_fragment)
+{
+	__u32 ports = !is_fragment && has_ports(protocol);
+
+	return offset << 16 | ports << 8 | protocol;
+}
+
+static __always_inline __u64 ipv4_payload(const struct sk_buff *skb,
+					  __u32 network)
+{
+	__u32 header[3] = {};
+
+	if (!header_words(skb, network, header, 3))
+		return PROTOCOL_UNKNOWN;
+	return payload(header[2] >> 8 & 0xff, network + (header[0] & 0xf) * 4,
+		       bpf_ntohs(header[1] >> 16) & IPV4_FRAGMENT_OFFSET);
+}
+
+static __always_inline __u64 ipv6_payload(const struct sk_buff *skb,
+					  __u32 network)
+{
+	__u32 offset = network + IPV6_HEADER;
+	__u32 next, word = 0, i;
+
+	if (!header_words(skb, network + 4, &word, 1))
+		return PROTOCOL_UNKNOWN;
+	next = word >> 16 & 0xff;
+	for (i = 0; i < MOST_EXTENSIONS; i++) {
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING &&
+		    next != IPPROTO_FRAGMENT && next != IPPROTO_DSTOPTS)
+			break;
+		if (!header_words(skb, offset, &word, 1))
+			return PROTOCOL_UNKNOWN;
+		if (next != IPPROTO_FRAGMENT)
+			offset += ((word >> 8 & 0xff) + 1) * 8;
+		else if (bpf_ntohs(word >> 16) & IPV6_FRAGMENT_OFFSET)
+			return payload(word & 0xff, 0, true);
+		else
+			offset += 8;
+		next = word & 0xff;
+	}
+	return payload(next, offset, false);
+}
+
+/*
+ * At IP, where the kernel has not yet found where the payload begins. Not
+ * inlined: its size.
+ */
+static __noinline __u64 ip_payload(const struct sk_buff *skb)
+{
+	struct sk_buff___flow *flow = (void *)skb;
+
+	if (!skb)
+		return PROTOCOL_UNKNOWN;
+	return skb->protocol == bpf_htons(ETH_P_IP)
+		       ? ipv4_payload(skb, flow->network_header)
+		       : ipv6_payload(skb, flow->network_header);
+}
+
+static __always_inline void read_header_ports(const struct sample_ctx *ctx,
+					      struct packet_flow *flow)
+{
+	struct sk_buff___flow *skb = (void *)ctx->skb;
+	__u32 offset, word = 0;
+
+	flow->local_port = 0;
+	flow->remote_port = 0;
+	if (ctx->hook == HOOK_IP_START) {
+		__u64 ip = ip_payload(ctx->skb);
+		__u32 protocol = PAYLOAD_PROTOCOL(ip);
+
+		/* A packet of another protocol is known to have no ports. */
+		flow->ports_known =
+			protocol != PROTOCOL_UNKNOWN && !has_ports(protocol);
+		if (!PAYLOAD_HAS_PORTS(ip))
+			return;
+		offset = PAYLOAD_OFFSET(ip);
+	} else {
+		offset = skb->transport_header;
+	}
+	flow->ports_known = header_words(ctx->skb, offset, &word, 1);
+	flow->remote_port = bpf_ntohs(word & 0xffff);
+	flow->local_port = bpf_ntohs(word >> 16);
+}
+
+static __always_inline void copy_words(__u32 *to, const __u32 *from)
+{
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < 4; i++)
+		to[i] = from[i];
+}
+
+static __always_inline void ipv4_mapped(__u32 *words, __u32 address)
+{
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = bpf_htonl(0xffff);
+	words[3] = address;
+}
+
+static __always_inline void read_header_addresses(const struct sample_ctx *ctx,
+						  struct packet_flow *flow)
+{
+	struct sk_buff___flow *skb = (void *)ctx->skb;
+	__u32 network = skb->network_header;
+	__u32 words[8] = {};
+
+	if (flow->family == 4) {
+		flow->addresses_known = header_words(
+			ctx->skb, network + IPV4_ADDRESSES, words, 2);
+		ipv4_mapped(flow->remote, words[0]);
+		ipv4_mapped(flow->local, words[1]);
+	} else {
+		flow->addresses_known = header_words(
+			ctx->skb, network + IPV6_ADDRESSES, words, 8);
+		copy_words(flow->remote, words);
+		copy_words(flow->local, words + 4);
+	}
+}
+
+static __always_inline void read_socket_addresses(struct sock *sk,
+						  struct packet_flow *flow)
+{
+	struct sock_common___flow *common = (void *)&sk->__sk_common;
+	__u32 remote[4] = {}, local[4] = {};
+
+	flow->addresses_known = true;
+	flow->family = 4;
+	if (common->skc_family == AF_INET6 &&
+	    bpf_core_field_exists(common->skc_v6_daddr)) {
+		bpf_core_read(remote, sizeof(remote), &common->skc_v6_daddr);
+		bpf_core_read(local, sizeof(local), &common->skc_v6_rcv_saddr);
+		/* An IPv6 socket of an IPv4 connection has such addresses, too. */
+		if (remote[0] || remote[1] || remote[2] != bpf_htonl(0xffff)) {
+			flow->family = 6;
+			copy_words(flow->remote, remote);
+			copy_words(flow->local, local);
+			return;
+		}
+	}
+	ipv4_mapped(flow->remote, common->skc_daddr);
+	ipv4_mapped(flow->local, common->skc_rcv_saddr);
+}
+
+static __always_inline void
+read_socket_flow(struct sock *sk, struct packet_flow *flow,
+		 const volatile struct flow_parts *parts)
+{
+	struct sock_common___flow *common = (void *)&sk->__sk_common;
+	struct sock___flow *queued = (void *)sk;
+
+	if (parts->ports) {
+		flow->ports_known = true;
+		flow->local_port = common->skc_num;
+		flow->remote_port = bpf_ntohs(common->skc_dport);
+	}
+	if (parts->queue) {
+		flow->queue = 0;
+		/* 0xffff: not known */
+		if (bpf_core_field_exists(queued->sk_rx_queue_mapping))
+			flow->queue = queued->sk_rx_queue_mapping + 1;
+	}
+	/* The addresses tell the family. */
+	if (parts->family)
+		read_socket_addresses(sk, flow);
+}
+
+static __always_inline void
+read_header_flow(const struct sample_ctx *ctx, struct packet_flow *flow,
+		 const volatile struct flow_parts *parts)
+{
+	struct sk_buff___flow *skb = (void *)ctx->skb;
+
+	if (parts->family)
+		flow->family =
+			ctx->skb->protocol == bpf_htons(ETH_P_IP) ? 4 : 6;
+	if (parts->queue)
+		flow->queue = skb->queue_mapping;
+	if (parts->ports)
+		read_header_ports(ctx, flow);
+	if (parts->addresses)
+		read_header_addresses(ctx, flow);
+}
+
+/* One of the two is shared with other CPUs. */
+static __always_inline void copy_flow(volatile struct packet_flow *to,
+				      const volatile struct packet_flow *from,
+				      const volatile struct flow_parts *parts)
+{
+	__u32 i;
+
+	if (parts->family)
+		to->family = from->family;
+	if (parts->queue)
+		to->queue = from->queue;
+	if (parts->ports) {
+		to->ports_known = from->ports_known;
+		to->local_port = from->local_port;
+		to->remote_port = from->remote_port;
+	}
+	if (parts->addresses) {
+		to->addresses_known = from->addresses_known;
+#pragma unroll
+		for (i = 0; i < 4; i++) {
+			to->local[i] = from->local[i];
+			to->remote[i] = from->remote[i];
+		}
+	}
+}
+
+/* Fills in these parts; flow is in_memory(). */
+static __always_inline void read_flow(const struct sample_ctx *ctx,
+				      struct packet_flow *flow,
+				      const volatile struct flow_parts *parts)
+{
+	if (ctx->hook == HOOK_TCP_SOCKET_READ)
+		read_socket_flow(ctx->sk, flow, parts);
+	else if (ctx->hook == HOOK_UDP_SOCKET_ENQUEUED)
+		copy_flow(flow, ctx->noted_flow, parts);
+	else
+		read_header_flow(ctx, flow, parts);
+}
+
+/* For the hook whose datagram may have been freed. */
+static __always_inline void note_flow(const struct sample_ctx *ctx,
+				      volatile struct packet_flow *note)
+{
+	struct packet_flow room, *flow;
+
+	if (!netstacklat_flow.note)
+		return;
+	flow = in_memory(&room);
+	read_flow(ctx, flow, &netstacklat_flow.noted);
+	copy_flow(note, flow, &netstacklat_flow.noted);
+}
+
+#endif /* NETSTACKLAT_PACKET_FLOW_BPF_H */
