@@ -99,6 +99,17 @@ fn comparisons_need_something_to_change() {
 }
 
 #[test]
+fn headers_are_checked() {
+    refused(&["--port", "70000"], &["--port", "no port 70000", "65535"]);
+    refused(&["--local-port", "90-80"], &["--local-port", "80-90"]);
+    refused(&["--remote-port", "http"], &["--remote-port", "not a port"]);
+    refused(&["--ip", "10.0.0.5/8"], &["--ip", "10.0.0.0/8"]);
+    refused(&["--ip", "example.org"], &["--ip", "192.0.2.0/24"]);
+    refused(&["--rx-queue", "1024"], &["--rx-queue", "0 to 1023"]);
+    refused(&["--by", "colour"], &["--by", "local-port"]);
+}
+
+#[test]
 fn hooks_are_checked() {
     refused(
         &["-e", "tcp-strat"],
@@ -115,6 +126,7 @@ fn hooks_are_checked() {
     );
     let all: Vec<_> = Hook::all().map(Hook::name).collect();
     refused(&["-d", &all.join(",")], &["turns every hook off"]);
+    refused(&["-e", "udp*", "--tcp"], &["--tcp", "-e names"]);
 }
 
 #[test]

@@ -88,15 +88,13 @@ struct sock_common___flow {
 	unsigned short skc_family;
 	struct in6_addr___flow skc_v6_daddr;
 	struct in6_addr___flow skc_v6_rcv_saddr;
-} __attribute__((preserve_access_index));
-
-struct sock___flow {
-	__u16 sk_rx_queue_mapping;
+	__u16 skc_rx_queue_mapping;
 } __attribute__((preserve_access_index));
 
 /*
- * Reads words of the packet's headers; false: they are not in its linear part,
- * where all drivers known put them.
+ * Reads words of the packet's headers; false: they are not in its linear part. At
+ * ip-start they need not be: virtio's driver leaves large packets in pages, and
+ * the kernel's functions copy their header to the linear part one by one.
  */
 static __always_inline bool header_words(const struct sk_buff *skb,
 					 __u32 offset, __u32 *words, __u32 n)
@@ -283,7 +281,6 @@ read_socket_flow(struct sock *sk, struct packet_flow *flow,
 		 const volatile struct flow_parts *parts)
 {
 	struct sock_common___flow *common = (void *)&sk->__sk_common;
-	struct sock___flow *queued = (void *)sk;
 
 	if (parts->ports) {
 		flow->ports_known = true;
@@ -293,8 +290,8 @@ read_socket_flow(struct sock *sk, struct packet_flow *flow,
 	if (parts->queue) {
 		flow->queue = 0;
 		/* 0xffff: not known */
-		if (bpf_core_field_exists(queued->sk_rx_queue_mapping))
-			flow->queue = queued->sk_rx_queue_mapping + 1;
+		if (bpf_core_field_exists(common->skc_rx_queue_mapping))
+			flow->queue = common->skc_rx_queue_mapping + 1;
 	}
 	/* The addresses tell the family. */
 	if (parts->family)

@@ -186,7 +186,7 @@
 	     "not among the packets that the user selected")                   \
 	SKIP(OWNER_UNKNOWN, "owner-unknown", NONE, 1,                          \
 	     TEXT("not known whose the packet is: which process reads from ",  \
-		  "the socket, or which ports a fragment belongs to"))
+		  "the socket, or what its headers say"))
 
 /*
  * STATE(ID, name, meaning): what ebpf_exporter shows of the clock, 1 for the

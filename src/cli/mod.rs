@@ -126,8 +126,12 @@ impl Cli {
                 if let Some(select) = command.select()
                     && select.wanted_hooks().is_empty()
                 {
-                    let text = "no hook is left: -d, or --tcp or --udp, turn off all that -e \
-                                names; leave at least one";
+                    let text = if select.exclude_hooks.is_empty() {
+                        "--tcp or --udp turns off every hook that -e names: name hooks of \
+                         that protocol, or ip-start"
+                    } else {
+                        "-d turns every hook off; leave at least one"
+                    };
                     Cli::command()
                         .error(ErrorKind::ValueValidation, text)
                         .exit()

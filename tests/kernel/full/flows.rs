@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+use netstacklat::model::hooks::Hook;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use testlab::hooks::hooks_of;
 use testlab::lines::Values;
-use testlab::links::Link;
+use testlab::links::{Link, veth};
 use testlab::tcp::Connection;
 use testlab::tool::Tool;
 use testlab::udp::{Flow, exchange};
@@ -90,7 +91,8 @@ fn datagrams_by_their_headers() {
 #[test]
 fn fragments_have_no_ports_at_ip() {
     const SENT: u64 = 5;
-    let flows = [Flow::open(Family::V4, 6726), Flow::open(Family::V6, 6726)];
+    let _link = veth();
+    let flows = Family::BOTH.map(|family| Flow::over(Link::Veth.way(family, 6726)));
     let tool = Tool::start(&["-r", "100ms", "-n", "right", "--local-port", "6726"]);
     tool.warm_up();
     // 3,008 bytes with the UDP header: three fragments for an MTU of 1,500.
@@ -109,6 +111,35 @@ fn fragments_have_no_ports_at_ip() {
     for hook in hooks_of("UDP") {
         assert_eq!(run.hook(hook.name()).count, 2 * SENT, "{hook}");
     }
+}
+
+/// Virtio's driver leaves all but the Ethernet header of a large packet in a page,
+/// until IP and then UDP ask for their headers.
+#[test]
+fn headers_of_large_packets() {
+    const SENT: u64 = 10;
+    let flow = Flow::open(Family::V4, 6727);
+    let mut connection = Connection::open(Family::V6, 6728);
+    let tool = Tool::start(&["-r", "100ms", "-n", "right", "--local-port", "6727-6728"]);
+    tool.warm_up();
+    for _ in 0..SENT {
+        flow.tx.send(&[7; 1200]).expect("send");
+        assert_eq!(flow.rx.recv(&mut [0; 2000]).expect("it arrives"), 1200);
+        connection.tx.write_all(&[7; 1200]).expect("write");
+        connection.rx.read_exact(&mut [0; 1200]).expect("read");
+    }
+    let run = tool.finish();
+    for hook in hooks_of("UDP").into_iter().map(Hook::name) {
+        assert_eq!(run.hook(hook).count, SENT, "{hook}");
+    }
+    for hook in ["tcp-start", "tcp-socket-enqueued", "tcp-socket-read"] {
+        assert_eq!(run.hook(hook).count, SENT, "{hook}");
+    }
+    // GRO, which looks at TCP's headers, copies them to where they can be read.
+    let at_ip = run.hook("ip-start");
+    println!("{} recorded, {:?}", at_ip.count, at_ip.skipped);
+    assert!(at_ip.count >= SENT, "{}", at_ip.count);
+    assert_eq!(at_ip.count + at_ip.skip("owner-unknown"), 2 * SENT);
 }
 
 /// Writes and reads so many segments of one byte, one after the other.
