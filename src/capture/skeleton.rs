@@ -13,7 +13,6 @@ use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{Object, OpenObject};
 
 use crate::capture::plan::{ClockSource, FlowParts, Plan};
-use crate::capture::selection;
 use crate::model::flow_choice::{IpVersion, Transport};
 use crate::model::hooks::Hook;
 use crate::model::packet_filter::{CgroupId, Interface};
@@ -150,11 +149,11 @@ impl OpenSkeleton {
         knobs.flow = flow.is_on().into();
         knobs.family = flow.version.map_or(0, IpVersion::number);
         knobs.protocol = flow.transport.map_or(0, Transport::number);
-        knobs.ports = selection::asked_of_ports(flow).into();
+        knobs.ports = flow.asked_of_ports().into();
         knobs.queues = (!flow.rx_queues.is_empty()).into();
         knobs.network_count = flow.networks.len() as u32;
         for (place, network) in rodata.netstacklat_networks.iter_mut().zip(&flow.networks) {
-            let network = selection::network(network);
+            let network = network.words();
             (place.family, place.mask, place.address) =
                 (network.family, network.mask, network.address);
         }

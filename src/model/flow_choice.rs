@@ -178,6 +178,36 @@ impl fmt::Display for Network {
     }
 }
 
+/// As `struct netstacklat_network` has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NetworkWords {
+    pub(crate) family: u32,
+    /// In the network's byte order, as they are in memory.
+    pub(crate) mask: [u32; 4],
+    pub(crate) address: [u32; 4],
+}
+
+impl Network {
+    /// As the programs test it.
+    pub(crate) fn words(&self) -> NetworkWords {
+        let (version, before, address) = match self.0 {
+            IpNet::V4(v4) => (IpVersion::V4, 96, v4.network().to_ipv6_mapped()),
+            IpNet::V6(v6) => (IpVersion::V6, 0, v6.network()),
+        };
+        let words = |bytes: [u8; 16]| {
+            let (words, _) = bytes.as_chunks::<4>();
+            [0, 1, 2, 3].map(|i| u32::from_ne_bytes(words[i]))
+        };
+        let prefix = before + u32::from(self.0.prefix_len());
+        let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
+        NetworkWords {
+            family: version.number(),
+            mask: words(mask.to_be_bytes()),
+            address: words(address.octets()),
+        }
+    }
+}
+
 /// Which packets the user wants by what their headers say; by default all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlowChoice {
@@ -203,9 +233,25 @@ impl FlowChoice {
         *self != FlowChoice::default()
     }
 
+    /// The ports that are wanted, and as what (`tables::PORT_*`).
+    pub(crate) fn wanted_ports(&self) -> [(&[PortRange], u8); 3] {
+        [
+            (&self.ports, tables::PORT_EITHER),
+            (&self.local_ports, tables::PORT_LOCAL),
+            (&self.remote_ports, tables::PORT_REMOTE),
+        ]
+    }
+
+    /// What the programs have to ask of ports: the same bits.
+    pub(crate) fn asked_of_ports(&self) -> u8 {
+        let asked = self.wanted_ports().into_iter();
+        let asked = asked.filter(|(ranges, _)| !ranges.is_empty());
+        asked.fold(0, |all, (_, what)| all | what)
+    }
+
     /// Whether ports matter.
     pub fn asks_for_ports(&self) -> bool {
-        !(self.ports.is_empty() && self.local_ports.is_empty() && self.remote_ports.is_empty())
+        self.asked_of_ports() != 0
     }
 }
 
@@ -264,6 +310,50 @@ mod tests {
             let error = read(bad).unwrap_err();
             assert!(error.contains("192.0.2.0/24"), "{bad:?}: {error}");
         }
+    }
+
+    /// The words of an address as packets have them.
+    fn words(text: &str) -> [u32; 4] {
+        let address: std::net::IpAddr = text.parse().unwrap();
+        let bytes = match address {
+            std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            std::net::IpAddr::V6(v6) => v6.octets(),
+        };
+        let (words, _) = bytes.as_chunks::<4>();
+        [0, 1, 2, 3].map(|i| u32::from_ne_bytes(words[i]))
+    }
+
+    #[test]
+    fn networks_hold_the_addresses_that_they_should() {
+        let holds = |text: &str, address: &str| {
+            let network = text.parse::<Network>().unwrap().words();
+            let address = words(address);
+            (0..4).all(|i| address[i] & network.mask[i] == network.address[i])
+        };
+        for (text, inside, outside) in [
+            ("192.0.2.0/25", "192.0.2.127", "192.0.2.128"),
+            ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1"),
+            ("::1", "::1", "::2"),
+        ] {
+            assert!(holds(text, inside), "{text}");
+            assert!(!holds(text, outside), "{text}");
+        }
+        assert!(holds("0.0.0.0/0", "203.0.113.9"));
+        assert!(holds("::/0", "2001:db8::1"));
+    }
+
+    #[test]
+    fn programs_ask_only_for_what_the_user_named() {
+        let mut flow = FlowChoice::default();
+        assert_eq!(flow.asked_of_ports(), 0);
+        flow.local_ports = vec!["80".parse().unwrap()];
+        assert_eq!(flow.asked_of_ports(), tables::PORT_LOCAL);
+        flow.ports = vec!["1-2".parse().unwrap()];
+        assert_eq!(
+            flow.asked_of_ports(),
+            tables::PORT_LOCAL | tables::PORT_EITHER
+        );
     }
 
     proptest! {
