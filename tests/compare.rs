@@ -186,6 +186,7 @@ fn undoing_takes_no_option_but_its_time() {
             "fail-if" => "any:p99>+10%",
             "hooks" | "exclude-hooks" => "udp-start",
             "by" => "process",
+            "sample" => "1/16",
             "group-memory" => "8MiB",
             _ => "12",
         };

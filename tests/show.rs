@@ -208,6 +208,7 @@ fn all_that_reads_a_file_names_what_was_selected() {
             "cgroup-mount" => Some("/mnt"),
             "group-memory" => Some("8MiB"),
             "by" => Some("process,interface"),
+            "sample" => Some("1/16"),
             "include-tcp-hol-delay" => None,
             // Other words for --by.
             "groupby-interface" | "groupby-cgroup" => continue,

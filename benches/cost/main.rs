@@ -4,7 +4,8 @@
 //! so that the kernel's own `run_time_ns / run_cnt` counts instructions.
 //!
 //! `cost hooks` prints the cost of each program, `cost objects` the same of the
-//! objects for ebpf_exporter, `cost selection` that of filters and groups,
+//! objects for ebpf_exporter, `cost selection` that of filters and groups, `cost
+//! sampling` that of packets that are not in the sample,
 //! `cost snapshot` that of one snapshot, `cost traffic` that of packets with and without the tool, `cost
 //! start` what its start takes.
 
@@ -25,6 +26,7 @@ use testlab::Ns;
 use testlab::objects::floor::FloorSkelBuilder;
 
 mod objects;
+mod sampling;
 mod selection;
 mod system;
 
@@ -43,8 +45,10 @@ fn main() -> Result<()> {
         "traffic" => system::traffic(),
         "start" => system::start(),
         "selection" => selection::selection(),
+        "sampling" => sampling::sampling(),
         _ => bail!(
-            "usage: cost hooks|objects|selection|snapshot|traffic|start, in a guest: see tools/bench"
+            "usage: cost hooks|objects|selection|sampling|snapshot|traffic|start, in a guest: see \
+             tools/bench"
         ),
     }
 }

@@ -16,6 +16,7 @@ use netstacklat::capture::plan::decide;
 use netstacklat::host::facts::HostFacts;
 use netstacklat::model::hook_choice::HookChoice;
 use netstacklat::model::hooks::HookSet;
+use netstacklat::model::sampling::Sampling;
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
@@ -77,8 +78,9 @@ impl Loads {
 }
 
 /// Prints what packets cost, sender included: without the tool, with the three
-/// hooks of the first version, with the seven of the C tool, with all. In turns,
-/// since what a card announces with one interrupt drifts.
+/// hooks of the first version, with the seven of the C tool, with all, with the
+/// set light, and with a sample of the latter two. In turns, since what a card
+/// announces with one interrupt drifts.
 pub(crate) fn traffic() -> Result<()> {
     let choice = |words: &str| -> Result<HookSet> {
         let mut hooks = Vec::new();
@@ -88,22 +90,28 @@ pub(crate) fn traffic() -> Result<()> {
         }
         Ok(hooks.into_iter().collect())
     };
+    let all = Sampling::ALL;
+    let some = Sampling::new(16).context("a share")?;
     let subjects = [
-        ("off", HookSet::ALL.minus(HookSet::ALL)),
-        ("3 hooks", choice("original")?),
-        ("7 hooks", choice(SEVEN)?),
-        ("all hooks", HookSet::ALL),
+        ("off", HookSet::ALL.minus(HookSet::ALL), all),
+        ("3 hooks", choice("original")?, all),
+        ("7 hooks", choice(SEVEN)?, all),
+        ("all hooks", HookSet::ALL, all),
+        ("all hooks, --sample 1/16", HookSet::ALL, some),
+        ("-e light", choice("light")?, all),
+        ("-e light --sample 1/16", choice("light")?, some),
     ];
     let facts = HostFacts::probe()?;
     let loads = Loads::new()?;
     let mut costs = subjects.map(|_| LOADS.map(|_| Vec::new()));
     for _ in 0..TURNS {
-        for ((_, hooks), costs) in subjects.iter().zip(&mut costs) {
+        for ((_, hooks, sampling), costs) in subjects.iter().zip(&mut costs) {
             // Timestamping is on only while the tool runs: it is part of its cost.
             let capture = if hooks.is_empty() {
                 None
             } else {
-                Some(Capture::start(decide(&facts, *hooks)?, None)?)
+                let plan = decide(&facts, *hooks)?.sampled(*sampling);
+                Some(Capture::start(plan, None)?)
             };
             for (_, load) in &LOADS {
                 load(&loads)?;
@@ -119,7 +127,7 @@ pub(crate) fn traffic() -> Result<()> {
     for (place, (name, _)) in LOADS.iter().enumerate() {
         println!("| {name} | instructions | added | |\n|---|---:|---:|---:|");
         let mut off = None;
-        for ((subject, _), costs) in subjects.iter().zip(&costs) {
+        for ((subject, ..), costs) in subjects.iter().zip(&costs) {
             let spread = Spread::of(&costs[place]);
             let off = *off.get_or_insert(spread.tenth);
             let added = spread.tenth as i64 - off as i64;

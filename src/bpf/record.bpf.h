@@ -4,10 +4,12 @@
  * of a program ends in exactly one of the two, and record() is the only place
  * where a sample is added.
  *
- * An object includes two files before this. One of histogram/ says where samples
+ * An object includes three files before this. One of histogram/ says where samples
  * and skips are counted; filter.bpf.h or filter_none.bpf.h, which packets are
- * wanted. A packet that is not wanted is counted as filtered whatever else there
- * is to say of it, so each function asks that first.
+ * wanted; sampling.bpf.h or sampling_none.bpf.h, whether all of them are measured.
+ * A packet that is not wanted is counted as filtered whatever else there is to say
+ * of it, so each function asks that first. Whether it is in the sample is asked
+ * last, so that only what could have been recorded counts as sampled-out.
  */
 #ifndef NETSTACKLAT_RECORD_BPF_H
 #define NETSTACKLAT_RECORD_BPF_H
@@ -32,10 +34,13 @@
  */
 static __always_inline int record(const struct sample_ctx *ctx)
 {
-	__u64 mono = bpf_ktime_get_ns();
-	__u64 latency_m1 = mono + clock.offs_fast - ctx->tstamp - 1;
-	__u64 latency = latency_m1 + 1;
+	__u64 mono, latency_m1, latency;
 
+	if (is_sampled_out(ctx->tstamp))
+		return skip_sampled_out(ctx->hook);
+	mono = bpf_ktime_get_ns();
+	latency_m1 = mono + clock.offs_fast - ctx->tstamp - 1;
+	latency = latency_m1 + 1;
 	if (latency_m1 >= MAX_NS) {
 		__s64 slow = slow_latency(ctx->tstamp, mono);
 

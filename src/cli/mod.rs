@@ -213,6 +213,7 @@ mod tests {
                 "cgroups" => "system.slice/x.service,77",
                 "cgroup-mount" => "/sys/fs/cgroup",
                 "min-queue-length" => "3",
+                "sample" => "1/16",
                 "max-groups" => "9",
                 "group-memory" => "8MiB",
                 "by" => "process,interface",

@@ -18,6 +18,7 @@ use crate::model::hooks::{Hook, HookSet};
 use crate::model::packet_choice::{
     CgroupChoice, InterfaceChoice, NamespaceChoice, PacketChoice, parse_pid,
 };
+use crate::model::sampling::Sampling;
 use crate::model::selection::Selection;
 
 /// What to measure.
@@ -89,6 +90,11 @@ pub struct SelectArgs {
     #[arg(short = 'y', long)]
     pub include_tcp_hol_delay: bool,
 
+    /// Measure only one in N packets, the same ones at every hook, which costs
+    /// less. Counts are then shown multiplied by N, with a ~
+    #[arg(long, value_name = "1/N")]
+    pub sample: Option<Sampling>,
+
     /// Group packets by interface, cgroup or process, or by several of them
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub by: Vec<GroupKey>,
@@ -128,6 +134,11 @@ impl SelectArgs {
             min_queue: self.min_queue_length,
             include_hol_blocked: self.include_tcp_hol_delay,
         }
+    }
+
+    /// Which share of the packets is measured.
+    pub fn sampling(&self) -> Sampling {
+        self.sample.unwrap_or_default()
     }
 
     /// What packets are counted apart by; `None`: they are counted in one.
@@ -173,6 +184,7 @@ impl SelectArgs {
             cgroup_mount,
             min_queue_length,
             include_tcp_hol_delay,
+            sample,
             by: _,
             groupby_interface: _,
             groupby_cgroup: _,
@@ -196,6 +208,7 @@ impl SelectArgs {
                 texts(cgroup_mount.as_ref().map(|path| path.display())),
             ),
             ("min-queue-length", texts(min_queue_length)),
+            ("sample", texts(sample)),
             ("max-groups", texts(max_groups)),
             ("group-memory", texts(group_memory)),
         ];

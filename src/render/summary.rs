@@ -104,12 +104,14 @@ fn titles() -> Row {
 }
 
 fn row(interval: &Interval, hook: Hook, stats: &HookCounters) -> Row {
+    let sampling = interval.counters.sampling;
     let count = stats.histogram.count();
+    let rate = units::rate(interval.rate(sampling.scale(count)));
     let [p50, p90, p99, p999] = REPORTED.map(|quantile| units::estimate(stats.quantile(quantile)));
     [
         hook.name().into(),
-        count.to_string(),
-        units::rate(interval.rate(count)),
+        units::packets(count, sampling),
+        format!("{}{rate}", units::about(sampling)),
         units::optional(stats.histogram.mean_ns()),
         p50,
         p90,
