@@ -253,6 +253,32 @@ over-range: more than 2^34 ns (17.2 s)
         assert_eq!(shown(&report(&run.interval())), expected);
     }
 
+    /// The rows are of packets, like all counts; what quantiles depend on is there too.
+    #[test]
+    fn rows_of_a_sample_stand_for_packets() {
+        let mut run = Run::new(&["udp-start"]);
+        run.sampled(100);
+        run.samples("udp-start", 3000, 8);
+        run.samples_over_range("udp-start", 1);
+        let bar = "@".repeat(49);
+        let expected = format!(
+            "\
+2026-11-21 10:17:03 UTC  10.0s  (1 in 100 packets measured; ~: count x 100)
+
+udp-start: past routing and netfilter, at UDP
+(2.05us, 4.10us]        ~800 |{bar}|
+(17.2s, ...)            ~100 |over-range: counted in quantiles only
+count ~800  ~80.0/s  mean 3.00us  max >17.2s  samples 8
+p50 3.01us  p90 n/a (9 samples < 10)  p99 n/a (9 samples < 100)
+  p99.9 n/a (9 samples < 1000)
+
+udp-start: ~100 of ~900 (11.1%) not measured: over-range ~100
+over-range: more than 2^34 ns (17.2 s)
+"
+        );
+        assert_eq!(shown(&report(&run.interval())), expected);
+    }
+
     #[test]
     fn an_idle_report_is_three_lines() {
         let run = Run::new(&["udp-start", "udp-queue-rcv"]);
