@@ -7,7 +7,7 @@
 //! objects for ebpf_exporter, `cost selection` that of filters and groups, `cost
 //! sampling` that of packets that are not in the sample,
 //! `cost snapshot` that of one snapshot, `cost traffic` that of packets with and without the tool, `cost
-//! start` what its start takes.
+//! light` the same of the cheapest ways to run it, `cost start` what its start takes.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -43,12 +43,13 @@ fn main() -> Result<()> {
         "objects" => objects::objects(),
         "snapshot" => snapshot(),
         "traffic" => system::traffic(),
+        "light" => system::light(),
         "start" => system::start(),
         "selection" => selection::selection(),
         "sampling" => sampling::sampling(),
         _ => bail!(
-            "usage: cost hooks|objects|selection|sampling|snapshot|traffic|start, in a guest: see \
-             tools/bench"
+            "usage: cost hooks|objects|selection|sampling|snapshot|traffic|light|start, in a guest: \
+             see tools/bench"
         ),
     }
 }

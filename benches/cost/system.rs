@@ -78,33 +78,49 @@ impl Loads {
 }
 
 /// Prints what packets cost, sender included: without the tool, with the three
-/// hooks of the first version, with the seven of the C tool, with all, with the
-/// set light, and with a sample of the latter two. In turns, since what a card
-/// announces with one interrupt drifts.
+/// hooks of the first version, with the seven of the C tool, with all. In turns,
+/// since what a card announces with one interrupt drifts.
 pub(crate) fn traffic() -> Result<()> {
-    let choice = |words: &str| -> Result<HookSet> {
-        let mut hooks = Vec::new();
-        for word in words.split(',') {
-            let choice: HookChoice = word.parse().map_err(Error::msg)?;
-            hooks.extend(choice.hooks.iter());
-        }
-        Ok(hooks.into_iter().collect())
-    };
-    let all = Sampling::ALL;
+    subjects_in_turns([
+        ("off", HookSet::ALL.minus(HookSet::ALL), Sampling::ALL),
+        ("3 hooks", choice("original")?, Sampling::ALL),
+        ("7 hooks", choice(SEVEN)?, Sampling::ALL),
+        ("all hooks", HookSet::ALL, Sampling::ALL),
+    ])
+}
+
+/// Prints the same of the set light, and of one packet in 16.
+pub(crate) fn light() -> Result<()> {
     let some = Sampling::new(16).context("a share")?;
-    let subjects = [
-        ("off", HookSet::ALL.minus(HookSet::ALL), all),
-        ("3 hooks", choice("original")?, all),
-        ("7 hooks", choice(SEVEN)?, all),
-        ("all hooks", HookSet::ALL, all),
-        ("all hooks, --sample 1/16", HookSet::ALL, some),
-        ("-e light", choice("light")?, all),
-        ("-e light --sample 1/16", choice("light")?, some),
-    ];
+    subjects_in_turns([
+        ("off", HookSet::ALL.minus(HookSet::ALL), Sampling::ALL),
+        ("`-e light`", choice("light")?, Sampling::ALL),
+        ("`-e light --sample 1/16`", choice("light")?, some),
+        ("`--sample 1/16`", HookSet::ALL, some),
+    ])
+}
+
+fn choice(words: &str) -> Result<HookSet> {
+    let mut hooks = Vec::new();
+    for word in words.split(',') {
+        let choice: HookChoice = word.parse().map_err(Error::msg)?;
+        hooks.extend(choice.hooks.iter());
+    }
+    Ok(hooks.into_iter().collect())
+}
+
+type Subject = (&'static str, HookSet, Sampling);
+
+/// A start takes long in an emulated guest: with an argument there are fewer turns,
+/// with as many rounds together.
+fn subjects_in_turns<const N: usize>(subjects: [Subject; N]) -> Result<()> {
+    let turns = std::env::args().nth(2).map(|text| text.parse());
+    let turns = turns.transpose()?.unwrap_or(TURNS).max(1);
+    let rounds = (TURNS * ROUNDS).div_ceil(turns);
     let facts = HostFacts::probe()?;
     let loads = Loads::new()?;
     let mut costs = subjects.map(|_| LOADS.map(|_| Vec::new()));
-    for _ in 0..TURNS {
+    for _ in 0..turns {
         for ((_, hooks, sampling), costs) in subjects.iter().zip(&mut costs) {
             // Timestamping is on only while the tool runs: it is part of its cost.
             let capture = if hooks.is_empty() {
@@ -116,7 +132,7 @@ pub(crate) fn traffic() -> Result<()> {
             for (_, load) in &LOADS {
                 load(&loads)?;
             }
-            for _ in 0..ROUNDS {
+            for _ in 0..rounds {
                 for ((_, load), costs) in LOADS.iter().zip(costs.iter_mut()) {
                     costs.push(load(&loads)?);
                 }

@@ -21,7 +21,7 @@ pub struct NamedSet {
 pub const SETS: [NamedSet; 3] = [
     NamedSet {
         name: "light",
-        meaning: "at IP, where packets reach the socket, and where they are read",
+        meaning: "at IP, where packets reach the socket, and at the read",
         ids: Some(tables::LIGHT_HOOKS),
     },
     NamedSet {
