@@ -20,6 +20,8 @@
 #include "histogram/mmap.bpf.h"
 #include "types.bpf.h"
 
+#define CAN_SAMPLE true
+
 struct netstacklat_sampling {
 	/* Packets whose hash is below this are measured; 0: all are */
 	__u64 limit;

@@ -194,6 +194,7 @@
  * packets that are in the sample. All others are counted of all packets.
  */
 #define NETSTACKLAT_SAMPLED_SKIPS(SKIP)                                        \
+	SKIP(TX_TIMESTAMP)                                                     \
 	SKIP(CLOCK_NOT_READY)                                                  \
 	SKIP(CLOCK_STEP)                                                       \
 	SKIP(NEGATIVE)                                                         \

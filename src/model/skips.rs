@@ -173,10 +173,11 @@ mod tests {
         let sampling = Sampling::new(16).unwrap();
         let mut skips = Skips::default();
         skips.add(SkipReason::OVER_RANGE, 2);
-        skips.add(SkipReason::TX_TIMESTAMP, 5);
+        skips.add(SkipReason::TX_TIMESTAMP, 3);
+        skips.add(SkipReason::find("hol-blocked").unwrap(), 5);
         skips.add(SkipReason::NO_TIMESTAMP, 1);
         skips.add(SkipReason::SAMPLED_OUT, 1000);
-        assert_eq!(skips.lost(sampling), 2 * 16 + 5 + 1);
-        assert_eq!(skips.total(), 1008);
+        assert_eq!(skips.lost(sampling), (2 + 3) * 16 + 5 + 1);
+        assert_eq!(skips.total(), 1011);
     }
 }

@@ -122,7 +122,9 @@ impl Screen {
         if skbs == 0 || !counters.enabled.iter().any(Hook::is_restamped) {
             return;
         }
-        let skbs = units::count(skbs, "skb");
+        let sampling = counters.sampling;
+        let skbs = units::count(sampling.scale(skbs), "skb");
+        let skbs = format!("{}{skbs}", units::about(sampling));
         let text = format!("{skbs} (lo, veth): tcp-* start late, at local delivery");
         self.labelled(page, &self.dim("tx-timestamp:"), &text);
     }
@@ -260,6 +262,9 @@ stalled: the kernel called no BPF program in this interval: is
 tx-timestamp: 123456789012 skbs (lo, veth): tcp-* start late, at local delivery
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
+        run.sampled(2);
+        let page = notes(&report(&run.interval()));
+        assert!(page.contains("tx-timestamp: ~246913578024 skbs"), "{page}");
         let mut run = Run::new(&["udp-start"]);
         run.skips("ip-start", SkipReason::TX_TIMESTAMP, 1234);
         assert_eq!(notes(&report(&run.interval())), "");

@@ -64,7 +64,7 @@ pub struct ReportLine {
     /// With `--sample 1/N`: N. One in N packets was measured, and `count`, `sum_ns` and `buckets` are of these. Absent: every packet was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_one_in: Option<u32>,
-    /// skbs that arrived at IP with a transmit timestamp: TCP over loopback or veth. Their timestamp is renewed at local delivery, so for them the `tcp-*` hooks measure from there and not from the device. Counted when `ip-start` or a `tcp-*` hook is on (from Linux 5.18); skbs that are only forwarded are in it too.
+    /// skbs that arrived at IP with a transmit timestamp: TCP over loopback or veth. Their timestamp is renewed at local delivery, so for them the `tcp-*` hooks measure from there and not from the device. Counted when `ip-start` or a `tcp-*` hook is on (from Linux 5.18); skbs that are only forwarded are in it too. With `--sample`, of the packets measured.
     pub tx_stamped: u64,
     /// With `--bpf-stats`, what all programs cost: those of the hooks, the one that follows the clock, and those of hooks that are off but serve another. Else null.
     pub cost: Option<CostFields>,
