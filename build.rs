@@ -10,10 +10,11 @@ use anyhow::{Context as _, Result, ensure};
 use libbpf_cargo::SkeletonBuilder;
 
 const BPF_DIR: &str = "src/bpf";
-/// The objects that the loader loads: directory and source. The one without
-/// filters and groups, and the one with them.
-const LOADER: [(&str, &str); 2] = [
+/// The objects that the loader loads: directory and source. The one for all
+/// packets, the one for a share of them, and the one with filters and groups.
+const LOADER: [(&str, &str); 3] = [
     ("all", "loader.bpf.c"),
+    ("sampled", "loader_sampled.bpf.c"),
     ("selected", "loader_selected.bpf.c"),
 ];
 /// The objects for ebpf_exporter, which `make bpf` takes from here: file and

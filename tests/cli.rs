@@ -130,6 +130,21 @@ fn hooks_are_checked() {
 }
 
 #[test]
+fn shares_of_packets_are_checked() {
+    for value in [
+        "0", "1/0", "2/3", "x", "16", "1/65537", "1/16/2", "", "-1/2",
+    ] {
+        let option = format!("--sample={value}");
+        let how = "write 1/N, with N from 2 to 65536";
+        refused(&[&option], &[&format!("'{value}'"), "--sample", how]);
+        refused(&["record", "-o", "x.nsl", &option], &[how]);
+        refused(&["compare", "--aa", &option], &[how]);
+    }
+    refused(&["--sample", "1/1"], &["leave --sample out"]);
+    refused(&["--sample"], &["a value is required"]);
+}
+
+#[test]
 fn forms_of_output_exclude_each_other() {
     refused(&["--json", "--summary"], &["--json", "--summary"]);
     refused(&["--json", "--histograms"], &["--json", "--histograms"]);

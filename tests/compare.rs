@@ -187,6 +187,7 @@ fn undoing_takes_no_option_but_its_time() {
             "hooks" | "exclude-hooks" => "udp-start",
             "by" => "process",
             "ip" => "192.0.2.1",
+            "sample" => "1/16",
             "group-memory" => "8MiB",
             _ => "12",
         };

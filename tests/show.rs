@@ -212,6 +212,7 @@ fn all_that_reads_a_file_names_what_was_selected() {
             "group-memory" => Some("8MiB"),
             "by" => Some("process,interface"),
             "include-tcp-hol-delay" | "ipv4" | "ipv6" | "tcp" | "udp" => None,
+            "sample" => Some("1/16"),
             // Other words for --by.
             "groupby-interface" | "groupby-cgroup" => continue,
             other => panic!("give --{other} a value here"),

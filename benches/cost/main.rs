@@ -4,9 +4,10 @@
 //! so that the kernel's own `run_time_ns / run_cnt` counts instructions.
 //!
 //! `cost hooks` prints the cost of each program, `cost objects` the same of the
-//! objects for ebpf_exporter, `cost selection` that of filters and groups,
+//! objects for ebpf_exporter, `cost selection` that of filters and groups, `cost
+//! sampling` that of packets that are not in the sample,
 //! `cost snapshot` that of one snapshot, `cost traffic` that of packets with and without the tool, `cost
-//! start` what its start takes.
+//! light` the same of the cheapest ways to run it, `cost start` what its start takes.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -25,6 +26,7 @@ use testlab::Ns;
 use testlab::objects::floor::FloorSkelBuilder;
 
 mod objects;
+mod sampling;
 mod selection;
 mod system;
 
@@ -41,10 +43,13 @@ fn main() -> Result<()> {
         "objects" => objects::objects(),
         "snapshot" => snapshot(),
         "traffic" => system::traffic(),
+        "light" => system::light(),
         "start" => system::start(),
         "selection" => selection::selection(),
+        "sampling" => sampling::sampling(),
         _ => bail!(
-            "usage: cost hooks|objects|selection|snapshot|traffic|start, in a guest: see tools/bench"
+            "usage: cost hooks|objects|selection|sampling|snapshot|traffic|light|start, in a guest: \
+             see tools/bench"
         ),
     }
 }

@@ -16,6 +16,7 @@ use netstacklat::capture::plan::decide;
 use netstacklat::host::facts::HostFacts;
 use netstacklat::model::hook_choice::HookChoice;
 use netstacklat::model::hooks::HookSet;
+use netstacklat::model::sampling::Sampling;
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
@@ -80,35 +81,58 @@ impl Loads {
 /// hooks of the first version, with the seven of the C tool, with all. In turns,
 /// since what a card announces with one interrupt drifts.
 pub(crate) fn traffic() -> Result<()> {
-    let choice = |words: &str| -> Result<HookSet> {
-        let mut hooks = Vec::new();
-        for word in words.split(',') {
-            let choice: HookChoice = word.parse().map_err(Error::msg)?;
-            hooks.extend(choice.hooks.iter());
-        }
-        Ok(hooks.into_iter().collect())
-    };
-    let subjects = [
-        ("off", HookSet::ALL.minus(HookSet::ALL)),
-        ("3 hooks", choice("original")?),
-        ("7 hooks", choice(SEVEN)?),
-        ("all hooks", HookSet::ALL),
-    ];
+    subjects_in_turns([
+        ("off", HookSet::ALL.minus(HookSet::ALL), Sampling::ALL),
+        ("3 hooks", choice("original")?, Sampling::ALL),
+        ("7 hooks", choice(SEVEN)?, Sampling::ALL),
+        ("all hooks", HookSet::ALL, Sampling::ALL),
+    ])
+}
+
+/// Prints the same of the set light, and of one packet in 16.
+pub(crate) fn light() -> Result<()> {
+    let some = Sampling::new(16).context("a share")?;
+    subjects_in_turns([
+        ("off", HookSet::ALL.minus(HookSet::ALL), Sampling::ALL),
+        ("`-e light`", choice("light")?, Sampling::ALL),
+        ("`-e light --sample 1/16`", choice("light")?, some),
+        ("`--sample 1/16`", HookSet::ALL, some),
+    ])
+}
+
+fn choice(words: &str) -> Result<HookSet> {
+    let mut hooks = Vec::new();
+    for word in words.split(',') {
+        let choice: HookChoice = word.parse().map_err(Error::msg)?;
+        hooks.extend(choice.hooks.iter());
+    }
+    Ok(hooks.into_iter().collect())
+}
+
+type Subject = (&'static str, HookSet, Sampling);
+
+/// A start takes long in an emulated guest: with an argument there are fewer turns,
+/// with as many rounds together.
+fn subjects_in_turns<const N: usize>(subjects: [Subject; N]) -> Result<()> {
+    let turns = std::env::args().nth(2).map(|text| text.parse());
+    let turns = turns.transpose()?.unwrap_or(TURNS).max(1);
+    let rounds = (TURNS * ROUNDS).div_ceil(turns);
     let facts = HostFacts::probe()?;
     let loads = Loads::new()?;
     let mut costs = subjects.map(|_| LOADS.map(|_| Vec::new()));
-    for _ in 0..TURNS {
-        for ((_, hooks), costs) in subjects.iter().zip(&mut costs) {
+    for _ in 0..turns {
+        for ((_, hooks, sampling), costs) in subjects.iter().zip(&mut costs) {
             // Timestamping is on only while the tool runs: it is part of its cost.
             let capture = if hooks.is_empty() {
                 None
             } else {
-                Some(Capture::start(decide(&facts, *hooks)?, None)?)
+                let plan = decide(&facts, *hooks)?.sampled(*sampling);
+                Some(Capture::start(plan, None)?)
             };
             for (_, load) in &LOADS {
                 load(&loads)?;
             }
-            for _ in 0..ROUNDS {
+            for _ in 0..rounds {
                 for ((_, load), costs) in LOADS.iter().zip(costs.iter_mut()) {
                     costs.push(load(&loads)?);
                 }
@@ -119,7 +143,7 @@ pub(crate) fn traffic() -> Result<()> {
     for (place, (name, _)) in LOADS.iter().enumerate() {
         println!("| {name} | instructions | added | |\n|---|---:|---:|---:|");
         let mut off = None;
-        for ((subject, _), costs) in subjects.iter().zip(&costs) {
+        for ((subject, ..), costs) in subjects.iter().zip(&costs) {
             let spread = Spread::of(&costs[place]);
             let off = *off.get_or_insert(spread.tenth);
             let added = spread.tenth as i64 - off as i64;

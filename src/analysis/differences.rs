@@ -48,6 +48,14 @@ pub(super) fn differences(found: &mut Vec<Warning>, sides: PerSide<&[RunFile]>) 
             Some(given.map_or("not given".into(), |(_, values)| values.join(",")))
         });
     }
+    let shares = sides.map(|side| -> BTreeSet<String> {
+        let shares = side.iter().map(|file| file.info.selection.sampling());
+        shares.map(|sampling| sampling.to_string()).collect()
+    });
+    if shares.a.union(&shares.b).count() > 1 {
+        let shares = shares.map(|shares| shares.into_iter().take(MAX_TEXTS).collect());
+        found.push(Warning::about_all(Kind::SharesDiffer(shares)));
+    }
     difference(found, "--by", sides, |file| match &file.info.selection.by {
         by if by.is_empty() => Some("not given".into()),
         by => Some(by.join(",")),

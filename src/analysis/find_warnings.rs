@@ -10,6 +10,7 @@ use crate::analysis::warnings::{Kind, Warning};
 use crate::model::counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
+use crate::model::sampling::Sampling;
 use crate::model::side::PerSide;
 use crate::runfile::Totals;
 
@@ -100,12 +101,21 @@ fn not_measured(found: &mut Vec<Warning>, input: &Input, hook: Hook) {
     };
     let add =
         |one: PerSide<u64>, other| one.zip(other).map(|(a, b): (u64, u64)| a.saturating_add(b));
-    let count = stats(|stats| stats.histogram.count());
-    let lost = stats(|stats| stats.skips.lost());
-    let of = add(count, lost);
+    // Of a sample, some of the lost are in it and some are not: their share is one
+    // of packets.
+    let packets = |of: fn(&HookCounters, Sampling) -> u64| {
+        sums(input, |totals| {
+            let sampling = totals.interval.counters.sampling;
+            totals.hook(hook).map_or(0, |stats| of(stats, sampling))
+        })
+    };
+    let lost = packets(|stats, sampling| stats.skips.lost(sampling));
+    let met = packets(|stats, sampling| sampling.scale(stats.histogram.count()));
+    let of = add(met, lost);
     if too_many(lost, of) {
         found.push(Warning::about(hook, Kind::Skipped { lost, of }));
     }
+    let count = stats(|stats| stats.histogram.count());
     let missed = stats(|stats| stats.missed);
     let of = add(add(count, missed), stats(|stats| stats.skips.total()));
     if too_many(missed, of) {

@@ -82,6 +82,59 @@ fn hosts_and_kernels_that_differ() {
     differs(&found, "sub_buckets", &["16"], &["1", "16"]);
 }
 
+/// Latencies of a share of the packets are those of all, so no verdict is in doubt.
+#[test]
+fn shares_that_differ() {
+    let sampled = |file: &mut RunFile, share: &str| {
+        let options = &mut file.info.selection.options;
+        options.insert("sample".into(), vec![share.into()]);
+        totals_of(file).interval.counters.sampling = share.parse().unwrap();
+    };
+    let found = with(|file| sampled(file, "1/16"));
+    let shares = PerSide::from([vec!["1/1".into()], vec!["1/1".into(), "1/16".into()]]);
+    let [warning] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(warning.kind, Kind::SharesDiffer(shares));
+    assert!(!warning.is_serious());
+    let mut sides = sides();
+    for file in sides.a.iter_mut().chain(&mut sides.b) {
+        sampled(file, "1/16");
+    }
+    assert_eq!(self::found(&sides), []);
+}
+
+/// Of a sample, 40 of the future in 3040 samples are 1.3 % of the packets; 40 without
+/// an owner, which are counted of all packets, are less than 0.1 %.
+#[test]
+fn what_is_not_measured_is_a_share_of_packets() {
+    let lost = |reason: &str| {
+        let mut sides = sides();
+        for file in sides.a.iter_mut().chain(&mut sides.b) {
+            let counters = &mut totals_of(file).interval.counters;
+            counters.sampling = "1/16".parse().unwrap();
+            let options = &mut file.info.selection.options;
+            options.insert("sample".into(), vec!["1/16".into()]);
+            let counters = &mut totals_of(file).interval.counters;
+            let skips = &mut counters.hook_mut(hook("udp-start")).skips;
+            skips.add(SkipReason::find(reason).unwrap(), 40);
+            skips.add(SkipReason::SAMPLED_OUT, 45_000);
+        }
+        found(&sides)
+    };
+    let found = lost("negative");
+    let [Warning { kind, .. }] = &found[..] else {
+        panic!("{found:?}");
+    };
+    let all = 5 * 16;
+    let expected = Kind::Skipped {
+        lost: PerSide::both(40 * all),
+        of: PerSide::both(3040 * all),
+    };
+    assert_eq!(*kind, expected);
+    assert_eq!(lost("owner-unknown"), []);
+}
+
 #[test]
 fn selections_and_facts_that_differ() {
     let found = with(|file| {

@@ -25,6 +25,9 @@ pub enum Kind {
         /// The values in the files of each side, at most four.
         values: PerSide<Vec<String>>,
     },
+    /// The files measured different shares of the packets (`--sample`): those of each
+    /// side, at most four.
+    SharesDiffer(PerSide<Vec<String>>),
     /// The number of clock steps of each side.
     ClockSteps(PerSide<u64>),
     /// The number of rounds excluded because of a clock step.
@@ -94,6 +97,7 @@ impl Warning {
     pub fn code(&self) -> &'static str {
         match self.kind {
             Kind::Differs { .. } => "differs",
+            Kind::SharesDiffer(_) => "shares-differ",
             Kind::ClockSteps(_) => "clock-steps",
             Kind::RoundsExcluded(_) => "rounds-excluded",
             Kind::Disturbed(_) => "disturbed",
@@ -124,7 +128,9 @@ impl Warning {
             | Kind::TooFewSamples { .. }
             | Kind::NotAlternating
             | Kind::Problem { .. } => true,
-            Kind::FewRounds(_)
+            // Which packets are measured does not depend on how long they take.
+            Kind::SharesDiffer(_)
+            | Kind::FewRounds(_)
             | Kind::RoundsExcluded(_)
             | Kind::Disturbed(_)
             | Kind::UnequalRates(_)

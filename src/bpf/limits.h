@@ -50,6 +50,11 @@
 /* Counters of packets that were left out, from one CPU to the next. */
 #define NETSTACKLAT_FILTERED_STRIDE 16
 
+/* 2^64 divided by the golden ratio: an odd number without a pattern in it. */
+#define NETSTACKLAT_SAMPLE_MULTIPLIER 0x9E3779B97F4A7C15
+/* The smallest share that --sample takes is 1 divided by this. */
+#define NETSTACKLAT_MAX_SAMPLE_ONE_IN 65536
+
 /* What a filter can name at most. */
 #define NETSTACKLAT_MAX_FILTER_CGROUPS 8
 #define NETSTACKLAT_MAX_FILTER_INTERFACES 256

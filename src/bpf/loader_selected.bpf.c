@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The loader's object for filters and groups. Apart from the other, because a knob
- * that is off still costs two instructions, which read it.
+ * The loader's object for filters and groups, of all packets or of a share. Apart
+ * from the others, because a knob that is off still costs two instructions, which
+ * read it.
  */
 #include "vmlinux.h"
 
@@ -11,6 +12,7 @@
 
 #include "filter.bpf.h"
 #include "histogram/mmap_by_group.bpf.h"
+#include "sampling.bpf.h"
 #include "record.bpf.h"
 
 #include "hooks.bpf.h"

@@ -4,10 +4,13 @@
  * of a program ends in exactly one of the two, and record() is the only place
  * where a sample is added.
  *
- * An object includes two files before this. One of histogram/ says where samples
+ * An object includes three files before this. One of histogram/ says where samples
  * and skips are counted; filter.bpf.h or filter_none.bpf.h, which packets are
- * wanted. A packet that is not wanted is counted as filtered whatever else there
- * is to say of it, so each function asks that first.
+ * wanted; sampling.bpf.h or sampling_none.bpf.h, whether all of them are measured.
+ * A packet that is not wanted is counted as filtered whatever else there is to say
+ * of it, so each function asks that first. Whether it is in the sample is asked
+ * last, so that only what could have been recorded counts as sampled-out; but
+ * before the mark of a transmit time, which takes long to read.
  */
 #ifndef NETSTACKLAT_RECORD_BPF_H
 #define NETSTACKLAT_RECORD_BPF_H
@@ -29,7 +32,7 @@
  * clock that needs a second look makes every latency unusual. What is compared
  * is the latency minus one, as buckets are right-inclusive.
  */
-static __always_inline int record(const struct sample_ctx *ctx)
+static __always_inline int record_latency(const struct sample_ctx *ctx)
 {
 	__u64 mono = bpf_ktime_get_ns();
 	__u64 latency_m1 = mono + clock.offs_fast - ctx->tstamp - 1;
@@ -49,6 +52,47 @@ static __always_inline int record(const struct sample_ctx *ctx)
 	}
 	histogram_add(ctx, latency_m1, latency);
 	return 0;
+}
+
+/*
+ * The same in functions of their own: a program saves the registers that its
+ * functions use when they are called, those that it uses itself always. They take
+ * no more of the packet than this, so not where it is counted by group.
+ */
+#define RECORDS_APART (CAN_SAMPLE && !INTERFACE_MATTERS)
+
+#define RECORD_APART(id, ident, ...)                                           \
+	static __noinline int record_apart_##ident(__u64 tstamp)               \
+	{                                                                      \
+		struct sample_ctx ctx = {                                      \
+			.hook = HOOK_##id,                                     \
+			.tstamp = tstamp,                                      \
+		};                                                             \
+                                                                               \
+		return record_latency(&ctx);                                   \
+	}
+NETSTACKLAT_HOOKS(RECORD_APART)
+
+#define RECORD_CASE(id, ident, ...)                                            \
+	case HOOK_##id:                                                        \
+		return record_apart_##ident(ctx->tstamp);
+
+/* hook is a constant wherever this is inlined, so the switch folds away. */
+static __always_inline int record_apart(const struct sample_ctx *ctx)
+{
+	switch (ctx->hook) {
+		NETSTACKLAT_HOOKS(RECORD_CASE)
+	default:
+		return 0;
+	}
+}
+
+/* The latency, if the packet is in the share that is measured. */
+static __always_inline int record(const struct sample_ctx *ctx)
+{
+	if (is_sampled_out(ctx->tstamp))
+		return skip_sampled_out(ctx->hook);
+	return RECORDS_APART ? record_apart(ctx) : record_latency(ctx);
 }
 
 /* The same, if the user wants the packet. */
@@ -116,9 +160,11 @@ static __always_inline int record_ip(struct sk_buff *skb)
 
 	if (unwanted >= 0)
 		return skip_unselected(HOOK_IP_START, unwanted);
+	if (is_sampled_out(ctx.tstamp))
+		return skip_sampled_out(HOOK_IP_START);
 	if (skb_has_tx_timestamp(skb))
 		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
-	return record(&ctx);
+	return RECORDS_APART ? record_apart(&ctx) : record_latency(&ctx);
 }
 
 /* The same for hooks that need to know, where ip-start is off. */
@@ -126,7 +172,8 @@ static __always_inline int count_tx_timestamps(struct sk_buff *skb)
 {
 	struct sample_ctx ctx = of_skb(HOOK_IP_START, skb);
 
-	if (skb_has_tx_timestamp(skb) && selection_skip(&ctx) < 0)
+	if (skb_has_tx_timestamp(skb) && selection_skip(&ctx) < 0 &&
+	    !is_sampled_out(ctx.tstamp))
 		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
 	return 0;
 }

@@ -135,15 +135,15 @@
 	HOOK(UDP_SOCKET_READ, udp_socket_read)
 
 /*
- * HOOK(ID): the sets of hooks that have names (-e light). Light are for each
- * protocol the last hook before the wait for the reader and the one after it.
- * For UDP the former is not udp-socket-enqueued, which needs a second program at
- * each datagram.
+ * HOOK(ID): the sets of hooks that have names (-e light). Light are the first hook
+ * of all, and for each protocol the last one before the wait for the reader and
+ * the one after it: three hooks a packet, not five.
  */
 #define NETSTACKLAT_LIGHT_HOOKS(HOOK)                                          \
+	HOOK(IP_START)                                                         \
 	HOOK(TCP_SOCKET_ENQUEUED)                                              \
 	HOOK(TCP_SOCKET_READ)                                                  \
-	HOOK(UDP_QUEUE_RCV)                                                    \
+	HOOK(UDP_SOCKET_ENQUEUED)                                              \
 	HOOK(UDP_SOCKET_READ)
 #define NETSTACKLAT_ORIGINAL_HOOKS(HOOK)                                       \
 	HOOK(TCP_DO_RCV)                                                       \
@@ -186,7 +186,20 @@
 	     "not among the packets that the user selected")                   \
 	SKIP(OWNER_UNKNOWN, "owner-unknown", NONE, 1,                          \
 	     TEXT("not known whose the packet is: which process reads from ",  \
-		  "the socket, or what its headers say"))
+		  "the socket, or what its headers say"))                      \
+	SKIP(SAMPLED_OUT, "sampled-out", NONE, 0,                              \
+	     "not among the share of packets that --sample measures")
+
+/*
+ * SKIP(ID): the reasons that are found behind the test of --sample, hence only of
+ * packets that are in the sample. All others are counted of all packets.
+ */
+#define NETSTACKLAT_SAMPLED_SKIPS(SKIP)                                        \
+	SKIP(TX_TIMESTAMP)                                                     \
+	SKIP(CLOCK_NOT_READY)                                                  \
+	SKIP(CLOCK_STEP)                                                       \
+	SKIP(NEGATIVE)                                                         \
+	SKIP(OVER_RANGE)
 
 /*
  * STATE(ID, name, meaning): what ebpf_exporter shows of the clock, 1 for the

@@ -174,6 +174,7 @@ impl Capture {
     pub fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = self.empty_snapshot()?;
         let counters = &mut snapshot.counters;
+        counters.sampling = self.plan.sampling;
         counters.clock_steps = self.clock.steps(&self.loaded);
         counters.small_steps = self.loaded.small_steps();
         counters.clock_updates = self.loaded.clock_updates();
@@ -185,6 +186,13 @@ impl Capture {
                     .hook_mut(hook)
                     .skips
                     .add(SkipReason::FILTERED, left_out);
+            }
+        }
+        if let Some(sampled_out) = self.loaded.sampled_out() {
+            for hook in self.enabled.iter() {
+                let left_out = sampled_out.of(hook, self.plan.layout.cpus);
+                let skips = &mut counters.hook_mut(hook).skips;
+                skips.add(SkipReason::SAMPLED_OUT, left_out);
             }
         }
         for (hook, runs) in self.loaded.runs()? {

@@ -15,7 +15,7 @@ use libbpf_rs::{
 use crate::capture::group_reader::GroupMaps;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::shared_clock::SharedClock;
-use crate::capture::skeleton::{OpenSkeleton, SharedSelection, SharedState, Skeleton};
+use crate::capture::skeleton::{HookCounts, OpenSkeleton, SharedSelection, SharedState, Skeleton};
 use crate::host::settings::Settings;
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::counters::{Cost, SmallSteps};
@@ -230,6 +230,11 @@ impl Loaded {
     /// What the loader may change of the selection while it measures.
     pub(super) fn selection(&self) -> Option<&SharedSelection> {
         self.shared.selection.as_ref()
+    }
+
+    /// Packets that are not in the sample; `None`: all packets are measured.
+    pub(super) fn sampled_out(&self) -> Option<&HookCounts> {
+        self.shared.sampled_out.as_ref()
     }
 
     fn map(&self, name: &str) -> Result<libbpf_rs::Map<'_>> {

@@ -13,6 +13,7 @@ use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet, Needs, Program, Role, programs};
 use crate::model::names;
 use crate::model::packet_filter::PacketFilter;
+use crate::model::sampling::Sampling;
 
 /// Where the programs get the clock offset from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct Plan {
     pub layout: Layout,
     /// Which packets are measured.
     pub filter: PacketFilter,
+    /// Which share of them is measured.
+    pub sampling: Sampling,
     /// What they are counted apart by.
     pub grouping: Option<Grouping>,
     /// Where the counters of groups are.
@@ -129,6 +132,12 @@ impl Plan {
             addresses,
             rx_queue: by(GroupKey::RxQueue),
         }
+    }
+
+    /// The same for this share of the packets.
+    pub fn sampled(mut self, sampling: Sampling) -> Plan {
+        self.sampling = sampling;
+        self
     }
 
     /// Whether it takes the object that has filters and groups.
@@ -276,6 +285,7 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
         resolution: Resolution::FINE,
         layout: Layout::new(facts.cpus()),
         filter: PacketFilter::default(),
+        sampling: Sampling::ALL,
         grouping: None,
         groups: None,
         programs: loaded,

@@ -221,6 +221,7 @@ mod tests {
                 "ip" => "192.0.2.0/24,::1",
                 "rx-queue" => "0,2-3",
                 "min-queue-length" => "3",
+                "sample" => "1/16",
                 "max-groups" => "9",
                 "group-memory" => "8MiB",
                 "by" => "process,interface",

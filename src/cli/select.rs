@@ -19,6 +19,7 @@ use crate::model::hooks::{Hook, HookSet};
 use crate::model::packet_choice::{
     CgroupChoice, InterfaceChoice, NamespaceChoice, PacketChoice, parse_pid,
 };
+use crate::model::sampling::Sampling;
 use crate::model::selection::Selection;
 
 /// What to measure.
@@ -129,6 +130,11 @@ pub struct SelectArgs {
     #[arg(short = 'y', long)]
     pub include_tcp_hol_delay: bool,
 
+    /// Measure only one in N packets, the same ones at every hook, which costs
+    /// less. Counts are then shown multiplied by N, with a ~
+    #[arg(long, value_name = "1/N")]
+    pub sample: Option<Sampling>,
+
     /// Group packets by interface, netns, cgroup, process, local-port, remote-ip,
     /// cpu, rx-queue or family, or by several of them
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
@@ -182,6 +188,11 @@ impl SelectArgs {
 
     fn transport(&self) -> Option<Transport> {
         one_of(self.tcp, Transport::Tcp, self.udp, Transport::Udp)
+    }
+
+    /// Which share of the packets is measured.
+    pub fn sampling(&self) -> Sampling {
+        self.sample.unwrap_or_default()
     }
 
     /// What packets are counted apart by; `None`: they are counted in one.
@@ -245,6 +256,7 @@ impl SelectArgs {
             rx_queue,
             min_queue_length,
             include_tcp_hol_delay,
+            sample,
             by: _,
             groupby_interface: _,
             groupby_cgroup: _,
@@ -273,6 +285,7 @@ impl SelectArgs {
             ("ip", texts(ip)),
             ("rx-queue", texts(rx_queue)),
             ("min-queue-length", texts(min_queue_length)),
+            ("sample", texts(sample)),
             ("max-groups", texts(max_groups)),
             ("group-memory", texts(group_memory)),
         ];

@@ -97,6 +97,12 @@ fn shortcomings(capture: &Capture) -> String {
     if let Some(why) = &plan.clock_reason {
         text += &line(&format!("the clock is not the kernel's own: {why}"));
     }
+    if plan.sampling.is_on() {
+        let n = plan.sampling.one_in();
+        text += &line(&format!(
+            "measuring 1 in {n} packets (--sample): counts with ~ are multiplied by {n}"
+        ));
+    }
     for verdict in plan.hooks.iter().filter(|verdict| verdict.wanted) {
         if let Some(reason) = verdict.reason() {
             let off = if verdict.functions.is_empty() {

@@ -15,7 +15,7 @@ use crate::commands::stop_condition::StopCondition;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::process::command::{Command, Running, start_error_code};
 use crate::render::Json;
-use crate::render::units::count;
+use crate::render::units::{count, packets};
 use crate::runfile::writer::Writer;
 use crate::runtime::event_loop::{EventLoop, Source};
 use crate::runtime::messages::Messages;
@@ -49,6 +49,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     let print = |text: &str| messages.print(&format!("netstacklat: {text}\n"));
     // Before all else: where nothing can be written, nothing is attached.
     let writer = Writer::create(&args.output, args.append)?;
+    writer.takes(args.select.sampling())?;
     let (mut capture, mut info) = start(&args.select, Some(INTERVAL), false, messages)?;
     info.name = args.name.clone();
     let condition = StopCondition::new(Some(INTERVAL), args.duration, None);
@@ -161,7 +162,14 @@ fn summary(file: &str, intervals: u64, total: &Interval) -> String {
     // Of equals the hook that a packet meets first.
     let most = counts.max_by_key(|&(count, hook)| (count, std::cmp::Reverse(hook)));
     let packets = match most {
-        Some((count, hook)) if count > 0 => format!("{count} packets at {hook}"),
+        Some((samples, hook)) if samples > 0 => {
+            let sampling = total.counters.sampling;
+            let of = match sampling.is_on() {
+                true => format!(" ({samples} of them measured)"),
+                false => String::new(),
+            };
+            format!("{} packets at {hook}{of}", packets(samples, sampling))
+        }
         _ => "no packet at any hook".into(),
     };
     format!("{file}: {intervals} written, {packets}.")

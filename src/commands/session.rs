@@ -51,7 +51,7 @@ fn on_terminal(text: &str, messages: &Messages) {
 fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Capture> {
     // The user's mistakes first.
     let packets = Packets::resolve(&select.packets())?;
-    let plan = decide(facts, select.wanted_hooks())?;
+    let plan = decide(facts, select.wanted_hooks())?.sampled(select.sampling());
     // Before all else: what has been attached takes seconds to detach.
     let statistics = bpf_stats.then(BpfStats::enable).transpose()?;
     Capture::start_for(plan, packets, select.grouping(), statistics)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::quantile::{Estimate, Quantile};
+use crate::model::sampling::Sampling;
 use crate::model::skips::{SkipReason, Skips};
 use crate::model::sparse::Sparse;
 use crate::model::tables;
@@ -217,6 +218,8 @@ pub const MAX_GROUPS: usize = 1024;
 pub struct Counters<L = Histogram> {
     /// The hooks that are on.
     pub enabled: HookSet,
+    /// Which share of the packets was measured: counts are of these.
+    pub sampling: Sampling,
     /// Steps of the wall clock that packets were refused for.
     pub clock_steps: u64,
     /// Steps that are too small for that.
@@ -237,6 +240,7 @@ impl<L> Counters<L> {
     pub fn of(enabled: HookSet, hook: impl FnMut(Hook) -> HookCounters<L>) -> Counters<L> {
         Counters {
             enabled,
+            sampling: Sampling::ALL,
             clock_steps: 0,
             small_steps: SmallSteps::default(),
             clock_updates: None,
@@ -351,6 +355,7 @@ impl Counters {
             (group.clone(), hooks.collect())
         });
         Counters {
+            sampling: self.sampling,
             clock_steps: self.clock_steps,
             small_steps: self.small_steps,
             clock_updates: self.clock_updates,
@@ -412,6 +417,7 @@ impl Sub for &Counters {
             (group.clone(), hooks.collect())
         });
         Counters {
+            sampling: self.sampling,
             clock_steps: self.clock_steps.saturating_sub(earlier.clock_steps),
             small_steps: self.small_steps - earlier.small_steps,
             clock_updates: match (self.clock_updates, earlier.clock_updates) {

@@ -21,7 +21,7 @@ pub struct NamedSet {
 pub const SETS: [NamedSet; 3] = [
     NamedSet {
         name: "light",
-        meaning: "where packets reach the socket, and where they are read",
+        meaning: "at IP, where packets reach the socket, and at the read",
         ids: Some(tables::LIGHT_HOOKS),
     },
     NamedSet {
@@ -167,13 +167,27 @@ mod tests {
             ["tcp-do-rcv", "tcp-data-queue", "udp-queue-rcv"]
         );
         let light = [
+            "ip-start",
             "tcp-socket-enqueued",
             "tcp-socket-read",
-            "udp-queue-rcv",
+            "udp-socket-enqueued",
             "udp-socket-read",
         ];
         assert_eq!(chosen("light"), light);
         assert_eq!("ALL".parse::<HookChoice>().unwrap().hooks, HookSet::ALL);
+    }
+
+    /// A packet passes three hooks of the set light, and five of all.
+    #[test]
+    fn light_is_three_hooks_of_each_protocol() {
+        let light = "light".parse::<HookChoice>().unwrap().hooks;
+        for name in ["TCP", "UDP"] {
+            let path = Protocol::find(name).unwrap().path();
+            let on: Vec<_> = path.filter(|hook| light.contains(*hook)).collect();
+            assert_eq!(on.len(), 3, "{name}");
+            assert!(!on[0].is_in_reader() && !on[1].is_in_reader());
+            assert!(on[2].is_in_reader(), "{name}");
+        }
     }
 
     /// A set's name means the set, and cannot become a hook's.

@@ -18,6 +18,7 @@ pub mod quantile;
 pub mod quantity;
 pub mod report;
 pub mod run;
+pub mod sampling;
 pub mod selection;
 pub mod side;
 pub mod skips;

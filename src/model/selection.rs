@@ -3,8 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::sampling::Sampling;
+
 /// Options that select hooks, and not packets.
 const OF_HOOKS: [&str; 2] = ["hooks", "exclude-hooks"];
+/// The option that takes a share of the packets.
+const SAMPLE: &str = "sample";
 
 /// What the user selected, as typed. By default everything, in one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +21,13 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Which share of the packets is measured. What cannot be, in a file of
+    /// others, is as if it were not there.
+    pub fn sampling(&self) -> Sampling {
+        let given = self.options.get(SAMPLE).and_then(|values| values.first());
+        given.and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
+
     /// As the options that users type; `None`: everything, in one.
     pub fn text(&self) -> Option<String> {
         let options = self.options.iter();
@@ -31,11 +42,12 @@ impl Selection {
     }
 
     /// The options that select packets: runs in which they differ have not
-    /// measured the same. Which hooks are on is known of each hook.
+    /// measured the same. Which hooks are on is known of each hook. A share of the
+    /// packets is measured as all of them would be.
     pub fn of_packets(&self) -> impl Iterator<Item = (&str, &[String])> {
         let options = self.options.iter();
         options
             .map(|(name, values)| (name.as_str(), values.as_slice()))
-            .filter(|(name, _)| !OF_HOOKS.contains(name))
+            .filter(|(name, _)| !OF_HOOKS.contains(name) && *name != SAMPLE)
     }
 }

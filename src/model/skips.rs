@@ -3,6 +3,7 @@
 
 use std::ops::{AddAssign, Sub};
 
+use crate::model::sampling::Sampling;
 use crate::model::tables::{self, find_row};
 
 /// A reason, as declared in `src/bpf/tables.h`.
@@ -24,6 +25,9 @@ impl SkipReason {
 
     /// The user did not select the packet.
     pub const FILTERED: SkipReason = SkipReason(tables::SkipId::FILTERED as u8);
+
+    /// The packet is not in the sample.
+    pub const SAMPLED_OUT: SkipReason = SkipReason(tables::SkipId::SAMPLED_OUT as u8);
 
     /// All reasons.
     pub fn all() -> impl ExactSizeIterator<Item = SkipReason> {
@@ -51,6 +55,21 @@ impl SkipReason {
     /// the user did not want it.
     pub fn is_loss(self) -> bool {
         tables::SKIPS[self.index()].lost
+    }
+
+    /// Whether only packets of the sample are counted under it: then so many stand
+    /// for more. Others are found before it is asked which packets are measured.
+    pub fn is_sampled(self) -> bool {
+        tables::SAMPLED_SKIPS.contains(&self.index())
+    }
+
+    /// About how many packets so many stand for, where a sample is measured.
+    pub fn estimate(self, count: u64, sampling: Sampling) -> u64 {
+        if self.is_sampled() {
+            sampling.scale(count)
+        } else {
+            count
+        }
     }
 
     /// The reason in a few words.
@@ -92,12 +111,12 @@ impl Skips {
         counts.try_fold(0, |sum: u64, &count| sum.checked_add(count))
     }
 
-    /// Packets that should have been measured and were not.
-    pub fn lost(&self) -> u64 {
-        self.iter()
-            .filter(|(reason, _)| reason.is_loss())
-            .map(|(_, count)| count)
-            .sum()
+    /// Packets that should have been measured and were not: of a sample, about how
+    /// many.
+    pub fn lost(&self, sampling: Sampling) -> u64 {
+        let lost = self.iter().filter(|(reason, _)| reason.is_loss());
+        lost.map(|(reason, count)| reason.estimate(count, sampling))
+            .fold(0, u64::saturating_add)
     }
 }
 
@@ -144,6 +163,21 @@ mod tests {
         let filtered = SkipReason::find("filtered").unwrap();
         skips.add(filtered, 7);
         skips.add(SkipReason::NO_TIMESTAMP, 2);
-        assert_eq!((skips.lost(), skips.total()), (2, 9));
+        assert_eq!((skips.lost(Sampling::ALL), skips.total()), (2, 9));
+    }
+
+    /// One packet in 16 that is over range stands for 16. What is found before it is
+    /// asked which packets are measured is found of all.
+    #[test]
+    fn only_what_is_found_in_the_sample_stands_for_more() {
+        let sampling = Sampling::new(16).unwrap();
+        let mut skips = Skips::default();
+        skips.add(SkipReason::OVER_RANGE, 2);
+        skips.add(SkipReason::TX_TIMESTAMP, 3);
+        skips.add(SkipReason::find("hol-blocked").unwrap(), 5);
+        skips.add(SkipReason::NO_TIMESTAMP, 1);
+        skips.add(SkipReason::SAMPLED_OUT, 1000);
+        assert_eq!(skips.lost(sampling), (2 + 3) * 16 + 5 + 1);
+        assert_eq!(skips.total(), 1011);
     }
 }

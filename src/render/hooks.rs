@@ -32,11 +32,27 @@ pub(crate) fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
         text += &format!("{:width$}  {}\n", set.name, set.meaning);
         // The set `all` would repeat the whole list.
         if set.hooks() != HookSet::ALL {
-            let names: Vec<_> = set.hooks().iter().map(Hook::name).collect();
-            text += &format!("    {}\n", names.join(","));
+            text += &names(set.hooks());
         }
     }
     out.write_all(text.as_bytes())
+}
+
+/// The names as `-e` takes them, in lines that fit 80 columns.
+fn names(hooks: HookSet) -> String {
+    const WIDTH: usize = 80;
+    let mut lines = vec![String::from("   ")];
+    let last = hooks.len().saturating_sub(1);
+    for (place, hook) in hooks.iter().enumerate() {
+        let comma = if place < last { "," } else { "" };
+        let name = format!("{hook}{comma}");
+        match lines.last_mut() {
+            Some(line) if line.trim().is_empty() => *line += &format!(" {name}"),
+            Some(line) if line.len() + name.len() <= WIDTH => *line += &name,
+            _ => lines.push(format!("    {name}")),
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Writes the table as one JSON object on one line.

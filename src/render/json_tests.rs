@@ -155,6 +155,34 @@ fn what_is_unknown_is_null() {
     assert_eq!(hook["skipped"]["over-range"], 1000);
 }
 
+/// Counts are as counted; what they stand for has a field of its own.
+#[test]
+fn a_sample_has_its_count_and_an_estimate() {
+    let mut run = Run::new(&["udp-start"]);
+    run.samples("udp-start", 3000, 5);
+    let all = line(&report(&run.interval()));
+    for (object, field) in [
+        (&all, "sample_one_in"),
+        (&all["hooks"][0], "estimated_count"),
+    ] {
+        assert!(object.get(field).is_none(), "{object}");
+    }
+    run.sampled(16);
+    run.skips("udp-start", SkipReason::SAMPLED_OUT, 75);
+    let sampled = line(&report(&run.interval()));
+    assert_eq!(sampled["sample_one_in"], 16);
+    let hook = &sampled["hooks"][0];
+    assert_eq!(
+        (&hook["count"], &hook["estimated_count"]),
+        (&json!(5), &json!(80))
+    );
+    assert_eq!(
+        (&hook["buckets"][0][2], &hook["sum_ns"]),
+        (&json!(5), &json!(15_000))
+    );
+    assert_eq!(hook["skipped"], json!({"sampled-out": 75}));
+}
+
 #[test]
 fn groups_follow_the_hooks_of_all() {
     let mut run = Run::new(&["tcp-start", "udp-start"]);

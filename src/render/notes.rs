@@ -26,23 +26,35 @@ impl Screen {
     }
 
     /// For each hook the packets that should have been measured and were not, by
-    /// reason, largest first. Then the meaning of each reason.
+    /// reason, largest first. Then the meaning of each reason. Of a sample, what was
+    /// found in it stands for more packets.
     fn not_measured(&self, page: &mut String, report: &Report) {
         let mut seen: Vec<SkipReason> = Vec::new();
+        let sampling = report.interval.counters.sampling;
         for (hook, stats) in report.interval.counters.hooks() {
-            let lost = stats.skips.lost();
+            let lost = stats.skips.lost(sampling);
             if lost == 0 {
                 continue;
             }
-            let met = stats.histogram.count() + lost;
+            let met = sampling.scale(stats.histogram.count()).saturating_add(lost);
             let share = units::percentage(lost, met);
-            let mut reasons: Vec<_> = stats.skips.iter().filter(|(r, _)| r.is_loss()).collect();
+            let reasons = stats.skips.iter().filter(|(r, _)| r.is_loss());
+            let reasons = reasons.map(|(r, count)| (r, r.estimate(count, sampling)));
+            let mut reasons: Vec<_> = reasons.collect();
             reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
             seen.extend(reasons.iter().map(|(reason, _)| reason));
-            let reasons = reasons.iter().map(|(r, n)| format!("{} {n}", r.name()));
-            let reasons: Vec<_> = reasons.collect();
+            let about = |reason: &SkipReason| match reason.is_sampled() {
+                true => units::about(sampling),
+                false => "",
+            };
+            let sum_is_about = reasons.iter().map(|(r, _)| about(r)).max().unwrap_or("");
+            let met_is_about = units::about(sampling);
+            let reasons = reasons.iter();
+            let reasons: Vec<_> = reasons
+                .map(|(r, n)| format!("{} {}{n}", r.name(), about(r)))
+                .collect();
             let text = format!(
-                "{lost} of {met} ({share}) not measured: {}",
+                "{sum_is_about}{lost} of {met_is_about}{met} ({share}) not measured: {}",
                 reasons.join(", ")
             );
             self.labelled(page, &self.dim(&format!("{hook}:")), &text);
@@ -110,7 +122,9 @@ impl Screen {
         if skbs == 0 || !counters.enabled.iter().any(Hook::is_restamped) {
             return;
         }
-        let skbs = units::count(skbs, "skb");
+        let sampling = counters.sampling;
+        let skbs = units::count(sampling.scale(skbs), "skb");
+        let skbs = format!("{}{skbs}", units::about(sampling));
         let text = format!("{skbs} (lo, veth): tcp-* start late, at local delivery");
         self.labelled(page, &self.dim("tx-timestamp:"), &text);
     }
@@ -248,6 +262,9 @@ stalled: the kernel called no BPF program in this interval: is
 tx-timestamp: 123456789012 skbs (lo, veth): tcp-* start late, at local delivery
 ";
         assert_eq!(notes(&report(&run.interval())), expected);
+        run.sampled(2);
+        let page = notes(&report(&run.interval()));
+        assert!(page.contains("tx-timestamp: ~246913578024 skbs"), "{page}");
         let mut run = Run::new(&["udp-start"]);
         run.skips("ip-start", SkipReason::TX_TIMESTAMP, 1234);
         assert_eq!(notes(&report(&run.interval())), "");

@@ -117,6 +117,11 @@ impl Screen {
         if report.partial {
             items.push("(partial)".into());
         }
+        let sampling = interval.counters.sampling;
+        if sampling.is_on() {
+            let n = sampling.one_in();
+            items.push(format!("(1 in {n} packets measured; ~: count x {n})"));
+        }
         match report.missed_intervals {
             0 => {}
             1 if report.since_start() => items.push("(1 interval without a report)".into()),

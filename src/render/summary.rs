@@ -104,12 +104,14 @@ fn titles() -> Row {
 }
 
 fn row(interval: &Interval, hook: Hook, stats: &HookCounters) -> Row {
+    let sampling = interval.counters.sampling;
     let count = stats.histogram.count();
+    let rate = units::rate(interval.rate(sampling.scale(count)));
     let [p50, p90, p99, p999] = REPORTED.map(|quantile| units::estimate(stats.quantile(quantile)));
     [
         hook.name().into(),
-        count.to_string(),
-        units::rate(interval.rate(count)),
+        units::packets(count, sampling),
+        format!("{}{rate}", units::about(sampling)),
         units::optional(stats.histogram.mean_ns()),
         p50,
         p90,
@@ -198,6 +200,28 @@ udp-start                 9    0.90  3.00us  3.01us       -       -       -
         let page = shown(&report(&run.interval()), 80);
         let table: String = page.split_inclusive('\n').skip(1).collect();
         assert_eq!(table, expected);
+    }
+
+    /// Of 2 in 16, 16 and so on: all counts are of packets, the percentiles of samples.
+    #[test]
+    fn a_sample_stands_for_more_packets() {
+        let mut run = Run::new(&["udp-start", "udp-socket-read"]);
+        run.sampled(16);
+        run.samples("udp-start", 3000, 20);
+        run.samples("udp-socket-read", 5000, 1);
+        run.samples_over_range("udp-start", 1);
+        run.skips("udp-start", reason("owner-unknown"), 4);
+        run.skips("udp-start", SkipReason::SAMPLED_OUT, 300);
+        // 16 over range and 4 without an owner of 320 + 20.
+        let expected = "\
+2026-11-21 10:17:03 UTC  10.0s  (1 in 16 packets measured; ~: count x 16)
+hook                  count  rate/s    mean     p50     p90     p99   p99.9
+udp-start              ~320   ~32.0  3.00us  3.01us  3.01us       -       -
+udp-socket-read         ~16   ~1.60  5.00us       -       -       -       -
+udp-start: ~20 of ~340 (5.88%) not measured: over-range ~16, owner-unknown 4
+";
+        let page = shown(&report(&run.interval()), 80);
+        assert!(page.starts_with(expected), "{page}");
     }
 
     #[test]

@@ -17,6 +17,10 @@ use crate::render::{Renderer, Report, Screen, units};
 ///
 /// Rows are powers of two at any resolution, so the rows of different intervals
 /// line up. Quantiles use the full resolution.
+///
+/// Of a sample, counts are those of all packets that it stands for, in the rows
+/// too, so that all of a page are of the same packets. The footer has the number
+/// of samples, on which quantiles depend.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     screen: Screen,
@@ -44,23 +48,24 @@ impl Text {
     fn hook(&self, page: &mut String, interval: &Interval, hook: Hook, stats: &HookCounters) {
         let title = self.screen.bold(&format!("{hook}:"));
         self.screen.labelled(page, &title, hook.meaning());
-        self.rows(page, stats);
+        self.rows(page, interval, stats);
         self.footer(page, interval, stats);
     }
 
-    fn rows(&self, page: &mut String, stats: &HookCounters) {
+    fn rows(&self, page: &mut String, interval: &Interval, stats: &HookCounters) {
         // The widest label has two bounds of six columns.
         const LABEL: usize = "(1.02us, 2.05us]".len();
         const MIN_COUNT: usize = 12;
         let over_range = stats.skips.get(SkipReason::OVER_RANGE);
         let rows = rows(stats);
         let largest = rows.iter().map(|row| row.count).max().unwrap_or(0);
-        let digits = largest.max(over_range).to_string().len().max(MIN_COUNT);
+        let packets = |samples: u64| units::packets(samples, interval.counters.sampling);
+        let digits = packets(largest.max(over_range)).len().max(MIN_COUNT);
         let bar_columns = self.screen.width() - LABEL - digits - " ||".len();
         for row in &rows {
             let label = self.screen.dim(&format!("{:LABEL$}", units::bounds(row)));
             let bar = "@".repeat(bar_length(row.count, largest, bar_columns));
-            let count = row.count;
+            let count = packets(row.count);
             *page += &format!("{label}{count:>digits$} |{bar:bar_columns$}|\n");
         }
         if over_range > 0 {
@@ -72,29 +77,39 @@ impl Text {
             } else {
                 "over-range"
             };
-            *page += &format!("{label}{over_range:>digits$} |{remark}\n");
+            let count = packets(over_range);
+            *page += &format!("{label}{count:>digits$} |{remark}\n");
         }
     }
 
     fn footer(&self, page: &mut String, interval: &Interval, stats: &HookCounters) {
         let dim = |label: &str| self.screen.dim(label);
+        let sampling = interval.counters.sampling;
+        let about = units::about(sampling);
         let count = stats.histogram.count();
+        let rate = units::rate(interval.rate(sampling.scale(count)));
         let max = match stats.histogram.max_le_ns() {
             _ if stats.skips.get(SkipReason::OVER_RANGE) > 0 => units::over_range(),
             Some(ns) => units::duration(ns),
             None => units::NONE.into(),
         };
         let mean = units::optional(stats.histogram.mean_ns());
-        let items = [
-            format!("{} {count}", dim("count")),
-            format!("{}/s", units::rate(interval.rate(count))),
+        let mut items = vec![
+            format!("{} {}", dim("count"), units::packets(count, sampling)),
+            format!("{about}{rate}/s"),
             format!("{} {mean}", dim("mean")),
             format!("{} {max}", dim("max")),
         ];
+        if sampling.is_on() {
+            items.push(format!("{} {count}", dim("samples")));
+        }
         self.screen.flow(page, "  ", items);
         let quantiles = REPORTED.map(|quantile| {
             let samples = count + stats.skips.get(SkipReason::OVER_RANGE);
             let shown = match stats.quantile(quantile) {
+                None if sampling.is_on() => {
+                    format!("n/a ({samples} samples < {})", quantile.samples_to_show())
+                }
                 None => format!("n/a ({samples} < {})", quantile.samples_to_show()),
                 found => units::estimate(found),
             };
@@ -235,6 +250,32 @@ p50 >17.2s  p90 n/a (3 < 10)  p99 n/a (3 < 100)  p99.9 n/a (3 < 1000)
 udp-start: 3 of 3 (100%) not measured: over-range 3
 over-range: more than 2^34 ns (17.2 s)
 ";
+        assert_eq!(shown(&report(&run.interval())), expected);
+    }
+
+    /// The rows are of packets, like all counts; what quantiles depend on is there too.
+    #[test]
+    fn rows_of_a_sample_stand_for_packets() {
+        let mut run = Run::new(&["udp-start"]);
+        run.sampled(100);
+        run.samples("udp-start", 3000, 8);
+        run.samples_over_range("udp-start", 1);
+        let bar = "@".repeat(49);
+        let expected = format!(
+            "\
+2026-11-21 10:17:03 UTC  10.0s  (1 in 100 packets measured; ~: count x 100)
+
+udp-start: past routing and netfilter, at UDP
+(2.05us, 4.10us]        ~800 |{bar}|
+(17.2s, ...)            ~100 |over-range: counted in quantiles only
+count ~800  ~80.0/s  mean 3.00us  max >17.2s  samples 8
+p50 3.01us  p90 n/a (9 samples < 10)  p99 n/a (9 samples < 100)
+  p99.9 n/a (9 samples < 1000)
+
+udp-start: ~100 of ~900 (11.1%) not measured: over-range ~100
+over-range: more than 2^34 ns (17.2 s)
+"
+        );
         assert_eq!(shown(&report(&run.interval())), expected);
     }
 

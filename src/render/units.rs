@@ -3,6 +3,7 @@
 
 use crate::model::histogram::{Bucket, MAX_NS};
 use crate::model::quantile::Estimate;
+use crate::model::sampling::Sampling;
 
 /// Stands for a number that does not exist.
 pub(crate) const NONE: &str = "-";
@@ -67,6 +68,16 @@ pub(crate) fn rate(per_second: f64) -> String {
         }
     }
     format!("{per_second:.2e}")
+}
+
+/// A number of packets: `160`, and `~160` where a sample stands for so many.
+pub(crate) fn packets(samples: u64, sampling: Sampling) -> String {
+    format!("{}{}", about(sampling), sampling.scale(samples))
+}
+
+/// What marks a number that a sample stands for.
+pub(crate) fn about(sampling: Sampling) -> &'static str {
+    if sampling.is_on() { "~" } else { "" }
 }
 
 /// A change of at least so much is shown as a factor.

@@ -11,6 +11,7 @@ use crate::model::histogram::Resolution;
 use crate::model::hooks::Hook;
 use crate::model::report::{Kind, Report};
 use crate::model::run::RunInfo;
+use crate::model::sampling::Sampling;
 use crate::model::side::PerSide;
 use crate::model::snapshot::Interval;
 use crate::runfile::line::{Line, Start};
@@ -124,7 +125,8 @@ impl Assembly {
     pub(super) fn add(&mut self, line: Line) -> Result<(), String> {
         match line {
             Line::Start(start) => self.start(*start),
-            Line::Report(report, unknown) => {
+            Line::Report(mut report, unknown) => {
+                self.sampled(&mut report)?;
                 for what in unknown {
                     self.problem(format!("not known to this version: {what}"));
                 }
@@ -154,6 +156,12 @@ impl Assembly {
         self.runs += 1;
         if start.info.resolution != self.info.resolution {
             return Err("the run added here has other buckets (sub_buckets)".into());
+        }
+        let (first, added) = (&self.info.selection, &start.info.selection);
+        if first.sampling() != added.sampling() {
+            return Err(
+                "the run added here measured another share of the packets (--sample)".into(),
+            );
         }
         for text in differences(&self.info, &start.info) {
             self.problem(text);
@@ -202,6 +210,20 @@ impl Assembly {
             return Err("a second total".into());
         }
         *total = Some(Totals::of(report));
+        Ok(())
+    }
+
+    /// The start line says which share of the packets was measured; the lines of
+    /// reports repeat it for those who read them alone.
+    fn sampled(&self, report: &mut Report) -> Result<(), String> {
+        let (sampling, said) = (
+            self.info.selection.sampling(),
+            &mut report.interval.counters.sampling,
+        );
+        if said.is_on() && *said != sampling {
+            return Err("sample_one_in is not what the start line says (--sample)".into());
+        }
+        *said = sampling;
         Ok(())
     }
 
@@ -298,9 +320,10 @@ impl Assembly {
             self.problems.push("nothing was recorded in it".into());
         }
         let resolution = self.info.resolution;
+        let sampling = self.info.selection.sampling();
         let PerSide { a, b } = self
             .sums
-            .map(|side| side.unwrap_or_else(|| Totals::empty(resolution)));
+            .map(|side| side.unwrap_or_else(|| Totals::empty(resolution, sampling)));
         Ok(RunFile {
             path: path.to_owned(),
             began: self.began,
@@ -333,8 +356,9 @@ fn add(sum: &mut Option<Totals>, more: Totals) -> Result<(), String> {
 
 impl Totals {
     /// Of a side that no line is of.
-    fn empty(resolution: Resolution) -> Totals {
-        let no_hook = std::iter::empty().collect();
+    fn empty(resolution: Resolution, sampling: Sampling) -> Totals {
+        let mut counters = Counters::new(resolution, std::iter::empty().collect());
+        counters.sampling = sampling;
         Totals {
             intervals: 0,
             missed_intervals: 0,
@@ -342,7 +366,7 @@ impl Totals {
                 start: UNIX_EPOCH,
                 end: UNIX_EPOCH,
                 duration_ns: 0,
-                counters: Counters::new(resolution, no_hook),
+                counters,
             },
         }
     }

@@ -15,6 +15,8 @@ use signal_hook::consts::SIGXFSZ;
 
 use crate::error::UsageError;
 use crate::model::histogram::Resolution;
+use crate::model::sampling::Sampling;
+use crate::model::selection::Selection;
 use crate::runfile::reader::can_be_added_to;
 
 /// A run file being written. Each [`Write::write_all`] takes whole lines.
@@ -30,6 +32,8 @@ pub struct Writer {
     torn: bool,
     /// It was not there before.
     made: bool,
+    /// What the runs selected that are there already.
+    added_to: Option<Selection>,
 }
 
 #[derive(Debug)]
@@ -53,6 +57,13 @@ impl Output {
 
 fn bad_usage<T>(text: String) -> Result<T> {
     Err(UsageError(text).into())
+}
+
+fn sampled(sampling: Sampling) -> String {
+    match sampling.is_on() {
+        true => format!("with --sample {sampling}"),
+        false => "without --sample".into(),
+    }
 }
 
 impl Writer {
@@ -122,6 +133,7 @@ impl Writer {
             ours: whole,
             torn: false,
             made,
+            added_to: None,
         }
     }
 
@@ -147,7 +159,7 @@ impl Writer {
             Ok(start) if start.info.resolution != Resolution::FINE => {
                 return bad_usage(format!("{name} has other buckets: name another file"));
             }
-            Ok(_) => {}
+            Ok(start) => self.added_to = Some(start.info.selection),
         }
         let mut last = [0];
         file.seek(SeekFrom::Start(length - 1))
@@ -157,6 +169,26 @@ impl Writer {
         self.whole = length;
         self.ours = length;
         Ok(())
+    }
+
+    /// Whether a run of this share of the packets can be added to what is there.
+    ///
+    /// # Errors
+    ///
+    /// A [`UsageError`] if what is there is of another share.
+    pub fn takes(&self, sampling: Sampling) -> Result<()> {
+        let there = self.added_to.as_ref().map(Selection::sampling);
+        match there {
+            Some(there) if there != sampling => {
+                let (name, there) = (self.path.display(), sampled(there));
+                let now = sampled(sampling);
+                bad_usage(format!(
+                    "{name} was recorded {there}, and this recording would be {now}: name another \
+                     file"
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Has the filesystem take over all that was written: some tell only then

@@ -95,7 +95,7 @@ pub struct DiffHookFields {
     pub hook: &'static str,
     /// Whether it was on.
     pub measured: PerSide<bool>,
-    /// Latencies, those over range included.
+    /// Latencies, those over range included: with `--sample`, the number of samples, not multiplied.
     pub count: PerSide<u64>,
     /// What was compared, by name: `p50`, `p90`, `p99`, `p99.9`, `tail`.
     pub quantities: BTreeMap<String, QuantityFields>,

@@ -12,6 +12,7 @@ use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, REPORTED};
 use crate::model::report::{Kind, Report};
+use crate::model::sampling::Sampling;
 use crate::model::skips::{SkipReason, Skips};
 use crate::model::snapshot::Interval;
 use crate::schema::bounded::{List, Named};
@@ -60,7 +61,10 @@ pub struct ReportLine {
     pub arm: Option<Short>,
     /// Number of the round in a comparison, from 1. Null in its totals, and outside of one.
     pub round: Option<u64>,
-    /// skbs that arrived at IP with a transmit timestamp: TCP over loopback or veth. Their timestamp is renewed at local delivery, so for them the `tcp-*` hooks measure from there and not from the device. Counted when `ip-start` or a `tcp-*` hook is on (from Linux 5.18); skbs that are only forwarded are in it too.
+    /// With `--sample 1/N`: N. One in N packets was measured, and `count`, `sum_ns` and `buckets` are of these. Absent: every packet was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_one_in: Option<u32>,
+    /// skbs that arrived at IP with a transmit timestamp: TCP over loopback or veth. Their timestamp is renewed at local delivery, so for them the `tcp-*` hooks measure from there and not from the device. Counted when `ip-start` or a `tcp-*` hook is on (from Linux 5.18); skbs that are only forwarded are in it too. With `--sample`, of the packets measured.
     pub tx_stamped: u64,
     /// With `--bpf-stats`, what all programs cost: those of the hooks, the one that follows the clock, and those of hooks that are off but serve another. Else null.
     pub cost: Option<CostFields>,
@@ -76,8 +80,11 @@ pub struct HookLine {
     pub hook: Short,
     /// Whose packets these are: the group's value of each key in `by` of the start line. Null: all packets. `{}`: those of groups for which there was no room.
     pub group: Option<Named<Short, MANY>>,
-    /// Latencies recorded.
+    /// Latencies recorded: with `--sample`, the number of samples, not multiplied.
     pub count: u64,
+    /// With `--sample 1/N`: about how many packets these stand for, N times `count`. Absent: every packet was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_count: Option<u64>,
     /// Their sum; `sum_ns / count` is the mean.
     pub sum_ns: u64,
     /// `[lo_ns, hi_ns, count]`: so many latencies in `(lo, hi]`, upper bound included. Non-empty buckets only, lowest first.
@@ -88,7 +95,7 @@ pub struct HookLine {
     /// Quantiles of the latencies, those over range included.
     #[serde(default)]
     pub quantiles_ns: QuantileFields,
-    /// Program runs that recorded nothing, by reason; those that occurred only.
+    /// Program runs that recorded nothing, by reason; those that occurred only. With `--sample` too, as they were counted: [json.md](json.md#sampling).
     pub skipped: Named<u64, MANY>,
     /// Program runs that the kernel left out because the program was re-entered on its CPU (Linux 5.12 and newer count them).
     pub missed: u64,
@@ -145,6 +152,11 @@ impl From<&Report<&Interval>> for ReportLine {
         let of_groups = counters.groups();
         let of_groups = of_groups
             .map(|(group, hook, counted)| HookLine::new(hook, Some(group), counted, false));
+        let sampling = counters.sampling;
+        let with_estimate = |line: HookLine| HookLine {
+            estimated_count: sampling.is_on().then(|| sampling.scale(line.count)),
+            ..line
+        };
         ReportLine {
             schema: SCHEMA,
             kind: match report.kind {
@@ -165,9 +177,10 @@ impl From<&Report<&Interval>> for ReportLine {
             clock_updates: counters.clock_updates,
             arm: report.place.map(|place| place.arm.name().into()),
             round: report.place.and_then(|place| place.round),
+            sample_one_in: sampling.is_on().then(|| sampling.one_in()),
             tx_stamped: counters.tx_timestamped(),
             cost: counters.total_cost().map(CostFields::from),
-            hooks: of_all.chain(of_groups).collect(),
+            hooks: of_all.chain(of_groups).map(with_estimate).collect(),
         }
     }
 }
@@ -189,6 +202,7 @@ impl HookLine {
                 Group::Other => Named::default(),
             }),
             count: histogram.count(),
+            estimated_count: None,
             sum_ns: histogram.sum_ns(),
             buckets: buckets.map(|b| [b.lo_ns, b.hi_ns, b.count]).collect(),
             max_le_ns: histogram.max_le_ns(),
@@ -317,6 +331,10 @@ impl ReportLine {
             sum.try_add(&counted)
                 .ok_or_else(|| format!("{hook}: counts beyond 64 bits"))?;
         }
+        counters.sampling = match self.sample_one_in {
+            None => Sampling::ALL,
+            Some(n) => Sampling::new(n).ok_or_else(|| format!("sample_one_in cannot be {n}"))?,
+        };
         counters.clock_steps = self.clock_steps;
         counters.small_steps = SmallSteps {
             count: self.clock_small_steps,

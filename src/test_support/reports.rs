@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use crate::model::counters::{Cost, Group};
 use crate::model::histogram::{MAX_NS, Resolution};
 use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
+use crate::model::sampling::Sampling;
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::render::{Kind, Renderer, Report};
@@ -78,6 +79,13 @@ impl Run {
             partial: false,
             missed_intervals: 0,
         }
+    }
+
+    /// One packet in so many is measured.
+    pub(crate) fn sampled(&mut self, one_in: u32) {
+        let sampling = Sampling::new(one_in).unwrap();
+        self.start.counters.sampling = sampling;
+        self.end.counters.sampling = sampling;
     }
 
     pub(crate) fn samples(&mut self, name: &str, ns: u64, count: u64) {

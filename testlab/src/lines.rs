@@ -50,6 +50,8 @@ pub struct Report {
     pub arm: Option<String>,
     pub round: Option<u64>,
     pub tx_stamped: u64,
+    /// With `--sample 1/N`: N.
+    pub sample_one_in: Option<u64>,
     pub hooks: Vec<HookLine>,
 }
 
@@ -59,6 +61,7 @@ pub struct HookLine {
     /// Key to value; `None`: all packets; empty: the group "other".
     pub group: Option<BTreeMap<String, String>>,
     pub count: u64,
+    pub estimated_count: Option<u64>,
     pub sum_ns: u64,
     pub buckets: Vec<[u64; 3]>,
     pub max_le_ns: Option<u64>,

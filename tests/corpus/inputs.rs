@@ -66,7 +66,7 @@ fn usable(totals: &Totals) {
         let _ = (
             histogram.mean_ns(),
             histogram.max_le_ns(),
-            stats.skips.lost(),
+            stats.skips.lost(totals.interval.counters.sampling),
         );
         for quantile in REPORTED {
             let _ = stats.quantile(quantile);

@@ -4,6 +4,7 @@
 
 use netstacklat::model::comparison::Arm;
 use netstacklat::model::counters::{Group, MAX_GROUPS};
+use netstacklat::model::sampling::Sampling;
 use netstacklat::runfile::Content;
 
 use super::{FIXTURE, hook, read, recording, refused};
@@ -35,7 +36,7 @@ fn the_documented_lines() {
     let tcp = totals.hook(hook("tcp-start")).unwrap();
     let histogram = &tcp.histogram;
     assert_eq!((histogram.count(), histogram.sum_ns()), (100, 380_000));
-    assert_eq!((tcp.skips.total(), tcp.skips.lost()), (20, 13));
+    assert_eq!((tcp.skips.total(), tcp.skips.lost(Sampling::ALL)), (20, 13));
     assert_eq!(totals.hook(hook("udp-start")).unwrap().missed, 3);
     assert!(totals.hook(hook("udp-queue-rcv")).is_none());
 }
@@ -48,6 +49,46 @@ fn runs_in_one_file_are_added_up() {
     assert_eq!((both.runs, recording(&both).intervals), (2, 2));
     let tcp = recording(&both).hook(hook("tcp-start")).unwrap();
     assert_eq!((tcp.histogram.count(), tcp.skips.total()), (200, 40));
+}
+
+/// The start line says which share of the packets the counts are of.
+#[test]
+fn shares_of_packets_are_not_mixed() {
+    let [start, interval, total] = fixture();
+    let sampled = |one_in: u32| {
+        let options = format!("\"options\":{{\"sample\":[\"1/{one_in}\"]}}");
+        let sampled = start.replace("\"options\":{}", &options);
+        assert_ne!(sampled, start, "the fixture has a selection");
+        sampled
+    };
+    let said = |line: &str, one_in: u32| {
+        line.replace(
+            "\"tx_stamped\"",
+            &format!("\"sample_one_in\":{one_in},\"tx_stamped\""),
+        )
+    };
+    let (interval_16, total_16) = (said(interval, 16), said(total, 16));
+    let read_16 = read(file(&[&sampled(16), &interval_16, &total_16])).unwrap();
+    assert_eq!(read_16.problems, Vec::<String>::new());
+    let counters = &recording(&read_16).interval.counters;
+    assert_eq!(counters.sampling.one_in(), 16);
+    // What counts is what was counted: 16 in the file's name are for the screen.
+    assert_eq!(
+        counters
+            .measured(hook("tcp-start"))
+            .unwrap()
+            .histogram
+            .count(),
+        100
+    );
+    refused(file(&[&sampled(8), &interval_16]), &["sample_one_in"]);
+    refused(file(&[start, &interval_16]), &["sample_one_in"]);
+    refused(
+        file(&[&sampled(16), &said(interval, 0)]),
+        &["sample_one_in"],
+    );
+    let other = [&sampled(16), &*interval_16, &total_16, &sampled(8)];
+    refused(file(&other), &["another share"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use netstacklat::error::UsageError;
+use netstacklat::model::sampling::Sampling;
 use netstacklat::runfile::RunFile;
 use netstacklat::runfile::writer::Writer;
 use nix::sys::resource::{Resource, setrlimit};
@@ -63,6 +64,37 @@ fn what_is_there_is_left_alone() {
     refused(Path::new("-"), false, &["--json"]);
     let error = Writer::create(&scratch.file("none/run.nsl"), false).unwrap_err();
     assert!(format!("{error:#}").contains("No such file"), "{error:#}");
+}
+
+/// Their counts could not be added up.
+#[test]
+fn only_runs_of_the_same_share_are_added() {
+    let scratch = Scratch::new("share");
+    let path = scratch.file("run.nsl");
+    let sampled = "\"options\":{\"sample\":[\"1/16\"]}";
+    let there = FIXTURE.replace("\"options\":{}", sampled);
+    assert_ne!(there, FIXTURE, "the fixture has a selection");
+    fs::write(&path, &there).unwrap();
+    let writer = Writer::create(&path, true).unwrap();
+    let share = |one_in: u32| Sampling::new(one_in).unwrap();
+    writer.takes(share(16)).unwrap();
+    for (other, words) in [
+        (share(8), "with --sample 1/8"),
+        (Sampling::ALL, "without --sample"),
+    ] {
+        let error = writer.takes(other).expect_err("another share");
+        assert!(error.is::<UsageError>());
+        let text = error.to_string();
+        assert!(
+            text.contains("run.nsl was recorded with --sample 1/16"),
+            "{text}"
+        );
+        assert!(text.contains(words), "{text}");
+    }
+    drop(writer);
+    assert_eq!(fs::read_to_string(&path).unwrap(), there);
+    let new = Writer::create(&scratch.file("new.nsl"), true).unwrap();
+    new.takes(share(8)).unwrap();
 }
 
 #[test]

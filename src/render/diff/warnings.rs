@@ -37,7 +37,7 @@ pub(super) fn all(input: &Input, analysis: &Analysis) -> Vec<String> {
         .collect();
     if !unequal.is_empty() {
         texts.push(format!(
-            "A and B have very different numbers of packets at {}: the larger side was thinned to \
+            "A and B have very different numbers of samples at {}: the larger side was thinned to \
              as many",
             list(&unequal)
         ));
@@ -108,8 +108,12 @@ fn too_few_samples(input: &Input, analysis: &Analysis, quantity: Quantity) -> Op
         Design::Rounds { .. } => "period",
         Design::Files(_) => "recording",
     };
+    let sampled = input
+        .files()
+        .any(|file| file.info.selection.sampling().is_on());
+    let what = if sampled { "samples" } else { "packets" };
     Some(format!(
-        "{quantity} is not judged{at}: it needs {needed} packets in each {unit}; there were {most}{}",
+        "{quantity} is not judged{at}: it needs {needed} {what} in each {unit}; there were {most}{}",
         remedy(input, quantity, most)
     ))
 }
@@ -145,6 +149,14 @@ pub(super) fn text(warning: &Warning) -> String {
             let values = values.as_ref().map(|values| values.join(" and "));
             format!("{what} differs: {} (A), {} (B)", values.a, values.b)
         }
+        Kind::SharesDiffer(shares) => {
+            let shares = shares.as_ref().map(|shares| shares.join(" and "));
+            format!(
+                "different shares of the packets were measured (--sample): {} (A), {} (B). Latencies \
+                 can be compared; counts are of the packets measured",
+                shares.a, shares.b
+            )
+        }
         Kind::ClockSteps(steps) => format!(
             "the wall clock was stepped: A {} times, B {} times",
             steps.a, steps.b
@@ -165,7 +177,7 @@ pub(super) fn text(warning: &Warning) -> String {
             )
         }
         Kind::UnequalRates(counts) => format!(
-            "A has {} packets{at}, B has {}: the larger side was thinned to as many",
+            "A has {} samples{at}, B has {}: the larger side was thinned to as many",
             counts.a, counts.b
         ),
         Kind::NotAlternating => {

@@ -27,6 +27,7 @@ mod reads;
 mod record;
 mod refusals;
 mod restore;
+mod sampling;
 mod sleepers;
 mod stalled;
 mod stamps;

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The loader's object for a share of all packets, in one (--sample). Apart from
+ * loader.bpf.c, because a test of every packet costs something where all are
+ * wanted; apart from loader_selected.bpf.c, because that reads the knobs of
+ * filters before it leaves a packet out.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "filter_none.bpf.h"
+#include "histogram/mmap_by_hook.bpf.h"
+#include "sampling.bpf.h"
+#include "record.bpf.h"
+
+#include "hooks.bpf.h"
+#include "hooks_helpers.bpf.h"
+#include "tcp_read.bpf.h"
+#include "tcp_read_before_5_19.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
