@@ -4,12 +4,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::str::FromStr;
 
 use anyhow::{Error, Result};
 use netstacklat::capture::Capture;
 use netstacklat::capture::plan::decide;
 use netstacklat::host::facts::HostFacts;
 use netstacklat::host::packets::Packets;
+use netstacklat::model::flow_choice::{FlowChoice, IpVersion};
 use netstacklat::model::grouping::{GroupKey, Grouping};
 use netstacklat::model::hooks::HookSet;
 use netstacklat::model::packet_choice::PacketChoice;
@@ -31,7 +33,7 @@ const EMPTY_CGROUP: &str = "/sys/fs/cgroup/nsl-cost";
 
 /// What is selected, by its name in the table.
 fn cases() -> Result<Vec<(&'static str, PacketChoice, &'static [GroupKey])>> {
-    use GroupKey::{Cgroup, Interface, Process};
+    use GroupKey::{Cgroup, Family, Interface, LocalPort, Process, RemoteIp};
     let choice = PacketChoice::default;
     let read = |text: &str| text.parse().map_err(Error::msg);
     let interface = |netns: &str, name: &str| -> Result<PacketChoice> {
@@ -55,6 +57,24 @@ fn cases() -> Result<Vec<(&'static str, PacketChoice, &'static [GroupKey])>> {
         cgroups: vec![EMPTY_CGROUP.parse().map_err(Error::msg)?],
         ..choice()
     };
+    let flow = |flow: FlowChoice| PacketChoice { flow, ..choice() };
+    let all = FlowChoice::default;
+    let port = flow(FlowChoice {
+        local_ports: vec![read_flow("1")?],
+        ..all()
+    });
+    let network = flow(FlowChoice {
+        networks: vec![read_flow("192.0.2.0/24")?],
+        ..all()
+    });
+    let version = flow(FlowChoice {
+        version: Some(IpVersion::V6),
+        ..all()
+    });
+    let queue = flow(FlowChoice {
+        rx_queues: vec![read_flow("7")?],
+        ..all()
+    });
     // Datagrams arrive at the right card, whose index is that of the left one.
     Ok(vec![
         ("-i, another index", interface("left", "lo")?, &[]),
@@ -75,6 +95,10 @@ fn cases() -> Result<Vec<(&'static str, PacketChoice, &'static [GroupKey])>> {
         ("-n, another", netns("left")?, &[]),
         ("-p, another", pids, &[]),
         ("-c, another", cgroups, &[]),
+        ("--local-port, another", port, &[]),
+        ("--ip, another", network, &[]),
+        ("-6", version, &[]),
+        ("--rx-queue, another", queue, &[]),
         ("-n, this one", netns("right")?, &[]),
         (
             "--by interface in one namespace",
@@ -84,8 +108,16 @@ fn cases() -> Result<Vec<(&'static str, PacketChoice, &'static [GroupKey])>> {
         ("--by interface", choice(), &[Interface]),
         ("--by cgroup", choice(), &[Cgroup]),
         ("--by process", choice(), &[Process]),
+        ("--by local-port", choice(), &[LocalPort]),
+        ("--by remote-ip", choice(), &[RemoteIp]),
+        ("--by family", choice(), &[Family]),
         ("--by interface,cgroup", choice(), &[Interface, Cgroup]),
+        ("--by local-port,cgroup", choice(), &[LocalPort, Cgroup]),
     ])
+}
+
+fn read_flow<T: FromStr<Err = String>>(text: &str) -> Result<T> {
+    text.parse().map_err(Error::msg)
 }
 
 /// Prints a line for each case: instructions above the floor at some hooks.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::UdpSocket;
 use std::path::Path;
 
 use testlab::hooks::hooks_of;
@@ -12,7 +13,7 @@ use testlab::links::Link;
 use testlab::readers::Reader;
 use testlab::tool::Tool;
 use testlab::udp::{Flow, exchange};
-use testlab::{Family, PATIENCE, wait_until};
+use testlab::{Family, Ns, PATIENCE, wait_until};
 
 fn groups<const N: usize>(expected: [(&[&str], u64); N]) -> BTreeMap<Values, u64> {
     let groups = expected.into_iter().filter(|(_, count)| *count > 0);
@@ -139,4 +140,48 @@ fn idle_groups_make_room() {
     });
     // With three places that were taken for good it would be two.
     assert!(named.count() > 4, "{groups:?}");
+}
+
+/// Ten thousand groups of one datagram each, on two threads, while the tool takes
+/// back the places of those that are idle.
+#[test]
+fn short_lived_groups_lose_nothing() {
+    const PORTS: u64 = 5000;
+    let options = ["-r", "100ms", "-n", "right", "-e", "udp-start"];
+    let groups = ["--by", "local-port", "--max-groups", "64"];
+    let tool = Tool::start(&[&options[..], &groups[..], &["--group-memory", "1MiB"]].concat());
+    let warm = tool.warm_up();
+    std::thread::scope(|scope| {
+        for first in [10_000, 20_000] {
+            scope.spawn(move || {
+                let tx = Ns::Right.run(|| UdpSocket::bind("127.0.0.1:0").expect("bind"));
+                // Nobody listens: the hook is before the socket is looked for.
+                for port in first..first + PORTS {
+                    let sent = tx.send_to(&[7], ("127.0.0.1", port as u16));
+                    assert_eq!(sent.expect("send"), 1);
+                    if port % 500 == 0 {
+                        std::thread::sleep(std::time::Duration::from_millis(100));
+                    }
+                }
+            });
+        }
+    });
+    let all = 2 * PORTS + warm.with;
+    wait_until(PATIENCE, "all is counted", || {
+        tool.totals_up_to_now()["udp-start"].count >= all
+    });
+    let run = tool.finish();
+    let groups = run.groups("udp-start");
+    println!("{} groups", groups.len());
+    assert_eq!(run.hook("udp-start").count, all);
+    assert_eq!(groups.values().sum::<u64>(), all);
+    // Each port got one: no group has what belongs to another.
+    let other = vec!["other".to_owned()];
+    let ports = groups.iter().filter(|(values, _)| **values != other);
+    let (warm_up, ports): (Vec<_>, Vec<_>) = ports.partition(|(values, _)| values[0] == "4000");
+    assert!(ports.iter().all(|(_, count)| **count == 1), "{ports:?}");
+    assert!(warm_up.iter().all(|(_, count)| **count <= warm.with));
+    // More than there are places for at one time.
+    assert!(ports.len() > 64, "{}", ports.len());
+    assert!(groups[&other] > 0);
 }

@@ -23,6 +23,7 @@ pub mod kill;
 mod lockdown;
 mod missing;
 mod out_of_order;
+mod owners;
 mod reads;
 mod record;
 mod refusals;
