@@ -54,6 +54,14 @@
 /* Sockets of which the process that reads from them is known. */
 #define NETSTACKLAT_MAX_SOCKET_READERS 65536
 
+/* Names of processes that are judged, and bytes for those to be. */
+#define NETSTACKLAT_MAX_PROCESS_NAMES 8192
+#define NETSTACKLAT_NEW_NAMES_BYTES 65536
+/* What user space says to a name. */
+#define NETSTACKLAT_NAME_UNJUDGED 0
+#define NETSTACKLAT_NAME_WANTED 1
+#define NETSTACKLAT_NAME_UNWANTED 2
+
 /* How many interfaces are wanted. */
 #define NETSTACKLAT_INTERFACES_ALL 0
 #define NETSTACKLAT_INTERFACES_ONE 1

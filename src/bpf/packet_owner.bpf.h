@@ -125,6 +125,8 @@ static __always_inline bool cgroup_is_below(struct cgroup___owner *cgroup,
 	struct cgroup___owner *ancestor = NULL;
 	__u64 ancestor_id = 0;
 
+	/* For the verifier: a path has no room for more. */
+	level &= 0xffff;
 	if (BPF_CORE_READ(cgroup, level) < (int)level)
 		return false;
 	if (bpf_core_field_exists(v61->ancestors)) {
@@ -166,12 +168,35 @@ static __always_inline __u64 socket_inode(struct sock *sk)
 	return socket->file->f_inode->i_ino;
 }
 
+/* As /proc/PID/comm shows it, with zeroes to its end. */
+struct process_name {
+	char comm[16];
+} __attribute__((aligned(4)));
+
 /* The process that last read from a socket, or had it open at the start. */
 struct socket_reader {
 	/* What user space calls the process id */
 	__u32 pid;
-	char comm[16];
+	struct process_name name;
 };
+
+struct task_struct___owner {
+	struct task_struct___owner *group_leader;
+	char comm[16];
+} __attribute__((preserve_access_index));
+
+/*
+ * The name of the current process: that of its first thread. The others can have
+ * names of their own. Behind the end of the name the kernel may have what is left
+ * of a longer one, so it is copied as a string, into zeroes.
+ */
+static __always_inline void name_of_process(struct process_name *name)
+{
+	struct task_struct___owner *task = (void *)bpf_get_current_task();
+
+	task = BPF_CORE_READ(task, group_leader);
+	bpf_core_read_str(name->comm, sizeof(name->comm), &task->comm);
+}
 
 /*
  * By the socket's inode number. Sockets have no field for this, and storage
@@ -185,8 +210,25 @@ struct {
 	__type(value, struct socket_reader);
 } netstack_readers SEC(".maps");
 
-/* Not inlined: only where a process is asked for, and several programs do. */
-static __noinline int note_reader(struct sock *sk)
+static __always_inline bool is_same_reader(const struct socket_reader *a,
+					   const struct socket_reader *b)
+{
+	const __u32 *x = (const void *)a, *y = (const void *)b;
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < sizeof(*a) / sizeof(*x); i++)
+		if (x[i] != y[i])
+			return false;
+	return true;
+}
+
+/*
+ * Not inlined: only where a process is asked for, and several programs do. Whether
+ * a process has another name than at its last read is looked at only where packets
+ * are selected by it.
+ */
+static __noinline int note_reader(struct sock *sk, __u32 by_name)
 {
 	__u64 inode;
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
@@ -198,10 +240,12 @@ static __noinline int note_reader(struct sock *sk)
 	if (!inode)
 		return 0;
 	known = bpf_map_lookup_elem(&netstack_readers, &inode);
-	if (known && known->pid == pid)
+	if (known && known->pid == pid && !by_name)
 		return 0;
 	reader.pid = pid;
-	bpf_get_current_comm(reader.comm, sizeof(reader.comm));
+	name_of_process(&reader.name);
+	if (known && is_same_reader(known, &reader))
+		return 0;
 	bpf_map_update_elem(&netstack_readers, &inode, &reader, BPF_ANY);
 	return 0;
 }

@@ -43,6 +43,7 @@ pub(super) struct GroupReader {
     names: Names,
     slices: Vec<Used>,
     /// Which group it is, by what the programs know of it: fixed at first sight.
+    /// Several can be one group: the cgroups of a container.
     owners: BTreeMap<Owner, Group>,
     /// Since the start, also of groups whose slices others have now.
     totals: BTreeMap<Group, BTreeMap<Hook, Histogram>>,
@@ -141,13 +142,14 @@ impl GroupReader {
         let Used { of, seen } = &mut self.slices[index];
         let Place { owner, hook, .. } = of.as_ref()?;
         let (names, readers) = (&mut self.names, &self.maps.readers);
-        let is_full = self.totals.len() >= MAX_GROUPS;
+        let totals = &self.totals;
         let group = self.owners.entry(*owner).or_insert_with(|| {
-            if is_full {
+            let group = Group::Of(names.of(owner, |pid| comm_of(readers, pid)));
+            if totals.len() >= MAX_GROUPS && !totals.contains_key(&group) {
                 // More names than anybody can read, of groups that came and went.
                 return Group::Other;
             }
-            Group::Of(names.of(owner, |pid| comm_of(readers, pid)))
+            group
         });
         let hooks = self.totals.entry(group.clone()).or_default();
         let new = || Histogram::new(self.resolution);

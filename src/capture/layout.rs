@@ -71,7 +71,7 @@ impl GroupLayout {
             max_groups: grouping.max_groups,
             by_netns: by_interface && !one_netns,
             by_interface,
-            by_cgroup: grouping.is_by(GroupKey::Cgroup),
+            by_cgroup: grouping.takes_cgroups(),
             by_process: grouping.is_by(GroupKey::Process),
         }
     }

@@ -15,6 +15,7 @@ use crate::model::counters::MAX_GROUPS;
 use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::hook_choice::{HookChoice, SETS};
 use crate::model::hooks::{Hook, HookSet};
+use crate::model::owner_choice::{CommChoice, WorkloadChoice};
 use crate::model::packet_choice::{
     CgroupChoice, InterfaceChoice, NamespaceChoice, PacketChoice, parse_pid,
 };
@@ -89,7 +90,23 @@ pub struct SelectArgs {
     #[arg(short = 'y', long)]
     pub include_tcp_hol_delay: bool,
 
-    /// Group packets by interface, cgroup or process, or by several of them
+    /// Measure only packets of sockets made in these containers: names, quoted
+    /// globs, or the beginnings of ids
+    #[arg(long, value_name = "NAME,ID", value_delimiter = ',')]
+    pub container: Vec<WorkloadChoice>,
+
+    /// Measure only packets of sockets made in these pods: names, NAMESPACE/NAME,
+    /// quoted globs, or the beginnings of UIDs
+    #[arg(long, value_name = "NAME,UID", value_delimiter = ',')]
+    pub pod: Vec<WorkloadChoice>,
+
+    /// Measure only packets that processes of these names read, as /proc/PID/comm
+    /// shows them (names or quoted globs). Any user can give a process any name
+    #[arg(long, value_name = "NAME,GLOB", value_delimiter = ',')]
+    pub comm: Vec<CommChoice>,
+
+    /// Group packets by interface, cgroup, process, container or pod, or by several
+    /// of them
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub by: Vec<GroupKey>,
 
@@ -127,6 +144,9 @@ impl SelectArgs {
             cgroup_mount: self.cgroup_mount.clone(),
             min_queue: self.min_queue_length,
             include_hol_blocked: self.include_tcp_hol_delay,
+            containers: self.container.clone(),
+            pods: self.pod.clone(),
+            comms: self.comm.clone(),
         }
     }
 
@@ -173,6 +193,9 @@ impl SelectArgs {
             cgroup_mount,
             min_queue_length,
             include_tcp_hol_delay,
+            container,
+            pod,
+            comm,
             by: _,
             groupby_interface: _,
             groupby_cgroup: _,
@@ -196,6 +219,9 @@ impl SelectArgs {
                 texts(cgroup_mount.as_ref().map(|path| path.display())),
             ),
             ("min-queue-length", texts(min_queue_length)),
+            ("container", texts(container)),
+            ("pod", texts(pod)),
+            ("comm", texts(comm)),
             ("max-groups", texts(max_groups)),
             ("group-memory", texts(group_memory)),
         ];

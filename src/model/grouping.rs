@@ -15,11 +15,22 @@ pub enum GroupKey {
     Cgroup,
     /// The process that reads from the socket.
     Process,
+    /// The container that the cgroup belongs to.
+    Container,
+    /// The pod that the cgroup belongs to.
+    Pod,
 }
 
 impl GroupKey {
     /// All keys, in the order in which the programs put them together.
-    pub const ALL: [GroupKey; 3] = [GroupKey::Interface, GroupKey::Cgroup, GroupKey::Process];
+    /// (A container and a pod are known by the cgroup.)
+    pub const ALL: [GroupKey; 5] = [
+        GroupKey::Interface,
+        GroupKey::Cgroup,
+        GroupKey::Process,
+        GroupKey::Container,
+        GroupKey::Pod,
+    ];
 
     /// What users type, and what every output shows.
     pub fn name(self) -> &'static str {
@@ -27,6 +38,8 @@ impl GroupKey {
             GroupKey::Interface => "interface",
             GroupKey::Cgroup => "cgroup",
             GroupKey::Process => "process",
+            GroupKey::Container => "container",
+            GroupKey::Pod => "pod",
         }
     }
 }
@@ -71,6 +84,12 @@ impl Grouping {
     /// Whether packets are told apart by this.
     pub fn is_by(&self, key: GroupKey) -> bool {
         self.keys.contains(&key)
+    }
+
+    /// Whether their cgroup must be known.
+    pub fn takes_cgroups(&self) -> bool {
+        let by_cgroup = [GroupKey::Cgroup, GroupKey::Container, GroupKey::Pod];
+        by_cgroup.into_iter().any(|key| self.is_by(key))
     }
 }
 

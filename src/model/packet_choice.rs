@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::model::owner_choice::{CommChoice, WorkloadChoice};
+
 /// The longest name of an interface, in bytes (IFNAMSIZ - 1).
 const LONGEST_INTERFACE: usize = 15;
 
@@ -202,6 +204,12 @@ pub struct PacketChoice {
     pub min_queue: Option<u32>,
     /// TCP reads that waited for a missing segment, too.
     pub include_hol_blocked: bool,
+    /// Those of sockets in one of these containers; empty: in any.
+    pub containers: Vec<WorkloadChoice>,
+    /// Those of sockets in one of these pods; empty: in any.
+    pub pods: Vec<WorkloadChoice>,
+    /// Those that processes of one of these names read; empty: any.
+    pub comms: Vec<CommChoice>,
 }
 
 #[cfg(test)]

@@ -31,3 +31,4 @@ mod stalled;
 mod stamps;
 mod virtual_links;
 mod ways_to_read;
+mod workloads;
