@@ -55,6 +55,10 @@ fn cases() -> Result<Vec<(&'static str, PacketChoice, &'static [GroupKey])>> {
         cgroups: vec![EMPTY_CGROUP.parse().map_err(Error::msg)?],
         ..choice()
     };
+    let comms = PacketChoice {
+        comms: vec!["nsl-nobody".parse().map_err(Error::msg)?],
+        ..choice()
+    };
     // Datagrams arrive at the right card, whose index is that of the left one.
     Ok(vec![
         ("-i, another index", interface("left", "lo")?, &[]),
@@ -75,6 +79,7 @@ fn cases() -> Result<Vec<(&'static str, PacketChoice, &'static [GroupKey])>> {
         ("-n, another", netns("left")?, &[]),
         ("-p, another", pids, &[]),
         ("-c, another", cgroups, &[]),
+        ("--comm, another", comms, &[]),
         ("-n, this one", netns("right")?, &[]),
         (
             "--by interface in one namespace",

@@ -185,7 +185,8 @@
 	SKIP(FILTERED, "filtered", NONE, 0,                                    \
 	     "not among the packets that the user selected")                   \
 	SKIP(OWNER_UNKNOWN, "owner-unknown", NONE, 1,                          \
-	     "not known which process reads from the socket")
+	     TEXT("not known which process reads from the socket, ",           \
+		  "or not yet whether its name is wanted"))
 
 /*
  * STATE(ID, name, meaning): what ebpf_exporter shows of the clock, 1 for the

@@ -62,7 +62,6 @@ pub struct Capture {
     process_names: Option<ProcessNames>,
     /// Where warnings go that come up while it measures.
     messages: Option<Messages>,
-    warned: Option<String>,
 }
 
 impl Capture {
@@ -116,7 +115,6 @@ impl Capture {
         Ok(Capture {
             process_names: judge.transpose()?,
             messages: None,
-            warned: None,
             loaded,
             maps,
             clock,
@@ -173,12 +171,8 @@ impl Capture {
         if let Some(names) = &self.process_names {
             names.judge()?;
         }
-        let warning = self.packets.overflow();
-        if self.warned != warning {
-            if let (Some(messages), Some(text)) = (&self.messages, &warning) {
-                messages.print(&format!("netstacklat: {text}.\n"));
-            }
-            self.warned = warning;
+        if let (Some(messages), Some(text)) = (&self.messages, self.packets.overflow()) {
+            messages.print(&format!("netstacklat: {text}.\n"));
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ pub struct Packets {
     places: Vec<Option<PathBuf>>,
     /// Of how many there was no place left.
     without_place: usize,
+    told_without_place: usize,
     comms: Vec<CommChoice>,
 }
 
@@ -76,6 +77,7 @@ impl Packets {
             workloads: None,
             places: Vec::new(),
             without_place: 0,
+            told_without_place: 0,
             comms: choice.comms.clone(),
         };
         if !choice.interfaces.is_empty() {
@@ -181,10 +183,12 @@ impl Packets {
             .collect()
     }
 
-    /// What is not measured of what the user wants since the last look; `None`:
-    /// it is measured.
-    pub(crate) fn overflow(&self) -> Option<String> {
-        (self.without_place > 0).then(|| {
+    /// What is not measured of what the user wants; `None`: nothing, or hardly more
+    /// than when it was last told.
+    pub(crate) fn overflow(&mut self) -> Option<String> {
+        let is_new = self.without_place > 2 * self.told_without_place;
+        is_new.then(|| {
+            self.told_without_place = self.without_place;
             format!(
                 "{}: {} cgroups match now, and packets of {} of them are not measured: netstacklat \
                  tests at most {}",

@@ -171,8 +171,9 @@ impl Workloads {
         if !is_container && !is_pod {
             return;
         }
-        let pod = self.names.pod(&text).filter(|_| wants_pod);
-        let container = self.names.container(&text).filter(|_| is_container);
+        let names = &mut self.names;
+        let pod = wants_pod.then(|| names.pod(&text)).flatten();
+        let container = is_container.then(|| names.container(&text)).flatten();
         let has_no_name = |it: &Known| it.name.is_none();
         let unnamed = pod.iter().chain(&container).any(has_no_name);
         if unnamed && self.unnamed.len() < MOST_UNNAMED {

@@ -22,6 +22,7 @@ pub mod kill;
 mod lockdown;
 mod missing;
 mod out_of_order;
+mod podman;
 mod reads;
 mod record;
 mod refusals;
