@@ -187,13 +187,28 @@ struct task_struct___owner {
 
 /*
  * The name of the current process: that of its first thread. The others can have
- * names of their own. Behind the end of the name the kernel may have what is left
- * of a longer one, so it is copied as a string, into zeroes.
+ * names of their own.
  */
 static __always_inline void name_of_process(struct process_name *name)
 {
-	struct task_struct___owner *task = (void *)bpf_get_current_task();
+	struct task_struct___owner *task;
+	const __u64 *comm;
+	__u64 words[2];
 
+	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+		/* 6.2 or newer: loads need no helper calls. */
+		task = (void *)bpf_get_current_task_btf();
+		comm = (const void *)task->group_leader->comm;
+		words[0] = comm[0];
+		words[1] = comm[1];
+		__builtin_memcpy(name, words, sizeof(*name));
+		return;
+	}
+	/*
+	 * Before 5.17 (06c5088aeecf) what is left of a longer name can be behind
+	 * the end, so it is copied as a string, into zeroes.
+	 */
+	task = (void *)bpf_get_current_task();
 	task = BPF_CORE_READ(task, group_leader);
 	bpf_core_read_str(name->comm, sizeof(name->comm), &task->comm);
 }
@@ -210,25 +225,20 @@ struct {
 	__type(value, struct socket_reader);
 } netstack_readers SEC(".maps");
 
-static __always_inline bool is_same_reader(const struct socket_reader *a,
-					   const struct socket_reader *b)
+static __always_inline bool is_same_name(const struct process_name *a,
+					 const struct process_name *b)
 {
 	const __u32 *x = (const void *)a, *y = (const void *)b;
-	__u32 i;
 
-#pragma unroll
-	for (i = 0; i < sizeof(*a) / sizeof(*x); i++)
-		if (x[i] != y[i])
-			return false;
-	return true;
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
 }
 
 /*
- * Not inlined: only where a process is asked for, and several programs do. Whether
- * a process has another name than at its last read is looked at only where packets
- * are selected by it.
+ * Not inlined: only where a process is asked for, and several programs do. The
+ * name is given where packets are selected by it: it can be another than at the
+ * last read. Otherwise it is looked up for a new reader only.
  */
-static __noinline int note_reader(struct sock *sk, __u32 by_name)
+static __noinline int note_reader(struct sock *sk, struct process_name *name)
 {
 	__u64 inode;
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
@@ -240,12 +250,14 @@ static __noinline int note_reader(struct sock *sk, __u32 by_name)
 	if (!inode)
 		return 0;
 	known = bpf_map_lookup_elem(&netstack_readers, &inode);
-	if (known && known->pid == pid && !by_name)
+	if (known && known->pid == pid &&
+	    (!name || is_same_name(&known->name, name)))
 		return 0;
 	reader.pid = pid;
-	name_of_process(&reader.name);
-	if (known && is_same_reader(known, &reader))
-		return 0;
+	if (name)
+		reader.name = *name;
+	else
+		name_of_process(&reader.name);
 	bpf_map_update_elem(&netstack_readers, &inode, &reader, BPF_ANY);
 	return 0;
 }

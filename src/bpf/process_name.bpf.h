@@ -46,26 +46,27 @@ static __noinline int judge_name(struct process_name *name)
 	return NETSTACKLAT_NAME_UNJUDGED;
 }
 
-/* The skip reason if the name of the process is not one of those wanted, else -1. */
-static __always_inline int name_skip(const struct sample_ctx *ctx)
+/*
+ * The skip reason if the name of the process is not one of those wanted, else -1.
+ * At a read the name is given.
+ */
+static __always_inline int name_skip(const struct sample_ctx *ctx,
+				     struct process_name *name)
 {
-	struct process_name name = {};
 	struct socket_reader *reader;
 	__u64 inode;
 	int verdict;
 
-	if (is_in_reader(ctx->hook)) {
-		name_of_process(&name);
-	} else {
+	if (!is_in_reader(ctx->hook)) {
 		if (!ctx->has_sk)
 			return -1;
 		inode = socket_inode(ctx->sk);
 		reader = bpf_map_lookup_elem(&netstack_readers, &inode);
 		if (!reader)
 			return SKIP_OWNER_UNKNOWN;
-		name = reader->name;
+		*name = reader->name;
 	}
-	verdict = judge_name(&name);
+	verdict = judge_name(name);
 	if (verdict == NETSTACKLAT_NAME_UNJUDGED)
 		return SKIP_OWNER_UNKNOWN;
 	return verdict == NETSTACKLAT_NAME_WANTED ? -1 : SKIP_FILTERED;

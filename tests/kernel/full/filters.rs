@@ -300,6 +300,44 @@ fn by_name_of_process() {
     drop((wanted, other, late));
 }
 
+/// More names than are remembered, of one process: those of others are judged again.
+#[test]
+fn made_up_names_do_not_crowd_out_others_for_good() {
+    // NETSTACKLAT_MAX_PROCESS_NAMES of src/bpf/limits.h, and some more.
+    const NAMES: u64 = 8192 + 1000;
+    let wanted = Reader::named("nsl-wanted", None);
+    let [_, own] = flows();
+    let own = [own];
+    let tool = Tool::start(&["-r", "1s", "-e", "udp-socket-read", "--comm", "nsl-wanted"]);
+    tool.warm_up();
+    let renamed = Renamed::to("nsl-first");
+    for number in 0..NAMES {
+        fs::write("/proc/self/comm", format!("nsl-{number}")).expect("this process");
+        exchange(&own, 1);
+    }
+    drop(renamed);
+    let recorded = || tool.totals_up_to_now()["udp-socket-read"].count;
+    assert_eq!(recorded(), 0);
+    wait_until(PATIENCE, "the name is judged again", || {
+        wanted.send(1);
+        recorded() > 0
+    });
+    let before = recorded();
+    wanted.send(100);
+    wait_until(PATIENCE, "all is read", || recorded() >= before + 100);
+    let run = tool.finish();
+    let counts = run.hook("udp-socket-read");
+    println!("{} recorded, {:?}", counts.count, counts.skipped);
+    assert_eq!(counts.count, before + 100);
+    // Each name was new.
+    let left = counts.skip("owner-unknown") + counts.skip("filtered");
+    assert!(
+        counts.skip("owner-unknown") > NAMES / 2 && left >= NAMES,
+        "{left}"
+    );
+    drop(wanted);
+}
+
 #[test]
 fn by_cgroup_with_all_below_it() {
     let (mine, others) = (Nested::new("nsl-mine"), Nested::new("nsl-others"));
