@@ -55,6 +55,22 @@ fn bad_intervals_are_named_with_the_fix() {
 }
 
 #[test]
+fn owners_of_packets_are_written_like_this() {
+    refused(&["--comm", ""], &["--comm", "/proc/PID/comm"]);
+    let long = "containerd-shim-runc-v2";
+    refused(&["--comm", long], &[long, "write 'containerd-shim'"]);
+    for option in ["--container", "--pod"] {
+        refused(&[option, "web,"], &[option, "write a name"]);
+        refused(&[option, "a b"], &["'a b'", "'web-*'"]);
+    }
+    refused(&["--by", "containr"], &["did you mean 'container'?"]);
+    refused(
+        &["--by", "colour"],
+        &["interface, cgroup, process, container, pod"],
+    );
+}
+
+#[test]
 fn an_interval_without_r_gets_the_hint() {
     refused(&["10"], &["every 10 seconds", "netstacklat -r 10"]);
     refused(&["live", "0.5"], &["netstacklat -r 0.5"]);

@@ -75,6 +75,10 @@ fn cases() -> Result<Vec<(&'static str, PacketChoice, &'static [GroupKey])>> {
         rx_queues: vec![read_flow("7")?],
         ..all()
     });
+    let comms = PacketChoice {
+        comms: vec!["nsl-nobody".parse().map_err(Error::msg)?],
+        ..choice()
+    };
     // Datagrams arrive at the right card, whose index is that of the left one.
     Ok(vec![
         ("-i, another index", interface("left", "lo")?, &[]),
@@ -99,6 +103,7 @@ fn cases() -> Result<Vec<(&'static str, PacketChoice, &'static [GroupKey])>> {
         ("--ip, another", network, &[]),
         ("-6", version, &[]),
         ("--rx-queue, another", queue, &[]),
+        ("--comm, another", comms, &[]),
         ("-n, this one", netns("right")?, &[]),
         (
             "--by interface in one namespace",

@@ -14,6 +14,7 @@
 #include "histogram/mmap.bpf.h"
 #include "packet_flow.bpf.h"
 #include "packet_owner.bpf.h"
+#include "process_name.bpf.h"
 #include "types.bpf.h"
 
 struct netstacklat_filter {
@@ -23,7 +24,7 @@ struct netstacklat_filter {
 	__u32 netns;
 	/* Whether only processes in netstack_pids are wanted */
 	__u32 pids;
-	/* How many cgroups are wanted; 0: all */
+	/* How many places there are for wanted cgroups; 0: all are wanted */
 	__u32 cgroup_count;
 	/* Reads that leave at least so much in the socket's queue; 0: all */
 	__u32 min_queue;
@@ -41,8 +42,8 @@ struct netstacklat_filter {
 	__u32 queues;
 	/* How many networks are wanted; 0: all */
 	__u32 network_count;
-	/* How many cgroups are above each of them */
-	__u32 cgroup_levels[NETSTACKLAT_MAX_FILTER_CGROUPS];
+	/* Whether only processes of some names are wanted */
+	__u32 process_names;
 };
 
 const volatile struct netstacklat_filter netstacklat_filter = {};
@@ -82,9 +83,13 @@ volatile struct netstacklat_interface netstacklat_interface;
 
 /*
  * The ids of the cgroups that are wanted. A service that is restarted gets
- * another cgroup at the same path; 2^64 - 1: there is none now.
+ * another cgroup at the same path; 2^64 - 1: there is none now; 0: there are no
+ * more behind it.
  */
 volatile __u64 netstacklat_cgroup_ids[NETSTACKLAT_MAX_FILTER_CGROUPS];
+
+/* How many cgroups are above each of them: containers come and go anywhere. */
+volatile __u32 netstacklat_cgroup_levels[NETSTACKLAT_MAX_FILTER_CGROUPS];
 
 /* The interfaces, where there are several. */
 struct {
@@ -130,6 +135,7 @@ static __always_inline bool interface_is_wanted(const struct sample_ctx *ctx)
 static __always_inline bool cgroup_is_wanted(const struct sample_ctx *ctx)
 {
 	struct cgroup___owner *cgroup = cgroup_of(ctx);
+	__u64 id;
 	__u32 i;
 
 	if (!cgroup)
@@ -138,8 +144,10 @@ static __always_inline bool cgroup_is_wanted(const struct sample_ctx *ctx)
 	for (i = 0; i < NETSTACKLAT_MAX_FILTER_CGROUPS; i++) {
 		if (i >= filter.cgroup_count)
 			return false;
-		if (cgroup_is_below(cgroup, filter.cgroup_levels[i],
-				    netstacklat_cgroup_ids[i]))
+		id = netstacklat_cgroup_ids[i];
+		if (!id)
+			return false;
+		if (cgroup_is_below(cgroup, netstacklat_cgroup_levels[i], id))
 			return true;
 	}
 	return false;
@@ -295,6 +303,7 @@ static __always_inline int process_skip(const struct sample_ctx *ctx)
 static __always_inline int selection_skip(const struct sample_ctx *ctx)
 {
 	bool in_reader = is_in_reader(ctx->hook);
+	struct process_name name = {};
 
 	if (filter.interfaces && !interface_is_wanted(ctx))
 		return SKIP_FILTERED;
@@ -310,12 +319,20 @@ static __always_inline int selection_skip(const struct sample_ctx *ctx)
 			return reason;
 	}
 	/* Before packets of others are left out: who reads them is known now. */
+	if (in_reader && filter.process_names)
+		name_of_process(&name);
 	if (in_reader && filter.note_readers)
-		note_reader(ctx->sk);
+		note_reader(ctx->sk, filter.process_names ? &name : NULL);
 	if (ctx->has_sk && filter.cgroup_count && !cgroup_is_wanted(ctx))
 		return SKIP_FILTERED;
-	if (filter.pids)
-		return process_skip(ctx);
+	if (filter.pids) {
+		int skip = process_skip(ctx);
+
+		if (skip >= 0)
+			return skip;
+	}
+	if (filter.process_names)
+		return name_skip(ctx, &name);
 	return -1;
 }
 

@@ -68,6 +68,16 @@
 #define NETSTACKLAT_PORT_EITHER 4
 /* Sockets of which the process that reads from them is known. */
 #define NETSTACKLAT_MAX_SOCKET_READERS 65536
+/* Processes of which the name is kept when they have ended. */
+#define NETSTACKLAT_MAX_READER_NAMES 8192
+
+/* Names of processes that are judged, and bytes for those to be. */
+#define NETSTACKLAT_MAX_PROCESS_NAMES 8192
+#define NETSTACKLAT_NEW_NAMES_BYTES 65536
+/* What user space says to a name. */
+#define NETSTACKLAT_NAME_UNJUDGED 0
+#define NETSTACKLAT_NAME_WANTED 1
+#define NETSTACKLAT_NAME_UNWANTED 2
 
 /* How many interfaces are wanted. */
 #define NETSTACKLAT_INTERFACES_ALL 0

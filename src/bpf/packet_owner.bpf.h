@@ -125,6 +125,8 @@ static __always_inline bool cgroup_is_below(struct cgroup___owner *cgroup,
 	struct cgroup___owner *ancestor = NULL;
 	__u64 ancestor_id = 0;
 
+	/* For the verifier: a path has no room for more. */
+	level &= 0xffff;
 	if (BPF_CORE_READ(cgroup, level) < (int)level)
 		return false;
 	if (bpf_core_field_exists(v61->ancestors)) {
@@ -166,12 +168,50 @@ static __always_inline __u64 socket_inode(struct sock *sk)
 	return socket->file->f_inode->i_ino;
 }
 
+/* As /proc/PID/comm shows it, with zeroes to its end. */
+struct process_name {
+	char comm[16];
+} __attribute__((aligned(4)));
+
 /* The process that last read from a socket, or had it open at the start. */
 struct socket_reader {
 	/* What user space calls the process id */
 	__u32 pid;
-	char comm[16];
+	struct process_name name;
 };
+
+struct task_struct___owner {
+	struct task_struct___owner *group_leader;
+	char comm[16];
+} __attribute__((preserve_access_index));
+
+/*
+ * The name of the current process: that of its first thread. The others can have
+ * names of their own.
+ */
+static __always_inline void name_of_process(struct process_name *name)
+{
+	struct task_struct___owner *task;
+	const __u64 *comm;
+	__u64 words[2];
+
+	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+		/* 6.2 or newer: loads need no helper calls. */
+		task = (void *)bpf_get_current_task_btf();
+		comm = (const void *)task->group_leader->comm;
+		words[0] = comm[0];
+		words[1] = comm[1];
+		__builtin_memcpy(name, words, sizeof(*name));
+		return;
+	}
+	/*
+	 * Before 5.17 (06c5088aeecf) what is left of a longer name can be behind
+	 * the end, so it is copied as a string, into zeroes.
+	 */
+	task = (void *)bpf_get_current_task();
+	task = BPF_CORE_READ(task, group_leader);
+	bpf_core_read_str(name->comm, sizeof(name->comm), &task->comm);
+}
 
 /*
  * By the socket's inode number. Sockets have no field for this, and storage
@@ -185,8 +225,31 @@ struct {
 	__type(value, struct socket_reader);
 } netstack_readers SEC(".maps");
 
-/* Not inlined: only where a process is asked for, and several programs do. */
-static __noinline int note_reader(struct sock *sk)
+/*
+ * What processes called themselves when they began to read from a socket: they
+ * may have ended, and the socket may have another reader, when somebody asks.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, NETSTACKLAT_MAX_READER_NAMES);
+	__type(key, __u32);
+	__type(value, struct process_name);
+} netstack_reader_names SEC(".maps");
+
+static __always_inline bool is_same_name(const struct process_name *a,
+					 const struct process_name *b)
+{
+	const __u32 *x = (const void *)a, *y = (const void *)b;
+
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
+}
+
+/*
+ * Not inlined: only where a process is asked for, and several programs do. The
+ * name is given where packets are selected by it: it can be another than at the
+ * last read. Otherwise it is looked up for a new reader only.
+ */
+static __noinline int note_reader(struct sock *sk, struct process_name *name)
 {
 	__u64 inode;
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
@@ -198,11 +261,17 @@ static __noinline int note_reader(struct sock *sk)
 	if (!inode)
 		return 0;
 	known = bpf_map_lookup_elem(&netstack_readers, &inode);
-	if (known && known->pid == pid)
+	if (known && known->pid == pid &&
+	    (!name || is_same_name(&known->name, name)))
 		return 0;
 	reader.pid = pid;
-	bpf_get_current_comm(reader.comm, sizeof(reader.comm));
+	if (name)
+		reader.name = *name;
+	else
+		name_of_process(&reader.name);
 	bpf_map_update_elem(&netstack_readers, &inode, &reader, BPF_ANY);
+	bpf_map_update_elem(&netstack_reader_names, &pid, &reader.name,
+			    BPF_ANY);
 	return 0;
 }
 

@@ -186,7 +186,8 @@
 	     "not among the packets that the user selected")                   \
 	SKIP(OWNER_UNKNOWN, "owner-unknown", NONE, 1,                          \
 	     TEXT("not known whose the packet is: which process reads from ",  \
-		  "the socket, or what its headers say"))                      \
+		  "the socket, whether its name is wanted, or what the ",      \
+		  "headers say"))                                              \
 	SKIP(SAMPLED_OUT, "sampled-out", NONE, 0,                              \
 	     "not among the share of packets that --sample measures")
 

@@ -32,7 +32,7 @@ pub(super) struct GroupMaps {
     pub slices: MapHandle,
     pub free: MapHandle,
     /// Who reads from sockets: keeps the names of processes that have ended.
-    pub readers: MapHandle,
+    pub reader_names: MapHandle,
     pub no_room: &'static AtomicU32,
 }
 
@@ -44,6 +44,7 @@ pub(super) struct GroupReader {
     names: Names,
     slices: Vec<Used>,
     /// Which group it is, by what the programs know of it: fixed at first sight.
+    /// Several can be one group: the cgroups of a container.
     owners: BTreeMap<Owner, Group>,
     /// Since the start, also of groups whose slices others have now.
     totals: BTreeMap<Group, BTreeMap<Hook, Histogram>>,
@@ -141,14 +142,15 @@ impl GroupReader {
     fn read_slice(&mut self, index: usize, words: &[AtomicU64]) -> Option<Owner> {
         let Used { of, seen } = &mut self.slices[index];
         let Place { owner, hook, .. } = of.as_ref()?;
-        let (names, readers) = (&mut self.names, &self.maps.readers);
-        let is_full = self.totals.len() >= MAX_GROUPS;
+        let (names, ended) = (&mut self.names, &self.maps.reader_names);
+        let totals = &self.totals;
         let group = self.owners.entry(*owner).or_insert_with(|| {
-            if is_full {
+            let group = Group::Of(names.of(owner, |pid| comm_of(ended, pid)));
+            if totals.len() >= MAX_GROUPS && !totals.contains_key(&group) {
                 // More names than anybody can read, of groups that came and went.
                 return Group::Other;
             }
-            Group::Of(names.of(owner, |pid| comm_of(readers, pid)))
+            group
         });
         let hooks = self.totals.entry(group.clone()).or_default();
         let new = || Histogram::new(self.resolution);
@@ -251,15 +253,11 @@ fn wait_for_programs() -> nix::Result<()> {
     membarrier(GLOBAL).map(drop)
 }
 
-/// What a process called itself when it read from a socket.
-fn comm_of(readers: &MapHandle, pid: u32) -> Option<String> {
-    readers.keys().find_map(|inode| {
-        let reader = readers.lookup(&inode, MapFlags::ANY).ok()??;
-        let (number, comm) = reader.split_at_checked(size_of::<u32>())?;
-        let end = comm.iter().position(|c| *c == 0).unwrap_or(comm.len());
-        let comm = String::from_utf8_lossy(&comm[..end]);
-        (number == pid.to_ne_bytes()).then(|| comm.into_owned())
-    })
+/// What a process called itself when it began to read from a socket.
+fn comm_of(names: &MapHandle, pid: u32) -> Option<String> {
+    let name = names.lookup(&pid.to_ne_bytes(), MapFlags::ANY).ok()??;
+    let end = name.iter().position(|c| *c == 0).unwrap_or(name.len());
+    Some(String::from_utf8_lossy(&name[..end]).into_owned())
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl GroupLayout {
             max_groups: grouping.max_groups,
             by_netns: grouping.is_by(GroupKey::Netns) || by_interface && !one_netns,
             by_interface,
-            by_cgroup: grouping.is_by(GroupKey::Cgroup),
+            by_cgroup: grouping.takes_cgroups(),
             by_process: grouping.is_by(GroupKey::Process),
             by_local_port: grouping.is_by(GroupKey::LocalPort),
             by_rx_queue: grouping.is_by(GroupKey::RxQueue),

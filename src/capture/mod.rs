@@ -17,13 +17,14 @@ pub mod layout;
 pub mod maps;
 pub mod object;
 pub mod plan;
+mod process_names;
 mod reader;
 mod selection;
 pub mod shared_clock;
 mod skeleton;
 pub mod timestamping;
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
@@ -35,6 +36,7 @@ use crate::capture::clock::Clock;
 use crate::capture::maps::Maps;
 use crate::capture::object::Loaded;
 use crate::capture::plan::{ClockSource, Plan};
+use crate::capture::process_names::ProcessNames;
 use crate::capture::timestamping::TimestampingSocket;
 use crate::host::packets::Packets;
 use crate::host::start_error::{StartError, StartErrorKind};
@@ -43,6 +45,7 @@ use crate::model::hooks::HookSet;
 use crate::model::packet_choice::PacketChoice;
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::Snapshot;
+use crate::runtime::messages::Messages;
 
 /// A running measurement. Nothing is pinned: programs, maps and timestamping
 /// vanish with this value, or with the process.
@@ -56,6 +59,9 @@ pub struct Capture {
     enabled: HookSet,
     plan: Plan,
     packets: Packets,
+    process_names: Option<ProcessNames>,
+    /// Where warnings go that come up while it measures.
+    messages: Option<Messages>,
 }
 
 impl Capture {
@@ -104,7 +110,11 @@ impl Capture {
         selection::fill(&loaded, &plan)?;
         loaded.attach_hooks(&mut plan)?;
         let maps = Maps::map(&loaded, &plan, names)?;
+        let comms = &plan.filter.comms;
+        let judge = (!comms.is_empty()).then(|| ProcessNames::judge_by(&loaded, comms));
         Ok(Capture {
+            process_names: judge.transpose()?,
+            messages: None,
             loaded,
             maps,
             clock,
@@ -138,11 +148,17 @@ impl Capture {
 
     /// What becomes readable when [`Capture::host_changed`] must be called.
     pub fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.clock.timers().chain(self.packets.watched())
+        let timers = self.clock.timers().chain(self.packets.watched());
+        timers.chain(self.process_names.iter().map(ProcessNames::as_fd))
     }
 
-    /// Takes over a change of the system clock (TAI path only), of interfaces
-    /// and of cgroups.
+    /// Has warnings printed that come up from now on.
+    pub fn warn_to(&mut self, messages: Messages) {
+        self.messages = Some(messages);
+    }
+
+    /// Takes over a change of the system clock (TAI path only), of interfaces,
+    /// of cgroups, and of what processes are called.
     ///
     /// # Errors
     ///
@@ -151,6 +167,12 @@ impl Capture {
         self.clock.update(&self.loaded)?;
         if self.packets.look_again()? {
             selection::update(&self.loaded, self.packets.filter())?;
+        }
+        if let Some(names) = &self.process_names {
+            names.judge()?;
+        }
+        if let (Some(messages), Some(text)) = (&self.messages, self.packets.overflow()) {
+            messages.print(&format!("netstacklat: {text}.\n"));
         }
         Ok(())
     }

@@ -207,19 +207,26 @@ impl Loaded {
     ///
     /// If the object has none, or there is no descriptor left.
     pub(super) fn group_maps(&self) -> Result<GroupMaps> {
-        let handle = |name: &str| {
-            let handle = MapHandle::try_from(&self.map(name)?);
-            handle.with_context(|| format!("copying the descriptor of BPF map {name}"))
-        };
+        let handle = |name: &str| self.map_handle(name);
         let shared = self.selection().context("the BPF object has no groups")?;
         Ok(GroupMaps {
             slots: handle(names::GROUP_SLOTS_MAP)?,
             groups: handle(names::GROUPS_MAP)?,
             slices: handle(names::GROUP_SLICES_MAP)?,
             free: handle(names::FREE_SLICES_MAP)?,
-            readers: handle(names::READERS_MAP)?,
+            reader_names: handle(names::READER_NAMES_MAP)?,
             no_room: shared.no_room,
         })
+    }
+
+    /// A map, by a descriptor of its own.
+    ///
+    /// # Errors
+    ///
+    /// If the object has no such map, or there is no descriptor left.
+    pub(super) fn map_handle(&self, name: &str) -> Result<MapHandle> {
+        let handle = MapHandle::try_from(&self.map(name)?);
+        handle.with_context(|| format!("copying the descriptor of BPF map {name}"))
     }
 
     /// The keys of a map.
@@ -338,8 +345,18 @@ fn group_map(map: &OpenMapMut<'_>, plan: &Plan) -> Option<(u32, Option<u32>)> {
     if name == names::SKIPPED_MAP {
         return Some((plan.layout.skip_entries() as u32, None));
     }
-    if name == names::READERS_MAP && !plan.asks_for_processes() {
+    let is_of_readers = name == names::READERS_MAP || name == names::READER_NAMES_MAP;
+    if is_of_readers && !plan.asks_for_processes() {
         return Some((1, None));
+    }
+    if plan.filter.comms.is_empty() {
+        if name == names::PROCESS_NAMES_MAP {
+            return Some((1, None));
+        }
+        if name == names::NEW_NAMES_MAP {
+            // libbpf makes it a page, which is the least.
+            return Some((1, None));
+        }
     }
     let groups = plan.groups.as_ref()?;
     if name == names::GROUP_SLOTS_MAP {

@@ -148,7 +148,7 @@ impl Plan {
     /// Whether it matters which process reads from a socket.
     pub fn asks_for_processes(&self) -> bool {
         let by_process = self.groups.as_ref().is_some_and(|groups| groups.by_process);
-        by_process || !self.filter.pids.is_empty()
+        by_process || self.filter.asks_for_processes()
     }
 
     /// Whether the programs must note who reads from a socket: for filters of
@@ -157,7 +157,7 @@ impl Plan {
     pub fn notes_readers(&self) -> bool {
         let in_stack = |hook: Hook| hook.knows_socket() && !hook.is_in_reader();
         let by_process = self.groups.as_ref().is_some_and(|groups| groups.by_process);
-        by_process || !self.filter.pids.is_empty() && self.enabled().iter().any(in_stack)
+        by_process || self.filter.asks_for_processes() && self.enabled().iter().any(in_stack)
     }
 
     /// The hooks that measure.

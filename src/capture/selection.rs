@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::capture::object::Loaded;
 use crate::capture::plan::Plan;
+use crate::capture::process_names;
 use crate::host::processes::{self, OpenSocket};
 use crate::model::names;
 use crate::model::packet_filter::{Interface, PacketFilter};
@@ -32,7 +33,11 @@ pub(super) fn fill(loaded: &Loaded, plan: &Plan) -> Result<()> {
             let comm = &comm.as_bytes()[..comm.len().min(COMM - 1)];
             reader[4..4 + comm.len()].copy_from_slice(comm);
             loaded.write(names::READERS_MAP, &inode.to_ne_bytes(), &reader)?;
+            loaded.write(names::READER_NAMES_MAP, &reader[..4], &reader[4..])?;
         }
+    }
+    if !plan.filter.comms.is_empty() {
+        process_names::fill(loaded, &plan.filter.comms)?;
     }
     if let Some(groups) = &plan.groups {
         // The stack hands out the last one first: the reader looks through them

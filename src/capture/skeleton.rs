@@ -83,6 +83,7 @@ pub(super) struct SharedSelection {
     cgroups: [&'static AtomicU64; tables::MAX_FILTER_CGROUPS],
     /// Packets that were left out.
     filtered: HookCounts,
+    cgroup_levels: [&'static AtomicU32; tables::MAX_FILTER_CGROUPS],
     /// 1: a group, or a slice of one, was not to be had.
     pub no_room: &'static AtomicU32,
 }
@@ -166,10 +167,8 @@ impl OpenSkeleton {
         knobs.netns = wanted.netns.unwrap_or(0);
         knobs.pids = (!wanted.pids.is_empty()).into();
         knobs.min_queue = wanted.min_queue;
-        knobs.cgroup_count = wanted.cgroups.len() as u32;
-        for (level, cgroup) in knobs.cgroup_levels.iter_mut().zip(&wanted.cgroups) {
-            *level = cgroup.level;
-        }
+        knobs.cgroup_count = wanted.cgroup_places as u32;
+        knobs.process_names = (!wanted.comms.is_empty()).into();
         knobs.note_readers = plan.notes_readers().into();
         if let Some(groups) = &plan.groups {
             let knobs = &mut rodata.netstacklat_grouping;
@@ -304,12 +303,14 @@ impl Skeleton {
                 let ports = unsafe {
                     std::slice::from_raw_parts(ports.as_ptr().cast::<AtomicU8>(), ports.len())
                 };
+                let levels = &mut counters.netstacklat_cgroup_levels;
                 Ok(SharedState {
                     clock: clock_of!(data),
                     small_steps,
                     clock_updates: shared!(AtomicU64, counters.netstacklat_clock_updates),
                     selection: Some(SharedSelection {
                         cgroups: cgroups.each_mut().map(|id| shared!(AtomicU64, *id)),
+                        cgroup_levels: levels.each_mut().map(|it| shared!(AtomicU32, *it)),
                         index: shared!(AtomicU32, counters.netstacklat_interface.index),
                         netns: shared!(AtomicU32, counters.netstacklat_interface.netns),
                         ports,
@@ -347,8 +348,16 @@ impl SharedSelection {
 
     /// Which cgroups are wanted.
     pub(super) fn set_cgroups(&self, cgroups: &[CgroupId]) {
-        for (place, cgroup) in self.cgroups.iter().zip(cgroups) {
-            place.store(cgroup.id.unwrap_or(u64::MAX), Relaxed);
+        let places = self.cgroups.iter().zip(&self.cgroup_levels);
+        for ((place, level), cgroup) in places.zip(cgroups) {
+            let id = cgroup.id.unwrap_or(u64::MAX);
+            if place.load(Relaxed) == id && level.load(Relaxed) == cgroup.level {
+                continue;
+            }
+            // No packet matches in between: neither id at the level of the other.
+            place.store(u64::MAX, SeqCst);
+            level.store(cgroup.level, SeqCst);
+            place.store(id, SeqCst);
         }
     }
 }

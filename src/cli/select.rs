@@ -16,6 +16,7 @@ use crate::model::flow_choice::{FlowChoice, IpVersion, Network, PortRange, Queue
 use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::hook_choice::{HookChoice, SETS};
 use crate::model::hooks::{Hook, HookSet};
+use crate::model::owner_choice::{CommChoice, WorkloadChoice};
 use crate::model::packet_choice::{
     CgroupChoice, InterfaceChoice, NamespaceChoice, PacketChoice, parse_pid,
 };
@@ -135,8 +136,23 @@ pub struct SelectArgs {
     #[arg(long, value_name = "1/N")]
     pub sample: Option<Sampling>,
 
-    /// Group packets by interface, netns, cgroup, process, local-port, remote-ip,
-    /// cpu, rx-queue or family, or by several of them
+    /// Measure only packets of sockets made in these containers: names, quoted
+    /// globs, or the beginnings of ids
+    #[arg(long, value_name = "NAME,ID", value_delimiter = ',')]
+    pub container: Vec<WorkloadChoice>,
+
+    /// Measure only packets of sockets made in these pods: names, NAMESPACE/NAME,
+    /// quoted globs, or the beginnings of UIDs
+    #[arg(long, value_name = "NAME,UID", value_delimiter = ',')]
+    pub pod: Vec<WorkloadChoice>,
+
+    /// Measure only packets that processes of these names read, as /proc/PID/comm
+    /// shows them (names or quoted globs). Any user can give a process any name
+    #[arg(long, value_name = "NAME,GLOB", value_delimiter = ',')]
+    pub comm: Vec<CommChoice>,
+
+    /// Group packets by interface, netns, cgroup, container, pod, process,
+    /// local-port, remote-ip, cpu, rx-queue or family, or by several of them
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub by: Vec<GroupKey>,
 
@@ -183,6 +199,9 @@ impl SelectArgs {
                 networks: self.ip.clone(),
                 rx_queues: self.rx_queue.clone(),
             },
+            containers: self.container.clone(),
+            pods: self.pod.clone(),
+            comms: self.comm.clone(),
         }
     }
 
@@ -257,6 +276,9 @@ impl SelectArgs {
             min_queue_length,
             include_tcp_hol_delay,
             sample,
+            container,
+            pod,
+            comm,
             by: _,
             groupby_interface: _,
             groupby_cgroup: _,
@@ -286,6 +308,9 @@ impl SelectArgs {
             ("rx-queue", texts(rx_queue)),
             ("min-queue-length", texts(min_queue_length)),
             ("sample", texts(sample)),
+            ("container", texts(container)),
+            ("pod", texts(pod)),
+            ("comm", texts(comm)),
             ("max-groups", texts(max_groups)),
             ("group-memory", texts(group_memory)),
         ];

@@ -118,6 +118,9 @@ fn shortcomings(capture: &Capture) -> String {
             "there is no {absent} now; it is measured when it appears"
         ));
     }
+    if let Some(spot) = capture.packets().blind_spots() {
+        text += &line(&spot);
+    }
     if let Some((options, hooks)) = plan.filter.not_applied(plan.enabled()) {
         let hooks: Vec<_> = hooks.into_iter().map(Hook::name).collect();
         text += &line(&format!(

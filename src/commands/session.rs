@@ -29,7 +29,8 @@ pub(super) fn start(
 ) -> Result<(Capture, RunInfo)> {
     let facts = HostFacts::probe()?;
     on_terminal("attaching...", messages);
-    let capture = attach(&facts, select, bpf_stats).map_err(with_hint)?;
+    let mut capture = attach(&facts, select, bpf_stats).map_err(with_hint)?;
+    capture.warn_to(messages.clone());
     let info = run_info(&facts, &capture, interval, select);
     Ok((capture, info))
 }

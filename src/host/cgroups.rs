@@ -55,6 +55,14 @@ impl CgroupTree {
         })
     }
 
+    /// A tree of directories that is no mount of cgroups.
+    #[cfg(test)]
+    pub(crate) fn of_directories(mount: &Path) -> CgroupTree {
+        CgroupTree {
+            mount: mount.into(),
+        }
+    }
+
     /// The path below the mount of the cgroup that the user means.
     ///
     /// # Errors
@@ -109,27 +117,37 @@ impl CgroupTree {
     /// The paths of all cgroups, by id; `/` is the root.
     pub(crate) fn names(&self) -> BTreeMap<u64, String> {
         let mut names = BTreeMap::new();
-        let mut left = vec![self.mount.clone()];
-        while let Some(directory) = left.pop() {
-            if names.len() == MOST_CGROUPS {
-                break;
-            }
+        self.walk(Path::new(""), |below, directory| {
             // One that is removed meanwhile has no name.
-            let Ok(found) = fs::metadata(&directory) else {
-                continue;
+            let Ok(found) = fs::metadata(directory) else {
+                return;
             };
-            let below = directory.strip_prefix(&self.mount).unwrap_or(&directory);
             let name = if below.as_os_str().is_empty() {
                 "/".into()
             } else {
                 below.to_string_lossy().into_owned()
             };
             names.insert(found.ino(), name);
+        });
+        names
+    }
+
+    /// Visits this cgroup and all below it: the path below the mount, and the
+    /// directory. Each is visited before its children are listed.
+    pub(crate) fn walk(&self, from: &Path, mut visit: impl FnMut(&Path, &Path)) {
+        let mut left = vec![self.mount.join(from)];
+        let mut visited = 0;
+        while let Some(directory) = left.pop() {
+            if visited == MOST_CGROUPS {
+                break;
+            }
+            visited += 1;
+            let below = directory.strip_prefix(&self.mount).unwrap_or(&directory);
+            visit(below, &directory);
             let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
             let directories = entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
             left.extend(directories.map(|entry| entry.path()));
         }
-        names
     }
 }
 

@@ -3,11 +3,14 @@
 //! prevent measuring (`preconditions`), and the errors that explain it
 //! (`start_error`). `environment` describes the host in the start line of a run,
 //! so that runs can be compared. `packets` turns the names that users select by
-//! into the kernel's numbers; `namespaces`, `cgroups` and `processes` know them.
+//! into the kernel's numbers; `namespaces`, `cgroups`, `containers` (what a path says),
+//! `container_names`, `workloads` and `processes` know them.
 //! Nothing here changes the host or loads a program.
 
 pub(crate) mod btf;
 pub(crate) mod cgroups;
+pub(crate) mod container_names;
+pub(crate) mod containers;
 pub(crate) mod environment;
 pub mod facts;
 pub(crate) mod link_monitor;
@@ -18,3 +21,4 @@ pub(crate) mod preconditions;
 pub(crate) mod processes;
 pub(crate) mod settings;
 pub(crate) mod start_error;
+pub(crate) mod workloads;

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::host::cgroups::CgroupTree;
+use crate::host::container_names::ContainerNames;
 use crate::host::namespaces::Netns;
 use crate::host::processes;
 use crate::model::grouping::GroupKey;
@@ -17,7 +19,8 @@ use crate::text::one_line;
 /// What the programs could not tell: before the socket is known, or because it
 /// has no owner.
 const UNKNOWN: &str = "unknown";
-/// What a packet does not have: a port (ICMP), a receive queue (loopback).
+/// What a packet does not have: a port (ICMP), a receive queue (loopback); a
+/// container or a pod, to which its cgroup would belong.
 const NONE: &str = "none";
 /// Characters of a name.
 const LONGEST: usize = 200;
@@ -67,6 +70,7 @@ pub struct Names {
     interfaces: BTreeMap<u32, BTreeMap<u32, String>>,
     tree: Option<CgroupTree>,
     cgroups: BTreeMap<u64, String>,
+    containers: ContainerNames,
     /// Whether the tree of cgroups may be gone through for a name: once a report,
     /// because those that are gone are not found however often.
     may_walk: bool,
@@ -84,6 +88,7 @@ impl Names {
             interfaces: BTreeMap::new(),
             tree,
             cgroups: BTreeMap::new(),
+            containers: ContainerNames::below(Path::new("/")),
             may_walk: true,
         }
     }
@@ -118,6 +123,8 @@ impl Names {
                     Some(version @ (4 | 6)) => format!("IPv{version}"),
                     _ => UNKNOWN.into(),
                 },
+                GroupKey::Container => self.container(owner.cgroup.unwrap_or(0)),
+                GroupKey::Pod => self.pod(owner.cgroup.unwrap_or(0)),
             };
             (key.name().into(), one_line(&value, LONGEST))
         });
@@ -194,6 +201,29 @@ fn remote_ip(address: Option<Ipv6Addr>) -> String {
     }
 }
 
+impl Names {
+    /// Several cgroups can be of one container: they are one group.
+    fn container(&mut self, number: u32) -> String {
+        let path = self.cgroup(number);
+        if !self.cgroups.contains_key(&number.into()) {
+            // Not known whether it was a container's.
+            return path;
+        }
+        let known = self.containers.container(&path);
+        known.map_or(NONE.into(), |known| known.label)
+    }
+
+    /// The same of pods.
+    fn pod(&mut self, number: u32) -> String {
+        let path = self.cgroup(number);
+        if !self.cgroups.contains_key(&number.into()) {
+            return path;
+        }
+        let known = self.containers.pod(&path);
+        known.map_or(NONE.into(), |known| known.label)
+    }
+}
+
 fn process(pid: u32, ended: impl Fn(u32) -> Option<String>) -> String {
     if pid == 0 {
         return UNKNOWN.into();
@@ -247,10 +277,12 @@ mod tests {
             pid: Some(u32::MAX),
             ..Owner::default()
         };
-        assert_eq!(value(&mut names, gone, 0), "if9@7");
-        assert_eq!(value(&mut names, gone, 1), "7");
-        assert_eq!(value(&mut names, gone, 2), "cgroup 5");
-        assert_eq!(value(&mut names, gone, 3), format!("({})", u32::MAX));
+        let values = names.of(&gone, |_| None);
+        let values: Vec<_> = values.iter().map(|(_, value)| value.as_str()).collect();
+        let process = format!("({})", u32::MAX);
+        let cgroup = "cgroup 5";
+        let expected = ["if9@7", "7", cgroup, cgroup, cgroup, &process];
+        assert_eq!(values[..expected.len()], expected);
     }
 
     #[test]
@@ -282,5 +314,35 @@ mod tests {
             ..owner
         };
         assert_eq!(values(&owner), ["0", "IPv6", "0", "80", "2001:db8::1"]);
+    }
+
+    /// Cgroups of one container are one group, those of none another.
+    #[test]
+    fn cgroups_get_the_names_of_their_containers() {
+        const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let mut names = Names::new(&[GroupKey::Container, GroupKey::Pod], None, None);
+        let docker = format!("system.slice/docker-{ID}.scope");
+        let pod = format!("machine.slice/machine-libpod_pod_{ID}.slice");
+        for (id, path) in [
+            (5, docker.clone()),
+            (6, format!("{docker}/system.slice/ssh.service")),
+            (7, "system.slice/ssh.service".into()),
+            (8, pod),
+        ] {
+            names.cgroups.insert(id, path);
+        }
+        let of = |names: &mut Names, cgroup: u32| {
+            let owner = Owner {
+                cgroup: Some(cgroup),
+                ..Owner::default()
+            };
+            let values = names.of(&owner, |_| None);
+            [values[0].1.clone(), values[1].1.clone()]
+        };
+        for cgroup in [5, 6] {
+            assert_eq!(of(&mut names, cgroup), ["0123456789ab", "none"]);
+        }
+        assert_eq!(of(&mut names, 7), ["none", "none"]);
+        assert_eq!(of(&mut names, 8), ["none", "0123456789ab"]);
     }
 }

@@ -12,12 +12,15 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::error::UsageError;
 use crate::host::cgroups::{self, CgroupTree};
+use crate::host::container_names::ContainerNames;
 use crate::host::link_monitor::LinkMonitor;
 use crate::host::names::Names;
 use crate::host::namespaces::Netns;
 use crate::host::processes;
+use crate::host::workloads::Workloads;
 use crate::model::flow_choice::FlowChoice;
-use crate::model::grouping::{GroupKey, Grouping};
+use crate::model::grouping::Grouping;
+use crate::model::owner_choice::CommChoice;
 use crate::model::packet_choice::{InterfaceChoice, PacketChoice};
 use crate::model::packet_filter::{CgroupId, Interface, PacketFilter};
 use crate::model::tables;
@@ -36,6 +39,15 @@ pub struct Packets {
     cgroup_mount: Option<PathBuf>,
     /// Tells of new cgroups beside those: a service that is started again.
     new_cgroups: Option<Inotify>,
+    /// The containers and pods.
+    workloads: Option<Workloads>,
+    /// The cgroups of those that are tested, each at its place for as long as it
+    /// is there.
+    places: Vec<Option<PathBuf>>,
+    /// Of how many there was no place left.
+    without_place: usize,
+    told_without_place: usize,
+    comms: Vec<CommChoice>,
 }
 
 impl Packets {
@@ -52,6 +64,7 @@ impl Packets {
             min_queue: choice.min_queue.unwrap_or(0),
             include_hol_blocked: choice.include_hol_blocked,
             flow: flow(&choice.flow)?,
+            comms: choice.comms.clone(),
             ..PacketFilter::default()
         };
         let mut packets = Packets {
@@ -63,6 +76,11 @@ impl Packets {
             tree: None,
             cgroup_mount: choice.cgroup_mount.clone(),
             new_cgroups: None,
+            workloads: None,
+            places: Vec::new(),
+            without_place: 0,
+            told_without_place: 0,
+            comms: choice.comms.clone(),
         };
         if !choice.interfaces.is_empty() {
             check_number(
@@ -98,12 +116,100 @@ impl Packets {
                 .iter()
                 .map(|path| id_of(&tree, path))
                 .collect();
+            filter.cgroup_places = packets.cgroups.len();
+            filter.cgroup_options.push("--cgroups");
             let watch = watch_parents(&tree, &packets.cgroups);
             packets.new_cgroups = Some(watch.context("watching for new cgroups")?);
             packets.tree = Some(tree);
         }
+        if !choice.containers.is_empty() || !choice.pods.is_empty() {
+            packets.find_workloads(choice, &mut filter)?;
+        }
         packets.filter = filter;
         Ok(packets)
+    }
+
+    /// Looks up containers and pods.
+    fn find_workloads(&mut self, choice: &PacketChoice, filter: &mut PacketFilter) -> Result<()> {
+        let options = [("--container", &choice.containers), ("--pod", &choice.pods)];
+        let options = options.into_iter().filter(|(_, list)| !list.is_empty());
+        filter
+            .cgroup_options
+            .extend(options.map(|(option, _)| option));
+        filter.cgroup_places = tables::MAX_FILTER_CGROUPS;
+        if self.tree.is_none() {
+            cgroups::refuse_namespace()?;
+            self.tree = Some(CgroupTree::find(self.cgroup_mount.as_deref())?);
+        }
+        let Some(tree) = self.tree.clone() else {
+            return Ok(());
+        };
+        let names = ContainerNames::below(Path::new("/"));
+        let workloads = Workloads::find(&choice.containers, &choice.pods, &tree, names)?;
+        let wanted = within(workloads.cgroups(), &self.cgroups);
+        let options = filter.cgroup_options.join(" and ");
+        if wanted.is_empty() {
+            return Err(UsageError(format!("{options}: no cgroup matches both")).into());
+        }
+        if wanted.len() > tables::MAX_FILTER_CGROUPS {
+            return Err(UsageError(too_many(&options, &wanted)).into());
+        }
+        self.workloads = Some(workloads);
+        filter.cgroups = self.take_places(&tree);
+        Ok(())
+    }
+
+    /// The cgroups of containers and pods that are tested. One that stays keeps
+    /// its place, so that no packet of it is missed.
+    fn take_places(&mut self, tree: &CgroupTree) -> Vec<CgroupId> {
+        let Some(workloads) = &self.workloads else {
+            return Vec::new();
+        };
+        let mut wanted = within(workloads.cgroups(), &self.cgroups);
+        for place in &mut self.places {
+            if place.as_ref().is_some_and(|path| !wanted.remove(path)) {
+                *place = None;
+            }
+        }
+        let mut wanted = wanted.into_iter();
+        for place in self.places.iter_mut().filter(|place| place.is_none()) {
+            *place = wanted.next();
+        }
+        let left = tables::MAX_FILTER_CGROUPS.saturating_sub(self.places.len());
+        self.places.extend(wanted.by_ref().take(left).map(Some));
+        self.without_place = wanted.count();
+        let empty = CgroupId { id: None, level: 0 };
+        let places = self.places.iter();
+        places
+            .map(|place| place.as_deref().map_or(empty, |path| id_of(tree, path)))
+            .collect()
+    }
+
+    /// What is not measured of what the user wants; `None`: nothing, or hardly more
+    /// than when it was last told.
+    pub(crate) fn overflow(&mut self) -> Option<String> {
+        let is_new = self.without_place > 2 * self.told_without_place;
+        is_new.then(|| {
+            self.told_without_place = self.without_place;
+            format!(
+                "{}: {} cgroups match now, and packets of {} of them are not measured: netstacklat \
+                 tests at most {}",
+                self.filter.cgroup_options.join(" and "),
+                self.without_place + self.places.iter().flatten().count(),
+                self.without_place,
+                tables::MAX_FILTER_CGROUPS
+            )
+        })
+    }
+
+    /// What may be missed.
+    pub(crate) fn blind_spots(&self) -> Option<String> {
+        let blind = self.workloads.as_ref().is_some_and(|it| !it.sees_all());
+        blind.then(|| {
+            "not all cgroups can be watched: containers that are started may not be found (raise \
+             the sysctl fs.inotify.max_user_watches)"
+                .into()
+        })
     }
 
     /// As the programs test it, by what was last looked up.
@@ -117,7 +223,7 @@ impl Packets {
     ///
     /// If cgroups are asked for, and there are none to tell apart.
     pub(crate) fn names(&self, grouping: &Grouping) -> Result<Names, UsageError> {
-        let tree = if grouping.is_by(GroupKey::Cgroup) {
+        let tree = if grouping.takes_cgroups() {
             Some(match &self.tree {
                 Some(tree) => tree.clone(),
                 None => CgroupTree::find(self.cgroup_mount.as_deref())?,
@@ -135,7 +241,10 @@ impl Packets {
     /// What becomes readable when interfaces or cgroups may have changed.
     pub(crate) fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let links = self.links.iter().map(LinkMonitor::as_fd);
-        links.chain(self.new_cgroups.iter().map(Inotify::as_fd))
+        let cgroups = self.new_cgroups.iter().map(Inotify::as_fd);
+        links
+            .chain(cgroups)
+            .chain(self.workloads.iter().map(Workloads::as_fd))
     }
 
     /// Looks everything up again. Whether something has changed.
@@ -160,6 +269,10 @@ impl Packets {
             let cgroups = self.cgroups.iter();
             self.filter.cgroups = cgroups.map(|path| id_of(tree, path)).collect();
         }
+        if let (Some(tree), Some(workloads)) = (self.tree.clone(), &mut self.workloads) {
+            workloads.look_again()?;
+            self.filter.cgroups = self.take_places(&tree);
+        }
         Ok(self.filter != before)
     }
 
@@ -178,9 +291,18 @@ impl Packets {
                 InterfaceChoice::Index(index) => format!("interface {index}"),
             }));
         }
-        let cgroups = self.cgroups.iter().zip(&self.filter.cgroups);
-        let gone = cgroups.filter(|(_, found)| found.id.is_none());
-        absent.extend(gone.map(|(path, _)| format!("cgroup {}", path.display())));
+        let gone = |path: &&PathBuf| {
+            let tree = self.tree.as_ref();
+            tree.is_some_and(|tree| tree.id_of(path).is_err())
+        };
+        let gone = self.cgroups.iter().filter(gone);
+        absent.extend(gone.map(|path| format!("cgroup {}", path.display())));
+        if !self.comms.is_empty() {
+            let running = processes::comms();
+            let runs = |choice: &CommChoice| running.iter().any(|comm| choice.is(comm));
+            let idle = self.comms.iter().filter(|choice| !runs(choice));
+            absent.extend(idle.map(|choice| format!("process called {choice}")));
+        }
         absent
     }
 }
@@ -209,6 +331,49 @@ fn pids(wanted: &[u32]) -> Result<Vec<u32>, UsageError> {
         )));
     }
     Ok(wanted.into_iter().collect())
+}
+
+/// Those of the containers and pods that are in one of the cgroups, or have one of
+/// them in themselves: packets must match both.
+fn within(workloads: &BTreeSet<PathBuf>, cgroups: &[PathBuf]) -> BTreeSet<PathBuf> {
+    if cgroups.is_empty() {
+        return workloads.clone();
+    }
+    let pairs = workloads
+        .iter()
+        .flat_map(|workload| cgroups.iter().map(move |cgroup| (workload, cgroup)));
+    let inner = pairs.filter_map(|(workload, cgroup)| {
+        if workload.starts_with(cgroup) {
+            Some(workload.clone())
+        } else {
+            cgroup.starts_with(workload).then(|| cgroup.clone())
+        }
+    });
+    inner.collect()
+}
+
+/// What to do instead, where more match than are tested.
+fn too_many(options: &str, cgroups: &BTreeSet<PathBuf>) -> String {
+    let mut paths = cgroups.iter();
+    let mut common = paths.next().cloned().unwrap_or_default();
+    for path in paths {
+        while !path.starts_with(&common) {
+            common.pop();
+        }
+    }
+    let remedy = if common.as_os_str().is_empty() {
+        "select fewer, or none and group the packets with --by container".into()
+    } else {
+        format!(
+            "select fewer, or what is above them all: --cgroups {}",
+            common.display()
+        )
+    };
+    format!(
+        "{options}: {} cgroups match, and netstacklat tests at most {}: {remedy}",
+        cgroups.len(),
+        tables::MAX_FILTER_CGROUPS
+    )
 }
 
 /// A cgroup is made by mkdir(2), of which inotify tells.
@@ -344,5 +509,46 @@ mod tests {
         let mut wanted = choice();
         wanted.flow.networks = vec!["10.0.0.0/8".parse().unwrap(); 17];
         assert!(error(&wanted).contains("--ip takes at most 16"));
+    }
+
+    fn paths(texts: &[&str]) -> BTreeSet<PathBuf> {
+        texts.iter().map(PathBuf::from).collect()
+    }
+
+    #[test]
+    fn packets_must_match_cgroup_and_container() {
+        let containers = paths(&["a.slice/one", "b.slice/two", "c.slice/three"]);
+        let cgroups = |texts: &[&str]| texts.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(within(&containers, &[]), containers);
+        let found = within(
+            &containers,
+            &cgroups(&["a.slice", "b.slice/two/inner", "d.slice"]),
+        );
+        assert_eq!(found, paths(&["a.slice/one", "b.slice/two/inner"]));
+        assert!(within(&containers, &cgroups(&["a.slic"])).is_empty());
+    }
+
+    #[test]
+    fn the_remedy_of_too_many_is_what_is_above_them() {
+        let text = too_many("--pod", &paths(&["k.slice/q/one", "k.slice/q/two"]));
+        assert!(
+            text.contains("--pod: 2 cgroups") && text.contains("--cgroups k.slice/q"),
+            "{text}"
+        );
+        let text = too_many("--container", &paths(&["k.slice/one", "l.slice/two"]));
+        assert!(
+            text.contains("--by container") && !text.contains("--cgroups"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_process_that_does_not_run_is_named() {
+        let mut wanted = choice();
+        let own = processes::comm(std::process::id()).unwrap();
+        wanted.comms = vec![own.parse().unwrap(), "nsl-no-such".parse().unwrap()];
+        let packets = Packets::resolve(&wanted).unwrap();
+        assert!(packets.filter().is_on());
+        assert_eq!(packets.absent(), ["process called nsl-no-such"]);
     }
 }

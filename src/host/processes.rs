@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Processes: what they are called, and which sockets they have open.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -29,6 +30,24 @@ pub(crate) fn exists(pid: u32) -> bool {
 pub(crate) fn comm(pid: u32) -> Option<String> {
     let comm = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(comm.trim_end_matches('\n').to_owned())
+}
+
+/// What all processes call themselves, as the kernel has it: not always text.
+pub(crate) fn comms() -> BTreeSet<Vec<u8>> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter(|entry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+    });
+    let comms = processes.filter_map(|entry| fs::read(entry.path().join("comm")).ok());
+    comms
+        .map(|mut comm| {
+            if comm.last() == Some(&b'\n') {
+                comm.pop();
+            }
+            comm
+        })
+        .collect()
 }
 
 /// The sockets that processes have open now: of all that this user may look at.
@@ -87,6 +106,7 @@ mod tests {
             .find(|s| s.inode == inode)
             .unwrap();
         assert_eq!((found.pid, Some(found.comm)), (pid, comm(pid)));
+        assert!(comms().contains(comm(pid).unwrap().as_bytes()));
         assert!(exists(pid) && !exists(u32::MAX));
     }
 

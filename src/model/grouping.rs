@@ -13,6 +13,10 @@ pub enum GroupKey {
     Interface,
     /// The cgroup (v2) of the process that made the socket.
     Cgroup,
+    /// The container that the cgroup belongs to.
+    Container,
+    /// The pod that the cgroup belongs to.
+    Pod,
     /// The process that reads from the socket.
     Process,
     /// The network namespace.
@@ -30,11 +34,13 @@ pub enum GroupKey {
 }
 
 impl GroupKey {
-    /// All keys.
-    pub const ALL: [GroupKey; 9] = [
+    /// All keys. (A container and a pod are known by the cgroup.)
+    pub const ALL: [GroupKey; 11] = [
         GroupKey::Interface,
         GroupKey::Netns,
         GroupKey::Cgroup,
+        GroupKey::Container,
+        GroupKey::Pod,
         GroupKey::Process,
         GroupKey::LocalPort,
         GroupKey::RemoteIp,
@@ -55,6 +61,8 @@ impl GroupKey {
             GroupKey::Cpu => "cpu",
             GroupKey::RxQueue => "rx-queue",
             GroupKey::Family => "family",
+            GroupKey::Container => "container",
+            GroupKey::Pod => "pod",
         }
     }
 }
@@ -106,6 +114,12 @@ impl Grouping {
     pub fn is_by_cpu_only(&self) -> bool {
         self.keys == [GroupKey::Cpu]
     }
+
+    /// Whether their cgroup must be known.
+    pub fn takes_cgroups(&self) -> bool {
+        let by_cgroup = [GroupKey::Cgroup, GroupKey::Container, GroupKey::Pod];
+        by_cgroup.into_iter().any(|key| self.is_by(key))
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +134,9 @@ mod tests {
         let error = "proces".parse::<GroupKey>().unwrap_err();
         assert!(error.contains("'process'"), "{error}");
         let error = "colour".parse::<GroupKey>().unwrap_err();
-        assert!(error.contains("cgroup, process, local-port"), "{error}");
+        assert!(
+            error.contains("cgroup, container, pod, process, local-port"),
+            "{error}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use crate::model::glob;
 use crate::model::hooks::{Hook, HookSet, nearest, programs};
 use crate::model::tables;
 
@@ -100,35 +101,10 @@ fn matching(glob: &str) -> Result<HookSet, String> {
     Ok(hooks)
 }
 
-/// Whether a glob matches all of a text: `*` stands for any characters, `?` for
-/// one.
-fn matches(glob: &str, text: &str) -> bool {
+/// Whether a glob matches all of a name, in any case.
+fn matches(pattern: &str, name: &str) -> bool {
     let lower = |text: &str| text.to_ascii_lowercase().into_bytes();
-    let (glob, text) = (lower(glob), lower(text));
-    let (mut g, mut t) = (0, 0);
-    // Where to go on when the present try fails: behind the last star, one
-    // character later each time. An earlier star need not be tried again.
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match glob.get(g) {
-            Some(b'*') => {
-                g += 1;
-                retry = Some((g, t));
-            }
-            Some(&c) if c == b'?' || c == text[t] => {
-                g += 1;
-                t += 1;
-            }
-            _ => match &mut retry {
-                None => return false,
-                Some((behind_star, from)) => {
-                    *from += 1;
-                    (g, t) = (*behind_star, *from);
-                }
-            },
-        }
-    }
-    glob[g..].iter().all(|&c| c == b'*')
+    glob::matches(&lower(pattern), &lower(name))
 }
 
 fn not_found(text: &str) -> String {
@@ -232,23 +208,6 @@ mod tests {
     }
 
     proptest! {
-        /// Against the definition: a star stands for nothing, or for one
-        /// character and what another star stands for.
-        #[test]
-        fn globs_match_as_defined(glob in "[ab*?]{0,6}", text in "[abA]{0,6}") {
-            fn defined(glob: &[u8], text: &[u8]) -> bool {
-                match (glob, text) {
-                    ([], []) => true,
-                    ([b'*', glob @ ..], []) => defined(glob, text),
-                    ([b'*', rest @ ..], [_, tail @ ..]) => defined(rest, text) || defined(glob, tail),
-                    ([b'?', glob @ ..], [_, text @ ..]) => defined(glob, text),
-                    ([c, glob @ ..], [d, text @ ..]) => c.eq_ignore_ascii_case(d) && defined(glob, text),
-                    _ => false,
-                }
-            }
-            prop_assert_eq!(matches(&glob, &text), defined(glob.as_bytes(), text.as_bytes()));
-        }
-
         #[test]
         fn nothing_panics(text in "\\PC{0,12}") {
             let _ = text.parse::<HookChoice>();

@@ -17,6 +17,12 @@ pub const INTERFACES_MAP: &str = "netstack_interfaces";
 pub const PIDS_MAP: &str = "netstack_pids";
 /// Who reads from a socket.
 pub const READERS_MAP: &str = "netstack_readers";
+/// What readers called themselves, by their number.
+pub const READER_NAMES_MAP: &str = "netstack_reader_names";
+/// Which names of processes are wanted.
+pub const PROCESS_NAMES_MAP: &str = "netstack_process_names";
+/// Names of processes that are to be judged.
+pub const NEW_NAMES_MAP: &str = "netstack_new_names";
 /// The program that publishes the clock offset.
 pub const CLOCK_PROGRAM: &str = "nsl_update_vsyscall";
 /// The kernel function that it attaches to.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::model::flow_choice::FlowChoice;
+use crate::model::owner_choice::{CommChoice, WorkloadChoice};
 
 /// The longest name of an interface, in bytes (IFNAMSIZ - 1).
 const LONGEST_INTERFACE: usize = 15;
@@ -206,6 +207,12 @@ pub struct PacketChoice {
     pub include_hol_blocked: bool,
     /// By what their headers say.
     pub flow: FlowChoice,
+    /// Those of sockets in one of these containers; empty: in any.
+    pub containers: Vec<WorkloadChoice>,
+    /// Those of sockets in one of these pods; empty: in any.
+    pub pods: Vec<WorkloadChoice>,
+    /// Those that processes of one of these names read; empty: any.
+    pub comms: Vec<CommChoice>,
 }
 
 #[cfg(test)]

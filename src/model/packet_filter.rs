@@ -4,6 +4,7 @@
 
 use crate::model::flow_choice::FlowChoice;
 use crate::model::hooks::{Hook, HookSet};
+use crate::model::owner_choice::CommChoice;
 
 /// An interface: an index means something only in its network namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,14 +37,21 @@ pub struct PacketFilter {
     pub netns: Option<u32>,
     /// Those that one of these processes reads; empty: any.
     pub pids: Vec<u32>,
-    /// Those of sockets in one of these cgroups; empty: in any.
+    /// Those of sockets in one of these cgroups, or below.
     pub cgroups: Vec<CgroupId>,
+    /// How many of them there can be while it is measured; 0: packets of all
+    /// cgroups are wanted.
+    pub cgroup_places: usize,
+    /// The options that ask for them.
+    pub cgroup_options: Vec<&'static str>,
     /// Reads that leave at least so many packets in the socket's queue; 0: all.
     pub min_queue: u32,
     /// TCP reads that waited for a missing segment are measured, too.
     pub include_hol_blocked: bool,
     /// Those whose headers say so.
     pub flow: FlowChoice,
+    /// Those that processes of one of these names read; empty: any.
+    pub comms: Vec<CommChoice>,
 }
 
 impl PacketFilter {
@@ -52,9 +60,15 @@ impl PacketFilter {
         self.interfaces.is_some()
             || self.netns.is_some()
             || !self.pids.is_empty()
-            || !self.cgroups.is_empty()
+            || self.cgroup_places > 0
             || self.min_queue > 0
             || self.flow.is_on()
+            || !self.comms.is_empty()
+    }
+
+    /// Whether it matters which process reads from a socket.
+    pub fn asks_for_processes(&self) -> bool {
+        !self.pids.is_empty() || !self.comms.is_empty()
     }
 
     /// The options that ask for what only the socket tells, and the hooks at
@@ -63,10 +77,11 @@ impl PacketFilter {
     pub fn not_applied(&self, hooks: HookSet) -> Option<(Vec<&'static str>, Vec<Hook>)> {
         let asked = [
             ("--pids", !self.pids.is_empty()),
-            ("--cgroups", !self.cgroups.is_empty()),
+            ("--comm", !self.comms.is_empty()),
         ];
         let asked = asked.into_iter().filter(|(_, on)| *on);
-        let asked: Vec<_> = asked.map(|(option, _)| option).collect();
+        let asked = asked.map(|(option, _)| option);
+        let asked: Vec<_> = asked.chain(self.cgroup_options.iter().copied()).collect();
         let hooks: Vec<_> = hooks.iter().filter(|hook| !hook.knows_socket()).collect();
         (!asked.is_empty() && !hooks.is_empty()).then_some((asked, hooks))
     }
@@ -99,5 +114,12 @@ mod tests {
         assert_eq!(names, ["ip-start", "tcp-start", "udp-start"]);
         let reads: HookSet = Hook::all().filter(|hook| hook.is_in_reader()).collect();
         assert_eq!(filter().not_applied(reads), None);
+        let all = PacketFilter {
+            comms: vec!["nginx".parse().unwrap()],
+            cgroup_options: vec!["--cgroups", "--pod"],
+            ..filter()
+        };
+        let (options, _) = all.not_applied(HookSet::ALL).unwrap();
+        assert_eq!(options, ["--pids", "--comm", "--cgroups", "--pod"]);
     }
 }

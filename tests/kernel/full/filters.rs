@@ -220,6 +220,130 @@ fn by_process() {
     names_the_others(&run, "--pids", all, warm);
 }
 
+/// This process has another name until dropped: that of its first thread, whatever
+/// tests run in.
+struct Renamed(String);
+
+impl Renamed {
+    fn to(name: &str) -> Renamed {
+        let old = fs::read_to_string("/proc/self/comm").expect("this process");
+        fs::write("/proc/self/comm", name).expect("this process");
+        Renamed(old)
+    }
+}
+
+impl Drop for Renamed {
+    fn drop(&mut self) {
+        let _ = fs::write("/proc/self/comm", self.0.trim_end());
+    }
+}
+
+/// A name that the tool has not seen is judged at the first packet, which counts
+/// as owner-unknown; then no packet is missed, at any hook that knows the socket.
+#[test]
+fn by_name_of_process() {
+    let wanted = Reader::named("nsl-wanted", None);
+    let other = Reader::named("nsl-other", None);
+    let [_, own] = flows();
+    let own = [own];
+    let tool = Tool::start(&["-r", "100ms", "--comm", "nsl-wan*,nsl-late"]);
+    let warm = tool.warm_up();
+    let recorded = || tool.totals_up_to_now()["udp-socket-read"].count;
+    let read_until = |count: u64| wait_until(PATIENCE, "all is read", || recorded() >= count);
+    wanted.send(100);
+    other.send(50);
+    exchange(&own, 10);
+    read_until(100);
+    assert_eq!(recorded(), 100);
+
+    // Another is started, and this process calls itself something else.
+    let late = Reader::named("nsl-late", None);
+    let mut tried = 0;
+    wait_until(PATIENCE, "the new process is found", || {
+        late.send(1);
+        tried += 1;
+        recorded() > 100
+    });
+    let before = recorded();
+    let (started, names) = (tried, Renamed::to("nsl-wanted-too"));
+    wait_until(PATIENCE, "the new name is found", || {
+        exchange(&own, 1);
+        tried += 1;
+        recorded() > before
+    });
+    let before = tool.totals_up_to_now();
+    late.send(100);
+    exchange(&own, LOOPBACK);
+    read_until(before["udp-socket-read"].count + 100 + LOOPBACK);
+    drop(names);
+    exchange(&own, 1);
+    exchange(&own, 19);
+    let run = tool.finish();
+    println!(
+        "{started} and {} datagrams until the names were known",
+        tried - started
+    );
+    for hook in knows_socket() {
+        let counts = run.hook(hook.name());
+        println!("{hook}: {} recorded, {:?}", counts.count, counts.skipped);
+        let since = counts.count - before[hook.name()].count;
+        // The name of a reader that is gone is that of its last read: the first
+        // datagram behind it still passes the stack under it.
+        let late = if hook.is_in_reader() { 0 } else { 1 };
+        assert!(
+            (100 + LOOPBACK..=100 + LOOPBACK + late).contains(&since),
+            "{hook}: {since}"
+        );
+        let left = counts.skip("filtered") + counts.skip("owner-unknown");
+        // With the word of the one that was started.
+        let all = 281 + tried + LOOPBACK + warm.with + warm.without;
+        assert_eq!(counts.count + left + counts.missed, all, "{hook}");
+        assert!(counts.skip("filtered") >= 50, "{hook}");
+    }
+    assert!(run.hook("udp-socket-read").skip("owner-unknown") >= 1);
+    let all = 281 + tried + LOOPBACK;
+    names_the_others(&run, "--comm", all, warm);
+    drop((wanted, other, late));
+}
+
+/// More names than are remembered, of one process: those of others are judged again.
+#[test]
+fn made_up_names_do_not_crowd_out_others_for_good() {
+    // NETSTACKLAT_MAX_PROCESS_NAMES of src/bpf/limits.h, and some more.
+    const NAMES: u64 = 8192 + 1000;
+    let wanted = Reader::named("nsl-wanted", None);
+    let [_, own] = flows();
+    let own = [own];
+    let tool = Tool::start(&["-r", "1s", "-e", "udp-socket-read", "--comm", "nsl-wanted"]);
+    tool.warm_up();
+    let renamed = Renamed::to("nsl-first");
+    for number in 0..NAMES {
+        fs::write("/proc/self/comm", format!("nsl-{number}")).expect("this process");
+        exchange(&own, 1);
+    }
+    drop(renamed);
+    let recorded = || tool.totals_up_to_now()["udp-socket-read"].count;
+    assert_eq!(recorded(), 0);
+    wait_until(PATIENCE, "the name is judged again", || {
+        wanted.send(1);
+        recorded() > 0
+    });
+    let before = recorded();
+    wanted.send(100);
+    wait_until(PATIENCE, "all is read", || recorded() >= before + 100);
+    let run = tool.finish();
+    let counts = run.hook("udp-socket-read");
+    println!("{} recorded, {:?}", counts.count, counts.skipped);
+    assert_eq!(counts.count, before + 100);
+    // Each name was new.
+    let left = counts.skip("owner-unknown") + counts.skip("filtered");
+    assert!(
+        counts.skip("owner-unknown") > NAMES / 2 && left >= NAMES,
+        "{left}"
+    );
+    drop(wanted);
+}
+
 #[test]
 fn by_cgroup_with_all_below_it() {
     let (mine, others) = (Nested::new("nsl-mine"), Nested::new("nsl-others"));
@@ -279,7 +403,7 @@ fn by_what_is_left_in_the_queue() {
 
 #[test]
 fn what_does_not_exist_is_a_usage_error() {
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["-i", "no-such"], "no-such"),
         (&["-i", "77777"], "77777"),
         (&["-n", "no-such"], "no-such"),
@@ -287,6 +411,13 @@ fn what_does_not_exist_is_a_usage_error() {
         (&["-p", "4194304"], "4194304"),
         (&["-c", "no-such.slice"], "no-such.slice"),
         (&["-m", "/proc", "-c", "x"], "/proc"),
+        (&["--container", "no-such"], "there are no containers"),
+        (&["--pod", "no-such"], "there are no pods"),
+        (&["--container", ""], "--container"),
+        (
+            &["--comm", "longer-than-a-name-can-be"],
+            "'longer-than-a-n'",
+        ),
     ];
     for (options, words) in cases {
         let done = command(options)
