@@ -303,7 +303,7 @@ static __always_inline int process_skip(const struct sample_ctx *ctx)
 static __always_inline int selection_skip(const struct sample_ctx *ctx)
 {
 	bool in_reader = is_in_reader(ctx->hook);
-	struct process_name name = {};
+	struct process_name name;
 
 	if (filter.interfaces && !interface_is_wanted(ctx))
 		return SKIP_FILTERED;
@@ -319,8 +319,10 @@ static __always_inline int selection_skip(const struct sample_ctx *ctx)
 			return reason;
 	}
 	/* Before packets of others are left out: who reads them is known now. */
-	if (in_reader && filter.process_names)
+	if (in_reader && filter.process_names) {
+		__builtin_memset(&name, 0, sizeof(name));
 		name_of_process(&name);
+	}
 	if (in_reader && filter.note_readers)
 		note_reader(ctx->sk, filter.process_names ? &name : NULL);
 	if (ctx->has_sk && filter.cgroup_count && !cgroup_is_wanted(ctx))
