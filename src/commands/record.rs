@@ -164,9 +164,10 @@ fn summary(file: &str, intervals: u64, total: &Interval) -> String {
     let packets = match most {
         Some((samples, hook)) if samples > 0 => {
             let sampling = total.counters.sampling;
-            let of = match sampling.is_on() {
-                true => format!(" ({samples} of them measured)"),
-                false => String::new(),
+            let of = if sampling.is_on() {
+                format!(" ({samples} of them measured)")
+            } else {
+                String::new()
             };
             format!("{} packets at {hook}{of}", packets(samples, sampling))
         }
