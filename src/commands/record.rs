@@ -12,6 +12,7 @@ use crate::commands::greeting;
 use crate::commands::report_loop::Reports;
 use crate::commands::session::{start, stop};
 use crate::commands::stop_condition::StopCondition;
+use crate::model::skips::SkipReason;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::process::command::{Command, Running, start_error_code};
 use crate::render::Json;
@@ -164,13 +165,23 @@ fn summary(file: &str, intervals: u64, total: &Interval) -> String {
     let packets = match most {
         Some((samples, hook)) if samples > 0 => {
             let sampling = total.counters.sampling;
-            let of = match sampling.is_on() {
-                true => format!(" ({samples} of them measured)"),
-                false => String::new(),
+            let of = if sampling.is_on() {
+                format!(" ({samples} of them measured)")
+            } else {
+                String::new()
             };
             format!("{} packets at {hook}{of}", packets(samples, sampling))
         }
-        _ => "no packet at any hook".into(),
+        _ => {
+            let hooks = total.counters.hooks();
+            let left_out = hooks.map(|(_, stats)| stats.skips.get(SkipReason::SAMPLED_OUT));
+            match left_out.max() {
+                Some(packets) if packets > 0 => {
+                    format!("none of {packets} packets was in the sample")
+                }
+                _ => "no packet at any hook".into(),
+            }
+        }
     };
     format!("{file}: {intervals} written, {packets}.")
 }

@@ -62,14 +62,18 @@ impl FirstRound {
             }
         }
         match self.periods {
-            4 if !self.silent => what_can_be_judged(&self.least, comparison.period),
+            4 if !self.silent => {
+                let sampled = interval.counters.sampling.is_on();
+                let what = if sampled { "samples" } else { "packets" };
+                what_can_be_judged(&self.least, comparison.period, what)
+            }
             _ => None,
         }
     }
 }
 
-/// What can be judged at this rate, if that is not all.
-fn what_can_be_judged(least: &[(Hook, u64)], period: Duration) -> Option<String> {
+/// What can be judged at this rate, if that is not all; `what` are counted.
+fn what_can_be_judged(least: &[(Hook, u64)], period: Duration, what: &str) -> Option<String> {
     let Outlook { judged, lacking } = outlook(least, period)?;
     let Lacking {
         quantity,
@@ -91,7 +95,7 @@ fn what_can_be_judged(least: &[(Hook, u64)], period: Duration) -> Option<String>
         )
     });
     Some(format!(
-        "netstacklat: at this packet rate {judged} can be judged. {quantity} needs {} packets a \
+        "netstacklat: at this packet rate {judged} can be judged. {quantity} needs {} {what} a \
          period; there are {had} at {hook}{remedy}.\n",
         quantity.samples_to_compare()
     ))

@@ -43,9 +43,12 @@ impl Screen {
             let mut reasons: Vec<_> = reasons.collect();
             reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
             seen.extend(reasons.iter().map(|(reason, _)| reason));
-            let about = |reason: &SkipReason| match reason.is_sampled() {
-                true => units::about(sampling),
-                false => "",
+            let about = |reason: &SkipReason| {
+                if reason.is_sampled() {
+                    units::about(sampling)
+                } else {
+                    ""
+                }
             };
             let sum_is_about = reasons.iter().map(|(r, _)| about(r)).max().unwrap_or("");
             let met_is_about = units::about(sampling);

@@ -119,14 +119,21 @@ impl Text {
     }
 
     fn idle(&self, page: &mut String, interval: &Interval) {
-        let mut items = vec![self.screen.dim("idle:")];
-        let idle = interval
-            .counters
-            .hooks()
-            .filter(|(_, stats)| !stats.has_samples());
-        items.extend(idle.map(|(hook, _)| hook.name().into()));
-        if items.len() > 1 {
-            self.screen.flow(page, " ", items);
+        let hooks = interval.counters.hooks();
+        let silent: Vec<_> = hooks.filter(|(_, stats)| !stats.has_samples()).collect();
+        let left_out = |stats: &HookCounters| stats.skips.get(SkipReason::SAMPLED_OUT);
+        let (idle, unsampled): (Vec<_>, Vec<_>) = silent
+            .into_iter()
+            .partition(|(_, stats)| left_out(stats) == 0);
+        for (label, hooks) in [("idle:", idle), ("none in the sample:", unsampled)] {
+            let names = hooks.iter().map(|(hook, stats)| match left_out(stats) {
+                0 => hook.name().to_owned(),
+                packets => format!("{hook} (of {packets})"),
+            });
+            let items: Vec<_> = [self.screen.dim(label)].into_iter().chain(names).collect();
+            if items.len() > 1 {
+                self.screen.flow(page, " ", items);
+            }
         }
     }
 }
@@ -256,8 +263,9 @@ over-range: more than 2^34 ns (17.2 s)
     /// The rows are of packets, like all counts; what quantiles depend on is there too.
     #[test]
     fn rows_of_a_sample_stand_for_packets() {
-        let mut run = Run::new(&["udp-start"]);
+        let mut run = Run::new(&["udp-start", "udp-queue-rcv", "udp-socket-read"]);
         run.sampled(100);
+        run.skips("udp-socket-read", SkipReason::SAMPLED_OUT, 37);
         run.samples("udp-start", 3000, 8);
         run.samples_over_range("udp-start", 1);
         let bar = "@".repeat(49);
@@ -272,6 +280,8 @@ count ~800  ~80.0/s  mean 3.00us  max >17.2s  samples 8
 p50 3.01us  p90 n/a (9 samples < 10)  p99 n/a (9 samples < 100)
   p99.9 n/a (9 samples < 1000)
 
+idle: udp-queue-rcv
+none in the sample: udp-socket-read (of 37)
 udp-start: ~100 of ~900 (11.1%) not measured: over-range ~100
 over-range: more than 2^34 ns (17.2 s)
 "

@@ -43,6 +43,10 @@ pub struct RunFile {
 
 /// What was measured.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each file that was read"
+)]
 pub enum Content {
     /// One side, by `record` or saved from `--json`.
     Recording(Totals),

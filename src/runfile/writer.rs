@@ -60,9 +60,10 @@ fn bad_usage<T>(text: String) -> Result<T> {
 }
 
 fn sampled(sampling: Sampling) -> String {
-    match sampling.is_on() {
-        true => format!("with --sample {sampling}"),
-        false => "without --sample".into(),
+    if sampling.is_on() {
+        format!("with --sample {sampling}")
+    } else {
+        "without --sample".into()
     }
 }
 

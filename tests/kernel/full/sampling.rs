@@ -79,9 +79,10 @@ fn every_hook_keeps_the_same_datagrams() {
             .filter(|hook| hook.attached)
             .map(|hook| hook.hook)
             .collect();
-        let wanted: Vec<&str> = match options.contains(&"light") {
-            true => LIGHT.to_vec(),
-            false => Hook::all().map(Hook::name).collect(),
+        let wanted: Vec<&str> = if options.contains(&"light") {
+            LIGHT.to_vec()
+        } else {
+            Hook::all().map(Hook::name).collect()
         };
         assert_eq!(on, wanted);
         let before = tool.totals_up_to_now();
