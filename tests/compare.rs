@@ -187,6 +187,7 @@ fn undoing_takes_no_option_but_its_time() {
             "hooks" | "exclude-hooks" => "udp-start",
             "by" => "process",
             "group-memory" => "8MiB",
+            "sort" => "p99",
             _ => "12",
         };
         let takes_value = option.get_action().takes_values();

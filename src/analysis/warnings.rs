@@ -67,6 +67,9 @@ pub enum Kind {
     Excluded { path: String, text: String },
     /// A file is damaged.
     Problem { path: String, text: String },
+    /// The packets of each side that were counted in the group `other`, because there
+    /// was no room for more groups. This puts groups in doubt, and nothing else.
+    OtherGroup(PerSide<u64>),
     /// The number of reports of each side that were not made in time. No sample is
     /// lost by that.
     MissedIntervals(PerSide<u64>),
@@ -108,6 +111,7 @@ impl Warning {
             Kind::Incomplete(_) => "incomplete",
             Kind::Excluded { .. } => "excluded",
             Kind::Problem { .. } => "problem",
+            Kind::OtherGroup(_) => "other-group",
             Kind::MissedIntervals(_) => "missed-intervals",
             Kind::SeveralRuns { .. } => "several-runs",
         }
@@ -132,6 +136,7 @@ impl Warning {
             | Kind::RoundsMissing { .. }
             | Kind::Incomplete(_)
             | Kind::Excluded { .. }
+            | Kind::OtherGroup(_)
             | Kind::MissedIntervals(_)
             | Kind::SeveralRuns { .. } => false,
         }

@@ -11,6 +11,7 @@ mod diff;
 mod durations;
 mod explain;
 mod findings;
+mod listing;
 mod live;
 mod out;
 mod record;
@@ -28,6 +29,7 @@ pub use completions::{CompletionsArgs, Shell};
 pub use diff::DiffArgs;
 pub use durations::{parse_duration, parse_interval};
 pub use findings::FindingsArgs;
+pub use listing::ListingArgs;
 pub use live::LiveArgs;
 pub use out::OutArgs;
 pub use record::RecordArgs;
@@ -215,6 +217,8 @@ mod tests {
                 "min-queue-length" => "3",
                 "max-groups" => "9",
                 "group-memory" => "8MiB",
+                "top" => "5",
+                "sort" => "p99",
                 "by" => "process,interface",
                 "include-tcp-hol-delay" | "groupby-interface" | "groupby-cgroup" => return None,
                 other => panic!("give --{other} a value here"),

@@ -9,13 +9,11 @@ use std::sync::Arc;
 use crate::host::cgroups::CgroupTree;
 use crate::host::namespaces::Netns;
 use crate::host::processes;
+use crate::model::counters::UNKNOWN;
 use crate::model::grouping::GroupKey;
 use crate::model::tables;
 use crate::text::one_line;
 
-/// What the programs could not tell: before the socket is known, or because it
-/// has no owner.
-const UNKNOWN: &str = "unknown";
 /// Characters of a name.
 const LONGEST: usize = 200;
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-/// Options that select hooks, and not packets.
-const OF_HOOKS: [&str; 2] = ["hooks", "exclude-hooks"];
+/// Options that select hooks or what is listed, and not packets.
+const NOT_OF_PACKETS: [&str; 4] = ["hooks", "exclude-hooks", "top", "sort"];
 
 /// What the user selected, as typed. By default everything, in one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,11 +31,12 @@ impl Selection {
     }
 
     /// The options that select packets: runs in which they differ have not
-    /// measured the same. Which hooks are on is known of each hook.
+    /// measured the same. Which hooks are on is known of each hook, and files hold
+    /// all groups, whichever are listed.
     pub fn of_packets(&self) -> impl Iterator<Item = (&str, &[String])> {
         let options = self.options.iter();
         options
             .map(|(name, values)| (name.as_str(), values.as_slice()))
-            .filter(|(name, _)| !OF_HOOKS.contains(name))
+            .filter(|(name, _)| !NOT_OF_PACKETS.contains(name))
     }
 }
