@@ -14,6 +14,7 @@ mod exporter_object;
 mod filters;
 mod firewall;
 mod grouped;
+mod grouped_diff;
 mod hold;
 mod hosts;
 mod hotplug;
