@@ -43,6 +43,7 @@ fn main() {
                         effect: factor.ln(),
                         of_slowest,
                         auto_rounds: false,
+                        groups: 0,
                     };
                     let traffic = Traffic::new(&setup);
                     let [found] = count(TRIALS, |seed| {

@@ -66,7 +66,7 @@ fn owners_of_packets_are_written_like_this() {
     refused(&["--by", "containr"], &["did you mean 'container'?"]);
     refused(
         &["--by", "colour"],
-        &["interface, cgroup, process, container, pod"],
+        &["interface, netns, cgroup, container, pod, process"],
     );
 }
 

@@ -189,6 +189,7 @@ fn undoing_takes_no_option_but_its_time() {
             "ip" => "192.0.2.1",
             "sample" => "1/16",
             "group-memory" => "8MiB",
+            "sort" => "p99",
             _ => "12",
         };
         let takes_value = option.get_action().takes_values();

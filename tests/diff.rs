@@ -335,3 +335,70 @@ fn whoever_reads_it_may_go() {
         "{err}"
     );
 }
+
+/// The recording of show's tests, of which some packets are slower here.
+fn grouped(options: &str, slow: u64) -> String {
+    let text = include_str!("fixtures/groups.jsonl");
+    let text = text.replace("\"options\":{}", &format!("\"options\":{{{options}}}"));
+    // From the bucket that ends at 100 us to one that ends later.
+    text.replace("98304,102400", &format!("{},{}", slow - 4096, slow))
+}
+
+#[test]
+fn groups_are_compared() {
+    let directory = Directory::new("groups");
+    directory.file("a.nsl", &grouped("", 102_400));
+    directory.file("b.nsl", &grouped("", 131_072));
+    let args = ["old=a.nsl", "new=b.nsl", "--by", "process"];
+    let (code, page, stderr) = said(&directory.diff(&args));
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let groups = page.split_once("\nby process: ").expect("groups").1;
+    let expected = "2 groups, not judged\nprocess dns(2)\nudp-start ";
+    assert!(groups.starts_with(expected), "{page}");
+    let (_, text, _) = said(&directory.diff(&[&args[..], &["--json", "--top", "1"]].concat()));
+    testlab::schema::assert_valid(&text);
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let names: Vec<_> = found["groups"].as_array().unwrap().iter().collect();
+    assert_eq!(names.len(), 1);
+    assert_eq!(names[0]["group"], serde_json::json!({"process": "web(1)"}));
+    assert_eq!(found["groups_left_out"], 1);
+    let (code, _, stderr) = said(&directory.diff(&["a.nsl", "new=b.nsl", "--by", "cgroup"]));
+    assert_eq!(code, Some(2));
+    for words in ["a.nsl", "--by cgroup", "--by interface,process"] {
+        assert!(stderr.contains(words), "{stderr}");
+    }
+}
+
+/// With and without groups: other filters may explain any difference.
+#[test]
+fn other_filters_are_a_warning_with_both_values() {
+    let directory = Directory::new("filters");
+    directory.file(
+        "a.nsl",
+        &grouped("\"pids\":[\"12\"],\"top\":[\"3\"]", 102_400),
+    );
+    let filters = "\"pids\":[\"13\",\"14\"],\"network-namespace\":[\"blue\"]";
+    directory.file("b.nsl", &grouped(filters, 102_400));
+    for by in [&[][..], &["--by", "process"]] {
+        let args = [&["old=a.nsl", "new=b.nsl"], by].concat();
+        let (_, page, _) = said(&directory.diff(&args));
+        for words in [
+            "warning: --network-namespace differs: not given (A), blue (B)\n",
+            "warning: --pids differs: 12 (A), 13,14 (B)\n",
+        ] {
+            assert!(page.contains(words), "no {words:?} in:\n{page}");
+        }
+        let words: Vec<&str> = page.split_whitespace().collect();
+        let selected = "selected by --network-namespace blue --pids 13,14 --by interface,process";
+        assert!(words.join(" ").contains(selected), "{page}");
+        // What is listed is no filter.
+        assert!(!page.contains("--top differs"), "{page}");
+        let (_, text, _) = said(&directory.diff(&[&args[..], &["--json"]].concat()));
+        let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let warnings = found["warnings"].as_array().unwrap().iter();
+        let differ = warnings.filter(|warning| warning["code"] == "differs");
+        let texts: Vec<_> = differ.map(|warning| warning["text"].clone()).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(found["warnings"][1]["puts_in_doubt"].as_bool().unwrap());
+    }
+}

@@ -11,6 +11,7 @@ use netstacklat::render::{Json, Renderer as _};
 use netstacklat::runfile::RunFile;
 
 const RUN: &str = "tests/fixtures/run.jsonl";
+const GROUPS: &str = "tests/fixtures/groups.jsonl";
 const COMPARISON: &str = "tests/fixtures/comparison.jsonl";
 
 /// Exit code, standard output and standard error.
@@ -173,6 +174,101 @@ fn control_characters_of_a_file_are_not_shown() {
     assert!(!page.contains('\x1b'), "{page}");
 }
 
+/// 910 packets of 1 us and 100 of 100 us: the slowest hundredth, 10.1 packets, is
+/// among the 100. By process, dns has 199 packets, these 100 among them.
+#[test]
+fn groups_are_shown_by_fewer_keys() {
+    let page = shown(&[GROUPS, "--by", "process"]);
+    let table = page.split_once("\nhook ").expect("a table").1;
+    let expected = "\
+     count  rate/s    mean     p50     p90     p99   p99.9    slow
+udp-start        1010     101  10.8us  1.01us  1.01us   100us   100us
+process dns(2)
+udp-start         199    19.9  50.9us   100us   100us   100us       -   5.08%
+process web(1)
+udp-start         801    80.1  1.01us  1.01us  1.01us  1.01us       -      0%
+other: there was no room for more groups (--max-groups, --group-memory)
+udp-start          10    1.00  1.01us  1.01us  1.01us       -       -       -
+";
+    assert!(table.contains(expected), "{page}");
+    let by_interface = shown(&[GROUPS, "--by", "interface", "--sort", "name", "--top", "1"]);
+    for words in [
+        "\ninterface eth0\nudp-start         901 ",
+        "\n1 more group with packets, not listed: --top 2 ",
+        "\nother: ",
+    ] {
+        assert!(
+            by_interface.contains(words),
+            "no {words:?} in:\n{by_interface}"
+        );
+    }
+    assert!(!by_interface.contains("interface lo"), "{by_interface}");
+    // As recorded, and in the order of the keys that is asked for.
+    assert!(shown(&[GROUPS]).contains("\ninterface eth0, process dns(2)\n"));
+    let turned = shown(&[GROUPS, "--by", "process,interface"]);
+    assert!(
+        turned.contains("\nprocess dns(2), interface eth0\n"),
+        "{turned}"
+    );
+    // JSON has all of them, bucket by bucket the whole.
+    let found = json(&shown(&[
+        GROUPS,
+        "--by",
+        "interface",
+        "--top",
+        "1",
+        "--json",
+    ]));
+    assert_eq!(found["by"], serde_json::json!(["interface"]));
+    let hooks = found["totals"][0]["hooks"].as_array().expect("an array");
+    let groups = hooks.iter().filter(|hook| hook["group"].is_object());
+    let groups: Vec<_> = groups
+        .map(|hook| (&hook["group"], &hook["buckets"]))
+        .collect();
+    let of = |value: serde_json::Value| value;
+    assert_eq!(
+        groups,
+        [
+            (
+                &of(serde_json::json!({"interface": "eth0"})),
+                &of(serde_json::json!([[992, 1024, 801], [98304, 102_400, 100]]))
+            ),
+            (
+                &of(serde_json::json!({"interface": "lo"})),
+                &of(serde_json::json!([[992, 1024, 99]]))
+            ),
+            (
+                &of(serde_json::json!({})),
+                &of(serde_json::json!([[992, 1024, 10]]))
+            ),
+        ]
+    );
+    // Hooks that are left out are left out of groups, too.
+    let page = shown(&[GROUPS, "-e", "tcp*"]);
+    assert!(!page.contains("\ninterface "), "{page}");
+}
+
+#[test]
+fn keys_that_a_file_does_not_have_are_refused() {
+    let (code, stdout, stderr) = netstacklat(&["show", GROUPS, "--by", "cgroup,process"]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    for words in ["--by cgroup:", "groups.jsonl", "--by interface,process"] {
+        assert!(stderr.contains(words), "no {words:?} in: {stderr}");
+    }
+    let (code, _, stderr) = netstacklat(&["show", RUN, "--by", "process"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("recorded without --by"), "{stderr}");
+    let (code, _, stderr) = netstacklat(&["show", RUN, "--by", "proces"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("'process'"), "{stderr}");
+    let (code, _, stderr) = netstacklat(&["show", GROUPS, "--sort", "p98"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("p98") && stderr.contains("p99"), "{stderr}");
+    let (code, _, stderr) = netstacklat(&["show", GROUPS, "--top", "0"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("1..=1024"), "{stderr}");
+}
+
 /// A run file as it is written after these words, with the lines of the fixture.
 fn recorded_with(path: &Path, words: &str) {
     let record = ["netstacklat", "record", "-o", "x"].into_iter();
@@ -213,6 +309,8 @@ fn all_that_reads_a_file_names_what_was_selected() {
             "pod" => Some("default/web-*,db"),
             "comm" => Some("nginx*,dnsdist"),
             "group-memory" => Some("8MiB"),
+            "top" => Some("3"),
+            "sort" => Some("p99"),
             "by" => Some("process,interface"),
             "include-tcp-hol-delay" | "ipv4" | "ipv6" | "tcp" | "udp" => None,
             "sample" => Some("1/16"),

@@ -12,7 +12,7 @@
 #[allow(dead_code)]
 mod simulation;
 
-use netstacklat::analysis::{Analysis, HookResult, Input, Verdict, analyse};
+use netstacklat::analysis::{Analysis, By, HookResult, Input, Verdict, analyse, analyse_by};
 use netstacklat::model::fail_if::Limit;
 use netstacklat::model::quantity::Quantity;
 use netstacklat::model::side::PerSide;
@@ -32,6 +32,7 @@ const PLAIN: Setup = Setup {
     effect: 0.0,
     of_slowest: 1.0,
     auto_rounds: false,
+    groups: 0,
 };
 
 /// All hosts by name. The first ones are those of `make test`.
@@ -369,4 +370,80 @@ fn recordings_hold() {
             "{shares:?}"
         );
     }
+}
+
+/// With groups there are more questions, and the error rate holds for all of them
+/// together: of all packets, and of each group. A change of one group is found.
+#[test]
+fn groups_hold() {
+    let trials = if at_full_length() { trials() } else { 40 };
+    let keys = ["cgroup".to_owned()];
+    let top = 10;
+    for (name, host) in [
+        ("steady", Host::Steady),
+        ("remembers for 3 s", Host::Remembers(3.0)),
+    ] {
+        let setup = Setup {
+            host,
+            hooks: 2,
+            groups: 8,
+            packets: PerSide::both(22.0),
+            ..PLAIN
+        };
+        let slower = Setup {
+            effect: 1.6_f64.ln(),
+            ..setup
+        };
+        let (unchanged, changed) = (Traffic::new(&setup), Traffic::new(&slower));
+        let limits = limits(&["any:p50>+0%"]);
+        let at_effect = self::limits(&["any:p50>+60%"]);
+        let [verdicts, exceeds, questions, found, wrong, reached] = count(trials, |seed| {
+            let by = By { keys: &keys, top };
+            let file = comparison(&setup, &unchanged, seed);
+            let nothing = analyse_by(&Input::Comparison(&file), &limits, Some(by));
+            let file = comparison(&slower, &changed, seed + 1_000_000);
+            let one = analyse_by(&Input::Comparison(&file), &at_effect, Some(by));
+            let groups = one.groups.as_ref().expect("it is grouped");
+            let [first, others] = [true, false].map(|first| {
+                let groups = groups
+                    .compared
+                    .iter()
+                    .filter(|group| (group.group.value("cgroup") == Some("group 0")) == first);
+                let mut rows = groups
+                    .flat_map(|group| &group.hooks)
+                    .flat_map(HookResult::rows);
+                rows.any(|row| row.verdict.is_some_and(Verdict::is_change))
+            });
+            [
+                u64::from(says_anything_of_groups(&nothing)),
+                u64::from(exceeded(&nothing)),
+                nothing.family.questions as u64,
+                u64::from(first),
+                u64::from(others),
+                u64::from(exceeded(&one)),
+            ]
+        });
+        let questions = questions / trials;
+        let shares = [verdicts, exceeds, found, wrong, reached].map(|n| percent(n, trials));
+        println!("eight groups, {name}: {questions} questions, {shares:?}");
+        // p50 and p90 of eight groups and, with p99 and tail, of all, at two hooks.
+        assert!(questions >= 2 * (8 * 2 + 4), "{questions}");
+        let [verdicts, exceeds, found, wrong, reached] = shares;
+        for share in [verdicts, exceeds, wrong, reached] {
+            assert!(share <= most(5.0, trials), "{name}: {shares:?}");
+        }
+        if host == Host::Steady {
+            assert!(found > 95.0, "{name}: {shares:?}");
+        }
+    }
+}
+
+fn says_anything_of_groups(analysis: &Analysis) -> bool {
+    let groups = analysis.groups.as_ref().expect("it is grouped");
+    let mut rows = groups
+        .compared
+        .iter()
+        .flat_map(|group| &group.hooks)
+        .flat_map(HookResult::rows);
+    says_anything(analysis) || rows.any(|row| row.verdict.is_some_and(Verdict::is_change))
 }

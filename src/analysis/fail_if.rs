@@ -4,6 +4,7 @@
 use crate::analysis::hook_result::{HookResult, Row};
 use crate::analysis::samples::{Samples, Scale};
 use crate::analysis::verdicts::{Judging, finite, least_deviation};
+use crate::model::counters::Group;
 use crate::model::fail_if::{Bound, Limit};
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
@@ -41,6 +42,8 @@ pub struct Outcome {
     pub limit: Limit,
     /// The hook. `None` if the limit is for `any` and could be judged at none.
     pub hook: Option<Hook>,
+    /// The group. `None`: all packets.
+    pub group: Option<Group>,
     pub result: Result<Judged, Unjudged>,
 }
 
@@ -90,41 +93,58 @@ impl Unjudged {
     }
 }
 
-/// A limit for `any` hook that could be judged at some hooks only.
+/// A limit for `any` hook that could be judged at some hooks only, or one that could
+/// be judged for some groups only.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotJudged {
     pub limit: Limit,
     /// The hooks with too few samples.
     pub hooks: Vec<Hook>,
+    /// The groups with too few samples at each hook of the limit.
+    pub groups: Vec<Group>,
 }
 
 /// For each limit for `any` hook that was judged at some hook: the hooks at
-/// which it was not. Hooks without samples do not count.
+/// which it was not. For each limit: the groups for which it was not judged at
+/// all. Hooks and groups without samples do not count.
 pub(super) fn not_judged(outcomes: &[Outcome], results: &[HookResult]) -> Vec<NotJudged> {
     let mut found: Vec<NotJudged> = Vec::new();
-    for Outcome { limit, hook, .. } in outcomes {
-        let known = found.iter().any(|other| other.limit == *limit);
-        if known || limit.hook.is_some() || hook.is_none() {
+    for Outcome { limit, .. } in outcomes {
+        if found.iter().any(|other| other.limit == *limit) {
             continue;
         }
-        let judged = |hook: Hook| {
-            let mut outcomes = outcomes.iter();
-            outcomes.any(|outcome| outcome.limit == *limit && outcome.hook == Some(hook))
+        let of_limit = || outcomes.iter().filter(|outcome| outcome.limit == *limit);
+        let lacking = |result: &&HookResult| {
+            let here = |outcome: &Outcome| {
+                outcome.hook == Some(result.hook) && outcome.group == result.group
+            };
+            let concerned = limit.hook.is_none_or(|hook| hook == result.hook);
+            concerned && result.has_samples() && !of_limit().any(here)
         };
-        let hooks = results.iter().filter(|result| result.has_samples());
-        let hooks = hooks
-            .map(|result| result.hook)
-            .filter(|&hook| !judged(hook));
+        let judged_somewhere = of_limit().any(|outcome| outcome.hook.is_some());
+        let hooks = results.iter().filter(|result| result.group.is_none());
+        let groups = results
+            .iter()
+            .filter(lacking)
+            .filter_map(|result| result.group.as_ref());
+        let mut groups: Vec<Group> = groups.cloned().collect();
+        groups.dedup();
+        groups.retain(|group| !of_limit().any(|outcome| outcome.group.as_ref() == Some(group)));
         found.push(NotJudged {
             limit: *limit,
-            hooks: hooks.collect(),
+            hooks: match limit.hook {
+                None if judged_somewhere => hooks.filter(lacking).map(|found| found.hook).collect(),
+                _ => Vec::new(),
+            },
+            groups,
         });
     }
-    found.retain(|not_judged| !not_judged.hooks.is_empty());
+    found.retain(|not_judged| !not_judged.hooks.is_empty() || !not_judged.groups.is_empty());
     found
 }
 
-/// Judges all limits together. `any` stands for each hook that can be judged.
+/// Judges all limits together. `any` stands for each hook that can be judged. Each
+/// limit also holds for each group that can be judged.
 ///
 /// Limits on a change are judged like verdicts, by drawing the labels again. The
 /// limit and the width of a bucket are first subtracted from the values. A limit
@@ -154,7 +174,8 @@ pub(super) fn judge(
             } else {
                 Err(unjudged(hook_result, limit.quantity))
             };
-            if limit.hook.is_none() && result.is_err() {
+            let is_one_of_many = limit.hook.is_none() || hook_result.group.is_some();
+            if is_one_of_many && result.is_err() {
                 continue;
             }
             if let Ok(asked) = &result {
@@ -167,6 +188,7 @@ pub(super) fn judge(
             outcomes.push(Outcome {
                 limit: *limit,
                 hook: Some(hook_result.hook),
+                group: hook_result.group.clone(),
                 result: result.map(|asked| asked.judged),
             });
         }
@@ -174,6 +196,7 @@ pub(super) fn judge(
             outcomes.push(Outcome {
                 limit: *limit,
                 hook: None,
+                group: None,
                 result: Err(Unjudged::None),
             });
         }

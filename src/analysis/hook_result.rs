@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The result of a comparison at one hook: plain data.
 
+use crate::model::counters::Group;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
@@ -11,6 +12,8 @@ use crate::stats::shift::Shift;
 pub struct HookResult {
     /// The hook that the result is about.
     pub hook: Hook,
+    /// The group whose packets they are. `None`: all packets.
+    pub group: Option<Group>,
     /// Whether the files of each side have the hook.
     pub measured: PerSide<bool>,
     /// The number of latencies of each side.

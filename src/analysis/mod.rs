@@ -9,6 +9,7 @@ pub(crate) mod fail_if;
 #[cfg(test)]
 mod fail_if_tests;
 mod find_warnings;
+mod groups;
 mod hook_result;
 mod hook_samples;
 mod input;
@@ -25,14 +26,16 @@ mod verdicts;
 mod warning_tests;
 pub(crate) mod warnings;
 
+use crate::model::counters::Group;
 use crate::model::fail_if::Limit;
 use crate::model::histogram::Resolution;
-use crate::model::hooks::Hook;
+use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
 use crate::runfile::{Content, RunFile};
 
+pub use groups::{By, GroupResult, Groups};
 pub use hook_result::{HookResult, Verdict};
 pub use input::Input;
 
@@ -41,11 +44,12 @@ pub(crate) use input::Design;
 pub(crate) use verdicts::LEVEL;
 
 use fail_if::{NotJudged, Outcome};
+use groups::Found;
 use hook_samples::HookSamples;
 use onset::Onset;
 use samples::{Rounds, Samples, Scale};
 use verdicts::{Family, Judging, give_verdicts};
-use warnings::Warning;
+use warnings::{Kind, Warning};
 
 /// The result of a comparison.
 #[derive(Clone, Debug)]
@@ -58,6 +62,8 @@ pub struct Analysis {
     pub warnings: Vec<Warning>,
     /// All hooks of the tool, in path order.
     pub hooks: Vec<HookResult>,
+    /// The groups, if the comparison is grouped.
+    pub groups: Option<Groups>,
     /// The questions behind the verdicts.
     pub family: Family,
     /// The first hook of each path at which a change is seen.
@@ -70,13 +76,13 @@ pub struct Analysis {
 
 /// Compares the sides, and judges the limits.
 pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
-    let rounds = match input {
-        Input::Comparison(RunFile {
-            content: Content::Comparison { periods, .. },
-            ..
-        }) => Rounds::of(periods),
-        _ => Rounds::default(),
-    };
+    analyse_by(input, limits, None)
+}
+
+/// Compares the sides, and judges the limits, with `by` also for each group. All
+/// questions, and all limits, are judged together.
+pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
+    let rounds = rounds_in(input);
     let design = match input {
         Input::Comparison(file) => Design::Rounds {
             used: rounds.len(),
@@ -84,37 +90,90 @@ pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
         },
         Input::Recordings { sides, .. } => Design::Files(sides.map(<[RunFile]>::len)),
     };
-    let hooks: Vec<HookSamples> = Hook::all()
-        .map(|hook| HookSamples::new(input, &rounds, hook, input.seed()))
-        .collect();
-    let samples: Vec<Vec<Samples>> = hooks
-        .iter()
-        .map(|hook| Quantity::ALL.map(|quantity| hook.of(quantity)).into())
-        .collect();
-    let mut results: Vec<HookResult> = Hook::all()
-        .zip(hooks.iter().zip(&samples))
-        .map(|(hook, (of_hook, samples))| hook_result(input, hook, of_hook, samples, &rounds))
-        .collect();
     let judging = Judging::of(input, &rounds);
+    // All packets first, then group by group.
+    let (mut results, mut samples) = hooks(input, None, input.seed());
+    let found = by.map(|by| Found::of(input, &by));
+    for (place, (group, _)) in found.iter().flat_map(|found| &found.groups).enumerate() {
+        let files = found.as_ref().map(|found| found.files_of(group));
+        let Some(files) = files else { continue };
+        let seed = input.seed() ^ (place as u64 + 1).rotate_left(32);
+        let (of_group, samples_of_group) = hooks(&files.input(), Some(group), seed);
+        results.extend(of_group);
+        samples.extend(samples_of_group);
+    }
     let family = give_verdicts(&mut results, &samples, &judging);
-    let warnings = find_warnings::find(input, &design, &rounds, &results);
+    let mut warnings = find_warnings::find(input, &design, &rounds, &results[..HOOK_COUNT]);
+    let other = found.as_ref().map(|found| found.other).unwrap_or_default();
+    if other != PerSide::both(0) {
+        warnings.push(Warning::about_all(Kind::OtherGroup(other)));
+    }
     for result in &mut results {
+        // A group may have more packets than were counted as its own.
+        let incomplete = result.group.is_some() && other != PerSide::both(0);
         for row in &mut result.rows {
             let doubts = |warning: &Warning| warning.puts_in_doubt(result.hook, row.quantity);
-            row.in_doubt = warnings.iter().any(doubts);
+            let units = row.units.map(|units| units + row.excluded.len());
+            let some_lack_it = result.group.is_some() && units != design.units();
+            row.in_doubt = incomplete || some_lack_it || warnings.iter().any(doubts);
         }
     }
     let outcomes = fail_if::judge(limits, &results, &samples, &judging);
+    let not_judged = fail_if::not_judged(&outcomes, &results);
+    let mut of_groups = results.split_off(HOOK_COUNT).into_iter();
+    let groups = found.zip(by).map(|(found, by)| Groups {
+        by: by.keys.to_vec(),
+        compared: found
+            .groups
+            .into_iter()
+            .map(|(group, packets)| {
+                let hooks: Vec<HookResult> = of_groups.by_ref().take(HOOK_COUNT).collect();
+                GroupResult {
+                    group,
+                    packets,
+                    onsets: onset::find(&hooks, &warnings),
+                    hooks,
+                }
+            })
+            .collect(),
+        only: found.only,
+        left_out: found.left_out,
+    });
     Analysis {
         design,
         names: input.names(),
         onsets: onset::find(&results, &warnings),
-        not_judged: fail_if::not_judged(&outcomes, &results),
+        not_judged,
         limits: outcomes,
+        groups,
         family,
         warnings,
         hooks: results,
     }
+}
+
+/// The rounds of a comparison; recordings have none.
+fn rounds_in<'a>(input: &Input<'a>) -> Rounds<'a> {
+    match *input {
+        Input::Comparison(RunFile {
+            content: Content::Comparison { periods, .. },
+            ..
+        }) => Rounds::of(periods),
+        _ => Rounds::default(),
+    }
+}
+
+/// The results at all hooks, not yet judged, and what they are judged by.
+fn hooks(input: &Input, group: Option<&Group>, seed: u64) -> (Vec<HookResult>, Vec<Vec<Samples>>) {
+    let rounds = rounds_in(input);
+    let hooks = Hook::all().map(|hook| {
+        let of_hook = HookSamples::new(input, &rounds, hook, seed);
+        let samples = Quantity::ALL.map(|quantity| of_hook.of(quantity));
+        let result = hook_result(input, hook, &of_hook, &samples, &rounds);
+        let group = group.cloned();
+        (HookResult { group, ..result }, samples.into())
+    });
+    hooks.unzip()
 }
 
 fn hook_result(
@@ -138,6 +197,7 @@ fn hook_result(
     let quantities = Quantity::ALL.into_iter().zip(samples);
     HookResult {
         hook,
+        group: None,
         measured: sides.map(|(measured, _)| measured),
         counts: sides.map(|(_, count)| count),
         thinned: of_hook.thinned,

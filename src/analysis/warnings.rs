@@ -70,6 +70,9 @@ pub enum Kind {
     Excluded { path: String, text: String },
     /// A file is damaged.
     Problem { path: String, text: String },
+    /// The packets of each side that were counted in the group `other`, because there
+    /// was no room for more groups. This puts groups in doubt, and nothing else.
+    OtherGroup(PerSide<u64>),
     /// The number of reports of each side that were not made in time. No sample is
     /// lost by that.
     MissedIntervals(PerSide<u64>),
@@ -112,6 +115,7 @@ impl Warning {
             Kind::Incomplete(_) => "incomplete",
             Kind::Excluded { .. } => "excluded",
             Kind::Problem { .. } => "problem",
+            Kind::OtherGroup(_) => "other-group",
             Kind::MissedIntervals(_) => "missed-intervals",
             Kind::SeveralRuns { .. } => "several-runs",
         }
@@ -138,6 +142,7 @@ impl Warning {
             | Kind::RoundsMissing { .. }
             | Kind::Incomplete(_)
             | Kind::Excluded { .. }
+            | Kind::OtherGroup(_)
             | Kind::MissedIntervals(_)
             | Kind::SeveralRuns { .. } => false,
         }

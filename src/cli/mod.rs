@@ -11,6 +11,7 @@ mod diff;
 mod durations;
 mod explain;
 mod findings;
+mod listing;
 mod live;
 mod out;
 mod record;
@@ -28,6 +29,7 @@ pub use completions::{CompletionsArgs, Shell};
 pub use diff::DiffArgs;
 pub use durations::{parse_duration, parse_interval};
 pub use findings::FindingsArgs;
+pub use listing::ListingArgs;
 pub use live::LiveArgs;
 pub use out::OutArgs;
 pub use record::RecordArgs;
@@ -227,6 +229,8 @@ mod tests {
                 "comm" => "nginx*,dnsdist",
                 "max-groups" => "9",
                 "group-memory" => "8MiB",
+                "top" => "5",
+                "sort" => "p99",
                 "by" => "process,interface",
                 "ipv4" | "ipv6" | "tcp" | "udp" => return None,
                 "include-tcp-hol-delay" | "groupby-interface" | "groupby-cgroup" => return None,

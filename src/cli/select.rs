@@ -10,12 +10,14 @@ use clap::{Arg, Args, Command, Error};
 
 use std::path::PathBuf;
 
+use crate::cli::listing::{ListingArgs, sort_parser, top_parser};
 use crate::cli::sizes::{Size, parse_size};
 use crate::model::counters::MAX_GROUPS;
 use crate::model::flow_choice::{FlowChoice, IpVersion, Network, PortRange, QueueRange, Transport};
 use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::hook_choice::{HookChoice, SETS};
 use crate::model::hooks::{Hook, HookSet};
+use crate::model::listing::{GroupSort, Listing};
 use crate::model::owner_choice::{CommChoice, WorkloadChoice};
 use crate::model::packet_choice::{
     CgroupChoice, InterfaceChoice, NamespaceChoice, PacketChoice, parse_pid,
@@ -172,6 +174,16 @@ pub struct SelectArgs {
     /// With --by: kernel memory for the groups' histograms [default: 64MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub group_memory: Option<Size>,
+
+    /// With --by: list the first N groups; JSON and run files hold all
+    /// [default: 10]
+    #[arg(long, value_name = "N", value_parser = top_parser())]
+    pub top: Option<u32>,
+
+    /// With --by: the order of groups: slow (largest share of packets above the
+    /// p99 of all packets), p99, p50, count or name [default: slow]
+    #[arg(long, value_name = "ORDER", hide_possible_values = true, value_parser = sort_parser())]
+    pub sort: Option<GroupSort>,
 }
 
 /// Groups that are told apart, unless the user says how many.
@@ -234,6 +246,12 @@ impl SelectArgs {
         })
     }
 
+    /// The groups that are listed, and in which order.
+    pub fn listing(&self) -> Listing {
+        let (top, sort) = (self.top, self.sort);
+        ListingArgs { top, sort }.listing()
+    }
+
     /// The hooks that the user wants.
     pub fn wanted_hooks(&self) -> HookSet {
         let chosen = if self.hooks.is_empty() {
@@ -284,6 +302,8 @@ impl SelectArgs {
             groupby_cgroup: _,
             max_groups,
             group_memory,
+            top,
+            sort,
         } = self;
         let hooks_of = |choices: &[HookChoice]| -> Vec<String> {
             let texts = choices.iter().map(|choice| choice.text.clone());
@@ -313,6 +333,8 @@ impl SelectArgs {
             ("comm", texts(comm)),
             ("max-groups", texts(max_groups)),
             ("group-memory", texts(group_memory)),
+            ("top", texts(top)),
+            ("sort", texts(sort)),
         ];
         let given = named.into_iter().filter(|(_, texts)| !texts.is_empty());
         let flags = [

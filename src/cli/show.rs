@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::listing::ListingArgs;
 use crate::cli::out::OutArgs;
 use crate::cli::select::{HookParser, union};
+use crate::model::grouping::GroupKey;
 use crate::model::hook_choice::HookChoice;
 use crate::model::hooks::HookSet;
 
@@ -17,6 +19,7 @@ FILE is a run file of `record` or `compare`, or saved --json output.
 Examples:
   netstacklat show base.nsl
   netstacklat show base.nsl -e 'udp*' --histograms
+  netstacklat show base.nsl --by process --sort p99
   netstacklat show base.nsl --json | jq .
 
 Exit code: 0 shown, 1 the file cannot be read, 2 usage error.";
@@ -43,6 +46,14 @@ pub struct ShowArgs {
     /// Print histograms instead of one line per hook
     #[arg(long, conflicts_with = "json")]
     pub histograms: bool,
+
+    /// Show groups by these of the keys that were recorded (`--by` of `record`)
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    pub by: Vec<GroupKey>,
+
+    /// Which groups to list.
+    #[command(flatten)]
+    pub listing: ListingArgs,
 
     /// How to print.
     #[command(flatten)]

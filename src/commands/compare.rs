@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use nix::unistd::geteuid;
 
 use crate::analysis::outlook::is_answered;
-use crate::analysis::{Input, analyse};
+use crate::analysis::{By, Input, analyse};
 use crate::capture::Capture;
 use crate::cli::{CompareArgs, Period, Rounds, UndoArgs};
 use crate::commands::compare_writer::CompareWriter;
@@ -279,7 +279,12 @@ impl Prepared<'_> {
         let rounds = file.as_ref().map_or(0, rounds_in);
         let result = match file {
             Ok(file) if rounds > 0 => {
-                let found = diff::find(vec![(String::new(), file)], &self.args.findings);
+                let keys = file.info.selection.by.clone();
+                let by = By {
+                    keys: &keys,
+                    top: self.args.select.listing().top,
+                };
+                let found = diff::find(vec![(String::new(), file)], &self.args.findings, by);
                 found.map(|found| {
                     // Ignore that there is no room: the queue has no bound.
                     let _ = out.send(found.text);

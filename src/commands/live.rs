@@ -108,11 +108,12 @@ fn until_the_end(
 
 fn renderer(args: &LiveArgs) -> Box<dyn Renderer> {
     let screen = terminal::screen(args.out.color);
+    let listing = args.select.listing();
     if args.out.json {
         Box::new(Json)
     } else if args.reports.summary {
-        Box::new(Summary::new(screen))
+        Box::new(Summary::new(screen).listing(listing))
     } else {
-        Box::new(Text::new(screen))
+        Box::new(Text::new(screen).listing(listing))
     }
 }

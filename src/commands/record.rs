@@ -12,6 +12,7 @@ use crate::commands::greeting;
 use crate::commands::report_loop::Reports;
 use crate::commands::session::{start, stop};
 use crate::commands::stop_condition::StopCondition;
+use crate::model::listing::Listing;
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::process::command::{Command, Running, start_error_code};
@@ -92,7 +93,8 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     // Told before what some kernels take seconds for: detaching.
     let failed = match &finished {
         Ok(total) => {
-            print(&summary(&file, intervals, total));
+            let listing = args.select.listing();
+            print(&summary(&file, intervals, total, listing));
             None
         }
         Err(error) => {
@@ -154,7 +156,7 @@ fn until_the_end(
 }
 
 /// What the file holds now.
-fn summary(file: &str, intervals: u64, total: &Interval) -> String {
+fn summary(file: &str, intervals: u64, total: &Interval, listing: Listing) -> String {
     let intervals = count(intervals, "interval");
     let counts = total
         .counters
@@ -183,5 +185,12 @@ fn summary(file: &str, intervals: u64, total: &Interval) -> String {
             }
         }
     };
-    format!("{file}: {intervals} written, {packets}.")
+    let list = listing.of(&total.counters);
+    let number = list.left_out + list.groups.len();
+    let groups = list.groups.first().map_or(String::new(), |first| {
+        let groups = count(number as u64, "group");
+        let (group, sort) = (first.group, listing.sort);
+        format!(" in {groups}; first by --sort {sort}: {group}")
+    });
+    format!("{file}: {intervals} written, {packets}{groups}.")
 }

@@ -12,13 +12,11 @@ use crate::host::cgroups::CgroupTree;
 use crate::host::container_names::ContainerNames;
 use crate::host::namespaces::Netns;
 use crate::host::processes;
+use crate::model::counters::UNKNOWN;
 use crate::model::grouping::GroupKey;
 use crate::model::tables;
 use crate::text::one_line;
 
-/// What the programs could not tell: before the socket is known, or because it
-/// has no owner.
-const UNKNOWN: &str = "unknown";
 /// What a packet does not have: a port (ICMP), a receive queue (loopback); a
 /// container or a pod, to which its cgroup would belong.
 const NONE: &str = "none";

@@ -2,7 +2,6 @@
 //! What hooks counted over a span of time: since the programs were attached, in
 //! an interval, in all of a run file.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{AddAssign, Sub};
@@ -89,6 +88,47 @@ impl Sub for SmallSteps {
     }
 }
 
+/// Latencies that can be added up.
+pub trait Latencies: Clone {
+    /// None yet, of the same resolution.
+    #[must_use]
+    fn emptied(&self) -> Self;
+
+    /// How many; `None`: more than 64 bits hold.
+    fn checked_count(&self) -> Option<u64>;
+
+    /// Adds others of the same resolution, which together fit into 64 bits.
+    fn merge(&mut self, other: &Self);
+}
+
+impl Latencies for Histogram {
+    fn emptied(&self) -> Histogram {
+        Histogram::new(self.resolution())
+    }
+
+    fn checked_count(&self) -> Option<u64> {
+        self.checked_count()
+    }
+
+    fn merge(&mut self, other: &Histogram) {
+        self.merge(other);
+    }
+}
+
+impl Latencies for Sparse {
+    fn emptied(&self) -> Sparse {
+        self.emptied()
+    }
+
+    fn checked_count(&self) -> Option<u64> {
+        self.checked_count()
+    }
+
+    fn merge(&mut self, other: &Sparse) {
+        self.merge(other);
+    }
+}
+
 /// What one hook has counted. `L` holds the latencies: a [`Histogram`] can be
 /// added to, a [`Sparse`] takes less memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +185,9 @@ impl HookCounters {
         let over_range = self.skips.get(SkipReason::OVER_RANGE);
         self.with(Sparse::new(&self.histogram, over_range))
     }
+}
 
+impl<L: Latencies> HookCounters<L> {
     /// Program runs, those that the kernel left out too; `None`: more than 64
     /// bits hold.
     fn runs(&self) -> Option<u64> {
@@ -157,7 +199,7 @@ impl HookCounters {
     /// Adds what `other` counted. `None`: a sum exceeds 64 bits, and these
     /// counters are of no use any more.
     #[must_use]
-    pub(crate) fn try_add(&mut self, other: &HookCounters) -> Option<()> {
+    pub(crate) fn try_add(&mut self, other: &HookCounters<L>) -> Option<()> {
         self.runs()?.checked_add(other.runs()?)?;
         self.cost.try_add(other.cost)?;
         self.histogram.merge(&other.histogram);
@@ -199,6 +241,44 @@ impl fmt::Display for Group {
                 let values = values.iter().map(|(key, value)| format!("{key} {value}"));
                 f.write_str(&values.collect::<Vec<_>>().join(", "))
             }
+        }
+    }
+}
+
+/// The value of a key that the programs could not tell.
+pub const UNKNOWN: &str = "unknown";
+
+impl Group {
+    /// The value of a key.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        match self {
+            Group::Other => None,
+            Group::Of(values) => {
+                let found = values.iter().find(|(known, _)| known == key);
+                found.map(|(_, value)| value.as_str())
+            }
+        }
+    }
+
+    /// The group that it is part of where only these keys are told apart. What has
+    /// no value of a key is [`UNKNOWN`].
+    #[must_use]
+    pub fn by(&self, keys: &[String]) -> Group {
+        if *self == Group::Other {
+            return Group::Other;
+        }
+        let values = keys.iter().map(|key| {
+            let value = self.value(key).unwrap_or(UNKNOWN);
+            (key.clone(), value.to_owned())
+        });
+        Group::Of(values.collect())
+    }
+
+    /// Whether the value of each key is known.
+    pub fn is_known(&self) -> bool {
+        match self {
+            Group::Other => false,
+            Group::Of(values) => values.iter().all(|(_, value)| value != UNKNOWN),
         }
     }
 }
@@ -271,6 +351,13 @@ impl<L> Counters<L> {
         self.enabled.iter().map(|hook| (hook, self.hook(hook)))
     }
 
+    /// Leaves out what groups counted at other hooks.
+    pub fn keep_groups_at(&mut self, hooks: HookSet) {
+        for counted in self.groups.values_mut() {
+            counted.retain(|hook, _| hooks.contains(*hook));
+        }
+    }
+
     /// What hooks counted of groups, by group and then in path order.
     pub fn groups(&self) -> impl Iterator<Item = (&Group, Hook, &HookCounters<L>)> {
         self.groups.iter().flat_map(|(group, hooks)| {
@@ -302,32 +389,54 @@ impl<L> Counters<L> {
     }
 }
 
+impl<L: Latencies> Counters<L> {
+    /// The same with other groups: what has counted under one of the old names is
+    /// added up under the new one. `None`: a sum exceeds 64 bits.
+    #[must_use]
+    pub fn regrouped(&self, name: impl Fn(&Group) -> Option<Group>) -> Option<Counters<L>> {
+        let mut groups: BTreeMap<Group, BTreeMap<Hook, HookCounters<L>>> = BTreeMap::new();
+        for (old, hooks) in &self.groups {
+            let Some(new) = name(old) else { continue };
+            let sums = groups.entry(new).or_default();
+            for (hook, counters) in hooks {
+                match sums.get_mut(hook) {
+                    Some(sum) => sum.try_add(counters)?,
+                    None => {
+                        sums.insert(*hook, counters.clone());
+                    }
+                }
+            }
+        }
+        Some(Counters {
+            groups,
+            ..self.clone()
+        })
+    }
+
+    /// What was counted of a group, as if it were all packets.
+    #[must_use]
+    pub fn of_group(&self, group: &Group) -> Counters<L> {
+        let counted = self.groups.get(group);
+        Counters {
+            clock_steps: self.clock_steps,
+            small_steps: self.small_steps,
+            clock_updates: self.clock_updates,
+            clock_cost: self.clock_cost,
+            sampling: self.sampling,
+            ..Counters::of(self.enabled, |hook| {
+                let found = counted.and_then(|hooks| hooks.get(&hook));
+                found
+                    .cloned()
+                    .unwrap_or_else(|| HookCounters::of(self.hook(hook).histogram.emptied()))
+            })
+        }
+    }
+}
+
 impl Counters {
     /// Nothing counted yet.
     pub fn new(resolution: Resolution, enabled: HookSet) -> Counters {
         Counters::of(enabled, |_| HookCounters::new(resolution))
-    }
-
-    /// The groups, those that have counted most first, and then
-    /// [`Group::Other`]; each with its hooks in path order.
-    pub fn groups_by_count(&self) -> Vec<(&Group, Vec<(Hook, &HookCounters)>)> {
-        let mut groups: Vec<_> = self
-            .groups
-            .iter()
-            .map(|(group, hooks)| {
-                let hooks: Vec<_> = hooks
-                    .iter()
-                    .map(|(hook, counted)| (*hook, counted))
-                    .collect();
-                (group, hooks)
-            })
-            .collect();
-        let count = |hooks: &[(Hook, &HookCounters)]| {
-            let counts = hooks.iter().map(|(_, counted)| counted.histogram.count());
-            counts.fold(0, u64::saturating_add)
-        };
-        groups.sort_by_key(|(group, hooks)| (**group == Group::Other, Reverse(count(hooks))));
-        groups
     }
 
     fn resolution(&self) -> Resolution {

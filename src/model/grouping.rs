@@ -122,6 +122,17 @@ impl Grouping {
     }
 }
 
+/// The names of keys, each once.
+pub fn key_names(keys: &[GroupKey]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for key in keys {
+        if !names.iter().any(|known| known == key.name()) {
+            names.push(key.name().into());
+        }
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

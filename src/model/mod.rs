@@ -12,6 +12,7 @@ pub mod grouping;
 pub mod histogram;
 pub mod hook_choice;
 pub mod hooks;
+pub mod listing;
 pub mod names;
 pub mod owner_choice;
 pub mod packet_choice;

@@ -23,6 +23,11 @@ pub enum Estimate {
 }
 
 impl Quantile {
+    /// The median.
+    pub const P50: Quantile = REPORTED[0];
+    /// The 99th percentile.
+    pub const P99: Quantile = REPORTED[2];
+
     /// The name in every output: `p50`, `p99.9`.
     pub fn name(self) -> String {
         match self.0 % 10 {

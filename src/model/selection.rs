@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::model::sampling::Sampling;
 
-/// Options that select hooks, and not packets.
-const OF_HOOKS: [&str; 2] = ["hooks", "exclude-hooks"];
+/// Options that select hooks or what is listed, and not packets.
+const NOT_OF_PACKETS: [&str; 4] = ["hooks", "exclude-hooks", "top", "sort"];
 /// The option that takes a share of the packets.
 const SAMPLE: &str = "sample";
 
@@ -42,12 +42,13 @@ impl Selection {
     }
 
     /// The options that select packets: runs in which they differ have not
-    /// measured the same. Which hooks are on is known of each hook. A share of the
-    /// packets is measured as all of them would be.
+    /// measured the same. Which hooks are on is known of each hook, and files hold
+    /// all groups, whichever are listed. A share of the packets is measured as all
+    /// of them would be.
     pub fn of_packets(&self) -> impl Iterator<Item = (&str, &[String])> {
         let options = self.options.iter();
         options
             .map(|(name, values)| (name.as_str(), values.as_slice()))
-            .filter(|(name, _)| !OF_HOOKS.contains(name) && *name != SAMPLE)
+            .filter(|(name, _)| !NOT_OF_PACKETS.contains(name) && *name != SAMPLE)
     }
 }

@@ -72,12 +72,7 @@ impl Interval {
 
     /// The same with only the non-empty buckets.
     pub fn compact(&self) -> Interval<Sparse> {
-        Interval {
-            start: self.start,
-            end: self.end,
-            duration_ns: self.duration_ns,
-            counters: self.counters.compact(),
-        }
+        self.with(self.counters.compact())
     }
 
     /// Samples per second; 0 for an interval without length.
@@ -95,6 +90,19 @@ impl Interval {
     pub fn stalled(&self) -> bool {
         const LONGEST_PAUSE_NS: u64 = 900_000_000;
         self.counters.clock_updates == Some(0) && self.duration_ns >= LONGEST_PAUSE_NS
+    }
+}
+
+impl<L> Interval<L> {
+    /// The same time with other counters.
+    #[must_use]
+    pub fn with<M>(&self, counters: Counters<M>) -> Interval<M> {
+        Interval {
+            start: self.start,
+            end: self.end,
+            duration_ns: self.duration_ns,
+            counters,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //! A histogram's non-empty buckets: small enough to keep one for each hook and
 //! period of a comparison.
 
+use std::collections::BTreeMap;
+
 use rand::Rng;
 use rand::seq::index;
 
@@ -36,6 +38,33 @@ impl Sparse {
     pub fn count(&self) -> u64 {
         let counts = self.buckets.iter().map(|&(_, count)| count);
         counts.fold(self.over_range, u64::saturating_add)
+    }
+
+    /// The same without a sample.
+    #[must_use]
+    pub fn emptied(&self) -> Sparse {
+        Sparse {
+            resolution: self.resolution,
+            buckets: Box::default(),
+            over_range: 0,
+        }
+    }
+
+    /// As [`Sparse::count`]; `None`: more than 64 bits hold.
+    pub fn checked_count(&self) -> Option<u64> {
+        let mut counts = self.buckets.iter().map(|&(_, count)| count);
+        counts.try_fold(self.over_range, u64::checked_add)
+    }
+
+    /// Adds the samples of another one of the same resolution.
+    pub fn merge(&mut self, other: &Sparse) {
+        let mut sums: BTreeMap<u16, u64> = self.buckets.iter().copied().collect();
+        for &(index, count) in &other.buckets {
+            let sum = sums.entry(index).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        self.buckets = sums.into_iter().collect();
+        self.over_range = self.over_range.saturating_add(other.over_range);
     }
 
     /// See [`Quantile::to_compare`].
@@ -135,6 +164,20 @@ mod tests {
         // 2048 is a bound: 1952 above it, and those over range.
         assert_eq!(sparse.above(2048), 1952 + 40);
         assert_eq!(sparse.above(1 << 34), 40);
+    }
+
+    #[test]
+    fn it_is_added_up_as_the_histogram_is() {
+        let (mut histogram, mut sparse) = some();
+        let mut more = Histogram::new(Resolution::FINE);
+        for ns in [3, 5000, 5000, 1 << 33] {
+            assert!(more.record(ns));
+        }
+        sparse.merge(&Sparse::new(&more, 2));
+        histogram.merge(&more);
+        assert_eq!(sparse, Sparse::new(&histogram, 42));
+        assert_eq!(sparse.checked_count(), Some(4004 + 42));
+        assert_eq!(sparse.emptied().count(), 0);
     }
 
     #[test]

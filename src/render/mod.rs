@@ -12,6 +12,7 @@ use crate::model::snapshot::Interval;
 
 pub(crate) mod check;
 pub(crate) mod diff;
+mod groups;
 pub(crate) mod hooks;
 pub mod json;
 #[cfg(test)]

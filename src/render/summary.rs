@@ -3,27 +3,32 @@
 
 use std::io::{self, Write};
 
-use crate::model::counters::HookCounters;
+use crate::model::counters::{Group, HookCounters};
 use crate::model::hooks::Hook;
+use crate::model::listing::Listing;
 use crate::model::quantile::REPORTED;
 use crate::model::run::RunInfo;
 use crate::model::snapshot::Interval;
-use crate::render::{Renderer, Report, Screen, units};
+use crate::render::{Renderer, Report, Screen, groups, units};
 
 /// One line per enabled hook, idle ones included, so lines keep their places from
-/// report to report. Then, where packets are grouped, the same for each group.
+/// report to report. Then, where packets are grouped, the same for each group, with
+/// its share of slow packets.
 ///
 /// If the screen is too narrow for all columns, some are dropped: first the rate,
 /// then the mean, p90 and p99.9.
 #[derive(Clone, Debug)]
 pub(crate) struct Summary {
     screen: Screen,
+    listing: Listing,
 }
 
-const COLUMNS: usize = 4 + REPORTED.len();
+const COLUMNS: usize = 5 + REPORTED.len();
+/// The column that only groups have.
+const OF_GROUPS: usize = COLUMNS - 1;
 const TITLES: [&str; 4] = ["hook", "count", "rate/s", "mean"];
 /// The width that figures can have, so that columns do not move between reports.
-const MIN_WIDTHS: [usize; COLUMNS] = [4, 10, 6, 6, 6, 6, 6, 6];
+const MIN_WIDTHS: [usize; COLUMNS] = [4, 10, 6, 6, 6, 6, 6, 6, 6];
 /// The indexes of columns to drop, in this order.
 const DISPENSABLE: [usize; 4] = [2, 3, 5, 7];
 const GAP: &str = "  ";
@@ -33,21 +38,36 @@ type Row = [String; COLUMNS];
 impl Summary {
     /// A renderer with the look of `screen`.
     pub(crate) fn new(screen: Screen) -> Summary {
-        Summary { screen }
+        Summary {
+            screen,
+            listing: Listing::default(),
+        }
+    }
+
+    /// The same with these groups.
+    pub(crate) fn listing(self, listing: Listing) -> Summary {
+        Summary { listing, ..self }
     }
 
     fn table(&self, page: &mut String, interval: &Interval) {
         let titles = titles();
         let counters = &interval.counters;
-        let rows = |hooks: &mut dyn Iterator<Item = (Hook, &HookCounters)>| -> Vec<Row> {
-            hooks
-                .map(|(hook, stats)| row(interval, hook, stats))
-                .collect()
-        };
-        let all = rows(&mut counters.hooks());
-        let groups = counters.groups_by_count().into_iter();
-        let groups: Vec<_> = groups
-            .map(|(group, hooks)| (group, rows(&mut hooks.into_iter())))
+        let all = counters.hooks();
+        let all: Vec<Row> = all
+            .map(|(hook, stats)| row(interval, hook, stats, String::new()))
+            .collect();
+        let list = self.listing.of(counters);
+        let groups: Vec<(&Group, Vec<Row>)> = list
+            .groups
+            .iter()
+            .map(|found| {
+                let rows = found.hooks.iter();
+                let rows = rows.map(|of_hook| {
+                    let slow = groups::slow(of_hook.slow);
+                    row(interval, of_hook.hook, of_hook.counters, slow)
+                });
+                (found.group, rows.collect())
+            })
             .collect();
         let mut widths = MIN_WIDTHS;
         let of_groups = groups.iter().flat_map(|(_, rows)| rows);
@@ -56,7 +76,7 @@ impl Summary {
                 *width = cell.len().max(*width);
             }
         }
-        let shown = columns(&widths, self.screen.width());
+        let shown = columns(&widths, self.screen.width(), !groups.is_empty());
         let line = |row: &Row| {
             let cells = shown.iter().map(|&column| {
                 let (cell, width) = (&row[column], widths[column]);
@@ -65,7 +85,8 @@ impl Summary {
                     _ => format!("{cell:>width$}"),
                 }
             });
-            cells.collect::<Vec<_>>().join(GAP)
+            let line = cells.collect::<Vec<_>>().join(GAP);
+            line.trim_end().to_owned()
         };
         *page += &self.screen.dim(&line(&titles));
         page.push('\n');
@@ -80,6 +101,7 @@ impl Summary {
             self.screen.group(page, group);
             add(page, rows);
         }
+        self.screen.below_groups(page, &list);
     }
 }
 
@@ -99,11 +121,12 @@ impl Renderer for Summary {
 
 fn titles() -> Row {
     let quantiles = REPORTED.into_iter().map(|quantile| quantile.name());
-    let mut titles = TITLES.into_iter().map(String::from).chain(quantiles);
+    let titles = TITLES.into_iter().map(String::from).chain(quantiles);
+    let mut titles = titles.chain([groups::SLOW.into()]);
     std::array::from_fn(|_| titles.next().unwrap_or_default())
 }
 
-fn row(interval: &Interval, hook: Hook, stats: &HookCounters) -> Row {
+fn row(interval: &Interval, hook: Hook, stats: &HookCounters, slow: String) -> Row {
     let sampling = interval.counters.sampling;
     let count = stats.histogram.count();
     let rate = units::rate(interval.rate(sampling.scale(count)));
@@ -117,12 +140,14 @@ fn row(interval: &Interval, hook: Hook, stats: &HookCounters) -> Row {
         p90,
         p99,
         p999,
+        slow,
     ]
 }
 
 /// The indexes of the columns that fit.
-fn columns(widths: &[usize; COLUMNS], available: usize) -> Vec<usize> {
-    let mut shown: Vec<usize> = (0..COLUMNS).collect();
+fn columns(widths: &[usize; COLUMNS], available: usize, groups: bool) -> Vec<usize> {
+    let all = if groups { COLUMNS } else { OF_GROUPS };
+    let mut shown: Vec<usize> = (0..all).collect();
     for dispensable in DISPENSABLE {
         let needed: usize = shown.iter().map(|&column| widths[column]).sum();
         if needed + GAP.len() * (shown.len() - 1) <= available {
@@ -138,8 +163,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::counters::Group;
     use crate::model::skips::SkipReason;
+    use crate::render::Text;
     use crate::test_support::*;
 
     fn shown(report: &Report, width: usize) -> String {
@@ -175,7 +200,7 @@ tcp-start: 7 of 2017 (0.35%) not measured: over-range 5, no-timestamp 2
         assert!(page.starts_with(expected), "{page}");
     }
 
-    /// The group that has counted most comes first, the others' last.
+    /// Without a share of slow packets, the group that has counted most comes first.
     #[test]
     fn groups_follow_all_packets() {
         let mut run = Run::new(&["udp-start", "udp-socket-read"]);
@@ -186,16 +211,16 @@ tcp-start: 7 of 2017 (0.35%) not measured: over-range 5, no-timestamp 2
         run.group_samples(&large, "udp-socket-read", 20_000, 2);
         run.group_samples(&Group::Other, "udp-start", 3000, 9);
         let expected = "\
-hook                  count  rate/s    mean     p50     p90     p99   p99.9
-udp-start                12    1.20  3.00us  3.01us  3.01us       -       -
-udp-socket-read           2    0.20  20.0us  20.0us       -       -       -
+hook                  count    mean     p50     p90     p99   p99.9    slow
+udp-start                12  3.00us  3.01us  3.01us       -       -
+udp-socket-read           2  20.0us  20.0us       -       -       -
 interface lo, process dns(9)
-udp-start                 2    0.20  3.00us  3.01us       -       -       -
-udp-socket-read           2    0.20  20.0us  20.0us       -       -       -
+udp-start                 2  3.00us  3.01us       -       -       -       -
+udp-socket-read           2  20.0us  20.0us       -       -       -       -
 interface eth0, process nginx(7)
-udp-start                 1    0.10  3.00us       -       -       -       -
+udp-start                 1  3.00us       -       -       -       -       -
 other: there was no room for more groups (--max-groups, --group-memory)
-udp-start                 9    0.90  3.00us  3.01us       -       -       -
+udp-start                 9  3.00us  3.01us       -       -       -       -
 ";
         let page = shown(&report(&run.interval()), 80);
         let table: String = page.split_inclusive('\n').skip(1).collect();
@@ -224,6 +249,50 @@ udp-start: ~20 of ~340 (5.88%) not measured: over-range ~16, owner-unknown 4
         assert!(page.starts_with(expected), "{page}");
     }
 
+    /// 801 packets of 1 us, 100 of 100 us, and 99 of 1 us: ten of the hundred are
+    /// above the p99 of all.
+    #[test]
+    fn groups_are_sorted_and_counted() {
+        let mut run = Run::new(&["udp-start"]);
+        for (name, ns, count) in [
+            ("few", 1000, 99),
+            ("fast", 1000, 801),
+            ("slow", 100_000, 100),
+        ] {
+            run.group_samples(&group([("process", name)]), "udp-start", ns, count);
+        }
+        let interval = run.interval();
+        let listing = Listing {
+            top: 2,
+            ..Listing::default()
+        };
+        let screen = Screen::new(80, false).utc();
+        let page = rendered(
+            Summary::new(screen.clone()).listing(listing),
+            &report(&interval),
+        );
+        let groups = page.split_once("process slow").expect("a group").1;
+        let expected = "
+udp-start         100    10.0   100us   100us   100us   100us       -   10.0%
+process fast
+udp-start         801    80.1  1.00us  1.01us  1.01us  1.01us       -      0%
+1 more group with packets, not listed: --top 3 lists all, --sort says which come
+  first
+slow: share of the group's packets above the p99 of all packets at the hook
+  (average: 1%)
+";
+        assert_eq!(groups, expected, "{page}");
+        let text = rendered(Text::new(screen).listing(listing), &report(&interval));
+        let at = |words: &str| {
+            text.find(words)
+                .unwrap_or_else(|| panic!("{words}:\n{text}"))
+        };
+        assert!(at("process slow") < at("process fast"), "{text}");
+        at("p99 100us  p99.9 n/a (100 < 1000)  slow 10.0%\n");
+        at("\n1 more group with packets, not listed: --top 3 ");
+        assert!(!text.contains("few"), "{text}");
+    }
+
     #[test]
     fn a_narrow_screen_drops_the_rate_then_the_mean() {
         let titles = |width| {
@@ -233,7 +302,7 @@ udp-start: ~20 of ~340 (5.88%) not measured: over-range ~16, owner-unknown 4
                 .map(String::from)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(titles(79).len(), COLUMNS);
+        assert_eq!(titles(79).len(), OF_GROUPS);
         let without_rate = ["hook", "count", "mean", "p50", "p90", "p99", "p99.9"];
         assert_eq!(titles(78), without_rate);
         assert_eq!(titles(71), without_rate);

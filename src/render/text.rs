@@ -6,11 +6,12 @@ use std::io::{self, Write};
 use crate::model::counters::HookCounters;
 use crate::model::histogram::{Bucket, MAX_NS, Resolution};
 use crate::model::hooks::Hook;
+use crate::model::listing::Listing;
 use crate::model::quantile::REPORTED;
 use crate::model::run::RunInfo;
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
-use crate::render::{Renderer, Report, Screen, units};
+use crate::render::{Renderer, Report, Screen, groups, units};
 
 /// A histogram and quantiles for each hook that has samples; where packets are
 /// grouped, for each hook of each group.
@@ -24,32 +25,36 @@ use crate::render::{Renderer, Report, Screen, units};
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     screen: Screen,
+    listing: Listing,
 }
 
 impl Text {
     /// A renderer with the look of `screen`.
     pub(crate) fn new(screen: Screen) -> Text {
-        Text { screen }
-    }
-
-    /// A histogram for each of them that has samples.
-    fn hooks<'a>(
-        &self,
-        page: &mut String,
-        interval: &Interval,
-        hooks: impl Iterator<Item = (Hook, &'a HookCounters)>,
-    ) {
-        for (hook, stats) in hooks.filter(|(_, stats)| stats.has_samples()) {
-            self.hook(page, interval, hook, stats);
-            page.push('\n');
+        Text {
+            screen,
+            listing: Listing::default(),
         }
     }
 
-    fn hook(&self, page: &mut String, interval: &Interval, hook: Hook, stats: &HookCounters) {
+    /// The same with these groups.
+    pub(crate) fn listing(self, listing: Listing) -> Text {
+        Text { listing, ..self }
+    }
+
+    /// `slow` is of groups.
+    fn hook(
+        &self,
+        page: &mut String,
+        interval: &Interval,
+        (hook, stats): (Hook, &HookCounters),
+        slow: Option<String>,
+    ) {
         let title = self.screen.bold(&format!("{hook}:"));
         self.screen.labelled(page, &title, hook.meaning());
         self.rows(page, interval, stats);
-        self.footer(page, interval, stats);
+        self.footer(page, interval, stats, slow);
+        page.push('\n');
     }
 
     fn rows(&self, page: &mut String, interval: &Interval, stats: &HookCounters) {
@@ -82,7 +87,13 @@ impl Text {
         }
     }
 
-    fn footer(&self, page: &mut String, interval: &Interval, stats: &HookCounters) {
+    fn footer(
+        &self,
+        page: &mut String,
+        interval: &Interval,
+        stats: &HookCounters,
+        slow: Option<String>,
+    ) {
         let dim = |label: &str| self.screen.dim(label);
         let sampling = interval.counters.sampling;
         let about = units::about(sampling);
@@ -115,7 +126,9 @@ impl Text {
             };
             format!("{} {shown}", dim(&quantile.name()))
         });
-        self.screen.flow(page, "  ", quantiles);
+        let slow = slow.map(|slow| format!("{} {slow}", dim(groups::SLOW)));
+        self.screen
+            .flow(page, "  ", quantiles.into_iter().chain(slow));
     }
 
     fn idle(&self, page: &mut String, interval: &Interval) {
@@ -148,14 +161,22 @@ impl Renderer for Text {
         let mut page = self.screen.page(report);
         page.push('\n');
         let counters = &report.interval.counters;
-        let groups = counters.groups_by_count();
-        for (group, hooks) in &groups {
-            self.screen.group(&mut page, group);
-            self.hooks(&mut page, report.interval, hooks.iter().copied());
+        let list = self.listing.of(counters);
+        for found in &list.groups {
+            self.screen.group(&mut page, found.group);
+            for of_hook in &found.hooks {
+                let counted = (of_hook.hook, of_hook.counters);
+                let slow = groups::slow(of_hook.slow);
+                self.hook(&mut page, report.interval, counted, Some(slow));
+            }
         }
-        if groups.is_empty() {
-            self.hooks(&mut page, report.interval, counters.hooks());
+        if list.groups.is_empty() {
+            let with_samples = counters.hooks().filter(|(_, stats)| stats.has_samples());
+            for counted in with_samples {
+                self.hook(&mut page, report.interval, counted, None);
+            }
         }
+        self.screen.below_groups(&mut page, &list);
         self.idle(&mut page, report.interval);
         self.screen.notes(&mut page, report);
         // If no note follows, there is no empty line at the end.

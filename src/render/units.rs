@@ -138,7 +138,19 @@ pub(crate) fn percentage(part: u64, whole: u64) -> String {
     if part == 0 || part >= whole {
         return if part == 0 { "0%" } else { "100%" }.into();
     }
-    let percent = part as f64 * 100.0 / whole as f64;
+    between(part as f64 * 100.0 / whole as f64)
+}
+
+/// A share from 0 to 1 that was computed, in the same form.
+pub(crate) fn share(share: f64) -> String {
+    match share {
+        share if share <= 0.0 => "0%".into(),
+        share if share >= 1.0 => "100%".into(),
+        share => between(share * 100.0),
+    }
+}
+
+fn between(percent: f64) -> String {
     if percent < 0.01 {
         "<0.01%".into()
     } else if percent < 9.995 {

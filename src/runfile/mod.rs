@@ -5,6 +5,7 @@
 //! [`crate::schema`].
 
 mod assembly;
+mod groups;
 mod line;
 mod reader;
 pub mod writer;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::model::counters::Group;
 use crate::model::side::PerSide;
 use crate::schema::format::SCHEMA;
 use crate::schema::start::SelectionFields;
@@ -45,9 +46,17 @@ pub struct DiffLine<'a> {
     pub hooks: Vec<DiffHookFields>,
     /// Where changes begin, one for each protocol and kind of change.
     pub onsets: Vec<OnsetFields>,
-    /// What became of each `--fail-if`; `any` is taken apart.
+    /// The keys of the groups in their order. `[]`: nothing is grouped.
+    pub by: Vec<String>,
+    /// The groups that were compared, those with most packets first.
+    pub groups: Vec<DiffGroupFields>,
+    /// The groups with packets on one side only, those with most packets first; at most 1,024 a side.
+    pub groups_only: PerSide<Vec<GroupPacketsFields>>,
+    /// Groups of both sides that were not compared, because they have fewer packets than those in `groups` (`--top`).
+    pub groups_left_out: usize,
+    /// What became of each `--fail-if`; `any` is taken apart, and so are groups.
     pub limits: Vec<LimitFields>,
-    /// Hooks that a limit for `any` could not be judged at.
+    /// Hooks at which a limit for `any` could not be judged, and groups for which a limit could not be judged.
     pub limits_not_judged: Vec<NotJudgedFields>,
 }
 
@@ -102,6 +111,38 @@ pub struct DiffHookFields {
     /// With `--histograms` only: `[lo_ns, hi_ns, count]`, by powers of two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<PerSide<Vec<[u64; 3]>>>,
+}
+
+/// A group, compared.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DiffGroup")]
+pub struct DiffGroupFields {
+    /// The group's value of each key in `by`.
+    pub group: BTreeMap<String, String>,
+    /// Its packets, at the hook where they are most.
+    pub packets: PerSide<u64>,
+    /// All hooks of the tool in path order.
+    pub hooks: Vec<DiffHookFields>,
+    /// Where its changes begin.
+    pub onsets: Vec<OnsetFields>,
+}
+
+/// A group that one side has, and the other has not.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GroupPackets")]
+pub struct GroupPacketsFields {
+    /// The group's value of each key in `by`.
+    pub group: BTreeMap<String, String>,
+    /// Its packets, at the hook where they are most.
+    pub packets: u64,
+}
+
+/// The value of each key; none of [`Group::Other`].
+pub fn group_fields(group: &Group) -> BTreeMap<String, String> {
+    match group {
+        Group::Of(values) => values.iter().cloned().collect(),
+        Group::Other => BTreeMap::new(),
+    }
 }
 
 /// A quantity at a hook, compared.
@@ -222,6 +263,8 @@ pub struct LimitFields {
     pub limit: String,
     /// The hook at which it was judged.
     pub hook: Option<&'static str>,
+    /// The group for which it was judged. Null: all packets.
+    pub group: Option<BTreeMap<String, String>>,
     /// What became of it.
     #[schemars(extend("enum" = ["exceeded", "within", "cannot-be-judged"]))]
     pub outcome: &'static str,
@@ -243,14 +286,16 @@ pub struct LimitFields {
     pub text: String,
 }
 
-/// Hooks that a limit for `any` could not be judged at.
+/// Hooks and groups for which a limit could not be judged.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LimitNotJudged")]
 pub struct NotJudgedFields {
     /// The limit.
     pub limit: String,
-    /// Their names.
+    /// Names of the hooks.
     pub hooks: Vec<&'static str>,
+    /// The groups: the value of each key.
+    pub groups: Vec<BTreeMap<String, String>>,
     /// In words.
     pub text: String,
 }

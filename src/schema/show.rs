@@ -34,6 +34,8 @@ pub struct ShowLine<'a> {
     pub problems: &'a [String],
     /// Complete rounds of a comparison. Null of a recording.
     pub rounds: Option<usize>,
+    /// The keys of the groups in `totals`, in their order: those of `--by`, otherwise those that were recorded.
+    pub by: &'a [String],
     /// The sum of all intervals, as a `total` line without the hooks that `-e` leaves out. Of a comparison, one for each side.
     pub totals: Vec<ReportLine>,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::model::comparison::{Arm, Comparison, Side};
-use crate::model::counters::{Counters, HookCounters};
+use crate::model::counters::{Counters, Group, HookCounters};
 use crate::model::histogram::Histogram;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet};
@@ -127,6 +127,17 @@ fn latencies(at: At) -> Histogram {
 /// A comparison of so many rounds with periods of 3 s. `levels` gives the latencies
 /// by hook, side and number of the round.
 pub(crate) fn comparison(rounds: u64, levels: impl Fn(&str, Arm, u64) -> Option<At>) -> RunFile {
+    comparison_of(rounds, &[None], |_, name, arm, round| {
+        levels(name, arm, round)
+    })
+}
+
+/// The same with groups. `levels` also gets the place of the group.
+pub(crate) fn comparison_of(
+    rounds: u64,
+    groups: &[Option<Group>],
+    levels: impl Fn(usize, &str, Arm, u64) -> Option<At>,
+) -> RunFile {
     let mut info = info();
     let side = |name: &str| Side {
         name: name.into(),
@@ -142,6 +153,7 @@ pub(crate) fn comparison(rounds: u64, levels: impl Fn(&str, Arm, u64) -> Option<
         settle: Duration::from_secs(1),
         seed: 1,
     });
+    info.selection.by = keys_of(groups.iter().flatten());
     let mut periods = Vec::new();
     let mut sides = [totals(rounds * 6), totals(rounds * 6)];
     for round in 1..=rounds {
@@ -149,13 +161,15 @@ pub(crate) fn comparison(rounds: u64, levels: impl Fn(&str, Arm, u64) -> Option<
         for arm in [[A, B, B, A], [B, A, A, B]][round as usize % 2] {
             let mut period = totals(3).interval;
             let mut on = Vec::new();
-            for hook in Hook::all() {
-                if let Some(at) = levels(hook.name(), arm, round) {
-                    let histogram = latencies(at);
-                    let stats = stats(&mut sides[arm as usize], hook.name());
-                    stats.histogram.merge(&histogram);
-                    period.counters.hook_mut(hook).histogram = histogram;
-                    on.push(hook);
+            for (place, group) in groups.iter().enumerate() {
+                for hook in Hook::all() {
+                    if let Some(at) = levels(place, hook.name(), arm, round) {
+                        let histogram = latencies(at);
+                        let side = &mut sides[arm as usize].interval;
+                        count(&mut side.counters, group.as_ref(), hook, &histogram);
+                        count(&mut period.counters, group.as_ref(), hook, &histogram);
+                        on.push(hook);
+                    }
                 }
             }
             period.counters.enabled = on.into_iter().collect();
@@ -177,6 +191,36 @@ pub(crate) fn comparison(rounds: u64, levels: impl Fn(&str, Arm, u64) -> Option<
         problems: Vec::new(),
         content: Content::Comparison { periods, a, b },
     }
+}
+
+fn count(counters: &mut Counters, group: Option<&Group>, hook: Hook, more: &Histogram) {
+    counters.hook_mut(hook).histogram.merge(more);
+    if let Some(group) = group {
+        counters.group_mut(group, hook).histogram.merge(more);
+    }
+}
+
+fn keys_of<'a>(mut groups: impl Iterator<Item = &'a Group>) -> Vec<String> {
+    let keys = groups.find_map(|group| match group {
+        Group::Of(values) => Some(values.iter().map(|(key, _)| key.clone()).collect()),
+        Group::Other => None,
+    });
+    keys.unwrap_or_default()
+}
+
+/// A recording of 30 s with groups. `samples` are `(group, hook, ns, count)`.
+pub(crate) fn grouped_recording(path: &str, samples: &[(&Group, &str, u64, u64)]) -> RunFile {
+    let mut file = recording(path, &[]);
+    file.info.selection.by = keys_of(samples.iter().map(|(group, ..)| *group));
+    if let Content::Recording(totals) = &mut file.content {
+        for &(group, name, ns, packets) in samples {
+            let mut histogram = Histogram::new(Resolution::FINE);
+            (0..packets).for_each(|_| assert!(histogram.record(ns)));
+            let counters = &mut totals.interval.counters;
+            count(counters, Some(group), hook(name), &histogram);
+        }
+    }
+    file
 }
 
 /// A pseudo-random number between -1 and 1 for a hook, side and round.

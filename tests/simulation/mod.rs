@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::time::{Duration, UNIX_EPOCH};
 
-use netstacklat::model::comparison::{Comparison, Side};
-use netstacklat::model::counters::{Counters, HookCounters};
+use netstacklat::model::comparison::{Arm, Comparison, Side};
+use netstacklat::model::counters::{Counters, Group, HookCounters};
 use netstacklat::model::histogram::{Histogram, Resolution};
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::run::{ClockInfo, HookStatus, RunInfo};
@@ -90,6 +90,21 @@ pub(crate) struct Setup {
     pub(crate) of_slowest: f64,
     /// Whether the orders of 40 rounds are drawn between looks.
     pub(crate) auto_rounds: bool,
+    /// The number of groups, each with so many packets; 0: nothing is grouped. Only
+    /// the first one gets slower.
+    pub(crate) groups: usize,
+}
+
+impl Setup {
+    /// The histograms of an interval: of each hook, and group by group.
+    fn histograms(&self) -> Vec<Histogram> {
+        vec![Histogram::new(Resolution::FINE); self.hooks * self.groups.max(1)]
+    }
+
+    /// The side whose packets a histogram has.
+    fn effective(&self, arm: Arm, place: usize) -> Arm {
+        if place < self.hooks { arm } else { Arm::A }
+    }
 }
 
 /// The level of a host over time.
@@ -269,7 +284,7 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
     let mut seeds = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut level = Level::new(setup, seeds.random());
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seeds.random());
-    let mut sides = PerSide::of(|_| interval(Vec::new()));
+    let mut sides = PerSide::of(|_| interval(setup, setup.histograms()));
     let mut periods = Vec::new();
     let seed_of_orders = seeds.random();
     let orders = if setup.auto_rounds {
@@ -282,14 +297,15 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
             let number = periods.len();
             level.next_period();
             let dead = setup.host == Host::DeadPeriod && number == level.hit;
-            let mut histograms = vec![Histogram::new(Resolution::FINE); setup.hooks];
+            let mut histograms = setup.histograms();
             for step in 0..STEPS {
                 level.step();
                 if step < FIRST_MEASURED || dead {
                     continue;
                 }
-                for (hook, histogram) in histograms.iter_mut().enumerate() {
-                    traffic.of[arm].draw(
+                for (place, histogram) in histograms.iter_mut().enumerate() {
+                    let hook = place % setup.hooks;
+                    traffic.of[setup.effective(arm, place)].draw(
                         histogram,
                         &mut rng,
                         setup.packets[arm],
@@ -298,7 +314,7 @@ pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile
                     );
                 }
             }
-            let interval = interval(histograms);
+            let interval = interval(setup, histograms);
             sides[arm] += &interval;
             periods.push(Period {
                 arm,
@@ -337,14 +353,15 @@ pub(crate) fn recordings(
         let recording = |_| {
             let of_this: f64 = rng.sample(StandardNormal);
             let mut level = Level::new(setup, rng.random());
-            let mut histograms = vec![Histogram::new(Resolution::FINE); setup.hooks];
+            let mut histograms = setup.histograms();
             let modes: Vec<f64> = (0..setup.hooks)
                 .map(|_| f64::from(u8::from(two_modes && rng.random())) * 0.25)
                 .collect();
             for _ in 0..(MEASURED_S / STEP_S).round() as usize {
                 level.step();
-                for (hook, histogram) in histograms.iter_mut().enumerate() {
-                    traffic.of[arm].draw(
+                for (place, histogram) in histograms.iter_mut().enumerate() {
+                    let hook = place % setup.hooks;
+                    traffic.of[setup.effective(arm, place)].draw(
                         histogram,
                         &mut rng,
                         setup.packets[arm],
@@ -353,24 +370,33 @@ pub(crate) fn recordings(
                     );
                 }
             }
-            file(info(), Content::Recording(totals(interval(histograms))))
+            file(
+                info(),
+                Content::Recording(totals(interval(setup, histograms))),
+            )
         };
         (0..files).map(recording).collect()
     })
 }
 
 /// An interval with latencies at the first hooks. The others are off.
-fn interval(histograms: Vec<Histogram>) -> Interval {
-    let on = Hook::all().take(histograms.len()).collect();
-    let mut histograms = histograms.into_iter();
+fn interval(setup: &Setup, histograms: Vec<Histogram>) -> Interval {
+    let on = Hook::all().take(setup.hooks).collect();
+    let mut counters = Counters::of(on, |_| HookCounters::of(Histogram::new(Resolution::FINE)));
+    for (place, histogram) in histograms.iter().enumerate() {
+        let hook = Hook::all().nth(place % setup.hooks).expect("a hook");
+        counters.hook_mut(hook).histogram.merge(histogram);
+        if setup.groups > 0 {
+            let name = format!("group {}", place / setup.hooks);
+            let group = Group::Of([("cgroup".to_owned(), name)].into());
+            counters.group_mut(&group, hook).histogram.merge(histogram);
+        }
+    }
     Interval {
         start: UNIX_EPOCH,
         end: UNIX_EPOCH,
         duration_ns: 0,
-        counters: Counters::of(on, |_| {
-            let next = histograms.next();
-            HookCounters::of(next.unwrap_or_else(|| Histogram::new(Resolution::FINE)))
-        }),
+        counters,
     }
 }
 

@@ -8,8 +8,9 @@ use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::render::diff::onset::sentence;
-use crate::render::diff::view::{RowView, Tone, View};
-use crate::render::diff::{limits, warnings};
+use crate::render::diff::rows::rows;
+use crate::render::diff::view::View;
+use crate::render::diff::{groups, limits, warnings};
 use crate::render::units::{self, count};
 use crate::runfile::Totals;
 use crate::stats::shift::percent;
@@ -17,6 +18,9 @@ use crate::text::one_line;
 
 /// The most characters of a name that are shown.
 const MAX_NAME: usize = 40;
+/// The most characters of the options that selected what was measured: all of them,
+/// unless they are lists of names.
+const MAX_SELECTION: usize = 400;
 
 /// All texts of a comparison.
 pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
@@ -27,11 +31,7 @@ pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
     View {
         sides: PerSide::of(|arm| (short_name(&analysis.names[arm]), side(input, analysis, arm))),
         warnings: warnings::all(input, analysis),
-        judged: analysis
-            .hooks
-            .iter()
-            .flat_map(HookResult::rows)
-            .any(|row| row.shift.is_some()),
+        judged: all_rows(analysis).any(|row| row.shift.is_some()),
         rows: analysis
             .hooks
             .iter()
@@ -40,9 +40,18 @@ pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
             .collect(),
         idle: names(silent().filter(measured).collect()),
         off: names(silent().filter(|result| !measured(result)).collect()),
+        groups: groups::all(analysis),
         notes: notes(analysis),
         limits: limits::all(analysis),
     }
+}
+
+/// The rows of all packets, and of all groups.
+fn all_rows(analysis: &Analysis) -> impl Iterator<Item = &Row> {
+    let of_groups = analysis.groups.iter().flat_map(|groups| &groups.compared);
+    let of_groups = of_groups.flat_map(|group| &group.hooks);
+    let hooks = analysis.hooks.iter().chain(of_groups);
+    hooks.flat_map(HookResult::rows)
 }
 
 /// A name from a file or a user, shortened and without control characters.
@@ -75,63 +84,11 @@ fn side(input: &Input, analysis: &Analysis, arm: Arm) -> String {
             let (host, kernel) = (short_name(&file.info.host), short_name(&file.info.kernel));
             let selected = file.info.selection.text();
             let selected = selected.map_or(String::new(), |selected| {
-                format!("; selected by {}", short_name(&selected))
+                format!("; selected by {}", one_line(&selected, MAX_SELECTION))
             });
             format!("{amount}; {host}, Linux {kernel}{selected}")
         }
         None => amount,
-    }
-}
-
-/// The rows of a hook: quantities that have a value. The others are in a warning.
-fn rows(result: &HookResult, design: Design) -> impl Iterator<Item = RowView> {
-    let known = result.rows().filter(move |row| {
-        let judged = Quantity::JUDGED.contains(&row.quantity);
-        // The tail gets a row only if it has changed.
-        let tail = row.quantity == Quantity::Tail && !row.verdict.is_some_and(Verdict::is_change);
-        let units = row.units.map(|units| units + row.excluded.len());
-        // If only busy periods have a quantity, its mean is biased.
-        let everywhere = row.shift.is_some() && units == design.units();
-        row.ln().is_some() && !tail && (judged || everywhere)
-    });
-    known.enumerate().map(|(place, row)| {
-        let level = |value: Option<f64>| match (value, row.quantity) {
-            (None, _) => units::NONE.into(),
-            (Some(share), Quantity::Tail) => format!("{:.2}%", share * 100.0),
-            (Some(ns), _) => units::computed(ns),
-        };
-        let (verdict, tone) = verdict(row);
-        RowView {
-            first: place == 0,
-            hook: result.hook,
-            quantity: row.quantity,
-            levels: row.levels.map(level),
-            change: row
-                .ln()
-                .map_or(units::NONE.into(), |ln| units::change(percent(ln))),
-            interval: row.shift.map(|shift| {
-                let (low, high) = shift.interval_percent();
-                (units::change(low), units::change(high))
-            }),
-            verdict,
-            tone,
-        }
-    })
-}
-
-fn verdict(row: &Row) -> (String, Tone) {
-    let question = if row.in_doubt { "?" } else { "" };
-    match row.verdict {
-        Some(Verdict::Slower) if row.quantity == Quantity::Tail => {
-            (format!("longer{question}"), Tone::Worse)
-        }
-        Some(Verdict::Faster) if row.quantity == Quantity::Tail => {
-            (format!("shorter{question}"), Tone::Better)
-        }
-        Some(Verdict::Slower) => (format!("slower{question}"), Tone::Worse),
-        Some(Verdict::Faster) => (format!("faster{question}"), Tone::Better),
-        Some(Verdict::BelowBucket | Verdict::NotFound) => ("~".into(), Tone::Plain),
-        None => (String::new(), Tone::Dim),
     }
 }
 
@@ -251,14 +208,15 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
         note("", text);
     }
     note("verdicts:", verdicts(analysis));
-    if of(Verdict::is_change).any(|(_, row)| row.quantity == Quantity::Tail) {
+    let changes = || all_rows(analysis).filter(|row| row.verdict.is_some_and(Verdict::is_change));
+    if changes().any(|row| row.quantity == Quantity::Tail) {
         let text = "the share of packets above the p99.9 of both sides together";
         note("tail:", text.into());
     }
-    if rows().any(|(_, row)| row.ln().is_some_and(|ln| units::is_factor(percent(ln)))) {
+    if all_rows(analysis).any(|row| row.ln().is_some_and(|ln| units::is_factor(percent(ln)))) {
         note("x20:", "B is 20 times A".into());
     }
-    if of(Verdict::is_change).any(|(_, row)| row.in_doubt) {
+    if changes().any(|row| row.in_doubt) {
         note("?:", "a warning above may be the cause".into());
     }
     notes

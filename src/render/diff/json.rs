@@ -6,17 +6,18 @@ use std::io::{self, Write};
 use crate::analysis::fail_if::{NotJudged, Outcome};
 use crate::analysis::onset::{Onset, Reason};
 use crate::analysis::warnings::Warning;
-use crate::analysis::{Analysis, Design, HookResult, Input, Row};
+use crate::analysis::{Analysis, Design, GroupResult, HookResult, Input, Row};
 use crate::model::comparison::Arm;
+use crate::model::counters::MAX_GROUPS;
 use crate::model::fail_if::Bound;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::render::diff::{limits, onset, warnings};
 use crate::runfile::Totals;
 use crate::schema::diff::{
-    DiffHookFields, DiffLine, DiffSideFields, LaterFields, LevelFields, LimitFields,
-    NotJudgedFields, OnsetFields, QuantityFields, RoundFields, ShareFields, UnjudgedFields,
-    WarningFields,
+    DiffGroupFields, DiffHookFields, DiffLine, DiffSideFields, GroupPacketsFields, LaterFields,
+    LevelFields, LimitFields, NotJudgedFields, OnsetFields, QuantityFields, RoundFields,
+    ShareFields, UnjudgedFields, WarningFields, group_fields,
 };
 use crate::schema::format::{SCHEMA, write_line};
 use crate::schema::start::SelectionFields;
@@ -58,6 +59,16 @@ pub(super) fn write(
         ..DiffHookFields::from(result)
     });
     let not_judged = analysis.not_judged.iter();
+    let groups = analysis.groups.as_ref();
+    let only = |arm: Arm| -> Vec<GroupPacketsFields> {
+        let only = groups.map_or(&[][..], |groups| &groups.only[arm]);
+        let only = only.iter().take(MAX_GROUPS);
+        let fields = only.map(|(group, packets)| GroupPacketsFields {
+            group: group_fields(group),
+            packets: *packets,
+        });
+        fields.collect()
+    };
     write_line(
         out,
         &DiffLine {
@@ -75,6 +86,14 @@ pub(super) fn write(
             warnings: analysis.warnings.iter().map(WarningFields::from).collect(),
             hooks: hooks.collect(),
             onsets: analysis.onsets.iter().map(OnsetFields::from).collect(),
+            by: groups.map_or(Vec::new(), |groups| groups.by.clone()),
+            groups: groups
+                .iter()
+                .flat_map(|groups| &groups.compared)
+                .map(DiffGroupFields::from)
+                .collect(),
+            groups_only: PerSide::of(only),
+            groups_left_out: groups.map_or(0, |groups| groups.left_out),
             limits: analysis.limits.iter().map(LimitFields::from).collect(),
             limits_not_judged: not_judged.map(NotJudgedFields::from).collect(),
         },
@@ -115,6 +134,21 @@ impl From<&HookResult> for DiffHookFields {
                 .map(|row| (row.quantity.name(), QuantityFields::from(row)))
                 .collect(),
             buckets: None,
+        }
+    }
+}
+
+impl From<&GroupResult> for DiffGroupFields {
+    fn from(result: &GroupResult) -> DiffGroupFields {
+        let onsets = result.onsets.iter().map(|onset| OnsetFields {
+            text: onset::sentence_of_group(onset),
+            ..OnsetFields::from(onset)
+        });
+        DiffGroupFields {
+            group: group_fields(&result.group),
+            packets: result.packets,
+            hooks: result.hooks.iter().map(DiffHookFields::from).collect(),
+            onsets: onsets.collect(),
         }
     }
 }
@@ -164,6 +198,7 @@ impl From<&NotJudged> for NotJudgedFields {
         NotJudgedFields {
             limit: not_judged.limit.to_string(),
             hooks: not_judged.hooks.iter().map(|hook| hook.name()).collect(),
+            groups: not_judged.groups.iter().map(group_fields).collect(),
             text: limits::not_judged_text(not_judged),
         }
     }
@@ -208,6 +243,7 @@ impl From<&Outcome> for LimitFields {
         LimitFields {
             limit: outcome.limit.to_string(),
             hook: outcome.hook.map(|hook| hook.name()),
+            group: outcome.group.as_ref().map(group_fields),
             outcome: match &outcome.result {
                 Ok(judged) if judged.exceeded => "exceeded",
                 Ok(_) => "within",

@@ -5,6 +5,7 @@ use crate::analysis::Analysis;
 use crate::analysis::fail_if::{Judged, NotJudged, Outcome, Unjudged};
 use crate::model::fail_if::{Bound, Limit};
 use crate::model::hooks::Hook;
+use crate::render::diff::group_names::{name, names};
 use crate::render::diff::onset::{list, unjudged};
 use crate::render::diff::view::{LimitView, Tone};
 use crate::render::units;
@@ -37,12 +38,18 @@ pub(super) fn all(analysis: &Analysis) -> Vec<LimitView> {
 
 /// The hooks at which a limit for `any` hook could not be judged.
 pub(super) fn not_judged_text(not_judged: &NotJudged) -> String {
-    let hooks: Vec<&str> = not_judged.hooks.iter().map(|hook| hook.name()).collect();
-    format!(
-        "{} was NOT checked at {}: too few samples",
-        not_judged.limit,
-        list(&hooks)
-    )
+    let NotJudged {
+        limit,
+        hooks,
+        groups,
+    } = not_judged;
+    let hooks: Vec<&str> = hooks.iter().map(|hook| hook.name()).collect();
+    let places = match (hooks.as_slice(), groups.as_slice()) {
+        (hooks, []) => format!("at {}", list(hooks)),
+        ([], groups) => format!("for {}", names(groups, name)),
+        (hooks, groups) => format!("at {}, nor for {}", list(hooks), names(groups, name)),
+    };
+    format!("{limit} was NOT checked {places}: too few samples")
 }
 
 /// The value, the limit, and how sure the outcome is.
@@ -51,6 +58,10 @@ pub(super) fn limit_text(outcome: &Outcome) -> String {
         quantity, bound, ..
     } = outcome.limit;
     let hook = outcome.hook.map_or("any hook", Hook::name);
+    let hook = match &outcome.group {
+        Some(group) => format!("{}: {hook}", name(group)),
+        None => hook.to_owned(),
+    };
     let judged = match &outcome.result {
         Ok(judged) => judged,
         Err(Unjudged::TooFew(units)) => {

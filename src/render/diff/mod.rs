@@ -2,10 +2,15 @@
 //! Shows the result of a comparison: warnings, a table, and sentences.
 
 mod compose;
+mod group_names;
+#[cfg(test)]
+mod group_tests;
+mod groups;
 mod json;
 mod limits;
 mod onset;
 mod overlay;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -19,7 +24,7 @@ use crate::model::hooks::Hook;
 use crate::render::Screen;
 
 use compose::compose;
-use view::{RowView, Tone, View};
+use view::{GroupsView, RowView, Tone, View};
 
 /// The result of a comparison.
 #[derive(Clone, Copy, Debug)]
@@ -67,17 +72,12 @@ impl Diff<'_> {
             page.push('\n');
             overlay::all(&mut page, screen, self.input, self.analysis);
         }
-        page.push('\n');
-        for (label, text) in &view.notes {
-            let label = if label.is_empty() {
-                String::new()
-            } else if label.ends_with(':') && label.starts_with(char::is_uppercase) {
-                screen.bold(label)
-            } else {
-                screen.dim(label)
-            };
-            screen.labelled(&mut page, &label, text);
+        if let Some(groups) = &view.groups {
+            page.push('\n');
+            group_tables(&mut page, screen, groups, view.judged);
         }
+        page.push('\n');
+        notes(&mut page, screen, &view.notes);
         if !view.limits.is_empty() {
             page.push('\n');
         }
@@ -99,6 +99,37 @@ impl Diff<'_> {
     }
 }
 
+fn notes(page: &mut String, screen: &Screen, notes: &[(String, String)]) {
+    for (label, text) in notes {
+        let label = if label.is_empty() {
+            String::new()
+        } else if label.ends_with(':') && label.starts_with(char::is_uppercase) {
+            screen.bold(label)
+        } else {
+            screen.dim(label)
+        };
+        screen.labelled(page, &label, text);
+    }
+}
+
+fn group_tables(page: &mut String, screen: &Screen, groups: &GroupsView, judged: bool) {
+    screen.labelled(page, &screen.bold(&groups.by), &groups.title);
+    for group in &groups.groups {
+        let words = group.name.split(' ').map(|word| screen.bold(word));
+        screen.flow(page, " ", words);
+        for row in &group.rows {
+            table_row(page, screen, row, columns(judged));
+        }
+        notes(page, screen, &group.sentences);
+    }
+    notes(page, screen, &groups.notes);
+}
+
+/// Without a judged row there are neither intervals nor verdicts.
+fn columns(judged: bool) -> usize {
+    if judged { TITLES.len() } else { 5 }
+}
+
 fn toned(screen: &Screen, tone: Tone, text: &str) -> String {
     match tone {
         Tone::Plain => text.into(),
@@ -109,8 +140,7 @@ fn toned(screen: &Screen, tone: Tone, text: &str) -> String {
 }
 
 fn table(page: &mut String, screen: &Screen, view: &View) {
-    // Without a judged row there are neither intervals nor verdicts.
-    let columns = if view.judged { TITLES.len() } else { 5 };
+    let columns = columns(view.judged);
     let titles = TITLES.map(String::from);
     *page += &screen.dim(&line(&titles[..columns]));
     page.push('\n');

@@ -20,6 +20,18 @@ pub(super) fn list<S: AsRef<str>>(items: &[S]) -> String {
 
 /// Where a change begins.
 pub(super) fn sentence(onset: &Onset) -> String {
+    with_reasons(onset, reason)
+}
+
+/// Where a change of a group begins. Its packets are not known as such at each hook.
+pub(super) fn sentence_of_group(onset: &Onset) -> String {
+    with_reasons(onset, |why| match why {
+        Reason::Unjudged(Unjudged::Idle) => "no packets are known to be of this group there",
+        why => reason(why),
+    })
+}
+
+fn with_reasons(onset: &Onset, reason: impl Fn(Reason) -> &'static str) -> String {
     // A possible earlier beginning comes first.
     let hidden_before = onset.may_hide || !onset.unjudged.is_empty();
     let mut text = format!(

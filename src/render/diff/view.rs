@@ -28,9 +28,33 @@ pub(super) struct View {
     /// Hooks without a row.
     pub(super) idle: Vec<Hook>,
     pub(super) off: Vec<Hook>,
+    /// If the comparison is grouped.
+    pub(super) groups: Option<GroupsView>,
     /// Each has a label, which may be empty, and a text.
     pub(super) notes: Vec<(String, String)>,
     pub(super) limits: Vec<LimitView>,
+}
+
+/// The groups of a comparison.
+#[derive(Clone, Debug)]
+pub(super) struct GroupsView {
+    /// By what they are told apart.
+    pub(super) by: String,
+    /// How many there are, and have changed.
+    pub(super) title: String,
+    /// Those that have a table.
+    pub(super) groups: Vec<GroupView>,
+    /// What there is to say of the others: a label and a text.
+    pub(super) notes: Vec<(String, String)>,
+}
+
+/// A group with its table.
+#[derive(Clone, Debug)]
+pub(super) struct GroupView {
+    pub(super) name: String,
+    pub(super) rows: Vec<RowView>,
+    /// Where its changes begin: a label and a text.
+    pub(super) sentences: Vec<(String, String)>,
 }
 
 /// A row of the table.

@@ -212,6 +212,11 @@ pub(super) fn text(warning: &Warning) -> String {
         }
         Kind::Incomplete(path) => format!("{path} ended early, without a total"),
         Kind::Excluded { path, text } | Kind::Problem { path, text } => format!("{path}: {text}"),
+        Kind::OtherGroup(packets) => format!(
+            "there was no room for all groups: A {}, B {} packets are in the group other, and \
+             groups may have more packets than shown (--max-groups, --group-memory)",
+            packets.a, packets.b
+        ),
         Kind::MissedIntervals(missed) => format!(
             "late reports: A {}, B {} (no sample is lost)",
             missed.a, missed.b

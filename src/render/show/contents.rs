@@ -2,7 +2,9 @@
 //! The parts of a run file that `show` shows.
 
 use crate::model::comparison::{Arm, Place};
+use crate::model::counters::Group;
 use crate::model::hooks::HookSet;
+use crate::model::listing::Listing;
 use crate::model::snapshot::Interval;
 use crate::render::{Kind, Report};
 use crate::runfile::{Content, RunFile, Totals};
@@ -10,11 +12,14 @@ use crate::runfile::{Content, RunFile, Totals};
 /// The number of periods of a round.
 pub(super) const PERIODS: usize = 4;
 
-/// A run file, and the hooks of it to show.
+/// A run file, and what of it to show.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Show<'a> {
     pub file: &'a RunFile,
     pub hooks: HookSet,
+    /// Keys of the groups, in their order: some of those that the file has.
+    pub by: &'a [String],
+    pub listing: Listing,
 }
 
 /// A whole recording, or one side of a comparison.
@@ -34,6 +39,12 @@ impl<'a> Show<'a> {
         let part = |arm: Option<Arm>| {
             let totals = self.file.totals(arm.unwrap_or(Arm::A));
             let mut interval = totals.interval.clone();
+            // Sums that the file's own groups have reached already.
+            let by_keys = |group: &Group| Some(group.by(self.by));
+            if let Some(counters) = interval.counters.regrouped(by_keys) {
+                interval.counters = counters;
+            }
+            interval.counters.keep_groups_at(self.hooks);
             let enabled = interval.counters.enabled.iter();
             interval.counters.enabled = enabled.filter(|&hook| self.hooks.contains(hook)).collect();
             Part {

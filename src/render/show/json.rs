@@ -23,6 +23,7 @@ pub(super) fn write(out: &mut dyn Write, show: &Show) -> io::Result<()> {
         excluded: &file.excluded,
         problems: &file.problems,
         rounds: show.rounds(),
+        by: show.by,
         totals: show.parts().into_iter().map(total).collect(),
     };
     write_line(out, &object)

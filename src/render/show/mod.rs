@@ -42,9 +42,11 @@ impl Show<'_> {
                 writeln!(out, "{}", screen.bold(&title))?;
             }
             if histograms {
-                Text::new(screen.clone()).report(out, &part.report())?;
+                let mut text = Text::new(screen.clone()).listing(self.listing);
+                text.report(out, &part.report())?;
             } else {
-                Summary::new(screen.clone()).report(out, &part.report())?;
+                let mut summary = Summary::new(screen.clone()).listing(self.listing);
+                summary.report(out, &part.report())?;
             }
         }
         Ok(())

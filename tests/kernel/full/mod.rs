@@ -16,6 +16,7 @@ pub mod filters;
 mod firewall;
 mod flows;
 mod grouped;
+mod grouped_diff;
 mod hold;
 mod hosts;
 mod hotplug;

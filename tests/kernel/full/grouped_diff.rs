@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Of two processes that read datagrams, one gets slower. `diff --by process` names
+//! that one, and the other one not.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use testlab::readers::Reader;
+use testlab::schema::assert_valid;
+use testlab::tool::wait_for_exit;
+use testlab::{PATIENCE, prepare, udp, wait_until};
+
+/// What the slower process sleeps before it reads.
+const SLEEP: Duration = Duration::from_millis(40);
+const DATAGRAMS: u64 = 100;
+/// As many as verdicts take.
+const FILES: usize = 5;
+
+/// A recording in which `sleeper` does not read for [`SLEEP`] after its datagrams
+/// were sent.
+fn record(file: &Path, name: &str, readers: [&Reader; 2], sleeper: Option<&Reader>) {
+    prepare();
+    let _ = fs::remove_file(file);
+    let mut command = Command::new("netstacklat");
+    command.args(["record", "--name", name, "--by", "interface,process"]);
+    command.args(["-n", "right", "-e", "udp-socket-enqueued,udp-socket-read"]);
+    command.arg("-o").arg(file).stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("netstacklat is in the guest");
+    wait_until(PATIENCE, "a start line", || {
+        fs::read(file).is_ok_and(|bytes| bytes.contains(&b'\n'))
+    });
+    udp::until_stamped(true);
+    let signal = |pid: u32, signal| kill(Pid::from_raw(pid as i32), signal).expect("it runs");
+    for reader in readers {
+        let sleeps = sleeper.is_some_and(|sleeper| sleeper.pid() == reader.pid());
+        if sleeps {
+            signal(reader.pid(), Signal::SIGSTOP);
+        }
+        reader.send(DATAGRAMS);
+        sleep(SLEEP);
+        if sleeps {
+            signal(reader.pid(), Signal::SIGCONT);
+        }
+    }
+    // All is read long before that.
+    sleep(Duration::from_millis(300));
+    signal(child.id(), Signal::SIGINT);
+    assert!(wait_for_exit(&mut child).success());
+}
+
+fn netstacklat(args: &[&str], files: &[PathBuf]) -> String {
+    let mut command = Command::new("netstacklat");
+    let output = command.args(args).args(files).output().expect("it runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn the_process_that_gets_slower_is_named() {
+    let readers = [Reader::start(None), Reader::start(None)];
+    let [steady, slower] = readers.each_ref();
+    let mut files = Vec::new();
+    for number in 0..FILES {
+        for (name, sleeper) in [("before", None), ("after", Some(slower))] {
+            let file = PathBuf::from(format!("/tmp/grouped-{name}-{number}.nsl"));
+            record(&file, name, [steady, slower], sleeper);
+            files.push(file);
+        }
+    }
+    let page = netstacklat(&["diff", "--by", "process"], &files);
+    println!("{page}");
+    let (slower, steady) = [slower, steady]
+        .map(|reader| format!("dd({})", reader.pid()))
+        .into();
+    let text = netstacklat(&["diff", "--by", "process", "--json"], &files);
+    assert_valid(&text);
+    let found: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(found["by"], serde_json::json!(["process"]));
+    // The processes whose p50 at the read changed, and whether it is theirs at all.
+    let verdict = |process: &str| {
+        let groups = found["groups"].as_array().expect("an array");
+        let group = groups
+            .iter()
+            .find(|group| group["group"]["process"] == process);
+        let hooks = group.expect("it is compared")["hooks"]
+            .as_array()
+            .expect("an array");
+        let read = hooks.iter().find(|hook| hook["hook"] == "udp-socket-read");
+        read.expect("a hook")["quantities"]["p50"].clone()
+    };
+    let [of_slower, of_steady] = [&slower, &steady].map(|process| verdict(process));
+    assert_eq!(of_slower["verdict"], "slower", "{of_slower}");
+    assert_eq!(of_steady["verdict"], "not-found", "{of_steady}");
+    let b_ns = of_slower["b_ns"].as_f64().expect("a number");
+    assert!(b_ns >= SLEEP.as_nanos() as f64, "{b_ns}");
+    // Before the read, nothing changed for either.
+    let onset = format!("process {slower}\n");
+    assert!(page.contains(&onset), "{page}");
+    assert!(!page.contains(&format!("process {steady}\n")) || page.contains("no change seen:"));
+    let unchanged = page.split("\nno change seen: ").nth(1).expect("a line");
+    let unchanged = unchanged.lines().next().expect("a line");
+    assert!(
+        unchanged.contains(&steady) && !unchanged.contains(&slower),
+        "{page}"
+    );
+
+    // Shown by one of the two keys, the groups are those of the interface.
+    let shown = netstacklat(&["show", "--by", "interface", "--json"], &files[..1]);
+    assert_valid(&shown);
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let hooks = shown["totals"][0]["hooks"].as_array().expect("an array");
+    let counts = |wanted: &dyn Fn(&serde_json::Value) -> bool| -> u64 {
+        let found = hooks
+            .iter()
+            .filter(|hook| hook["hook"] == "udp-socket-read");
+        let found = found.filter(|hook| wanted(&hook["group"]));
+        found
+            .map(|hook| hook["count"].as_u64().expect("a count"))
+            .sum()
+    };
+    let loopback =
+        counts(&|group| group["interface"] == "lo@right" && group.get("process").is_none());
+    assert!(loopback >= 2 * DATAGRAMS, "{hooks:?}");
+    assert_eq!(
+        counts(&|group| group.is_object()),
+        counts(&serde_json::Value::is_null)
+    );
+}
