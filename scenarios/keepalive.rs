@@ -65,6 +65,9 @@ pub fn run() -> Result<()> {
         requests: HELD_UP,
         options: format!(" --rate 10 --kept {CONNECTIONS} --stop {}", nginx.worker),
     })?;
+    for recorded in [&kept, &each] {
+        netstacklat(&["show", &recorded.file(), "-e", READ])?;
+    }
     netstacklat(&["diff", &kept.file(), &each.file()])?;
 
     println!();
