@@ -7,7 +7,10 @@
 mod burn;
 mod finding;
 mod forward;
+mod keepalive;
+mod nginx;
 mod pace;
+mod requests;
 mod rules;
 mod scenarios;
 mod traffic;
@@ -35,6 +38,8 @@ enum Command {
     Forward { kind: forward::Kind },
     /// Rules that no packet matches, on standard output
     Rules { format: rules::Format, count: u32 },
+    /// Requests from the namespace left to a web server in the right one
+    Requests(requests::Requests),
     /// Takes a CPU, until it is killed
     Hog,
 }
@@ -55,6 +60,7 @@ fn run(command: Command) -> Result<()> {
         Command::Traffic(traffic) => traffic.run(),
         Command::Forward { kind } => forward::run(kind),
         Command::Rules { format, count } => rules::write(format, count),
+        Command::Requests(requests) => requests.run(),
         Command::Hog => burn::hog(),
     }
 }

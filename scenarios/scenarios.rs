@@ -10,6 +10,7 @@ use testlab::sh;
 
 use crate::finding::Expected::{NotSlower, NothingAt, Same, Slower, SlowerAbove};
 use crate::forward;
+use crate::keepalive;
 use crate::trial::Trial;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -20,6 +21,7 @@ pub enum Scenario {
     ForwarderBuffers,
     BusyCpu,
     Rps,
+    HttpKeepalive,
 }
 
 impl Scenario {
@@ -32,6 +34,7 @@ impl Scenario {
             Scenario::ForwarderBuffers => forwarder_buffers(),
             Scenario::BusyCpu => busy_cpu(),
             Scenario::Rps => rps(),
+            Scenario::HttpKeepalive => keepalive::run(),
         }
     }
 }

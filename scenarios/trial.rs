@@ -58,7 +58,7 @@ impl Trial<'_> {
 }
 
 /// As a user would type it.
-fn show(words: &[&str]) {
+pub fn show(words: &[&str]) {
     print!("\n$ netstacklat");
     for word in words {
         match word {
