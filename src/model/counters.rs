@@ -279,6 +279,17 @@ impl<L> Counters<L> {
         })
     }
 
+    /// Forgets what other hooks than these counted of groups, and that they are
+    /// on.
+    pub fn keep(&mut self, wanted: HookSet) {
+        let enabled = self.enabled.iter();
+        self.enabled = enabled.filter(|&hook| wanted.contains(hook)).collect();
+        self.groups.retain(|_, hooks| {
+            hooks.retain(|&hook, _| wanted.contains(hook));
+            !hooks.is_empty()
+        });
+    }
+
     /// Hooks whose programs cost something, with that: also one that is off
     /// but serves others.
     pub fn costs(&self) -> impl Iterator<Item = (Hook, Cost)> {

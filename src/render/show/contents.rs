@@ -34,8 +34,7 @@ impl<'a> Show<'a> {
         let part = |arm: Option<Arm>| {
             let totals = self.file.totals(arm.unwrap_or(Arm::A));
             let mut interval = totals.interval.clone();
-            let enabled = interval.counters.enabled.iter();
-            interval.counters.enabled = enabled.filter(|&hook| self.hooks.contains(hook)).collect();
+            interval.counters.keep(self.hooks);
             Part {
                 arm,
                 totals,
