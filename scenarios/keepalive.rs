@@ -201,15 +201,15 @@ impl Recorded {
             self.packets.web as f64 / self.requests as f64
         );
         println!(
-            "  a request, by the client's clock     mean {:9.1} us",
+            "  a request, by the client's clock         mean {:9.1} us",
             us(self.seen.total_ns() / self.requests)
         );
         println!(
-            "  from the card to nginx's read        mean {:9.1} us  {to_nginx:5.1} %",
+            "  from the stack's entry to nginx's read   mean {:9.1} us  {to_nginx:5.1} %",
             mean(&self.nginx)
         );
         println!(
-            "  from the card to the client's read   mean {:9.1} us  {to_client:5.1} %",
+            "  from the stack's entry to the client's   mean {:9.1} us  {to_client:5.1} %",
             mean(&self.client)
         );
     }

@@ -79,6 +79,40 @@ fn a_recording_is_shown_with_its_facts_and_totals() {
     assert!(!udp.contains("tcp-start"), "{udp}");
 }
 
+/// `-e` chooses hooks of groups, too.
+#[test]
+fn hooks_of_groups_are_chosen() {
+    let mut lines: Vec<serde_json::Value> = include_str!("fixtures/run.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    for report in &mut lines[1..] {
+        let mut group = report["hooks"][0].clone();
+        group["group"] = serde_json::json!({"process": "nginx(7)"});
+        let hooks = report["hooks"].as_array_mut().expect("an array");
+        hooks.push(group);
+    }
+    lines[0]["selection"]["by"] = serde_json::json!(["process"]);
+    let path = directory("groups").join("run.nsl");
+    let lines: Vec<_> = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(&path, lines.concat()).expect("ours");
+    let file = path.to_str().expect("UTF-8");
+    let group = "process nginx(7)\ntcp-start ";
+    for choice in [&[][..], &["-e", "tcp*"]] {
+        let page = shown(&[&[file], choice].concat());
+        assert!(page.contains(group), "{page}");
+    }
+    let page = shown(&[file, "-e", "udp*"]);
+    assert!(page.contains("\nudp-start "), "{page}");
+    assert!(
+        !page.contains("tcp-start") && !page.contains("nginx"),
+        "{page}"
+    );
+    let found = json(&shown(&[file, "-e", "udp*", "--json"]));
+    let hooks = found["totals"][0]["hooks"].as_array().expect("an array");
+    assert_eq!(hooks.len(), 1, "{hooks:?}");
+}
+
 #[test]
 fn programs_are_told_the_same() {
     let found = json(&shown(&[RUN, "--json"]));

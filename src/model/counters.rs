@@ -351,19 +351,23 @@ impl<L> Counters<L> {
         self.enabled.iter().map(|hook| (hook, self.hook(hook)))
     }
 
-    /// Leaves out what groups counted at other hooks.
-    pub fn keep_groups_at(&mut self, hooks: HookSet) {
-        for counted in self.groups.values_mut() {
-            counted.retain(|hook, _| hooks.contains(*hook));
-        }
-    }
-
     /// What hooks counted of groups, by group and then in path order.
     pub fn groups(&self) -> impl Iterator<Item = (&Group, Hook, &HookCounters<L>)> {
         self.groups.iter().flat_map(|(group, hooks)| {
             let hooks = hooks.iter();
             hooks.map(move |(hook, counters)| (group, *hook, counters))
         })
+    }
+
+    /// Forgets what other hooks than these counted of groups, and that they are
+    /// on.
+    pub fn keep(&mut self, wanted: HookSet) {
+        let enabled = self.enabled.iter();
+        self.enabled = enabled.filter(|&hook| wanted.contains(hook)).collect();
+        self.groups.retain(|_, hooks| {
+            hooks.retain(|&hook, _| wanted.contains(hook));
+            !hooks.is_empty()
+        });
     }
 
     /// Hooks whose programs cost something, with that: also one that is off

@@ -44,9 +44,7 @@ impl<'a> Show<'a> {
             if let Some(counters) = interval.counters.regrouped(by_keys) {
                 interval.counters = counters;
             }
-            interval.counters.keep_groups_at(self.hooks);
-            let enabled = interval.counters.enabled.iter();
-            interval.counters.enabled = enabled.filter(|&hook| self.hooks.contains(hook)).collect();
+            interval.counters.keep(self.hooks);
             Part {
                 arm,
                 totals,
