@@ -186,13 +186,10 @@ impl Recorded {
         })
     }
 
+    /// The client's mean holds what the wire takes, and that is QEMU on a machine
+    /// that may be busy. Its median hardly does.
     fn tell(&self) {
-        let us = |ns: u64| ns as f64 / 1000.0;
-        let [to_nginx, to_client] = self.shares();
-        let mean = |process| {
-            let counts = self.of(READ, process);
-            us(counts.sum_ns / counts.count.max(1))
-        };
+        let us = |ns: u64| format!("{:9.1} us", ns as f64 / 1000.0);
         println!(
             "{}: {} requests, {} connections, {:.1} packets a request",
             self.name,
@@ -200,18 +197,29 @@ impl Recorded {
             self.seen.connections,
             self.packets.web as f64 / self.requests as f64
         );
+        let mean = self.seen.total_ns() / self.requests;
+        let median = self.seen.median_ns();
+        println!("  {:38}        mean         p50  of all", "");
         println!(
-            "  a request, by the client's clock         mean {:9.1} us",
-            us(self.seen.total_ns() / self.requests)
+            "  {:38}{}{}",
+            "a request, by the client's clock",
+            us(mean),
+            us(median)
         );
-        println!(
-            "  from the stack's entry to nginx's read   mean {:9.1} us  {to_nginx:5.1} %",
-            mean(&self.nginx)
-        );
-        println!(
-            "  from the stack's entry to the client's   mean {:9.1} us  {to_client:5.1} %",
-            mean(&self.client)
-        );
+        let reads = [
+            (&self.nginx, "nginx's read"),
+            (&self.client, "the client's"),
+        ];
+        for ((process, read), share) in reads.into_iter().zip(self.shares()) {
+            let counts = self.of(READ, process);
+            let (lo, hi) = counts.median();
+            println!(
+                "  {:38}{}{}  {share:4.1} %",
+                format!("from the stack's entry to {read}"),
+                us(counts.sum_ns / counts.count),
+                us(lo + (hi - lo) / 2)
+            );
+        }
     }
 
     /// Each packet and each read of the port, and none of the other one.

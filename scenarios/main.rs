@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What `make scenario` runs in a guest: a change of the host, a comparison of
-//! the host with and without it, and whether that found what it must.
+//! the host with and without it, and whether that found what it must. Or
+//! recordings, and whether they agree with what others have counted.
 
 #![allow(unreachable_pub, reason = "the modules of one program")]
 
