@@ -66,6 +66,19 @@ static __always_inline struct packet_flow *in_memory(struct packet_flow *flow)
 	return flow;
 }
 
+/*
+ * Up to 6.7 the verifier loses track of constants that are stored through a copy
+ * of the frame pointer (41f6f64e6999): it takes what it has seen on one path for
+ * what is so on all, and removes the other branch. So what is stored there must
+ * not be a constant to it. This is 0, and it does not know.
+ */
+volatile __u32 netstacklat_zero;
+
+static __always_inline __u32 unknown_to_verifier(__u32 value)
+{
+	return value | netstacklat_zero;
+}
+
 struct sk_buff___flow {
 	unsigned char *head;
 	unsigned int tail;
@@ -195,22 +208,23 @@ static __always_inline void read_header_ports(const struct sample_ctx *ctx,
 	struct sk_buff___flow *skb = (void *)ctx->skb;
 	__u32 offset, word = 0;
 
-	flow->local_port = 0;
-	flow->remote_port = 0;
+	flow->local_port = unknown_to_verifier(0);
+	flow->remote_port = unknown_to_verifier(0);
 	if (ctx->hook == HOOK_IP_START) {
 		__u64 ip = ip_payload(ctx->skb);
 		__u32 protocol = PAYLOAD_PROTOCOL(ip);
 
 		/* A packet of another protocol is known to have no ports. */
-		flow->ports_known =
-			protocol != PROTOCOL_UNKNOWN && !has_ports(protocol);
+		flow->ports_known = unknown_to_verifier(
+			protocol != PROTOCOL_UNKNOWN && !has_ports(protocol));
 		if (!PAYLOAD_HAS_PORTS(ip))
 			return;
 		offset = PAYLOAD_OFFSET(ip);
 	} else {
 		offset = skb->transport_header;
 	}
-	flow->ports_known = header_words(ctx->skb, offset, &word, 1);
+	flow->ports_known =
+		unknown_to_verifier(header_words(ctx->skb, offset, &word, 1));
 	flow->remote_port = bpf_ntohs(word & 0xffff);
 	flow->local_port = bpf_ntohs(word >> 16);
 }
@@ -226,9 +240,9 @@ static __always_inline void copy_words(__u32 *to, const __u32 *from)
 
 static __always_inline void ipv4_mapped(__u32 *words, __u32 address)
 {
-	words[0] = 0;
-	words[1] = 0;
-	words[2] = bpf_htonl(0xffff);
+	words[0] = unknown_to_verifier(0);
+	words[1] = unknown_to_verifier(0);
+	words[2] = unknown_to_verifier(bpf_htonl(0xffff));
 	words[3] = address;
 }
 
@@ -240,13 +254,13 @@ static __always_inline void read_header_addresses(const struct sample_ctx *ctx,
 	__u32 words[8] = {};
 
 	if (flow->family == 4) {
-		flow->addresses_known = header_words(
-			ctx->skb, network + IPV4_ADDRESSES, words, 2);
+		flow->addresses_known = unknown_to_verifier(header_words(
+			ctx->skb, network + IPV4_ADDRESSES, words, 2));
 		ipv4_mapped(flow->remote, words[0]);
 		ipv4_mapped(flow->local, words[1]);
 	} else {
-		flow->addresses_known = header_words(
-			ctx->skb, network + IPV6_ADDRESSES, words, 8);
+		flow->addresses_known = unknown_to_verifier(header_words(
+			ctx->skb, network + IPV6_ADDRESSES, words, 8));
 		copy_words(flow->remote, words);
 		copy_words(flow->local, words + 4);
 	}
@@ -258,15 +272,15 @@ static __always_inline void read_socket_addresses(struct sock *sk,
 	struct sock_common___flow *common = (void *)&sk->__sk_common;
 	__u32 remote[4] = {}, local[4] = {};
 
-	flow->addresses_known = true;
-	flow->family = 4;
+	flow->addresses_known = unknown_to_verifier(true);
+	flow->family = unknown_to_verifier(4);
 	if (common->skc_family == AF_INET6 &&
 	    bpf_core_field_exists(common->skc_v6_daddr)) {
 		bpf_core_read(remote, sizeof(remote), &common->skc_v6_daddr);
 		bpf_core_read(local, sizeof(local), &common->skc_v6_rcv_saddr);
 		/* An IPv6 socket of an IPv4 connection has such addresses, too. */
 		if (remote[0] || remote[1] || remote[2] != bpf_htonl(0xffff)) {
-			flow->family = 6;
+			flow->family = unknown_to_verifier(6);
 			copy_words(flow->remote, remote);
 			copy_words(flow->local, local);
 			return;
@@ -283,12 +297,12 @@ read_socket_flow(struct sock *sk, struct packet_flow *flow,
 	struct sock_common___flow *common = (void *)&sk->__sk_common;
 
 	if (parts->ports) {
-		flow->ports_known = true;
+		flow->ports_known = unknown_to_verifier(true);
 		flow->local_port = common->skc_num;
 		flow->remote_port = bpf_ntohs(common->skc_dport);
 	}
 	if (parts->queue) {
-		flow->queue = 0;
+		flow->queue = unknown_to_verifier(0);
 		/* 0xffff: not known */
 		if (bpf_core_field_exists(common->skc_rx_queue_mapping))
 			flow->queue = common->skc_rx_queue_mapping + 1;
@@ -305,8 +319,8 @@ read_header_flow(const struct sample_ctx *ctx, struct packet_flow *flow,
 	struct sk_buff___flow *skb = (void *)ctx->skb;
 
 	if (parts->family)
-		flow->family =
-			ctx->skb->protocol == bpf_htons(ETH_P_IP) ? 4 : 6;
+		flow->family = unknown_to_verifier(
+			ctx->skb->protocol == bpf_htons(ETH_P_IP) ? 4 : 6);
 	if (parts->queue)
 		flow->queue = skb->queue_mapping;
 	if (parts->ports)
