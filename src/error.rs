@@ -8,6 +8,21 @@ use std::fmt;
 #[derive(Debug)]
 pub struct UsageError(pub String);
 
+impl UsageError {
+    /// Refuses an option that names more than can be.
+    ///
+    /// # Errors
+    ///
+    /// Names the option, the number and the most.
+    pub(crate) fn check_number(option: &str, number: usize, most: usize) -> Result<(), UsageError> {
+        if number > most {
+            let text = format!("{option} takes at most {most}, not {number}");
+            return Err(UsageError(text));
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -4,8 +4,8 @@
 use crate::analysis::hook_result::{HookResult, Row};
 use crate::analysis::samples::{Samples, Scale};
 use crate::analysis::verdicts::{Judging, finite, least_deviation};
-use crate::model::counters::Group;
 use crate::model::fail_if::{Bound, Limit};
+use crate::model::group::Group;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;

@@ -7,7 +7,7 @@ use crate::analysis::hook_result::HookResult;
 use crate::analysis::input::{Design, Input};
 use crate::analysis::samples::{MIN_ROUNDS, Rounds};
 use crate::analysis::warnings::{Kind, Warning};
-use crate::model::counters::HookCounters;
+use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::sampling::Sampling;

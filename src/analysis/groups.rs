@@ -8,7 +8,7 @@ use crate::analysis::hook_result::HookResult;
 use crate::analysis::input::Input;
 use crate::analysis::onset::Onset;
 use crate::model::comparison::Arm;
-use crate::model::counters::{Group, UNKNOWN};
+use crate::model::group::{Group, UNKNOWN};
 use crate::model::grouping::GroupKey;
 use crate::model::hooks::HOOK_COUNT;
 use crate::model::side::PerSide;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 use crate::analysis::{Analysis, By, Input, Verdict, analyse, analyse_by};
 use crate::model::comparison::Arm;
-use crate::model::counters::Group;
 use crate::model::fail_if::Limit;
+use crate::model::group::Group;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::runfile::RunFile;

@@ -26,8 +26,8 @@ mod verdicts;
 mod warning_tests;
 pub(crate) mod warnings;
 
-use crate::model::counters::Group;
 use crate::model::fail_if::Limit;
+use crate::model::group::Group;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::quantity::Quantity;

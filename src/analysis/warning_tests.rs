@@ -232,7 +232,7 @@ fn too_few_samples_for_a_quantile() {
     );
 }
 
-fn new_stats(count: u64) -> crate::model::counters::HookCounters {
+fn new_stats(count: u64) -> crate::model::hook_counters::HookCounters {
     let mut file = recording("x", &[("udp-start", 3000, count)]);
     stats(totals_of(&mut file), "udp-start").clone()
 }

@@ -3,7 +3,8 @@
 //!
 //! [`plan`] ([`hook_plan`] of each hook) decides from facts about the host
 //! ([`crate::host`]) what to load, and [`layout`] where the counters are;
-//! [`object`] opens, configures, loads and attaches the BPF object (`skeleton`);
+//! [`object`] opens, configures, loads and attaches the BPF object (`skeleton`,
+//! `map_sizes`, `load_log`);
 //! `selection` tells the programs which packets are wanted; [`maps`] turns the
 //! maps into snapshots; [`clock`] ([`shared_clock`]) and [`timestamping`] are
 //! what the loader keeps right while it runs; [`bpf_stats`] has the kernel
@@ -14,6 +15,8 @@ pub mod clock;
 mod group_reader;
 pub mod hook_plan;
 pub mod layout;
+mod load_log;
+mod map_sizes;
 pub mod maps;
 pub mod object;
 pub mod plan;

@@ -4,41 +4,24 @@
 
 use std::ffi::c_void;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, bail};
-use libbpf_rs::{
-    ErrorKind, Link, MapCore, MapFlags, MapHandle, OpenMapMut, PrintLevel, libbpf_sys,
-};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, PrintLevel, libbpf_sys};
 
 use crate::capture::group_reader::GroupMaps;
+use crate::capture::load_log::{
+    explain_load, is_policy, keep_libbpf_log, refused_program, take_libbpf_log,
+};
+use crate::capture::map_sizes;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::shared_clock::SharedClock;
 use crate::capture::skeleton::{HookCounts, OpenSkeleton, SharedSelection, SharedState, Skeleton};
-use crate::host::settings::Settings;
 use crate::host::start_error::{StartError, StartErrorKind};
-use crate::model::counters::{Cost, SmallSteps};
+use crate::model::counters::SmallSteps;
+use crate::model::hook_counters::Cost;
 use crate::model::hooks::{Hook, Program};
 use crate::model::names;
-
-/// What libbpf last said: shown when something fails, and only then.
-static LIBBPF_LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
-const LOG_LINES: usize = 200;
-
-fn keep_libbpf_log(_level: PrintLevel, message: String) {
-    if let Ok(mut log) = LIBBPF_LOG.lock() {
-        if log.len() == LOG_LINES {
-            log.remove(0);
-        }
-        log.push(message);
-    }
-}
-
-fn take_libbpf_log() -> Vec<String> {
-    let taken = LIBBPF_LOG.lock().map(|mut log| std::mem::take(&mut *log));
-    taken.unwrap_or_default()
-}
 
 /// A program's runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -305,26 +288,7 @@ impl Loaded {
 /// Opens the object and sets everything that must be set before load.
 fn open(plan: &Plan) -> Result<OpenSkeleton> {
     let mut skel = OpenSkeleton::open(plan)?;
-    let enabled = plan.enabled();
-    for mut map in skel.object_mut().maps_mut() {
-        let hook = Hook::all().find(|hook| map.name() == hook.map_name().as_str());
-        let entries = match hook {
-            Some(hook) if enabled.contains(hook) => plan.layout.cpus as u32,
-            // A disabled hook's map stays, as small as it can be.
-            Some(_) => continue,
-            None => match group_map(&map, plan) {
-                Some((entries, None)) => entries,
-                Some((entries, Some(key_size))) => {
-                    map.set_key_size(key_size)
-                        .with_context(|| size_of_map(&map))?;
-                    entries
-                }
-                None => continue,
-            },
-        };
-        map.set_max_entries(entries)
-            .with_context(|| size_of_map(&map))?;
-    }
+    map_sizes::set(skel.object_mut(), plan)?;
     for mut program in skel.object_mut().progs_mut() {
         let name = program.name();
         let load = plan.programs.iter().any(|p| name == p.name)
@@ -332,121 +296,4 @@ fn open(plan: &Plan) -> Result<OpenSkeleton> {
         program.set_autoload(load);
     }
     Ok(skel)
-}
-
-fn size_of_map(map: &OpenMapMut<'_>) -> String {
-    format!("setting the size of BPF map {}", map.name().display())
-}
-
-/// Entries, and the size of the key, of a map that is not a hook's; `None`: as
-/// they are. Maps of groups stay as small as can be where nothing is grouped.
-fn group_map(map: &OpenMapMut<'_>, plan: &Plan) -> Option<(u32, Option<u32>)> {
-    let name = map.name();
-    if name == names::SKIPPED_MAP {
-        return Some((plan.layout.skip_entries() as u32, None));
-    }
-    let is_of_readers = name == names::READERS_MAP || name == names::READER_NAMES_MAP;
-    if is_of_readers && !plan.asks_for_processes() {
-        return Some((1, None));
-    }
-    if plan.filter.comms.is_empty() {
-        if name == names::PROCESS_NAMES_MAP {
-            return Some((1, None));
-        }
-        if name == names::NEW_NAMES_MAP {
-            // libbpf makes it a page, which is the least.
-            return Some((1, None));
-        }
-    }
-    let groups = plan.groups.as_ref()?;
-    if name == names::GROUP_SLOTS_MAP {
-        Some((groups.slices, Some(groups.key_size())))
-    } else if name == names::GROUPS_MAP {
-        Some((groups.max_groups, Some(groups.key_size())))
-    } else if name == names::GROUP_SLICES_MAP || name == names::FREE_SLICES_MAP {
-        Some((groups.slices, None))
-    } else {
-        None
-    }
-}
-
-/// The program that a line of libbpf's log says has failed to load.
-fn refused_program(line: &str) -> Option<&str> {
-    let rest = line.trim().strip_prefix("libbpf: prog '")?;
-    let (name, what) = rest.split_once("': ")?;
-    let failed =
-        what.starts_with("failed to load") || what.starts_with("failed to find kernel BTF");
-    failed.then_some(name)
-}
-
-/// Whether a policy stands behind a error: EPERM, or EACCES (SELinux), which
-/// are one to libbpf-rs; and not the verifier, whose answers can be the same,
-/// but which gives its reasons.
-fn is_policy(kind: ErrorKind, log: &[String]) -> bool {
-    let reasons = |line: &String| line.contains("BEGIN PROG LOAD LOG");
-    kind == ErrorKind::PermissionDenied && !log.iter().any(reasons)
-}
-
-/// What a failed load means for the user.
-fn explain_load(error: &libbpf_rs::Error, log: &[String]) -> anyhow::Error {
-    if is_policy(error.kind(), log) {
-        return StartError::policy(error, &Settings::probe()).into();
-    }
-    if error.kind() == ErrorKind::OutOfMemory {
-        let cause = "maps and programs count as memory of this cgroup, whose limit is reached, or \
-                     the host has none left";
-        let remedy = "raise the cgroup's memory limit (systemd: MemoryMax=)";
-        return StartError::new(StartErrorKind::Memory, error.to_string(), cause, remedy).into();
-    }
-    let mut text = error.to_string();
-    let tail = log.len().saturating_sub(12);
-    for line in log[tail..].iter().flat_map(|message| message.lines()) {
-        text.push_str("\n  ");
-        text.push_str(line.trim_end());
-    }
-    let cause = "this kernel differs from those that netstacklat is tested with";
-    let remedy = "please report this with the lines above";
-    StartError::new(StartErrorKind::Rejected, text, cause, remedy).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use libbpf_rs::ErrorKind;
-
-    use super::{is_policy, refused_program};
-
-    #[test]
-    fn a_policy_gives_no_reasons_and_the_verifier_does() {
-        let policy = |lines: &[&str]| {
-            let log: Vec<_> = lines.iter().map(|line| line.to_string()).collect();
-            is_policy(ErrorKind::PermissionDenied, &log)
-        };
-        let probing = "libbpf: Error in bpf_object__probe_loading(): ";
-        assert!(policy(&[&format!(
-            "{probing}-EPERM. Couldn't load trivial BPF program."
-        )]));
-        assert!(policy(&[&format!(
-            "{probing}-EACCES. Couldn't load trivial BPF program."
-        )]));
-        assert!(!policy(&[
-            "libbpf: prog 'nsl_udp_rcv': BPF program load failed: -EACCES\n",
-            "libbpf: prog 'nsl_udp_rcv': -- BEGIN PROG LOAD LOG --\n0: R1=ctx() R10=fp0\n",
-        ]));
-    }
-
-    #[test]
-    fn the_refused_program_is_read_from_libbpfs_log() {
-        let line =
-            "libbpf: prog 'nsl_udp_rcv': failed to find kernel BTF type ID of 'udp_rcv': -3\n";
-        assert_eq!(refused_program(line), Some("nsl_udp_rcv"));
-        assert_eq!(
-            refused_program("libbpf: prog 'nsl_tcp_v4_rcv': failed to load: -22\n"),
-            Some("nsl_tcp_v4_rcv")
-        );
-        assert_eq!(
-            refused_program("libbpf: prog 'x': BPF program load failed: EPERM"),
-            None
-        );
-        assert_eq!(refused_program("libbpf: failed to load object"), None);
-    }
 }

@@ -98,7 +98,7 @@ macro_rules! shared {
     };
 }
 
-/// The same fields of both skeletons, which are of different types.
+/// The same fields of all skeletons, which are of different types.
 macro_rules! configure {
     ($skel:expr, $plan:expr) => {{
         let rodata = $skel.maps.rodata_data.as_deref_mut();
@@ -131,6 +131,29 @@ macro_rules! clock_of {
         // SAFETY: the one C type that both skeletons are generated from; in
         // memory shared with the kernel, and taken from the skeleton.
         UnsafeCell::from_mut(unsafe { &mut *clock })
+    }};
+}
+
+/// What all skeletons share with their programs, and the variables that the rest is
+/// taken from.
+macro_rules! take_shared {
+    ($skel:expr) => {{
+        let data = $skel.maps.data_data.take();
+        let data = data.context("the BPF object has no .data")?;
+        let counters = $skel.maps.bss_data.take();
+        let counters = counters.context("the BPF object has no .bss")?;
+        let steps = &mut counters.netstacklat_small_steps;
+        let shared = SharedState {
+            clock: clock_of!(data),
+            small_steps: [
+                shared!(AtomicU64, steps.count),
+                shared!(AtomicU64, steps.sum_ns),
+            ],
+            clock_updates: shared!(AtomicU64, counters.netstacklat_clock_updates),
+            selection: None,
+            sampled_out: None,
+        };
+        (shared, counters)
     }};
 }
 
@@ -256,58 +279,25 @@ impl Skeleton {
     ///
     /// If it has been taken.
     pub(super) fn take_shared(&mut self) -> Result<SharedState> {
-        const NO_DATA: &str = "the BPF object has no .data";
-        const NO_BSS: &str = "the BPF object has no .bss";
-        match self {
-            Skeleton::All(skel) => {
-                let data = skel.maps.data_data.take().context(NO_DATA)?;
-                let counters = skel.maps.bss_data.take().context(NO_BSS)?;
-                let steps = &mut counters.netstacklat_small_steps;
-                Ok(SharedState {
-                    clock: clock_of!(data),
-                    small_steps: [
-                        shared!(AtomicU64, steps.count),
-                        shared!(AtomicU64, steps.sum_ns),
-                    ],
-                    clock_updates: shared!(AtomicU64, counters.netstacklat_clock_updates),
-                    selection: None,
-                    sampled_out: None,
-                })
-            }
+        Ok(match self {
+            Skeleton::All(skel) => take_shared!(skel).0,
             Skeleton::Sampled(skel) => {
-                let data = skel.maps.data_data.take().context(NO_DATA)?;
-                let counters = skel.maps.bss_data.take().context(NO_BSS)?;
-                let steps = &mut counters.netstacklat_small_steps;
-                Ok(SharedState {
-                    clock: clock_of!(data),
-                    small_steps: [
-                        shared!(AtomicU64, steps.count),
-                        shared!(AtomicU64, steps.sum_ns),
-                    ],
-                    clock_updates: shared!(AtomicU64, counters.netstacklat_clock_updates),
-                    selection: None,
+                let (shared, counters) = take_shared!(skel);
+                SharedState {
                     sampled_out: Some(hook_counts!(counters.netstacklat_sampled_out)),
-                })
+                    ..shared
+                }
             }
             Skeleton::Selected(skel) => {
-                let data = skel.maps.data_data.take().context(NO_DATA)?;
-                let counters = skel.maps.bss_data.take().context(NO_BSS)?;
-                let steps = &mut counters.netstacklat_small_steps;
-                let small_steps = [
-                    shared!(AtomicU64, steps.count),
-                    shared!(AtomicU64, steps.sum_ns),
-                ];
+                let (shared, counters) = take_shared!(skel);
                 let cgroups = &mut counters.netstacklat_cgroup_ids;
+                let levels = &mut counters.netstacklat_cgroup_levels;
                 let ports = &mut counters.netstacklat_ports;
-                // SAFETY: as above.
+                // SAFETY: as in shared!, of each; the same size and alignment.
                 let ports = unsafe {
                     std::slice::from_raw_parts(ports.as_ptr().cast::<AtomicU8>(), ports.len())
                 };
-                let levels = &mut counters.netstacklat_cgroup_levels;
-                Ok(SharedState {
-                    clock: clock_of!(data),
-                    small_steps,
-                    clock_updates: shared!(AtomicU64, counters.netstacklat_clock_updates),
+                SharedState {
                     selection: Some(SharedSelection {
                         cgroups: cgroups.each_mut().map(|id| shared!(AtomicU64, *id)),
                         cgroup_levels: levels.each_mut().map(|it| shared!(AtomicU32, *it)),
@@ -318,9 +308,10 @@ impl Skeleton {
                         no_room: shared!(AtomicU32, counters.netstacklat_no_room),
                     }),
                     sampled_out: Some(hook_counts!(counters.netstacklat_sampled_out)),
-                })
+                    ..shared
+                }
             }
-        }
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use clap::Args;
 use clap::builder::{PossibleValuesParser, RangedI64ValueParser, TypedValueParser};
 
-use crate::model::counters::MAX_GROUPS;
+use crate::model::group::MAX_GROUPS;
 use crate::model::listing::{GroupSort, Listing};
 use crate::model::selection::Selection;
 

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use crate::cli::listing::{ListingArgs, sort_parser, top_parser};
 use crate::cli::sizes::{Size, parse_size};
-use crate::model::counters::MAX_GROUPS;
 use crate::model::flow_choice::{FlowChoice, IpVersion, Network, PortRange, QueueRange, Transport};
+use crate::model::group::MAX_GROUPS;
 use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::hook_choice::{HookChoice, SETS};
 use crate::model::hooks::{Hook, HookSet};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::analysis::outlook::{Lacking, Outlook, outlook};
 use crate::model::comparison::{Comparison, Place};
-use crate::model::counters::HookCounters;
+use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::skips::SkipReason;

@@ -3,8 +3,9 @@
 //! prevent measuring (`preconditions`), and the errors that explain it
 //! (`start_error`). `environment` describes the host in the start line of a run,
 //! so that runs can be compared. `packets` turns the names that users select by
-//! into the kernel's numbers; `namespaces`, `cgroups`, `containers` (what a path says),
-//! `container_names`, `workloads` and `processes` know them.
+//! into the kernel's numbers, with `wanted_interfaces` and `wanted_cgroups`;
+//! `namespaces`, `cgroups`, `containers` (what a path says), `container_names`,
+//! `workloads` and `processes` know them.
 //! Nothing here changes the host or loads a program.
 
 pub(crate) mod btf;
@@ -21,4 +22,6 @@ pub(crate) mod preconditions;
 pub(crate) mod processes;
 pub(crate) mod settings;
 pub(crate) mod start_error;
+mod wanted_cgroups;
+mod wanted_interfaces;
 pub(crate) mod workloads;

@@ -12,7 +12,7 @@ use crate::host::cgroups::CgroupTree;
 use crate::host::container_names::ContainerNames;
 use crate::host::namespaces::Netns;
 use crate::host::processes;
-use crate::model::counters::UNKNOWN;
+use crate::model::group::UNKNOWN;
 use crate::model::grouping::GroupKey;
 use crate::model::tables;
 use crate::text::one_line;

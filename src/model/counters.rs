@@ -3,54 +3,16 @@
 //! an interval, in all of a run file.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::{AddAssign, Sub};
-use std::sync::Arc;
 
+use crate::model::group::{Group, MAX_GROUPS};
 use crate::model::histogram::{Histogram, Resolution};
+use crate::model::hook_counters::{Cost, HookCounters, Latencies};
 use crate::model::hooks::{Hook, HookSet};
-use crate::model::quantile::{Estimate, Quantile};
 use crate::model::sampling::Sampling;
-use crate::model::skips::{SkipReason, Skips};
+use crate::model::skips::SkipReason;
 use crate::model::sparse::Sparse;
 use crate::model::tables;
-
-/// How often programs ran and how long that took, as the kernel measures it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Program runs.
-    pub runs: u64,
-    /// Time spent in them, ns.
-    pub time_ns: u64,
-}
-
-impl Cost {
-    fn try_add(&mut self, other: Cost) -> Option<()> {
-        self.runs = self.runs.checked_add(other.runs)?;
-        self.time_ns = self.time_ns.checked_add(other.time_ns)?;
-        Some(())
-    }
-}
-
-/// Saturates: of a file, the costs of one line may be anything.
-impl AddAssign for Cost {
-    fn add_assign(&mut self, other: Cost) {
-        self.runs = self.runs.saturating_add(other.runs);
-        self.time_ns = self.time_ns.saturating_add(other.time_ns);
-    }
-}
-
-/// As in [`Counters`].
-impl Sub for Cost {
-    type Output = Cost;
-
-    fn sub(self, earlier: Cost) -> Cost {
-        Cost {
-            runs: self.runs.saturating_sub(earlier.runs),
-            time_ns: self.time_ns.saturating_sub(earlier.time_ns),
-        }
-    }
-}
 
 /// Steps of the wall clock so small that packets on their way are measured all
 /// the same.
@@ -87,204 +49,6 @@ impl Sub for SmallSteps {
         }
     }
 }
-
-/// Latencies that can be added up.
-pub trait Latencies: Clone {
-    /// None yet, of the same resolution.
-    #[must_use]
-    fn emptied(&self) -> Self;
-
-    /// How many; `None`: more than 64 bits hold.
-    fn checked_count(&self) -> Option<u64>;
-
-    /// Adds others of the same resolution, which together fit into 64 bits.
-    fn merge(&mut self, other: &Self);
-}
-
-impl Latencies for Histogram {
-    fn emptied(&self) -> Histogram {
-        Histogram::new(self.resolution())
-    }
-
-    fn checked_count(&self) -> Option<u64> {
-        self.checked_count()
-    }
-
-    fn merge(&mut self, other: &Histogram) {
-        self.merge(other);
-    }
-}
-
-impl Latencies for Sparse {
-    fn emptied(&self) -> Sparse {
-        self.emptied()
-    }
-
-    fn checked_count(&self) -> Option<u64> {
-        self.checked_count()
-    }
-
-    fn merge(&mut self, other: &Sparse) {
-        self.merge(other);
-    }
-}
-
-/// What one hook has counted. `L` holds the latencies: a [`Histogram`] can be
-/// added to, a [`Sparse`] takes less memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookCounters<L = Histogram> {
-    /// The recorded latencies.
-    pub histogram: L,
-    /// Program runs that recorded none, by reason.
-    pub skips: Skips,
-    /// Program runs that the kernel left out (`recursion_misses`).
-    pub missed: u64,
-    /// What the hook's programs cost; zero while that is not measured.
-    pub cost: Cost,
-}
-
-impl<L> HookCounters<L> {
-    /// These latencies, and nothing else.
-    pub fn of(histogram: L) -> HookCounters<L> {
-        HookCounters {
-            histogram,
-            skips: Skips::default(),
-            missed: 0,
-            cost: Cost::default(),
-        }
-    }
-
-    fn with<M>(&self, histogram: M) -> HookCounters<M> {
-        HookCounters {
-            histogram,
-            skips: self.skips,
-            missed: self.missed,
-            cost: self.cost,
-        }
-    }
-}
-
-impl HookCounters {
-    /// Nothing counted yet.
-    pub fn new(resolution: Resolution) -> HookCounters {
-        HookCounters::of(Histogram::new(resolution))
-    }
-
-    /// A quantile over recorded and over-range samples.
-    pub fn quantile(&self, quantile: Quantile) -> Option<Estimate> {
-        quantile.of(&self.histogram, self.skips.get(SkipReason::OVER_RANGE))
-    }
-
-    /// Whether there is a latency to show, if only an over-range one.
-    pub fn has_samples(&self) -> bool {
-        self.histogram.count() > 0 || self.skips.get(SkipReason::OVER_RANGE) > 0
-    }
-
-    /// The same with only the non-empty buckets.
-    fn compact(&self) -> HookCounters<Sparse> {
-        let over_range = self.skips.get(SkipReason::OVER_RANGE);
-        self.with(Sparse::new(&self.histogram, over_range))
-    }
-}
-
-impl<L: Latencies> HookCounters<L> {
-    /// Program runs, those that the kernel left out too; `None`: more than 64
-    /// bits hold.
-    fn runs(&self) -> Option<u64> {
-        let recorded = self.histogram.checked_count()?;
-        let skipped = self.skips.checked_total()?;
-        recorded.checked_add(skipped)?.checked_add(self.missed)
-    }
-
-    /// Adds what `other` counted. `None`: a sum exceeds 64 bits, and these
-    /// counters are of no use any more.
-    #[must_use]
-    pub(crate) fn try_add(&mut self, other: &HookCounters<L>) -> Option<()> {
-        self.runs()?.checked_add(other.runs()?)?;
-        self.cost.try_add(other.cost)?;
-        self.histogram.merge(&other.histogram);
-        self.skips += &other.skips;
-        self.missed += other.missed;
-        Some(())
-    }
-}
-
-/// As in [`Counters`].
-impl Sub for &HookCounters {
-    type Output = HookCounters;
-
-    fn sub(self, earlier: &HookCounters) -> HookCounters {
-        HookCounters {
-            histogram: self.histogram.since(&earlier.histogram),
-            skips: self.skips - earlier.skips,
-            missed: self.missed.saturating_sub(earlier.missed),
-            cost: self.cost - earlier.cost,
-        }
-    }
-}
-
-/// Whose packets a count is of, where they are counted apart.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Group {
-    /// Those that have these values: key and value, in the order of the keys.
-    Of(Arc<[(String, String)]>),
-    /// Those for whose group no room was left.
-    Other,
-}
-
-impl fmt::Display for Group {
-    /// `interface eth0, process nginx(123)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Group::Other => f.write_str("other"),
-            Group::Of(values) => {
-                let values = values.iter().map(|(key, value)| format!("{key} {value}"));
-                f.write_str(&values.collect::<Vec<_>>().join(", "))
-            }
-        }
-    }
-}
-
-/// The value of a key that the programs could not tell.
-pub const UNKNOWN: &str = "unknown";
-
-impl Group {
-    /// The value of a key.
-    pub fn value(&self, key: &str) -> Option<&str> {
-        match self {
-            Group::Other => None,
-            Group::Of(values) => {
-                let found = values.iter().find(|(known, _)| known == key);
-                found.map(|(_, value)| value.as_str())
-            }
-        }
-    }
-
-    /// The group that it is part of where only these keys are told apart. What has
-    /// no value of a key is [`UNKNOWN`].
-    #[must_use]
-    pub fn by(&self, keys: &[String]) -> Group {
-        if *self == Group::Other {
-            return Group::Other;
-        }
-        let values = keys.iter().map(|key| {
-            let value = self.value(key).unwrap_or(UNKNOWN);
-            (key.clone(), value.to_owned())
-        });
-        Group::Of(values.collect())
-    }
-
-    /// Whether the value of each key is known.
-    pub fn is_known(&self) -> bool {
-        match self {
-            Group::Other => false,
-            Group::Of(values) => values.iter().all(|(_, value)| value != UNKNOWN),
-        }
-    }
-}
-
-/// More groups are not counted apart: [`Group::Other`] has what they counted.
-pub const MAX_GROUPS: usize = 1024;
 
 /// What hooks have counted, by group and hook. All packets together are not a
 /// group: they are always there, in an array, and ungrouped counters never look
@@ -327,6 +91,19 @@ impl<L> Counters<L> {
             clock_cost: None,
             hooks: Hook::all().map(hook).collect(),
             groups: BTreeMap::new(),
+        }
+    }
+
+    /// The same of hooks that are on, share and clock; of each hook what `hook`
+    /// says, and no groups.
+    fn with<M>(&self, hook: impl FnMut(Hook) -> HookCounters<M>) -> Counters<M> {
+        Counters {
+            sampling: self.sampling,
+            clock_steps: self.clock_steps,
+            small_steps: self.small_steps,
+            clock_updates: self.clock_updates,
+            clock_cost: self.clock_cost,
+            ..Counters::of(self.enabled, hook)
         }
     }
 
@@ -421,19 +198,11 @@ impl<L: Latencies> Counters<L> {
     #[must_use]
     pub fn of_group(&self, group: &Group) -> Counters<L> {
         let counted = self.groups.get(group);
-        Counters {
-            clock_steps: self.clock_steps,
-            small_steps: self.small_steps,
-            clock_updates: self.clock_updates,
-            clock_cost: self.clock_cost,
-            sampling: self.sampling,
-            ..Counters::of(self.enabled, |hook| {
-                let found = counted.and_then(|hooks| hooks.get(&hook));
-                found
-                    .cloned()
-                    .unwrap_or_else(|| HookCounters::of(self.hook(hook).histogram.emptied()))
-            })
-        }
+        self.with(|hook| {
+            let found = counted.and_then(|hooks| hooks.get(&hook));
+            let none = || HookCounters::of(self.hook(hook).histogram.emptied());
+            found.cloned().unwrap_or_else(none)
+        })
     }
 }
 
@@ -468,13 +237,8 @@ impl Counters {
             (group.clone(), hooks.collect())
         });
         Counters {
-            sampling: self.sampling,
-            clock_steps: self.clock_steps,
-            small_steps: self.small_steps,
-            clock_updates: self.clock_updates,
-            clock_cost: self.clock_cost,
             groups: of_groups.collect(),
-            ..Counters::of(self.enabled, |hook| self.hook(hook).compact())
+            ..self.with(|hook| self.hook(hook).compact())
         }
     }
 

@@ -4,7 +4,9 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::model::counters::{Counters, Group, HookCounters};
+use crate::model::counters::Counters;
+use crate::model::group::Group;
+use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, Quantile};
 use crate::model::skips::SkipReason;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testlab::schema::assert_valid;
 
 use crate::model::comparison::{Arm, Comparison, Place, Side};
-use crate::model::counters::Group;
+use crate::model::group::Group;
 use crate::model::histogram::Resolution;
 use crate::model::quantile::REPORTED;
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};

@@ -162,7 +162,8 @@ impl Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::counters::{Cost, SmallSteps};
+    use crate::model::counters::SmallSteps;
+    use crate::model::hook_counters::Cost;
     use crate::test_support::*;
 
     fn notes(report: &Report) -> String {

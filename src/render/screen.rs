@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use crate::model::counters::Group;
+use crate::model::group::Group;
 use crate::render::{Kind, Report, units};
 
 /// The look of text output: line width, colour and time zone.

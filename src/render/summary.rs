@@ -3,7 +3,8 @@
 
 use std::io::{self, Write};
 
-use crate::model::counters::{Group, HookCounters};
+use crate::model::group::Group;
+use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::listing::Listing;
 use crate::model::quantile::REPORTED;

@@ -3,8 +3,8 @@
 
 use std::io::{self, Write};
 
-use crate::model::counters::HookCounters;
 use crate::model::histogram::{Bucket, MAX_NS, Resolution};
+use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::listing::Listing;
 use crate::model::quantile::REPORTED;

@@ -2,7 +2,9 @@
 //! The groups of a run file: their keys, and what the file has of some of them.
 
 use crate::error::UsageError;
-use crate::model::counters::{Counters, Group, Latencies};
+use crate::model::counters::Counters;
+use crate::model::group::Group;
+use crate::model::hook_counters::Latencies;
 use crate::model::sparse::Sparse;
 use crate::runfile::{Content, Period, RunFile, Totals};
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::model::comparison::Arm;
-use crate::model::counters::HookCounters;
+use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::run::RunInfo;
 use crate::model::snapshot::Interval;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::counters::Group;
+use crate::model::group::Group;
 use crate::model::side::PerSide;
 use crate::schema::format::SCHEMA;
 use crate::schema::start::SelectionFields;

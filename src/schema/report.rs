@@ -7,8 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::comparison::{Arm, Place};
-use crate::model::counters::{Cost, Counters, Group, HookCounters, SmallSteps};
+use crate::model::counters::{Counters, SmallSteps};
+use crate::model::group::Group;
 use crate::model::histogram::{Histogram, Resolution};
+use crate::model::hook_counters::{Cost, HookCounters};
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, REPORTED};
 use crate::model::report::{Kind, Report};

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
-use crate::model::counters::{Cost, Group};
+use crate::model::group::Group;
 use crate::model::histogram::{MAX_NS, Resolution};
+use crate::model::hook_counters::Cost;
 use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
 use crate::model::sampling::Sampling;
 use crate::model::skips::SkipReason;

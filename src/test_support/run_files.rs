@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::model::comparison::{Arm, Comparison, Side};
-use crate::model::counters::{Counters, Group, HookCounters};
+use crate::model::counters::Counters;
+use crate::model::group::Group;
 use crate::model::histogram::Histogram;
 use crate::model::histogram::Resolution;
+use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::selection::Selection;

@@ -43,3 +43,21 @@ pub fn udp_hooks_counted(run: &Run, datagrams: u64, warm: udp::Stamped) {
         );
     }
 }
+
+/// The UDP hooks at which the socket is known.
+pub fn with_socket() -> impl Iterator<Item = Hook> {
+    let hooks = hooks_of("UDP").into_iter();
+    hooks.filter(|hook| hook.knows_socket())
+}
+
+/// Each of these hooks has recorded so many.
+pub fn recorded_with_socket(run: &Run, what: &str, wanted: u64) {
+    for hook in with_socket() {
+        let counts = run.hook(hook.name());
+        println!(
+            "{what}, {hook}: {} recorded, {:?}",
+            counts.count, counts.skipped
+        );
+        assert_eq!(counts.count, wanted, "{what}, {hook}");
+    }
+}

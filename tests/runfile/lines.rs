@@ -3,7 +3,7 @@
 //! comparisons, what other versions write.
 
 use netstacklat::model::comparison::Arm;
-use netstacklat::model::counters::{Group, MAX_GROUPS};
+use netstacklat::model::group::{Group, MAX_GROUPS};
 use netstacklat::model::sampling::Sampling;
 use netstacklat::runfile::Content;
 

@@ -9,8 +9,10 @@ use std::f64::consts::TAU;
 use std::time::{Duration, UNIX_EPOCH};
 
 use netstacklat::model::comparison::{Arm, Comparison, Side};
-use netstacklat::model::counters::{Counters, Group, HookCounters};
+use netstacklat::model::counters::Counters;
+use netstacklat::model::group::Group;
 use netstacklat::model::histogram::{Histogram, Resolution};
+use netstacklat::model::hook_counters::HookCounters;
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::run::{ClockInfo, HookStatus, RunInfo};
 use netstacklat::model::selection::Selection;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The names of groups, as they are shown.
 
-use crate::model::counters::Group;
+use crate::model::group::Group;
 use crate::text::one_line;
 
 /// The most characters of a group's name that are shown.

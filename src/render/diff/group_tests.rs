@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::analysis::{Analysis, By, Input, analyse_by};
 use crate::model::comparison::Arm;
-use crate::model::counters::Group;
+use crate::model::group::Group;
 use crate::model::side::PerSide;
 use crate::render::{Diff, Screen};
 use crate::runfile::RunFile;

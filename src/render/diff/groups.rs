@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 
 use crate::analysis::{Analysis, GroupResult, HookResult, Verdict};
-use crate::model::counters::Group;
+use crate::model::group::Group;
 use crate::render::diff::group_names::{name, names};
 use crate::render::diff::onset::sentence_of_group;
 use crate::render::diff::rows::rows;

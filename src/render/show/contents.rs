@@ -2,7 +2,7 @@
 //! The parts of a run file that `show` shows.
 
 use crate::model::comparison::{Arm, Place};
-use crate::model::counters::Group;
+use crate::model::group::Group;
 use crate::model::hooks::HookSet;
 use crate::model::listing::Listing;
 use crate::model::snapshot::Interval;

@@ -10,8 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use netstacklat::model::hooks::Hook;
-use testlab::hooks::hooks_of;
+use testlab::hooks::{recorded_with_socket, with_socket};
 use testlab::tool::Tool;
 use testlab::{Ns, PATIENCE, wait_until};
 
@@ -116,11 +115,6 @@ impl Drop for Container {
     }
 }
 
-fn knows_socket() -> impl Iterator<Item = Hook> {
-    let hooks = hooks_of("UDP").into_iter();
-    hooks.filter(|hook| hook.knows_socket())
-}
-
 #[test]
 fn podman_grouped_by_name() {
     let (web, db) = (Container::start("nsl-web"), Container::start("nsl-db"));
@@ -133,7 +127,7 @@ fn podman_grouped_by_name() {
         tool.totals_up_to_now()["udp-socket-read"].count >= all
     });
     let run = tool.finish();
-    for hook in knows_socket() {
+    for hook in with_socket() {
         let groups = run.groups(hook.name());
         println!("{hook}: {groups:?}");
         let of = |name: &str| groups[&vec![name.to_owned()]];
@@ -159,14 +153,7 @@ fn podman_filtered_by_name_also_when_started_again() {
             reads.runs() + reads.missed >= 150 + warm.with + warm.without
         });
         let run = tool.finish();
-        for hook in knows_socket() {
-            let counts = run.hook(hook.name());
-            println!(
-                "{choice}, {hook}: {} recorded, {:?}",
-                counts.count, counts.skipped
-            );
-            assert_eq!(counts.count, wanted, "{hook}");
-        }
+        recorded_with_socket(&run, choice, wanted);
     }
     let tool = Tool::start(&["-r", "100ms", "--container", "nsl-web"]);
     tool.warm_up();
@@ -181,9 +168,7 @@ fn podman_filtered_by_name_also_when_started_again() {
         tool.totals_up_to_now()["udp-socket-read"].count >= 100
     });
     let run = tool.finish();
-    for hook in knows_socket() {
-        assert_eq!(run.hook(hook.name()).count, 100, "{hook}");
-    }
+    recorded_with_socket(&run, "started again", 100);
 }
 
 /// A daemon that runs until dropped.
@@ -264,7 +249,7 @@ fn containerd_by_pod_and_container() {
             tool.totals_up_to_now()["udp-socket-read"].count >= 100
         });
         let run = tool.finish();
-        for hook in knows_socket() {
+        for hook in with_socket() {
             let count = match group {
                 Some(names) => run.groups(hook.name())[&names.map(String::from).to_vec()],
                 None => run.hook(hook.name()).count,

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use netstacklat::model::hooks::Hook;
-use testlab::hooks::hooks_of;
+use testlab::hooks::{hooks_of, with_socket};
 use testlab::lines::Run;
 use testlab::links::{Link, Way};
 use testlab::readers::Reader;
@@ -175,11 +175,6 @@ impl Drop for Nested {
     }
 }
 
-fn knows_socket() -> impl Iterator<Item = Hook> {
-    let hooks = hooks_of("UDP").into_iter();
-    hooks.filter(|hook| hook.knows_socket())
-}
-
 /// Hooks that the filter cannot be applied at measure everything, and are named.
 fn names_the_others(run: &Run, option: &str, all: u64, warm: Stamped) {
     let start = run.hook("udp-start");
@@ -209,7 +204,7 @@ fn by_process() {
     let run = tool.finish();
     let all = 150 + LOOPBACK;
     // The sockets of this process are known too: from its reads.
-    for hook in knows_socket() {
+    for hook in with_socket() {
         let counts = run.hook(hook.name());
         println!("{hook}: {} recorded, {:?}", counts.count, counts.skipped);
         assert_eq!(counts.count, 100, "{hook}");
@@ -286,7 +281,7 @@ fn by_name_of_process() {
         "{started} and {} datagrams until the names were known",
         tried - started
     );
-    for hook in knows_socket() {
+    for hook in with_socket() {
         let counts = run.hook(hook.name());
         println!("{hook}: {} recorded, {:?}", counts.count, counts.skipped);
         let since = counts.count - before[hook.name()].count;
@@ -369,7 +364,7 @@ fn by_cgroup_with_all_below_it() {
         wait_until(PATIENCE, "all is read", || read(&tool));
         let run = tool.finish();
         println!("{cgroup}");
-        recorded(&run, 100, 150, warm, knows_socket());
+        recorded(&run, 100, 150, warm, with_socket());
         names_the_others(&run, "--cgroups", 150, warm);
     }
     drop((inside, beside));

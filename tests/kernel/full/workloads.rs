@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use netstacklat::model::hooks::Hook;
-use testlab::hooks::hooks_of;
+use testlab::hooks::{recorded_with_socket, with_socket};
 use testlab::lines::Values;
 use testlab::links::Link;
 use testlab::readers::Reader;
@@ -94,11 +93,6 @@ fn groups<const N: usize>(expected: [([&str; 2], u64); N]) -> BTreeMap<Values, u
         .collect()
 }
 
-fn knows_socket() -> impl Iterator<Item = Hook> {
-    let hooks = hooks_of("UDP").into_iter();
-    hooks.filter(|hook| hook.knows_socket())
-}
-
 fn read_all(tool: &Tool, all: u64) {
     wait_until(PATIENCE, "all is read", || {
         let totals = tool.totals_up_to_now();
@@ -133,7 +127,7 @@ fn grouped_by_container_and_pod() {
         (pod, 30),
         (none, 220 + warm.with),
     ]);
-    for hook in knows_socket() {
+    for hook in with_socket() {
         assert_eq!(run.groups(hook.name()), read, "{hook}");
     }
     let unknown = groups([(["unknown", "unknown"], all)]);
@@ -186,7 +180,7 @@ fn filtered_by_container_which_is_started_again() {
     within.send(50);
     other.send(30);
     read_all(&tool, 180 + warm.with + warm.without);
-    for hook in knows_socket() {
+    for hook in with_socket() {
         let counts = &tool.totals_up_to_now()[hook.name()];
         println!("{hook}: {} recorded, {:?}", counts.count, counts.skipped);
         assert_eq!(counts.count, 150, "{hook}");
@@ -217,7 +211,7 @@ fn filtered_by_container_which_is_started_again() {
         recorded() >= before["udp-socket-read"].count + 100
     });
     let run = tool.finish();
-    for hook in knows_socket() {
+    for hook in with_socket() {
         let since = run.hook(hook.name()).count - before[hook.name()].count;
         assert_eq!(since, 100, "{hook}");
     }
@@ -244,14 +238,7 @@ fn filtered_by_pod() {
         }
         read_all(&tool, 180 + warm.with + warm.without);
         let run = tool.finish();
-        for hook in knows_socket() {
-            let counts = run.hook(hook.name());
-            println!(
-                "{choice}, {hook}: {} recorded, {:?}",
-                counts.count, counts.skipped
-            );
-            assert_eq!(counts.count, 150, "{hook}");
-        }
+        recorded_with_socket(&run, choice, 150);
     }
     drop(readers);
 }

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! How many entries each map has, and how long the keys of groups are: as many as
+//! the plan needs, before the kernel makes them.
+
+use anyhow::{Context as _, Result};
+use libbpf_rs::{OpenMapMut, OpenObject};
+
+use crate::capture::plan::Plan;
+use crate::model::hooks::Hook;
+use crate::model::names;
+
+/// Sets the sizes of all maps.
+///
+/// # Errors
+///
+/// Those of libbpf; names the map.
+pub(super) fn set(object: &mut OpenObject, plan: &Plan) -> Result<()> {
+    let enabled = plan.enabled();
+    for mut map in object.maps_mut() {
+        let hook = Hook::all().find(|hook| map.name() == hook.map_name().as_str());
+        let entries = match hook {
+            Some(hook) if enabled.contains(hook) => plan.layout.cpus as u32,
+            // A disabled hook's map stays, as small as it can be.
+            Some(_) => continue,
+            None => match group_map(&map, plan) {
+                Some((entries, None)) => entries,
+                Some((entries, Some(key_size))) => {
+                    map.set_key_size(key_size)
+                        .with_context(|| size_of_map(&map))?;
+                    entries
+                }
+                None => continue,
+            },
+        };
+        map.set_max_entries(entries)
+            .with_context(|| size_of_map(&map))?;
+    }
+    Ok(())
+}
+
+fn size_of_map(map: &OpenMapMut<'_>) -> String {
+    format!("setting the size of BPF map {}", map.name().display())
+}
+
+/// Entries, and the size of the key, of a map that is not a hook's; `None`: as
+/// they are. Maps of groups stay as small as can be where nothing is grouped.
+fn group_map(map: &OpenMapMut<'_>, plan: &Plan) -> Option<(u32, Option<u32>)> {
+    let name = map.name();
+    if name == names::SKIPPED_MAP {
+        return Some((plan.layout.skip_entries() as u32, None));
+    }
+    let is_of_readers = name == names::READERS_MAP || name == names::READER_NAMES_MAP;
+    if is_of_readers && !plan.asks_for_processes() {
+        return Some((1, None));
+    }
+    if plan.filter.comms.is_empty() {
+        if name == names::PROCESS_NAMES_MAP {
+            return Some((1, None));
+        }
+        if name == names::NEW_NAMES_MAP {
+            // libbpf makes it a page, which is the least.
+            return Some((1, None));
+        }
+    }
+    let groups = plan.groups.as_ref()?;
+    if name == names::GROUP_SLOTS_MAP {
+        Some((groups.slices, Some(groups.key_size())))
+    } else if name == names::GROUPS_MAP {
+        Some((groups.max_groups, Some(groups.key_size())))
+    } else if name == names::GROUP_SLICES_MAP || name == names::FREE_SLICES_MAP {
+        Some((groups.slices, None))
+    } else {
+        None
+    }
+}
