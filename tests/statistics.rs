@@ -439,11 +439,7 @@ fn groups_hold() {
 }
 
 fn says_anything_of_groups(analysis: &Analysis) -> bool {
-    let groups = analysis.groups.as_ref().expect("it is grouped");
-    let mut rows = groups
-        .compared
-        .iter()
-        .flat_map(|group| &group.hooks)
-        .flat_map(HookResult::rows);
-    says_anything(analysis) || rows.any(|row| row.verdict.is_some_and(Verdict::is_change))
+    assert!(analysis.groups.is_some(), "it is grouped");
+    let mut rows = analysis.rows();
+    rows.any(|row| row.verdict.is_some_and(Verdict::is_change))
 }

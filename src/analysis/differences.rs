@@ -50,7 +50,7 @@ pub(super) fn differences(found: &mut Vec<Warning>, sides: PerSide<&[RunFile]>) 
     }
     let shares = sides.map(|side| -> BTreeSet<String> {
         let shares = side.iter().map(|file| file.info.selection.sampling());
-        shares.map(|sampling| sampling.to_string()).collect()
+        shares.map(|sampling| sampling.option()).collect()
     });
     if shares.a.union(&shares.b).count() > 1 {
         let shares = shares.map(|shares| shares.into_iter().take(MAX_TEXTS).collect());

@@ -105,7 +105,9 @@ impl<'a> Found<'a> {
         for (arm, totals) in sources(input) {
             for (group, hook, counters) in totals.interval.counters.groups() {
                 let over_range = counters.skips.get(SkipReason::OVER_RANGE);
-                let count = counters.histogram.count().saturating_add(over_range);
+                let samples = counters.histogram.count().saturating_add(over_range);
+                // Files of different shares must count alike.
+                let count = totals.interval.counters.sampling.scale(samples);
                 let new = || PerSide::both([0; HOOK_COUNT]);
                 let sums = packets.entry(name(group)).or_insert_with(new);
                 let sum = &mut sums[arm][hook.index()];

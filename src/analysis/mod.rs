@@ -74,6 +74,16 @@ pub struct Analysis {
     pub not_judged: Vec<NotJudged>,
 }
 
+impl Analysis {
+    /// The rows of all packets, and of all groups.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        let of_groups = self.groups.iter().flat_map(|groups| &groups.compared);
+        let of_groups = of_groups.flat_map(|group| &group.hooks);
+        let hooks = self.hooks.iter().chain(of_groups);
+        hooks.flat_map(HookResult::rows)
+    }
+}
+
 /// Compares the sides, and judges the limits.
 pub fn analyse(input: &Input, limits: &[Limit]) -> Analysis {
     analyse_by(input, limits, None)
@@ -94,13 +104,14 @@ pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
     // All packets first, then group by group.
     let (mut results, mut samples) = hooks(input, None, input.seed());
     let found = by.map(|by| Found::of(input, &by));
-    for (place, (group, _)) in found.iter().flat_map(|found| &found.groups).enumerate() {
-        let files = found.as_ref().map(|found| found.files_of(group));
-        let Some(files) = files else { continue };
-        let seed = input.seed() ^ (place as u64 + 1).rotate_left(32);
-        let (of_group, samples_of_group) = hooks(&files.input(), Some(group), seed);
-        results.extend(of_group);
-        samples.extend(samples_of_group);
+    if let Some(found) = &found {
+        for (place, (group, _)) in found.groups.iter().enumerate() {
+            let files = found.files_of(group);
+            let seed = input.seed() ^ (place as u64 + 1).rotate_left(32);
+            let (of_group, samples_of_group) = hooks(&files.input(), Some(group), seed);
+            results.extend(of_group);
+            samples.extend(samples_of_group);
+        }
     }
     let family = give_verdicts(&mut results, &samples, &judging);
     let mut warnings = find_warnings::find(input, &design, &rounds, &results[..HOOK_COUNT]);

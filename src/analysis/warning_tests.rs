@@ -91,7 +91,11 @@ fn shares_that_differ() {
         totals_of(file).interval.counters.sampling = share.parse().unwrap();
     };
     let found = with(|file| sampled(file, "1/16"));
-    let shares = PerSide::from([vec!["1/1".into()], vec!["1/1".into(), "1/16".into()]]);
+    let (all, some) = (
+        "without --sample".to_owned(),
+        "with --sample 1/16".to_owned(),
+    );
+    let shares = PerSide::from([vec![all.clone()], vec![some, all]]);
     let [warning] = &found[..] else {
         panic!("{found:?}");
     };

@@ -79,10 +79,7 @@ software_timestamp(struct scm_timestamping_internal *tss)
  */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 
-/*
- * Where there is bpf_rdonly_cast(). The struct that the pointer is cast to merely
- * begins with an int.
- */
+/* Only for kernels with bpf_rdonly_cast(). Any struct that begins with an int would do. */
 static __always_inline int known_int(const int *from)
 {
 	struct pollfd *first =

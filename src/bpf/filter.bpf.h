@@ -30,12 +30,12 @@ struct netstacklat_filter {
 	__u32 min_queue;
 	/* Whether hooks in the stack need to know who reads from a socket */
 	__u32 note_readers;
-	/* Whether any of the following five is on */
+	/* Whether family, protocols, ports, queues or network_count is on */
 	__u32 flow;
 	/* 4 or 6; 0: both */
 	__u32 family;
-	/* Number of the protocol of which packets are wanted at IP; 0: all */
-	__u32 protocol;
+	/* Protocols of which packets are wanted at IP, a bit for each number; 0: all */
+	__u32 protocols;
 	/* NETSTACKLAT_PORT_*: what is asked of ports */
 	__u32 ports;
 	/* Whether only receive queues in rx_queues are wanted */
@@ -135,11 +135,13 @@ static __always_inline bool interface_is_wanted(const struct sample_ctx *ctx)
 static __always_inline bool cgroup_is_wanted(const struct sample_ctx *ctx)
 {
 	struct cgroup___owner *cgroup = cgroup_of(ctx);
+	int own_level;
 	__u64 id;
 	__u32 i;
 
 	if (!cgroup)
 		return false;
+	own_level = cgroup_level(cgroup);
 #pragma unroll
 	for (i = 0; i < NETSTACKLAT_MAX_FILTER_CGROUPS; i++) {
 		if (i >= filter.cgroup_count)
@@ -147,7 +149,8 @@ static __always_inline bool cgroup_is_wanted(const struct sample_ctx *ctx)
 		id = netstacklat_cgroup_ids[i];
 		if (!id)
 			return false;
-		if (cgroup_is_below(cgroup, netstacklat_cgroup_levels[i], id))
+		if (cgroup_is_below(cgroup, own_level,
+				    netstacklat_cgroup_levels[i], id))
 			return true;
 	}
 	return false;
@@ -159,7 +162,7 @@ static __always_inline bool port_is_wanted(const struct packet_flow *flow)
 	__u32 remote = netstacklat_ports[flow->remote_port];
 	__u32 wanted = filter.ports;
 
-	/* No packet has port 0: it stands for a packet without ports. */
+	/* Port 0 is never wanted: it stands for a packet without ports, too. */
 	if (wanted & NETSTACKLAT_PORT_LOCAL &&
 	    !(local & NETSTACKLAT_PORT_LOCAL))
 		return false;
@@ -217,7 +220,7 @@ static __always_inline bool queue_is_wanted(const struct packet_flow *flow)
 	return netstacklat_rx_queues[queue / 64] >> (queue & 63) & 1;
 }
 
-/* The skip reason if the packet does not go from whom to whom is wanted, else -1. */
+/* The skip reason of a packet whose headers do not match the filter, else -1. */
 static __always_inline int flow_skip(const struct sample_ctx *ctx)
 {
 	struct packet_flow room, *flow = in_memory(&room);
@@ -228,9 +231,14 @@ static __always_inline int flow_skip(const struct sample_ctx *ctx)
 	if (filter.queues && !queue_is_wanted(flow))
 		return SKIP_FILTERED;
 	/* Other hooks are those of one protocol. */
-	if (ctx->hook == HOOK_IP_START && filter.protocol &&
-	    PAYLOAD_PROTOCOL(ip_payload(ctx->skb)) != filter.protocol)
-		return SKIP_FILTERED;
+	if (ctx->hook == HOOK_IP_START && filter.protocols) {
+		__u32 protocol = PAYLOAD_PROTOCOL(ip_payload(ctx->skb));
+
+		if (protocol == PROTOCOL_UNKNOWN)
+			return SKIP_OWNER_UNKNOWN;
+		if (protocol > 31 || !(filter.protocols >> protocol & 1))
+			return SKIP_FILTERED;
+	}
 	if (filter.ports) {
 		if (!flow->ports_known)
 			return SKIP_OWNER_UNKNOWN;
@@ -265,10 +273,12 @@ static __always_inline __u32 left_in_queue(const struct sample_ctx *ctx)
 
 /*
  * Packets that were left out, by CPU and hook. Apart from the other skips: they
- * can be most of all packets, and this is found without a look-up.
+ * can be most of all packets, and this is found without a look-up. Aligned: no CPU
+ * writes to a cache line of another, nor to one that packets read.
  */
 volatile __u64 netstacklat_filtered[NETSTACKLAT_ARRIVALS]
-				   [NETSTACKLAT_FILTERED_STRIDE];
+				   [NETSTACKLAT_FILTERED_STRIDE]
+	__attribute__((aligned(64)));
 
 _Static_assert(N_HOOKS <= NETSTACKLAT_FILTERED_STRIDE, "a counter for each");
 
@@ -303,6 +313,7 @@ static __always_inline int process_skip(const struct sample_ctx *ctx)
 static __always_inline int selection_skip(const struct sample_ctx *ctx)
 {
 	bool in_reader = is_in_reader(ctx->hook);
+	__u32 by_name = filter.process_names;
 	struct process_name name;
 
 	if (filter.interfaces && !interface_is_wanted(ctx))
@@ -319,21 +330,21 @@ static __always_inline int selection_skip(const struct sample_ctx *ctx)
 			return reason;
 	}
 	/* Before packets of others are left out: who reads them is known now. */
-	if (in_reader && filter.process_names) {
+	if (in_reader && by_name) {
 		__builtin_memset(&name, 0, sizeof(name));
 		name_of_process(&name);
 	}
 	if (in_reader && filter.note_readers)
-		note_reader(ctx->sk, filter.process_names ? &name : NULL);
+		note_reader(ctx->sk, by_name ? &name : NULL);
 	if (ctx->has_sk && filter.cgroup_count && !cgroup_is_wanted(ctx))
 		return SKIP_FILTERED;
 	if (filter.pids) {
-		int skip = process_skip(ctx);
+		int reason = process_skip(ctx);
 
-		if (skip >= 0)
-			return skip;
+		if (reason >= 0)
+			return reason;
 	}
-	if (filter.process_names)
+	if (by_name)
 		return name_skip(ctx, &name);
 	return -1;
 }

@@ -41,7 +41,7 @@
 
 /*
  * Words that tell a group: namespace, interface, cgroup, process, local port,
- * family, receive queue, and four of the remote address.
+ * receive queue, family, and four of the remote address.
  */
 #define NETSTACKLAT_GROUP_WORDS 11
 /* In the slice of a group: whether it is one; its key comes behind. */

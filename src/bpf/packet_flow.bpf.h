@@ -32,8 +32,8 @@
 #define IPV6_HEADER 40
 #define IPV6_ADDRESSES 8
 #define IPV4_ADDRESSES 12
-/* So many extension headers are passed over, more than there ever are. */
-#define MOST_EXTENSIONS 4
+/* So many extension headers are passed over: as many as RFC 8200, 4.1, orders. */
+#define MOST_EXTENSIONS 5
 
 /* Which parts of it somebody asks for. */
 struct flow_parts {
@@ -56,9 +56,9 @@ struct netstacklat_flow {
 const volatile struct netstacklat_flow netstacklat_flow = {};
 
 /*
- * Clang keeps variables in registers, moves them before anything was written to
- * them, and then the verifier refuses the program. Hence those parts that are
- * asked for are kept in memory, of which clang does not know what it is.
+ * Clang would load parts that this path has not written, and the verifier refuses
+ * that. Hence those parts that are asked for are kept in memory, of which clang
+ * does not know what it is.
  */
 static __always_inline struct packet_flow *in_memory(struct packet_flow *flow)
 {
@@ -70,9 +70,10 @@ static __always_inline struct packet_flow *in_memory(struct packet_flow *flow)
  * Up to 6.7 the verifier loses track of constants that are stored through a copy
  * of the frame pointer (41f6f64e6999): it takes what it has seen on one path for
  * what is so on all, and removes the other branch. So what is stored there must
- * not be a constant to it. This is 0, and it does not know.
+ * not be a constant to it. This is 0, and it does not know. In a cache line that
+ * nobody writes to.
  */
-volatile __u32 netstacklat_zero;
+volatile __u32 netstacklat_zero __attribute__((aligned(64)));
 
 static __always_inline __u32 unknown_to_verifier(__u32 value)
 {
@@ -161,6 +162,12 @@ static __always_inline __u64 ipv4_payload(const struct sk_buff *skb,
 		       bpf_ntohs(header[1] >> 16) & IPV4_FRAGMENT_OFFSET);
 }
 
+static __always_inline bool is_extension(__u32 next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING ||
+	       next == IPPROTO_FRAGMENT || next == IPPROTO_DSTOPTS;
+}
+
 static __always_inline __u64 ipv6_payload(const struct sk_buff *skb,
 					  __u32 network)
 {
@@ -171,8 +178,7 @@ static __always_inline __u64 ipv6_payload(const struct sk_buff *skb,
 		return PROTOCOL_UNKNOWN;
 	next = word >> 16 & 0xff;
 	for (i = 0; i < MOST_EXTENSIONS; i++) {
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING &&
-		    next != IPPROTO_FRAGMENT && next != IPPROTO_DSTOPTS)
+		if (!is_extension(next))
 			break;
 		if (!header_words(skb, offset, &word, 1))
 			return PROTOCOL_UNKNOWN;
@@ -184,6 +190,8 @@ static __always_inline __u64 ipv6_payload(const struct sk_buff *skb,
 			offset += 8;
 		next = word & 0xff;
 	}
+	if (is_extension(next))
+		return PROTOCOL_UNKNOWN;
 	return payload(next, offset, false);
 }
 

@@ -116,9 +116,16 @@ static __always_inline __u32 cgroup_id_of(const struct sample_ctx *ctx)
 	return id < NETSTACKLAT_GROUP_OTHER ? id : NETSTACKLAT_GROUP_OTHER;
 }
 
+/* How many cgroups are above this one. */
+static __always_inline int cgroup_level(struct cgroup___owner *cgroup)
+{
+	return CGROUP_IS_TYPED ? cgroup->level : BPF_CORE_READ(cgroup, level);
+}
+
 /* Whether the cgroup is the one with this id, at this level, or below it. */
 static __always_inline bool cgroup_is_below(struct cgroup___owner *cgroup,
-					    __u32 level, __u64 id)
+					    int own_level, __u32 level,
+					    __u64 id)
 {
 	struct cgroup___v61 *v61 = (void *)cgroup;
 	struct cgroup___v60 *v60 = (void *)cgroup;
@@ -127,7 +134,7 @@ static __always_inline bool cgroup_is_below(struct cgroup___owner *cgroup,
 
 	/* For the verifier: a path has no room for more. */
 	level &= 0xffff;
-	if (BPF_CORE_READ(cgroup, level) < (int)level)
+	if (own_level < (int)level)
 		return false;
 	if (bpf_core_field_exists(v61->ancestors)) {
 		bpf_core_read(&ancestor, sizeof(ancestor),
@@ -173,13 +180,6 @@ struct process_name {
 	char comm[16];
 } __attribute__((aligned(4)));
 
-/* The process that last read from a socket, or had it open at the start. */
-struct socket_reader {
-	/* What user space calls the process id */
-	__u32 pid;
-	struct process_name name;
-};
-
 struct task_struct___owner {
 	struct task_struct___owner *group_leader;
 	char comm[16];
@@ -214,7 +214,8 @@ static __always_inline void name_of_process(struct process_name *name)
 }
 
 /*
- * By the socket's inode number. Sockets have no field for this, and storage
+ * The process that last read from a socket, by the socket's inode number: what
+ * user space calls the process id. Sockets have no field for this, and storage
  * for sockets cannot be used by tracing programs before 5.11. The loader fills
  * in, from /proc, who has which socket open at the start.
  */
@@ -222,13 +223,10 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, NETSTACKLAT_MAX_SOCKET_READERS);
 	__type(key, __u64);
-	__type(value, struct socket_reader);
+	__type(value, __u32);
 } netstack_readers SEC(".maps");
 
-/*
- * What processes called themselves when they began to read from a socket: they
- * may have ended, and the socket may have another reader, when somebody asks.
- */
+/* What these processes call themselves. It stays when they have ended. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, NETSTACKLAT_MAX_READER_NAMES);
@@ -251,9 +249,10 @@ static __always_inline bool is_same_name(const struct process_name *a,
  */
 static __noinline int note_reader(struct sock *sk, struct process_name *name)
 {
-	__u64 inode;
+	struct process_name own = {}, *known_name;
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct socket_reader *known, reader = {};
+	__u32 *known;
+	__u64 inode;
 
 	if (!sk)
 		return 0;
@@ -261,33 +260,34 @@ static __noinline int note_reader(struct sock *sk, struct process_name *name)
 	if (!inode)
 		return 0;
 	known = bpf_map_lookup_elem(&netstack_readers, &inode);
-	if (known && known->pid == pid &&
-	    (!name || is_same_name(&known->name, name)))
+	if (!known || *known != pid)
+		bpf_map_update_elem(&netstack_readers, &inode, &pid, BPF_ANY);
+	else if (!name)
 		return 0;
-	reader.pid = pid;
 	if (name)
-		reader.name = *name;
+		own = *name;
 	else
-		name_of_process(&reader.name);
-	bpf_map_update_elem(&netstack_readers, &inode, &reader, BPF_ANY);
-	bpf_map_update_elem(&netstack_reader_names, &pid, &reader.name,
-			    BPF_ANY);
+		name_of_process(&own);
+	known_name = bpf_map_lookup_elem(&netstack_reader_names, &pid);
+	if (!known_name || !is_same_name(known_name, &own))
+		bpf_map_update_elem(&netstack_reader_names, &pid, &own,
+				    BPF_ANY);
 	return 0;
 }
 
 /* The process of a packet; 0: not known. */
 static __always_inline __u32 pid_of(const struct sample_ctx *ctx)
 {
-	struct socket_reader *reader;
 	__u64 inode;
+	__u32 *pid;
 
 	if (is_in_reader(ctx->hook))
 		return bpf_get_current_pid_tgid() >> 32;
 	if (!ctx->has_sk)
 		return 0;
 	inode = socket_inode(ctx->sk);
-	reader = bpf_map_lookup_elem(&netstack_readers, &inode);
-	return reader ? reader->pid : 0;
+	pid = bpf_map_lookup_elem(&netstack_readers, &inode);
+	return pid ? *pid : 0;
 }
 
 #endif /* NETSTACKLAT_PACKET_OWNER_BPF_H */

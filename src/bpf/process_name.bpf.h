@@ -53,18 +53,19 @@ static __noinline int judge_name(struct process_name *name)
 static __always_inline int name_skip(const struct sample_ctx *ctx,
 				     struct process_name *name)
 {
-	struct socket_reader *reader;
-	__u64 inode;
+	struct process_name *known;
 	int verdict;
+	__u32 pid;
 
 	if (!is_in_reader(ctx->hook)) {
 		if (!ctx->has_sk)
 			return -1;
-		inode = socket_inode(ctx->sk);
-		reader = bpf_map_lookup_elem(&netstack_readers, &inode);
-		if (!reader)
+		/* 0 has no name. */
+		pid = pid_of(ctx);
+		known = bpf_map_lookup_elem(&netstack_reader_names, &pid);
+		if (!known)
 			return SKIP_OWNER_UNKNOWN;
-		*name = reader->name;
+		*name = *known;
 	}
 	verdict = judge_name(name);
 	if (verdict == NETSTACKLAT_NAME_UNJUDGED)

@@ -55,9 +55,10 @@ static __always_inline int record_latency(const struct sample_ctx *ctx)
 }
 
 /*
- * The same in functions of their own: a program saves the registers that its
- * functions use when they are called, those that it uses itself always. They take
- * no more of the packet than this, so not where it is counted by group.
+ * The same in functions of their own. A program saves callee-saved registers at
+ * entry if it uses them itself; a function does so only when it is called, so a
+ * packet that is sampled out does not pay. Not where packets are counted by group:
+ * that takes more of the packet than its timestamp.
  */
 #define RECORDS_APART (CAN_SAMPLE && !INTERFACE_MATTERS)
 

@@ -42,7 +42,8 @@ static __always_inline bool is_sampled_out(__u64 tstamp)
 
 /* Packets that were left out, by CPU and hook: as netstacklat_filtered. */
 volatile __u64 netstacklat_sampled_out[NETSTACKLAT_ARRIVALS]
-				      [NETSTACKLAT_FILTERED_STRIDE];
+				      [NETSTACKLAT_FILTERED_STRIDE]
+	__attribute__((aligned(64)));
 
 _Static_assert(N_HOOKS <= NETSTACKLAT_FILTERED_STRIDE, "a counter for each");
 

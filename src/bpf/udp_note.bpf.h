@@ -28,6 +28,8 @@ struct udp_note {
 	struct packet_flow flow;
 } __attribute__((aligned(64)));
 
+_Static_assert(sizeof(struct udp_note) == 64, "one cache line");
+
 /* By CPU; for those beyond, datagrams are not recorded there (entry-missed). */
 volatile struct udp_note udp_notes[NETSTACKLAT_ARRIVALS];
 

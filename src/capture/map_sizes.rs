@@ -50,17 +50,13 @@ fn group_map(map: &OpenMapMut<'_>, plan: &Plan) -> Option<(u32, Option<u32>)> {
         return Some((plan.layout.skip_entries() as u32, None));
     }
     let is_of_readers = name == names::READERS_MAP || name == names::READER_NAMES_MAP;
-    if is_of_readers && !plan.asks_for_processes() {
+    if is_of_readers && !plan.notes_readers() {
         return Some((1, None));
     }
-    if plan.filter.comms.is_empty() {
-        if name == names::PROCESS_NAMES_MAP {
-            return Some((1, None));
-        }
-        if name == names::NEW_NAMES_MAP {
-            // libbpf makes it a page, which is the least.
-            return Some((1, None));
-        }
+    // libbpf makes the ring buffer a page, which is the least.
+    let is_of_names = name == names::PROCESS_NAMES_MAP || name == names::NEW_NAMES_MAP;
+    if is_of_names && plan.filter.comms.is_empty() {
+        return Some((1, None));
     }
     let groups = plan.groups.as_ref()?;
     if name == names::GROUP_SLOTS_MAP {

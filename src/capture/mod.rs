@@ -165,7 +165,8 @@ impl Capture {
     ///
     /// # Errors
     ///
-    /// If the kernel does not tell its clock state, or the new interfaces.
+    /// If the kernel does not tell its clock state, the new interfaces, new cgroups
+    /// or names of processes.
     pub fn host_changed(&mut self) -> Result<()> {
         self.clock.update(&self.loaded)?;
         if self.packets.look_again()? {

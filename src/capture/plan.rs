@@ -140,15 +140,17 @@ impl Plan {
         self
     }
 
+    /// Whether programs must note what the headers say, for a hook whose packets may
+    /// have been freed.
+    pub fn notes_flow(&self) -> bool {
+        let needy = |hook: Hook| matches!(hook.needs(), Needs::Requires(_));
+        let parts = self.parts_of_filter().or(self.parts_of_groups());
+        parts != FlowParts::default() && self.enabled().iter().any(needy)
+    }
+
     /// Whether it takes the object that has filters and groups.
     pub fn is_selective(&self) -> bool {
         self.filter.is_on() || self.groups.is_some()
-    }
-
-    /// Whether it matters which process reads from a socket.
-    pub fn asks_for_processes(&self) -> bool {
-        let by_process = self.groups.as_ref().is_some_and(|groups| groups.by_process);
-        by_process || self.filter.asks_for_processes()
     }
 
     /// Whether the programs must note who reads from a socket: for filters of

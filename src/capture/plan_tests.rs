@@ -152,13 +152,13 @@ fn filters_and_groups_take_the_other_object() {
     let reads: HookSet = Hook::all().filter(|hook| hook.is_in_reader()).collect();
     let of_reads = decide(&facts(), reads).unwrap();
     let of_reads = of_reads.of_packets(plan_of_pids.filter.clone(), None);
-    assert!(of_reads.asks_for_processes() && !of_reads.notes_readers());
+    assert!(of_reads.is_selective() && !of_reads.notes_readers());
     let grouping = Grouping {
         keys: vec![GroupKey::Interface],
         max_groups: 256,
         memory: 64 << 20,
     };
     let grouped = plan().of_packets(none, Some(grouping));
-    assert!(grouped.is_selective() && !grouped.asks_for_processes());
+    assert!(grouped.is_selective() && !grouped.notes_readers());
     assert_eq!(grouped.groups.unwrap().slices, 16_384);
 }

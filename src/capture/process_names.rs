@@ -3,24 +3,31 @@
 //! (`process_name.bpf.h`): at the start those that there are, later each name
 //! that comes up.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
+use nix::errno::Errno;
 
 use crate::capture::object::Loaded;
 use crate::host::processes;
 use crate::model::names;
-use crate::model::owner_choice::{COMM, CommChoice};
+use crate::model::owner_choice::CommChoice;
 use crate::model::tables;
-
-/// As `struct process_name` has it: with zeroes to its end.
-type Name = [u8; COMM + 1];
 
 /// Judges names that come up.
 pub(super) struct ProcessNames {
     questions: RingBuffer<'static>,
+    /// How many may still be judged before others have their turn.
+    left: Rc<Cell<u32>>,
 }
+
+/// Any user can make up names as fast as they are judged.
+const AT_ONCE: u32 = 1024;
+/// What ends the reading of a ring buffer: any negative number.
+const TURN_IS_OVER: i32 = -(Errno::EAGAIN as i32);
 
 /// Judges the names of the processes that there are.
 ///
@@ -29,9 +36,7 @@ pub(super) struct ProcessNames {
 /// What the kernel said to a write.
 pub(super) fn fill(loaded: &Loaded, wanted: &[CommChoice]) -> Result<()> {
     for comm in processes::comms() {
-        let mut name = Name::default();
-        let length = comm.len().min(COMM);
-        name[..length].copy_from_slice(&comm[..length]);
+        let name = processes::padded(&comm);
         let verdict = verdict(wanted, &name).to_ne_bytes();
         loaded.write(names::PROCESS_NAMES_MAP, &name, &verdict)?;
     }
@@ -56,11 +61,16 @@ impl ProcessNames {
         let questions = loaded.map_handle(names::NEW_NAMES_MAP)?;
         let wanted = wanted.to_vec();
         let mut builder = RingBufferBuilder::new();
+        let left: Rc<Cell<u32>> = Rc::default();
+        let left_here = Rc::clone(&left);
         let judge = move |name: &[u8]| {
             let verdict = verdict(&wanted, name).to_ne_bytes();
-            // It can fail for want of room only, and then the name comes again.
-            let _ = answers.update(name, &verdict, MapFlags::ANY);
-            0
+            if answers.update(name, &verdict, MapFlags::ANY).is_err() {
+                // The program asks again when it does not find the name.
+                let _ = answers.delete(name);
+            }
+            left_here.set(left_here.get().saturating_sub(1));
+            if left_here.get() > 0 { 0 } else { TURN_IS_OVER }
         };
         builder
             .add(&questions, judge)
@@ -68,18 +78,21 @@ impl ProcessNames {
         let questions = builder
             .build()
             .context("watching the BPF ring buffer of names")?;
-        Ok(ProcessNames { questions })
+        Ok(ProcessNames { questions, left })
     }
 
-    /// Judges all names that have come up.
+    /// Judges names that have come up. What is left wakes the loader again.
     ///
     /// # Errors
     ///
     /// Those of libbpf.
     pub(super) fn judge(&self) -> Result<()> {
-        self.questions
-            .consume()
-            .context("reading names of processes from a BPF ring buffer")
+        self.left.set(AT_ONCE);
+        match self.questions.consume_raw() {
+            0.. | TURN_IS_OVER => Ok(()),
+            error => Err(Errno::from_raw(-error))
+                .context("reading names of processes from a BPF ring buffer"),
+        }
     }
 }
 

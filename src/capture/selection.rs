@@ -11,9 +11,6 @@ use crate::host::processes::{self, OpenSocket};
 use crate::model::names;
 use crate::model::packet_filter::{Interface, PacketFilter};
 
-/// Bytes of a command's name in the kernel, with the NUL at its end.
-const COMM: usize = 16;
-
 /// What must be in the maps before the programs run.
 ///
 /// # Errors
@@ -26,14 +23,11 @@ pub(super) fn fill(loaded: &Loaded, plan: &Plan) -> Result<()> {
     for pid in &plan.filter.pids {
         loaded.write(names::PIDS_MAP, &pid.to_ne_bytes(), &1u32.to_ne_bytes())?;
     }
-    if plan.asks_for_processes() {
+    if plan.notes_readers() {
         for OpenSocket { inode, pid, comm } in processes::open_sockets() {
-            let mut reader = [0; size_of::<u32>() + COMM];
-            reader[..4].copy_from_slice(&pid.to_ne_bytes());
-            let comm = &comm.as_bytes()[..comm.len().min(COMM - 1)];
-            reader[4..4 + comm.len()].copy_from_slice(comm);
-            loaded.write(names::READERS_MAP, &inode.to_ne_bytes(), &reader)?;
-            loaded.write(names::READER_NAMES_MAP, &reader[..4], &reader[4..])?;
+            let pid = pid.to_ne_bytes();
+            loaded.write(names::READERS_MAP, &inode.to_ne_bytes(), &pid)?;
+            loaded.write(names::READER_NAMES_MAP, &pid, &processes::padded(&comm))?;
         }
     }
     if !plan.filter.comms.is_empty() {

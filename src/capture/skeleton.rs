@@ -5,7 +5,7 @@
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 
 use anyhow::{Context as _, Result};
@@ -13,7 +13,7 @@ use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{Object, OpenObject};
 
 use crate::capture::plan::{ClockSource, FlowParts, Plan};
-use crate::model::flow_choice::{IpVersion, Transport};
+use crate::model::flow_choice::IpVersion;
 use crate::model::hooks::Hook;
 use crate::model::packet_filter::{CgroupId, Interface};
 use crate::model::tables;
@@ -211,7 +211,11 @@ impl OpenSkeleton {
         let knobs = &mut rodata.netstacklat_filter;
         knobs.flow = flow.is_on().into();
         knobs.family = flow.version.map_or(0, IpVersion::number);
-        knobs.protocol = flow.transport.map_or(0, Transport::number);
+        let bits = flow
+            .transports
+            .iter()
+            .map(|transport| 1 << transport.number());
+        knobs.protocols = bits.fold(0, |all, bit: u32| all | bit);
         knobs.ports = flow.asked_of_ports().into();
         knobs.queues = (!flow.rx_queues.is_empty()).into();
         knobs.network_count = flow.networks.len() as u32;
@@ -226,7 +230,7 @@ impl OpenSkeleton {
         }
         let (filtered, grouped) = (plan.parts_of_filter(), plan.parts_of_groups());
         let knobs = &mut rodata.netstacklat_flow;
-        knobs.note = (filtered.or(grouped) != FlowParts::default()).into();
+        knobs.note = plan.notes_flow().into();
         for (knobs, parts) in [
             (&mut knobs.filtered, filtered),
             (&mut knobs.grouped, grouped),
@@ -341,14 +345,9 @@ impl SharedSelection {
     pub(super) fn set_cgroups(&self, cgroups: &[CgroupId]) {
         let places = self.cgroups.iter().zip(&self.cgroup_levels);
         for ((place, level), cgroup) in places.zip(cgroups) {
-            let id = cgroup.id.unwrap_or(u64::MAX);
-            if place.load(Relaxed) == id && level.load(Relaxed) == cgroup.level {
-                continue;
-            }
-            // No packet matches in between: neither id at the level of the other.
-            place.store(u64::MAX, SeqCst);
-            level.store(cgroup.level, SeqCst);
-            place.store(id, SeqCst);
+            // The level first: an id matches at no level but its own.
+            level.store(cgroup.level, Release);
+            place.store(cgroup.id.unwrap_or(u64::MAX), Release);
         }
     }
 }

@@ -128,12 +128,8 @@ impl Cli {
                 if let Some(select) = command.select()
                     && select.wanted_hooks().is_empty()
                 {
-                    let text = if select.exclude_hooks.is_empty() {
-                        "--tcp or --udp turns off every hook that -e names: name hooks of \
-                         that protocol, or ip-start"
-                    } else {
-                        "-d turns every hook off; leave at least one"
-                    };
+                    let text = "no hook is left: -e, -d, --tcp and --udp together turn every hook \
+                                off";
                     Cli::command()
                         .error(ErrorKind::ValueValidation, text)
                         .exit()

@@ -83,11 +83,11 @@ pub struct SelectArgs {
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub port: Vec<PortRange>,
 
-    /// Measure only packets to these ports
+    /// Measure only packets to these ports (destination port)
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub local_port: Vec<PortRange>,
 
-    /// Measure only packets from these ports
+    /// Measure only packets from these ports (source port)
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub remote_port: Vec<PortRange>,
 
@@ -104,16 +104,16 @@ pub struct SelectArgs {
     #[arg(short = '6', long)]
     pub ipv6: bool,
 
-    /// Measure only TCP; with --udp, both
+    /// Measure only TCP; with --udp, TCP and UDP
     #[arg(long)]
     pub tcp: bool,
 
-    /// Measure only UDP; with --tcp, both
+    /// Measure only UDP; with --tcp, TCP and UDP
     #[arg(long)]
     pub udp: bool,
 
-    /// Measure only packets received by these queues of their interfaces:
-    /// numbers from 0 on, or ranges
+    /// Measure only packets received on these receive queues: numbers from 0 to
+    /// 1023, or ranges
     #[arg(long, value_name = "QUEUE", value_delimiter = ',')]
     pub rx_queue: Vec<QueueRange>,
 
@@ -175,8 +175,8 @@ pub struct SelectArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub group_memory: Option<Size>,
 
-    /// With --by: list the first N groups; JSON and run files hold all
-    /// [default: 10]
+    /// With --by: list the first N groups; JSON and run files hold all. `compare`
+    /// judges the N groups with most packets [default: 10]
     #[arg(long, value_name = "N", value_parser = top_parser())]
     pub top: Option<u32>,
 
@@ -203,8 +203,13 @@ impl SelectArgs {
             min_queue: self.min_queue_length,
             include_hol_blocked: self.include_tcp_hol_delay,
             flow: FlowChoice {
-                version: one_of(self.ipv4, IpVersion::V4, self.ipv6, IpVersion::V6),
-                transport: self.transport(),
+                version: match (self.ipv4, self.ipv6) {
+                    (true, false) => Some(IpVersion::V4),
+                    (false, true) => Some(IpVersion::V6),
+                    // There is no third.
+                    (true, true) | (false, false) => None,
+                },
+                transports: self.transports(),
                 ports: self.port.clone(),
                 local_ports: self.local_port.clone(),
                 remote_ports: self.remote_port.clone(),
@@ -217,8 +222,10 @@ impl SelectArgs {
         }
     }
 
-    fn transport(&self) -> Option<Transport> {
-        one_of(self.tcp, Transport::Tcp, self.udp, Transport::Udp)
+    fn transports(&self) -> Vec<Transport> {
+        let asked = [(self.tcp, Transport::Tcp), (self.udp, Transport::Udp)];
+        let asked = asked.into_iter().filter(|(on, _)| *on);
+        asked.map(|(_, transport)| transport).collect()
     }
 
     /// Which share of the packets is measured.
@@ -259,13 +266,17 @@ impl SelectArgs {
         } else {
             union(&self.hooks)
         };
-        let Some(transport) = self.transport() else {
+        let transports = self.transports();
+        if transports.is_empty() {
             return chosen;
-        };
+        }
         // No packet passes the hooks of another protocol.
         let passes = |hook: &Hook| {
             let protocol = hook.protocol();
-            protocol.is_none_or(|protocol| protocol.name() == transport.name())
+            protocol.is_none_or(|protocol| {
+                let mut names = transports.iter().map(|transport| transport.name());
+                names.any(|name| name == protocol.name())
+            })
         };
         chosen.iter().filter(passes).collect()
     }
@@ -351,15 +362,6 @@ impl SelectArgs {
             options: given.map(|(name, texts)| (name.into(), texts)).collect(),
             by: by.map(ToString::to_string).collect(),
         }
-    }
-}
-
-/// The one that is wanted, if the other is not.
-fn one_of<T>(first_on: bool, first: T, second_on: bool, second: T) -> Option<T> {
-    match (first_on, second_on) {
-        (true, false) => Some(first),
-        (false, true) => Some(second),
-        (true, true) | (false, false) => None,
     }
 }
 

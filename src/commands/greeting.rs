@@ -124,14 +124,14 @@ fn shortcomings(capture: &Capture) -> String {
     if let Some((options, hooks)) = plan.filter.not_applied(plan.enabled()) {
         let hooks: Vec<_> = hooks.into_iter().map(Hook::name).collect();
         text += &line(&format!(
-            "{} cannot be applied at {}: the socket is not known there yet, so all packets are \
-             measured",
+            "{} does not apply at {}, where the socket is not known yet: these hooks also measure \
+             packets that it would leave out",
             options.join(" and "),
             hooks.join(", ")
         ));
     }
     if plan.filter.min_queue > 0 {
-        text += &line("--min-queue-length applies to reads: other hooks measure all packets");
+        text += &line("--min-queue-length applies at reads only; other hooks ignore it");
     }
     if let Some(grouping) = &plan.grouping {
         let keys: Vec<_> = grouping.keys.iter().map(|key| key.name()).collect();

@@ -12,7 +12,7 @@ use crate::commands::greeting;
 use crate::commands::report_loop::Reports;
 use crate::commands::session::{start, stop};
 use crate::commands::stop_condition::StopCondition;
-use crate::model::listing::Listing;
+use crate::model::listing::known_groups;
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::{Interval, Snapshot};
 use crate::process::command::{Command, Running, start_error_code};
@@ -51,7 +51,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     let print = |text: &str| messages.print(&format!("netstacklat: {text}\n"));
     // Before all else: where nothing can be written, nothing is attached.
     let writer = Writer::create(&args.output, args.append)?;
-    writer.takes(args.select.sampling())?;
+    writer.takes(&args.select.selection())?;
     let (mut capture, mut info) = start(&args.select, Some(INTERVAL), false, messages)?;
     info.name = args.name.clone();
     let condition = StopCondition::new(Some(INTERVAL), args.duration, None);
@@ -93,8 +93,7 @@ fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> 
     // Told before what some kernels take seconds for: detaching.
     let failed = match &finished {
         Ok(total) => {
-            let listing = args.select.listing();
-            print(&summary(&file, intervals, total, listing));
+            print(&summary(&file, intervals, total));
             None
         }
         Err(error) => {
@@ -156,7 +155,7 @@ fn until_the_end(
 }
 
 /// What the file holds now.
-fn summary(file: &str, intervals: u64, total: &Interval, listing: Listing) -> String {
+fn summary(file: &str, intervals: u64, total: &Interval) -> String {
     let intervals = count(intervals, "interval");
     let counts = total
         .counters
@@ -185,12 +184,10 @@ fn summary(file: &str, intervals: u64, total: &Interval, listing: Listing) -> St
             }
         }
     };
-    let list = listing.of(&total.counters);
-    let number = list.left_out + list.groups.len();
-    let groups = list.groups.first().map_or(String::new(), |first| {
-        let groups = count(number as u64, "group");
-        let (group, sort) = (first.group, listing.sort);
-        format!(" in {groups}; first by --sort {sort}: {group}")
-    });
+    // "other" is none, and hooks before the socket know none.
+    let groups = match known_groups(&total.counters) {
+        0 => String::new(),
+        groups => format!(" in {}", count(groups as u64, "group")),
+    };
     format!("{file}: {intervals} written, {packets}{groups}.")
 }

@@ -18,7 +18,7 @@
 //! which is not read: they are shown by id.
 //!
 //! Some of these files belong to users that are not trusted: what is read is
-//! bounded, and nothing but a regular file is opened.
+//! bounded, and only regular files are read.
 
 use std::collections::BTreeMap;
 use std::fs;

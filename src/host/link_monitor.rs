@@ -39,18 +39,20 @@ impl LinkMonitor {
         })?
     }
 
-    /// Takes what was written. What exactly changed does not matter: whoever
-    /// asks looks at all interfaces anew.
+    /// Takes what was written; whether that is anything. What exactly changed does
+    /// not matter: whoever asks looks at all interfaces anew.
     ///
     /// # Errors
     ///
     /// Those of reading. That messages were lost is none: it is a change, too.
-    pub(crate) fn drain(&self) -> io::Result<()> {
+    pub(crate) fn drain(&self) -> io::Result<bool> {
         let mut buffer = [0; 8192];
+        let mut any = false;
         loop {
             match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Ok(_) | Err(Errno::EINTR | Errno::ENOBUFS) => {}
-                Err(Errno::EAGAIN) => return Ok(()),
+                Ok(_) | Err(Errno::ENOBUFS) => any = true,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(any),
                 Err(error) => return Err(error.into()),
             }
         }

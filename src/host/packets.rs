@@ -78,8 +78,7 @@ impl Packets {
         })
     }
 
-    /// What is not measured of what the user wants; `None`: nothing, or hardly more
-    /// than when it was last told.
+    /// What is not measured of what the user wants; `None`: nothing new.
     pub(crate) fn overflow(&mut self) -> Option<String> {
         self.cgroups.as_mut().and_then(WantedCgroups::overflow)
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::model::owner_choice::COMM;
+
 /// Sockets whose process is looked up at the start; more than that are met later,
 /// when somebody reads from them.
 const MOST_SOCKETS: usize = 65_536;
@@ -17,7 +19,7 @@ pub(crate) struct OpenSocket {
     /// Of the process.
     pub pid: u32,
     /// Of the process, as in /proc/PID/comm.
-    pub comm: String,
+    pub comm: Vec<u8>,
 }
 
 /// Whether there is such a process.
@@ -28,25 +30,36 @@ pub(crate) fn exists(pid: u32) -> bool {
 /// What the process calls itself. Any user can make a process call itself
 /// anything.
 pub(crate) fn comm(pid: u32) -> Option<String> {
-    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    Some(comm.trim_end_matches('\n').to_owned())
+    let comm = comm_bytes(&Path::new("/proc").join(pid.to_string()))?;
+    Some(String::from_utf8_lossy(&comm).into_owned())
 }
 
-/// What all processes call themselves, as the kernel has it: not always text.
+/// The same as the kernel has it: not always text.
+fn comm_bytes(process: &Path) -> Option<Vec<u8>> {
+    let mut comm = fs::read(process.join("comm")).ok()?;
+    if comm.last() == Some(&b'\n') {
+        comm.pop();
+    }
+    Some(comm)
+}
+
+/// As programs have a name: with zeroes to its end, one at least.
+pub(crate) fn padded(comm: &[u8]) -> [u8; COMM + 1] {
+    let mut name = [0; COMM + 1];
+    let length = comm.len().min(COMM);
+    name[..length].copy_from_slice(&comm[..length]);
+    name
+}
+
+/// What all processes call themselves.
 pub(crate) fn comms() -> BTreeSet<Vec<u8>> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let processes = entries.filter(|entry| {
         let name = entry.file_name();
         name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
     });
-    let comms = processes.filter_map(|entry| fs::read(entry.path().join("comm")).ok());
-    comms
-        .map(|mut comm| {
-            if comm.last() == Some(&b'\n') {
-                comm.pop();
-            }
-            comm
-        })
+    processes
+        .filter_map(|entry| comm_bytes(&entry.path()))
         .collect()
 }
 
@@ -71,7 +84,7 @@ pub(crate) fn open_sockets() -> Vec<OpenSocket> {
             if sockets.len() == MOST_SOCKETS {
                 return sockets;
             }
-            let comm = name.get_or_insert_with(|| comm(pid).unwrap_or_default());
+            let comm = name.get_or_insert_with(|| comm_bytes(&entry.path()).unwrap_or_default());
             sockets.push(OpenSocket {
                 inode,
                 pid,
@@ -105,7 +118,8 @@ mod tests {
             .into_iter()
             .find(|s| s.inode == inode)
             .unwrap();
-        assert_eq!((found.pid, Some(found.comm)), (pid, comm(pid)));
+        let own = comm(pid).map(String::into_bytes);
+        assert_eq!((found.pid, Some(found.comm)), (pid, own));
         assert!(comms().contains(comm(pid).unwrap().as_bytes()));
         assert!(exists(pid) && !exists(u32::MAX));
     }

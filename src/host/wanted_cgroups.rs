@@ -145,7 +145,7 @@ impl WantedCgroups {
 
     /// What becomes readable when there may be new cgroups.
     pub(super) fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let workloads = self.workloads.iter().map(Workloads::as_fd);
+        let workloads = self.workloads.iter().flat_map(Workloads::watched);
         [self.beside.as_fd()].into_iter().chain(workloads)
     }
 
@@ -168,8 +168,8 @@ impl WantedCgroups {
         Ok(())
     }
 
-    /// What is not measured of what the user wants; `None`: nothing, or hardly more
-    /// than when it was last told.
+    /// What is not measured of what the user wants; `None`: nothing new. It is told
+    /// again when more than twice as many cgroups have no place.
     pub(super) fn overflow(&mut self) -> Option<String> {
         let is_new = self.without_place > 2 * self.told_without_place;
         is_new.then(|| {

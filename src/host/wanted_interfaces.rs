@@ -58,7 +58,7 @@ impl WantedInterfaces {
         self.links.as_ref().map(LinkMonitor::as_fd)
     }
 
-    /// Those that are there now; `None`: they never change.
+    /// Those that are there now; `None`: nothing has changed.
     ///
     /// # Errors
     ///
@@ -67,7 +67,9 @@ impl WantedInterfaces {
         let Some(links) = &self.links else {
             return Ok(None);
         };
-        links.drain().context("reading about changed interfaces")?;
+        if !links.drain().context("reading about changed interfaces")? {
+            return Ok(None);
+        }
         let known = self.netns.interfaces();
         let known = known.context("listing the interfaces")?;
         Ok(Some(matching(&self.netns, &self.choices, &known)))

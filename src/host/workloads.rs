@@ -5,13 +5,15 @@
 //! A pod is one cgroup, with its containers below it. Without a cgroup of its
 //! own it is not known as a pod.
 
-use std::collections::{BTreeSet, HashMap};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use crate::error::UsageError;
 use crate::host::cgroups::CgroupTree;
@@ -24,6 +26,8 @@ use crate::text::one_line;
 const MOST_WATCHED: usize = 16_384;
 /// Containers that are looked at again because no file has told their names yet.
 const MOST_UNNAMED: usize = 256;
+/// How often, a second apart.
+const TRIES: u32 = 5;
 /// Names in an error.
 const MOST_LISTED: usize = 20;
 /// Characters of one of them.
@@ -40,7 +44,11 @@ pub(crate) struct Workloads {
     watched: HashMap<WatchDescriptor, PathBuf>,
     /// Their cgroups.
     found: BTreeSet<PathBuf>,
-    unnamed: BTreeSet<PathBuf>,
+    /// Those that no file has told the names of, and how often to look again: a
+    /// runtime may write a file after it has made the cgroup.
+    unnamed: BTreeMap<PathBuf, u32>,
+    /// Runs while there are any.
+    retry: TimerFd,
     /// Whether all cgroups could be watched.
     sees_all: bool,
     /// What the user could have meant.
@@ -65,6 +73,9 @@ impl Workloads {
     ) -> Result<Workloads> {
         let flags = InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC;
         let watch = Inotify::init(flags).context("watching for new cgroups")?;
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let retry = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags);
+        let retry = retry.context("making a timer")?;
         let mut workloads = Workloads {
             containers: containers.into(),
             pods: pods.into(),
@@ -73,7 +84,8 @@ impl Workloads {
             watch,
             watched: HashMap::new(),
             found: BTreeSet::new(),
-            unnamed: BTreeSet::new(),
+            unnamed: BTreeMap::new(),
+            retry,
             sees_all: true,
             listed_containers: BTreeSet::new(),
             listed_pods: BTreeSet::new(),
@@ -81,6 +93,7 @@ impl Workloads {
         };
         workloads.enter(Path::new(""));
         workloads.refuse_unknown()?;
+        workloads.set_timer().context("setting a timer")?;
         Ok(workloads)
     }
 
@@ -92,6 +105,11 @@ impl Workloads {
     /// Whether new ones are found wherever they are.
     pub(crate) fn sees_all(&self) -> bool {
         self.sees_all
+    }
+
+    /// What becomes readable when [`Workloads::look_again`] must be called.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [self.watch.as_fd(), self.retry.as_fd()].into_iter()
     }
 
     /// Takes over what the kernel tells of cgroups.
@@ -120,17 +138,35 @@ impl Workloads {
                 }
             }
         }
-        let tree = self.tree.clone();
-        let is_there = |path: &PathBuf| tree.id_of(path).is_ok();
-        self.found.retain(is_there);
-        let unnamed = std::mem::take(&mut self.unnamed);
-        for path in unnamed.into_iter().filter(is_there) {
-            self.check(&path);
-        }
         for path in new {
             self.enter(&path);
         }
-        Ok(())
+        // Not blocking: it fails if no second has passed.
+        if self.retry.wait().is_ok() {
+            let unnamed: Vec<_> = self.unnamed.keys().cloned().collect();
+            for path in unnamed {
+                self.check(&path);
+            }
+        }
+        // Those that have come and gone meanwhile, too.
+        let tree = self.tree.clone();
+        let is_there = |path: &PathBuf| tree.id_of(path).is_ok();
+        self.found.retain(is_there);
+        self.unnamed
+            .retain(|path, tries| *tries > 0 && is_there(path));
+        self.set_timer().context("setting a timer")
+    }
+
+    /// Once a second while somebody has no name.
+    fn set_timer(&self) -> nix::Result<()> {
+        if self.unnamed.is_empty() {
+            return self.retry.unset();
+        }
+        if self.retry.get()?.is_some() {
+            return Ok(());
+        }
+        let second = Expiration::Interval(TimeSpec::new(1, 0));
+        self.retry.set(second, TimerSetTimeFlags::empty())
     }
 
     /// Watches a cgroup and all below it, and looks which of them are meant.
@@ -176,8 +212,12 @@ impl Workloads {
         let container = is_container.then(|| names.container(&text)).flatten();
         let has_no_name = |it: &Known| it.name.is_none();
         let unnamed = pod.iter().chain(&container).any(has_no_name);
-        if unnamed && self.unnamed.len() < MOST_UNNAMED {
-            self.unnamed.insert(below.into());
+        if !unnamed {
+            self.unnamed.remove(below);
+        } else if let Some(tries) = self.unnamed.get_mut(below) {
+            *tries = tries.saturating_sub(1);
+        } else if self.unnamed.len() < MOST_UNNAMED {
+            self.unnamed.insert(below.into(), TRIES);
         }
         let in_pod = match &pod {
             Some(pod) => {
@@ -238,12 +278,6 @@ impl Workloads {
             }
         }
         Ok(())
-    }
-}
-
-impl AsFd for Workloads {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::fs;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use super::*;
 
 const UID: &str = "5f1c7a3e-0b9d-4c8e-9a57-d3a1f0c2b4e6";
@@ -153,6 +155,32 @@ fn pods_are_one_cgroup() {
     );
 }
 
+/// Until there is a reason to look again.
+fn wait(workloads: &Workloads) {
+    let watched = workloads.watched();
+    let mut watched: Vec<_> = watched
+        .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+        .collect();
+    let ready = poll(&mut watched, PollTimeout::from(10_000u16)).unwrap();
+    assert!(ready > 0, "nothing becomes readable");
+}
+
+/// Runtimes give up: a container that never has a name costs nothing for ever.
+#[test]
+fn names_that_never_come_are_not_looked_for_for_ever() {
+    let host = Host::new("nameless");
+    host.docker(&id('a'), "web");
+    host.cgroup(&scope('a'));
+    host.cgroup(&scope('e'));
+    let mut workloads = host.find(&["web"], &[]).unwrap();
+    for _ in 0..TRIES {
+        assert!(!workloads.unnamed.is_empty());
+        wait(&workloads);
+        workloads.look_again().unwrap();
+    }
+    assert!(workloads.unnamed.is_empty());
+}
+
 #[test]
 fn a_container_that_is_started_again_is_found() {
     let host = Host::new("again");
@@ -174,10 +202,17 @@ fn a_container_that_is_started_again_is_found() {
     workloads.look_again().unwrap();
     assert_eq!(found(&workloads).len(), 1);
     host.docker(&id('c'), "web");
-    host.cgroup("system.slice/other.service");
+    // Nothing else happens: it is looked for again within a second.
+    wait(&workloads);
     workloads.look_again().unwrap();
     assert_eq!(found(&workloads).len(), 2);
     assert!(workloads.sees_all());
+    // One that comes and goes before anybody looks holds no place.
+    host.docker(&id('d'), "web");
+    host.cgroup(&scope('d'));
+    host.remove(&scope('d'));
+    workloads.look_again().unwrap();
+    assert_eq!(found(&workloads).len(), 2);
 }
 
 #[test]

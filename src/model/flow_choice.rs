@@ -213,8 +213,8 @@ impl Network {
 pub struct FlowChoice {
     /// Those of this version of IP; `None`: of both.
     pub version: Option<IpVersion>,
-    /// Those of this protocol; `None`: of any.
-    pub transport: Option<Transport>,
+    /// Those of these protocols; empty: of any.
+    pub transports: Vec<Transport>,
     /// Those with one of these ports, local or remote; empty: with any.
     pub ports: Vec<PortRange>,
     /// Those to one of these ports; empty: to any.

@@ -2,6 +2,7 @@
 //! Which groups are listed, and in which order.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::counters::Counters;
@@ -75,6 +76,14 @@ pub struct Listing {
 impl Listing {
     /// Groups that are listed unless the user says how many.
     pub const TOP: usize = 10;
+}
+
+/// How many groups have packets: those of which each value is known.
+pub fn known_groups(counters: &Counters) -> usize {
+    let filled = counters.groups();
+    let filled = filled.filter(|(group, _, found)| found.has_samples() && group.is_known());
+    let groups: BTreeSet<_> = filled.map(|(group, ..)| group).collect();
+    groups.len()
 }
 
 impl Default for Listing {

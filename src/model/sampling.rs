@@ -29,6 +29,15 @@ impl Sampling {
         valid.contains(&one_in).then_some(Sampling { one_in })
     }
 
+    /// As an option of the command line: `with --sample 1/16`.
+    pub fn option(self) -> String {
+        if self.is_on() {
+            format!("with --sample {self}")
+        } else {
+            "without --sample".into()
+        }
+    }
+
     /// In how many packets one is measured.
     pub fn one_in(self) -> u32 {
         self.one_in

@@ -50,7 +50,11 @@ impl Screen {
                     ""
                 }
             };
-            let sum_is_about = reasons.iter().map(|(r, _)| about(r)).max().unwrap_or("");
+            let sum_is_about = if reasons.iter().any(|(reason, _)| reason.is_sampled()) {
+                units::about(sampling)
+            } else {
+                ""
+            };
             let met_is_about = units::about(sampling);
             let reasons = reasons.iter();
             let reasons: Vec<_> = reasons

@@ -163,6 +163,9 @@ impl Assembly {
                 "the run added here measured another share of the packets (--sample)".into(),
             );
         }
+        if first.by != added.by {
+            return Err("the run added here has other groups (--by)".into());
+        }
         for text in differences(&self.info, &start.info) {
             self.problem(text);
         }
@@ -419,8 +422,7 @@ fn differences(first: &RunInfo, other: &RunInfo) -> Vec<String> {
             .map(|(name, values)| (name.into(), values.into()))
             .collect()
     };
-    let same = selected(first) == selected(other) && first.selection.by == other.selection.by;
-    tell("the packets selected", !same);
+    tell("the packets selected", selected(first) != selected(other));
     tell("the hooks", on(first) != on(other));
     let names = first.facts.keys().chain(other.facts.keys());
     for name in names {

@@ -15,7 +15,6 @@ use signal_hook::consts::SIGXFSZ;
 
 use crate::error::UsageError;
 use crate::model::histogram::Resolution;
-use crate::model::sampling::Sampling;
 use crate::model::selection::Selection;
 use crate::runfile::reader::can_be_added_to;
 
@@ -59,11 +58,11 @@ fn bad_usage<T>(text: String) -> Result<T> {
     Err(UsageError(text).into())
 }
 
-fn sampled(sampling: Sampling) -> String {
-    if sampling.is_on() {
-        format!("with --sample {sampling}")
+fn by(selection: &Selection) -> String {
+    if selection.by.is_empty() {
+        "without --by".into()
     } else {
-        "without --sample".into()
+        format!("with --by {}", selection.by.join(","))
     }
 }
 
@@ -176,20 +175,25 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// A [`UsageError`] if what is there is of another share.
-    pub fn takes(&self, sampling: Sampling) -> Result<()> {
-        let there = self.added_to.as_ref().map(Selection::sampling);
-        match there {
-            Some(there) if there != sampling => {
-                let (name, there) = (self.path.display(), sampled(there));
-                let now = sampled(sampling);
-                bad_usage(format!(
+    /// A [`UsageError`] if what is there is of another share, or has other groups.
+    pub fn takes(&self, selection: &Selection) -> Result<()> {
+        let Some(there) = &self.added_to else {
+            return Ok(());
+        };
+        let of_share = |selection: &Selection| selection.sampling().option();
+        for (there, now) in [
+            (of_share(there), of_share(selection)),
+            (by(there), by(selection)),
+        ] {
+            if there != now {
+                let name = self.path.display();
+                return bad_usage(format!(
                     "{name} was recorded {there}, and this recording would be {now}: name another \
                      file"
-                ))
+                ));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// Has the filesystem take over all that was written: some tell only then

@@ -89,6 +89,9 @@ fn shares_of_packets_are_not_mixed() {
     );
     let other = [&sampled(16), &*interval_16, &total_16, &sampled(8)];
     refused(file(&other), &["another share"]);
+    let grouped = start.replace("\"by\":[]", "\"by\":[\"cpu\"]");
+    assert_ne!(grouped, start, "the start line has no groups");
+    refused(file(&[start, interval, total, &grouped]), &["other groups"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use netstacklat::error::UsageError;
-use netstacklat::model::sampling::Sampling;
+use netstacklat::model::selection::Selection;
 use netstacklat::runfile::RunFile;
 use netstacklat::runfile::writer::Writer;
 use nix::sys::resource::{Resource, setrlimit};
@@ -66,35 +66,54 @@ fn what_is_there_is_left_alone() {
     assert!(format!("{error:#}").contains("No such file"), "{error:#}");
 }
 
-/// Their counts could not be added up.
+/// Their counts could not be added up, nor could their groups.
 #[test]
-fn only_runs_of_the_same_share_are_added() {
+fn only_runs_of_the_same_share_and_groups_are_added() {
     let scratch = Scratch::new("share");
     let path = scratch.file("run.nsl");
-    let sampled = "\"options\":{\"sample\":[\"1/16\"]}";
-    let there = FIXTURE.replace("\"options\":{}", sampled);
+    let selected = "\"options\":{\"sample\":[\"1/16\"]}";
+    let there = FIXTURE.replace("\"options\":{}", selected);
     assert_ne!(there, FIXTURE, "the fixture has a selection");
     fs::write(&path, &there).unwrap();
     let writer = Writer::create(&path, true).unwrap();
-    let share = |one_in: u32| Sampling::new(one_in).unwrap();
-    writer.takes(share(16)).unwrap();
-    for (other, words) in [
-        (share(8), "with --sample 1/8"),
-        (Sampling::ALL, "without --sample"),
+    let selection = |share: Option<&str>, by: &[&str]| {
+        let mut selection = Selection::default();
+        if let Some(share) = share {
+            selection
+                .options
+                .insert("sample".into(), vec![share.into()]);
+        }
+        selection.by = by.iter().map(|key| key.to_string()).collect();
+        selection
+    };
+    writer.takes(&selection(Some("1/16"), &[])).unwrap();
+    for (other, there, now) in [
+        (
+            selection(Some("1/8"), &[]),
+            "with --sample 1/16",
+            "with --sample 1/8",
+        ),
+        (
+            selection(None, &[]),
+            "with --sample 1/16",
+            "without --sample",
+        ),
+        (
+            selection(Some("1/16"), &["process", "cpu"]),
+            "without --by",
+            "with --by process,cpu",
+        ),
     ] {
-        let error = writer.takes(other).expect_err("another share");
+        let error = writer.takes(&other).expect_err("another selection");
         assert!(error.is::<UsageError>());
         let text = error.to_string();
-        assert!(
-            text.contains("run.nsl was recorded with --sample 1/16"),
-            "{text}"
-        );
-        assert!(text.contains(words), "{text}");
+        let was = format!("run.nsl was recorded {there}");
+        assert!(text.contains(&was) && text.contains(now), "{text}");
     }
     drop(writer);
     assert_eq!(fs::read_to_string(&path).unwrap(), there);
     let new = Writer::create(&scratch.file("new.nsl"), true).unwrap();
-    new.takes(share(8)).unwrap();
+    new.takes(&selection(Some("1/8"), &["process"])).unwrap();
 }
 
 #[test]

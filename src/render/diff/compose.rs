@@ -2,7 +2,7 @@
 //! Turns an analysis into the texts that are shown of it ([`View`]).
 
 use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS};
-use crate::analysis::{Analysis, Design, HookResult, Input, LEVEL, Row, Verdict};
+use crate::analysis::{Analysis, Design, HookResult, Input, LEVEL, Verdict};
 use crate::model::comparison::Arm;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
@@ -31,7 +31,7 @@ pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
     View {
         sides: PerSide::of(|arm| (short_name(&analysis.names[arm]), side(input, analysis, arm))),
         warnings: warnings::all(input, analysis),
-        judged: all_rows(analysis).any(|row| row.shift.is_some()),
+        judged: analysis.rows().any(|row| row.shift.is_some()),
         rows: analysis
             .hooks
             .iter()
@@ -44,14 +44,6 @@ pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
         notes: notes(analysis),
         limits: limits::all(analysis),
     }
-}
-
-/// The rows of all packets, and of all groups.
-fn all_rows(analysis: &Analysis) -> impl Iterator<Item = &Row> {
-    let of_groups = analysis.groups.iter().flat_map(|groups| &groups.compared);
-    let of_groups = of_groups.flat_map(|group| &group.hooks);
-    let hooks = analysis.hooks.iter().chain(of_groups);
-    hooks.flat_map(HookResult::rows)
 }
 
 /// A name from a file or a user, shortened and without control characters.
@@ -166,7 +158,13 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
         );
         note("", text);
     } else if !changed {
-        note("", "No change seen.".into());
+        // Of a group that has changed there is a table above.
+        let of = if analysis.groups.is_some() {
+            " in all packets together"
+        } else {
+            ""
+        };
+        note("", format!("No change seen{of}."));
     }
     let mut unseen: Vec<(Hook, Vec<String>)> = Vec::new();
     for (hook, row) in of(|verdict| verdict == Verdict::NotFound) {
@@ -208,16 +206,28 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
         note("", text);
     }
     note("verdicts:", verdicts(analysis));
-    let changes = || all_rows(analysis).filter(|row| row.verdict.is_some_and(Verdict::is_change));
+    let changes = || {
+        analysis
+            .rows()
+            .filter(|row| row.verdict.is_some_and(Verdict::is_change))
+    };
     if changes().any(|row| row.quantity == Quantity::Tail) {
         let text = "the share of packets above the p99.9 of both sides together";
         note("tail:", text.into());
     }
-    if all_rows(analysis).any(|row| row.ln().is_some_and(|ln| units::is_factor(percent(ln)))) {
+    if analysis
+        .rows()
+        .any(|row| row.ln().is_some_and(|ln| units::is_factor(percent(ln))))
+    {
         note("x20:", "B is 20 times A".into());
     }
     if changes().any(|row| row.in_doubt) {
-        note("?:", "a warning above may be the cause".into());
+        let or_else = if analysis.groups.is_some() {
+            ", or that not all rounds have packets of the group"
+        } else {
+            ""
+        };
+        note("?:", format!("a warning above may be the cause{or_else}"));
     }
     notes
 }

@@ -91,6 +91,8 @@ fn a_group_that_changed_has_a_table() {
         assert!(groups.contains(words), "{words}\n{page}");
     }
     assert!(!groups.contains("only in"), "{page}");
+    // One group has changed: the page does not end with the contrary.
+    assert!(!page.contains("No change seen."), "{page}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 
 use crate::analysis::{Analysis, GroupResult, HookResult, Verdict};
-use crate::model::group::Group;
+use crate::model::group::{Group, MAX_GROUPS};
 use crate::render::diff::group_names::{name, names};
 use crate::render::diff::onset::sentence_of_group;
 use crate::render::diff::rows::rows;
@@ -52,9 +52,14 @@ pub(super) fn all(analysis: &Analysis) -> Option<GroupsView> {
     if groups.left_out > 0 {
         let left_out = count(groups.left_out as u64, "group");
         let top = compared.len() + groups.left_out;
+        let how = if top <= MAX_GROUPS {
+            format!(" (--top {top} compares all)")
+        } else {
+            String::new()
+        };
         note(
             "not compared:",
-            format!("{left_out} with fewer packets (--top {top} compares all)"),
+            format!("{left_out} with fewer packets{how}"),
         );
     }
     Some(GroupsView {

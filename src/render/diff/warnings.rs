@@ -152,7 +152,7 @@ pub(super) fn text(warning: &Warning) -> String {
         Kind::SharesDiffer(shares) => {
             let shares = shares.as_ref().map(|shares| shares.join(" and "));
             format!(
-                "different shares of the packets were measured (--sample): {} (A), {} (B). Latencies \
+                "different shares of the packets were measured: {} (A), {} (B). Latencies \
                  can be compared; counts are of the packets measured",
                 shares.a, shares.b
             )

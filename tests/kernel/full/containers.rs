@@ -21,10 +21,6 @@ fn install() {
     if Path::new(ROOT).exists() {
         return;
     }
-    let run = |program: &str, args: &[&str]| {
-        let status = Command::new(program).args(args).status().expect(program);
-        assert!(status.success(), "{program} {args:?}");
-    };
     // Libraries that the guest has already are the same: of the same machine.
     run(
         "tar",

@@ -175,7 +175,7 @@ impl Drop for Nested {
     }
 }
 
-/// Hooks that the filter cannot be applied at measure everything, and are named.
+/// Hooks at which the filter does not apply measure everything, and are named.
 fn names_the_others(run: &Run, option: &str, all: u64, warm: Stamped) {
     let start = run.hook("udp-start");
     assert_eq!(start.count, all + warm.with);

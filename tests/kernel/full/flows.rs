@@ -53,14 +53,14 @@ fn datagrams_by_their_headers() {
         .expect("bound")
         .port()
         .to_string();
-    let cases: [(&[&str], &[u16], bool); 9] = [
+    let cases: [(&[&str], &[u16], bool); 10] = [
         (
             &["--local-port", "6720,6722-6723"],
             &[6720, 6722, 6723],
             false,
         ),
         (&["--port", &format!("6724,{source}")], &[6721, 6724], false),
-        (&["-4", "--udp"], &[6720, 6721, 6724], true),
+        (&["-4"], &[6720, 6721, 6724], true),
         (&["--ip", "fd00::/64,127.0.0.1"], &[6722, 6723, 6724], false),
         (
             &["--ip", "::1", "--local-port", "6720-6725"],
@@ -69,6 +69,7 @@ fn datagrams_by_their_headers() {
         ),
         (&["--remote-port", &source], &[6721], false),
         (&["--port", "6720-6725", "-6"], &[6722, 6723, 6725], false),
+        (&["-4", "--udp", "--tcp"], &[6720, 6721, 6724], true),
         (&["--ip", "10.0.0.0/30"], &[6720, 6721], true),
         (&["-e", "udp*,ip-start", "--ip", "192.0.2.0/24"], &[], false),
     ];
@@ -203,10 +204,17 @@ fn segments_by_their_headers() {
             assert_eq!(counts.count, wanted, "{hook}");
             assert_eq!(counts.skip("filtered"), 70 - wanted, "{hook}");
         }
-        // It sees acknowledgements, too.
-        let counts = run.hook("tcp-start");
-        assert!(counts.count >= wanted, "{}", counts.count);
-        assert!(counts.skip("filtered") >= 70 - wanted);
+        // These see acknowledgements, too. tcp-do-rcv also runs in tasks (backlog), and
+        // the kernel leaves out a program that is inside itself on this CPU.
+        for hook in ["tcp-start", "tcp-do-rcv"] {
+            let counts = run.hook(hook);
+            println!("{hook}: {} and {} missed", counts.count, counts.missed);
+            assert!(counts.count + counts.missed >= wanted, "{hook}");
+            assert!(
+                counts.skip("filtered") + counts.missed >= 70 - wanted,
+                "{hook}"
+            );
+        }
     }
 }
 

@@ -101,10 +101,14 @@ fn the_process_that_gets_slower_is_named() {
     assert_eq!(of_steady["verdict"], "not-found", "{of_steady}");
     let b_ns = of_slower["b_ns"].as_f64().expect("a number");
     assert!(b_ns >= SLEEP.as_nanos() as f64, "{b_ns}");
-    // Before the read, nothing changed for either.
-    let onset = format!("process {slower}\n");
-    assert!(page.contains(&onset), "{page}");
-    assert!(!page.contains(&format!("process {steady}\n")) || page.contains("no change seen:"));
+    // The slower one has a table, the other has none.
+    assert!(page.contains(&format!("\nprocess {slower}\n")), "{page}");
+    assert!(!page.contains(&format!("\nprocess {steady}\n")), "{page}");
+    // Before the read, nothing changed.
+    assert!(
+        page.contains("slower, first seen at udp-socket-read"),
+        "{page}"
+    );
     let unchanged = page.split("\nno change seen: ").nth(1).expect("a line");
     let unchanged = unchanged.lines().next().expect("a line");
     assert!(

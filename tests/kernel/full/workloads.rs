@@ -216,7 +216,7 @@ fn filtered_by_container_which_is_started_again() {
         assert_eq!(since, 100, "{hook}");
     }
     for words in [
-        "--container cannot be applied at",
+        "--container does not apply at",
         "ip-start, tcp-start, udp-start",
     ] {
         assert!(run.stderr.contains(words), "{}", run.stderr);
