@@ -132,28 +132,35 @@ static __always_inline bool interface_is_wanted(const struct sample_ctx *ctx)
 	return bpf_map_lookup_elem(&netstack_interfaces, &interface);
 }
 
-static __always_inline bool cgroup_is_wanted(const struct sample_ctx *ctx)
+/* The skip reason if the cgroup is not one of those wanted, else -1. */
+static __always_inline int cgroup_skip(const struct sample_ctx *ctx)
 {
-	struct cgroup___owner *cgroup = cgroup_of(ctx);
+	struct cgroup___owner *cgroup;
+	struct sock *sk;
 	int own_level;
 	__u64 id;
 	__u32 i;
 
+	if (!has_sockets(ctx->hook))
+		return -1;
+	if (!find_socket(ctx, &sk))
+		return SKIP_OWNER_UNKNOWN;
+	cgroup = cgroup_of(sk);
 	if (!cgroup)
-		return false;
+		return SKIP_FILTERED;
 	own_level = cgroup_level(cgroup);
 #pragma unroll
 	for (i = 0; i < NETSTACKLAT_MAX_FILTER_CGROUPS; i++) {
 		if (i >= filter.cgroup_count)
-			return false;
+			return SKIP_FILTERED;
 		id = netstacklat_cgroup_ids[i];
 		if (!id)
-			return false;
+			return SKIP_FILTERED;
 		if (cgroup_is_below(cgroup, own_level,
 				    netstacklat_cgroup_levels[i], id))
-			return true;
+			return -1;
 	}
-	return false;
+	return SKIP_FILTERED;
 }
 
 static __always_inline bool port_is_wanted(const struct packet_flow *flow)
@@ -301,7 +308,7 @@ static __always_inline int process_skip(const struct sample_ctx *ctx)
 {
 	__u32 pid;
 
-	if (!is_in_reader(ctx->hook) && !ctx->has_sk)
+	if (!has_sockets(ctx->hook))
 		return -1;
 	pid = pid_of(ctx);
 	if (!pid)
@@ -336,8 +343,12 @@ static __always_inline int selection_skip(const struct sample_ctx *ctx)
 	}
 	if (in_reader && filter.note_readers)
 		note_reader(ctx->sk, by_name ? &name : NULL);
-	if (ctx->has_sk && filter.cgroup_count && !cgroup_is_wanted(ctx))
-		return SKIP_FILTERED;
+	if (filter.cgroup_count) {
+		int reason = cgroup_skip(ctx);
+
+		if (reason >= 0)
+			return reason;
+	}
 	if (filter.pids) {
 		int reason = process_skip(ctx);
 

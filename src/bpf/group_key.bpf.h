@@ -107,7 +107,7 @@ static __always_inline struct group group_of(const struct sample_ctx *ctx)
 	struct net_device___group *device;
 	struct cgroup___group *cgroup;
 
-	if (!ctx->has_sk) {
+	if (where_it_runs(ctx->hook) < AT_SOCKET) {
 		device = (void *)ctx->skb->dev;
 		return (struct group){
 			.key.interface = named_interface(device->nd_net.net,

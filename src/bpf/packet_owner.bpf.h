@@ -30,10 +30,19 @@ struct net_device___owner {
 } __attribute__((preserve_access_index));
 
 struct sock_common___owner {
+	volatile unsigned char skc_state;
 	struct {
 		struct net___owner *net;
 	} skc_net;
 } __attribute__((preserve_access_index));
+
+struct sk_buff___owner {
+	struct sock *sk;
+} __attribute__((preserve_access_index));
+
+/* From include/net/tcp_states.h. */
+#define TCP_TIME_WAIT 6
+#define TCP_NEW_SYN_RECV 12
 
 /*
  * The inode number of the network namespace, as in /proc/PID/ns/net. The
@@ -44,12 +53,51 @@ static __always_inline __u32 netns_of(const struct sample_ctx *ctx)
 	struct sock_common___owner *common;
 	struct net_device___owner *device;
 
-	if (ctx->has_sk) {
+	if (where_it_runs(ctx->hook) >= AT_SOCKET) {
 		common = (void *)&ctx->sk->__sk_common;
 		return common->skc_net.net->ns.inum;
 	}
 	device = (void *)ctx->skb->dev;
 	return device->nd_net.net->ns.inum;
+}
+
+/*
+ * The socket that early demux has found, on the way through IP; NULL: none. A
+ * connection that is being made, or that waits for late packets, has less than a
+ * socket (sk_fullsock() in include/net/sock.h).
+ */
+static __always_inline struct sock *demuxed_socket(struct sk_buff *skb)
+{
+	struct sk_buff___owner *with_socket = (void *)skb;
+	struct sock *sk = with_socket->sk;
+	struct sock_common___owner *common;
+	__u8 state;
+
+	if (!sk)
+		return NULL;
+	common = (void *)&sk->__sk_common;
+	state = common->skc_state;
+	return state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV ? NULL : sk;
+}
+
+/*
+ * Whether the packet's socket is known, and which it is. Asked for where it is
+ * needed, so that other packets do not pay; and a socket that is there for sure
+ * is not tested.
+ */
+static __always_inline bool find_socket(const struct sample_ctx *ctx,
+					struct sock **sk)
+{
+	switch (where_it_runs(ctx->hook)) {
+	case BEFORE_SOCKET:
+		return false;
+	case EARLY_DEMUX:
+		*sk = demuxed_socket(ctx->skb);
+		return *sk;
+	default:
+		*sk = ctx->sk;
+		return true;
+	}
 }
 
 struct kernfs_node___owner {
@@ -82,17 +130,14 @@ struct sock_cgroup_data___v514 {
 } __attribute__((preserve_access_index));
 
 /* The cgroup (v2) of the process that made the socket; NULL: not known. */
-static __always_inline struct cgroup___owner *
-cgroup_of(const struct sample_ctx *ctx)
+static __always_inline struct cgroup___owner *cgroup_of(struct sock *sk)
 {
 	struct sock_cgroup_data___v514 *v514;
 	__u64 word;
 
-	if (!ctx->has_sk)
-		return NULL;
-	v514 = (void *)&ctx->sk->sk_cgrp_data;
+	v514 = (void *)&sk->sk_cgrp_data;
 	if (!bpf_core_field_exists(v514->val))
-		return (void *)ctx->sk->sk_cgrp_data.cgroup;
+		return (void *)sk->sk_cgrp_data.cgroup;
 	word = v514->val;
 	return word & 1 ? NULL : (void *)word;
 }
@@ -107,9 +152,13 @@ cgroup_of(const struct sample_ctx *ctx)
 /* Ids count up from 1; those of cgroups that come after 2^31 are one group. */
 static __always_inline __u32 cgroup_id_of(const struct sample_ctx *ctx)
 {
-	struct cgroup___owner *cgroup = cgroup_of(ctx);
+	struct cgroup___owner *cgroup;
+	struct sock *sk;
 	__u64 id;
 
+	if (!find_socket(ctx, &sk))
+		return 0;
+	cgroup = cgroup_of(sk);
 	if (!cgroup)
 		return 0;
 	id = CGROUP_IS_TYPED ? cgroup->kn->id : BPF_CORE_READ(cgroup, kn, id);
@@ -278,14 +327,15 @@ static __noinline int note_reader(struct sock *sk, struct process_name *name)
 /* The process of a packet; 0: not known. */
 static __always_inline __u32 pid_of(const struct sample_ctx *ctx)
 {
+	struct sock *sk;
 	__u64 inode;
 	__u32 *pid;
 
 	if (is_in_reader(ctx->hook))
 		return bpf_get_current_pid_tgid() >> 32;
-	if (!ctx->has_sk)
+	if (!find_socket(ctx, &sk))
 		return 0;
-	inode = socket_inode(ctx->sk);
+	inode = socket_inode(sk);
 	pid = bpf_map_lookup_elem(&netstack_readers, &inode);
 	return pid ? *pid : 0;
 }

@@ -58,7 +58,7 @@ static __always_inline int name_skip(const struct sample_ctx *ctx,
 	__u32 pid;
 
 	if (!is_in_reader(ctx->hook)) {
-		if (!ctx->has_sk)
+		if (!has_sockets(ctx->hook))
 			return -1;
 		/* 0 has no name. */
 		pid = pid_of(ctx);

@@ -106,7 +106,7 @@ static __always_inline int record_selected(const struct sample_ctx *ctx)
 	return record(ctx);
 }
 
-/* On the way to the socket, where that is not known yet. */
+/* On the way to the socket. */
 static __always_inline struct sample_ctx of_skb(enum netstacklat_hook hook,
 						struct sk_buff *skb)
 {
@@ -133,7 +133,6 @@ of_socket(enum netstacklat_hook hook, struct sock *sk, struct sk_buff *skb)
 	return (struct sample_ctx){
 		.hook = hook,
 		.skb = skb,
-		.has_sk = true,
 		.sk = sk,
 		.tstamp = skb->tstamp,
 		.interface = skb->skb_iif,
@@ -219,7 +218,6 @@ static __always_inline struct sample_ctx of_tcp_read(struct sock *sk)
 {
 	return (struct sample_ctx){
 		.hook = HOOK_TCP_SOCKET_READ,
-		.has_sk = true,
 		.sk = sk,
 		.interface = INTERFACE_MATTERS ? rx_interface(sk) : 0,
 	};
@@ -311,7 +309,6 @@ static __always_inline int record_udp_enqueued(struct sock *sk,
 	volatile struct udp_note *note = udp_note();
 	struct sample_ctx ctx = {
 		.hook = HOOK_UDP_SOCKET_ENQUEUED,
-		.has_sk = true,
 		.sk = sk,
 	};
 	int unwanted;

@@ -35,11 +35,7 @@ struct sample_ctx {
 	enum netstacklat_hook hook;
 	/* NULL: there is none (a TCP read), or it may have been freed */
 	struct sk_buff *skb;
-	/*
-	 * Whether the socket is known yet. Apart from sk, because this is a
-	 * constant, and a test of sk is one that the verifier sees, too.
-	 */
-	bool has_sk;
+	/* Where the hook's packets have one for sure (AT_SOCKET, IN_READER) */
 	struct sock *sk;
 	/* When the packet entered the stack, on CLOCK_REALTIME; 0: not known */
 	__u64 tstamp;

@@ -23,7 +23,9 @@
  * protocol: whose packets pass: ANY, or the name of one protocol, whose hooks
  *   form a path of their own.
  * runs: BEFORE_SOCKET: in the stack, where the packet's socket is not known
- *   yet; AT_SOCKET: in the stack, where it is; IN_READER: in the task that reads
+ *   yet; EARLY_DEMUX: in the stack, where the sockets of established connections
+ *   are known, unless net.ipv4.ip_early_demux or tcp_early_demux is off;
+ *   AT_SOCKET: in the stack, where it is known; IN_READER: in the task that reads
  *   from the socket.
  * after: the hook before it on the path: AFTER(ID); FIRST: there is none, and
  *   before it is the timestamp.
@@ -42,7 +44,7 @@
 	     NOTHING, "past traffic control, at IP",                           \
 	     TEXT("receive steering (RPS), generic XDP, packet taps, ",        \
 		  "traffic control, bridges and bonds"))                       \
-	HOOK(TCP_START, tcp_start, "tcp-start", NONE, "TCP", BEFORE_SOCKET,    \
+	HOOK(TCP_START, tcp_start, "tcp-start", NONE, "TCP", EARLY_DEMUX,      \
 	     AFTER(IP_START), USES(IP_START),                                  \
 	     "past routing and netfilter, at TCP",                             \
 	     TEXT("netfilter (connection tracking included), routing and ",    \

@@ -14,22 +14,35 @@ enum netstacklat_hook { NETSTACKLAT_HOOKS(HOOK_ENUM) N_HOOKS };
 enum netstacklat_skip { NETSTACKLAT_SKIPS(SKIP_ENUM) N_SKIPS };
 enum { NETSTACKLAT_CLOCK_STATES(STATE_ENUM) N_CLOCK_STATES };
 
-#define BEFORE_SOCKET false
-#define AT_SOCKET false
-#define IN_READER true
-#define READER_CASE(id, ident, name, aliases, protocol, runs, ...)             \
+enum netstacklat_runs { BEFORE_SOCKET, EARLY_DEMUX, AT_SOCKET, IN_READER };
+
+#define RUNS_CASE(id, ident, name, aliases, protocol, runs, ...)               \
 	case HOOK_##id:                                                        \
 		return runs;
 
-/* Whether the hook runs in the task that reads. A constant for a constant. */
+/* Where the hook's programs run. A constant for a constant. */
+static inline __attribute__((always_inline)) enum netstacklat_runs
+where_it_runs(enum netstacklat_hook hook)
+{
+	switch (hook) {
+		NETSTACKLAT_HOOKS(RUNS_CASE)
+	default:
+		return BEFORE_SOCKET;
+	}
+}
+
+/* Whether that is the task that reads. */
 static inline __attribute__((always_inline)) bool
 is_in_reader(enum netstacklat_hook hook)
 {
-	switch (hook) {
-		NETSTACKLAT_HOOKS(READER_CASE)
-	default:
-		return false;
-	}
+	return where_it_runs(hook) == IN_READER;
+}
+
+/* Whether the socket of at least some packets is known there. */
+static inline __attribute__((always_inline)) bool
+has_sockets(enum netstacklat_hook hook)
+{
+	return where_it_runs(hook) != BEFORE_SOCKET;
 }
 
 /* Largest sample, and the number of buckets with 2^bits of them per octave. */

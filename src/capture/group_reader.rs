@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Reads what groups have counted out of the slices that their packets took
 //! (`histogram/mmap_by_group.bpf.h`): each of one group, hook and CPU. When there
-//! is no room for new groups, those that have become idle make it.
+//! is no room for new groups, others make it (`group_places`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -12,6 +12,7 @@ use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
 use nix::errno::Errno;
 use nix::libc;
 
+use crate::capture::group_places::{Activity, is_named};
 use crate::capture::layout::GroupLayout;
 use crate::capture::reader::Slice;
 use crate::host::names::{Names, Owner};
@@ -47,6 +48,11 @@ pub(super) struct GroupReader {
     /// Which group it is, by what the programs know of it: fixed at first sight.
     /// Several can be one group: the cgroups of a container.
     owners: BTreeMap<Owner, Group>,
+    /// Groups that get a name although there are many names already: also later,
+    /// when their packets come again.
+    worthy: BTreeSet<Owner>,
+    /// Packets that have found no room, since the start.
+    other: u64,
     /// Since the start, also of groups whose slices others have now.
     totals: BTreeMap<Group, BTreeMap<Hook, Histogram>>,
 }
@@ -81,6 +87,8 @@ impl GroupReader {
             names,
             slices: Vec::new(),
             owners: BTreeMap::new(),
+            worthy: BTreeSet::new(),
+            other: 0,
             totals: BTreeMap::new(),
         }
     }
@@ -93,19 +101,26 @@ impl GroupReader {
     /// If the kernel does not take back what idle groups had.
     pub(super) fn read(&mut self, words: &[AtomicU64], counters: &mut Counters) -> Result<()> {
         self.names.begin_report();
-        let active = self.read_slices(words);
+        // What is there now found no room: groups come below.
+        let other = counters.hooks().map(|(_, of)| of.histogram.count()).sum();
+        let activity = Activity {
+            groups: self.read_slices(words),
+            other: other - std::mem::replace(&mut self.other, other),
+        };
         if self.maps.no_room.load(Ordering::Relaxed) != 0 && can_wait_for_programs() {
-            let idle = |slice: &Used| {
+            let leaving = activity.leaving();
+            let leaves = |slice: &Used| {
                 let of = slice.of.as_ref();
-                of.is_some_and(|place| !active.contains(&place.owner))
+                of.is_some_and(|place| leaving.contains(&place.owner.on_any_cpu()))
             };
             let places = 0..self.slices.len();
-            let idle: Vec<usize> = places.filter(|&i| idle(&self.slices[i])).collect();
-            if !idle.is_empty() {
-                self.retire(&idle, words)
+            let places: Vec<usize> = places.filter(|&i| leaves(&self.slices[i])).collect();
+            if !places.is_empty() {
+                self.retire(&places, words)
                     .context("making room for groups")?;
             }
         }
+        self.name_the_worthy(&activity);
         for (group, hooks) in &self.totals {
             for (hook, histogram) in hooks {
                 counters.group_mut(group, *hook).histogram.merge(histogram);
@@ -115,9 +130,25 @@ impl GroupReader {
         Ok(())
     }
 
-    /// Reads all slices. Whose have changed.
-    fn read_slices(&mut self, words: &[AtomicU64]) -> BTreeSet<Owner> {
-        let mut active = BTreeSet::new();
+    /// Groups that have no name, because there are many, and that have many packets
+    /// get one when they are read next.
+    fn name_the_worthy(&mut self, activity: &Activity) {
+        let worthy = |owner: &Owner| activity.is_worth_a_name(&owner.on_any_cpu());
+        let unnamed = self.owners.iter().filter(|(_, of)| **of == Group::Other);
+        let new: Vec<_> = unnamed.map(|(owner, _)| *owner).filter(worthy).collect();
+        if self.worthy.len() + new.len() > MAX_GROUPS {
+            self.worthy.clear();
+        }
+        for owner in new {
+            self.owners.remove(&owner);
+            self.worthy.insert(owner);
+        }
+    }
+
+    /// Reads all slices. How many packets each group has counted since the last
+    /// time.
+    fn read_slices(&mut self, words: &[AtomicU64]) -> BTreeMap<Owner, u64> {
+        let mut packets = BTreeMap::new();
         let mut unused = 0;
         for (index, words) in words.chunks_exact(tables::SLICE_ENTRIES).enumerate() {
             if index == self.slices.len() {
@@ -134,29 +165,31 @@ impl GroupReader {
                 continue;
             }
             unused = 0;
-            active.extend(self.read_slice(index, words));
+            if let Some((owner, count)) = self.read_slice(index, words) {
+                *packets.entry(owner.on_any_cpu()).or_insert(0) += count;
+            }
         }
-        active
+        packets
     }
 
-    /// Reads a slice that is in use. Whose it is, if it has changed.
-    fn read_slice(&mut self, index: usize, words: &[AtomicU64]) -> Option<Owner> {
+    /// Reads a slice that is in use. Whose it is, and how many packets have come.
+    fn read_slice(&mut self, index: usize, words: &[AtomicU64]) -> Option<(Owner, u64)> {
         let Used { of, seen } = &mut self.slices[index];
         let Place { owner, hook, .. } = of.as_ref()?;
         let (names, ended) = (&mut self.names, &self.maps.reader_names);
-        let totals = &self.totals;
+        let (totals, worthy) = (&self.totals, &self.worthy);
         let group = self.owners.entry(*owner).or_insert_with(|| {
             let group = Group::Of(names.of(owner, |pid| comm_of(ended, pid)));
-            if totals.len() >= MAX_GROUPS && !totals.contains_key(&group) {
-                // More names than anybody can read, of groups that came and went.
-                return Group::Other;
+            if totals.contains_key(&group) || is_named(totals.len(), worthy.contains(owner)) {
+                return group;
             }
-            group
+            // More names than anybody can read, of groups that came and went.
+            Group::Other
         });
         let hooks = self.totals.entry(group.clone()).or_default();
         let new = || Histogram::new(self.resolution);
-        let changed = seen.read(words, hooks.entry(*hook).or_insert_with(new));
-        changed.then_some(*owner)
+        let packets = seen.read(words, hooks.entry(*hook).or_insert_with(new));
+        Some((*owner, packets))
     }
 
     /// Takes these slices from their groups, and nothing of what they have

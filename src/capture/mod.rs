@@ -12,6 +12,7 @@
 
 pub mod bpf_stats;
 pub mod clock;
+mod group_places;
 mod group_reader;
 pub mod hook_plan;
 pub mod layout;

@@ -56,9 +56,9 @@ impl HistogramReader {
 }
 
 impl Slice {
-    /// Adds to `total` what has come since the slice was last read. Whether that
-    /// is anything.
-    pub(super) fn read(&mut self, words: &[AtomicU64], total: &mut Histogram) -> bool {
+    /// Adds to `total` what has come since the slice was last read: how many samples
+    /// that is.
+    pub(super) fn read(&mut self, words: &[AtomicU64], total: &mut Histogram) -> u64 {
         let buckets = total.resolution().buckets();
         let (words, rest) = words.split_at(buckets);
         // Before the buckets are read: whoever adds to a bucket later than that
@@ -66,17 +66,17 @@ impl Slice {
         let marks = [&rest[0], &rest[1]].map(|word| word.load(Ordering::Acquire));
         let changed = marks != self.marks;
         if !changed && !self.unsettled {
-            return false;
+            return 0;
         }
         if self.seen.is_empty() {
             self.seen = vec![0; buckets].into();
         }
         let now = words.iter().map(|word| word.load(Ordering::Relaxed));
-        total.add_growth(now, &mut self.seen);
+        let samples = total.add_growth(now, &mut self.seen);
         total.add_sum(marks[0].wrapping_sub(self.marks[0]));
         self.marks = marks;
         self.unsettled = changed;
-        changed
+        samples
     }
 }
 

@@ -121,13 +121,24 @@ fn shortcomings(capture: &Capture) -> String {
     if let Some(spot) = capture.packets().blind_spots() {
         text += &line(&spot);
     }
+    let names = |hooks: Vec<Hook>| {
+        let names: Vec<_> = hooks.into_iter().map(Hook::name).collect();
+        names.join(", ")
+    };
     if let Some((options, hooks)) = plan.filter.not_applied(plan.enabled()) {
-        let hooks: Vec<_> = hooks.into_iter().map(Hook::name).collect();
         text += &line(&format!(
             "{} does not apply at {}, where the socket is not known yet: these hooks also measure \
              packets that it would leave out",
             options.join(" and "),
-            hooks.join(", ")
+            names(hooks)
+        ));
+    }
+    if let Some((options, hooks)) = plan.filter.applied_to_connections(plan.enabled()) {
+        text += &line(&format!(
+            "{} needs the socket, which at {} only packets of established connections have: other \
+             packets there count as owner-unknown",
+            options.join(" and "),
+            names(hooks)
         ));
     }
     if plan.filter.min_queue > 0 {

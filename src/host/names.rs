@@ -48,6 +48,12 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// The same, whatever the CPU.
+    #[must_use]
+    pub fn on_any_cpu(self) -> Owner {
+        Owner { cpu: None, ..self }
+    }
+
     /// All that a CPU has counted.
     pub fn cpu(number: usize) -> Owner {
         Owner {

@@ -122,12 +122,16 @@ impl Histogram {
     }
 
     /// Adds by how much each bucket has grown since it was `seen`, and makes
-    /// that what it is `now`.
-    pub fn add_growth(&mut self, now: impl IntoIterator<Item = u64>, seen: &mut [u64]) {
+    /// that what it is `now`. The samples added.
+    pub fn add_growth(&mut self, now: impl IntoIterator<Item = u64>, seen: &mut [u64]) -> u64 {
+        let mut samples = 0_u64;
         for ((count, seen), now) in self.counts.iter_mut().zip(seen).zip(now) {
-            *count += now.wrapping_sub(*seen);
+            let growth = now.wrapping_sub(*seen);
+            *count += growth;
+            samples = samples.wrapping_add(growth);
             *seen = now;
         }
+        samples
     }
 
     /// Adds one sample; `false` when it is over range.

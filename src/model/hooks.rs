@@ -134,9 +134,15 @@ impl Hook {
         self.row().runs == Runs::InReader
     }
 
-    /// Whether the packet's socket is known there.
+    /// Whether the packet's socket is known there: at `tcp-start` that of
+    /// established connections, if early demux is on.
     pub fn knows_socket(self) -> bool {
         self.row().runs != Runs::BeforeSocket
+    }
+
+    /// Whether it is known of some packets only: those of established connections.
+    pub fn has_early_demux(self) -> bool {
+        self.row().runs == Runs::EarlyDemux
     }
 
     /// The hook before it; `None`: it is the first after the timestamp.

@@ -71,18 +71,35 @@ impl PacketFilter {
         !self.pids.is_empty() || !self.comms.is_empty()
     }
 
-    /// The options that ask for what only the socket tells, and the hooks at
-    /// which the socket is not known yet: these measure all packets. `None`: all
-    /// options apply at all of `hooks`. (`src/bpf/filter.bpf.h` tests the same.)
-    pub fn not_applied(&self, hooks: HookSet) -> Option<(Vec<&'static str>, Vec<Hook>)> {
+    /// The options that ask for what only the socket tells.
+    fn asked_of_socket(&self) -> Vec<&'static str> {
         let asked = [
             ("--pids", !self.pids.is_empty()),
             ("--comm", !self.comms.is_empty()),
         ];
         let asked = asked.into_iter().filter(|(_, on)| *on);
         let asked = asked.map(|(option, _)| option);
-        let asked: Vec<_> = asked.chain(self.cgroup_options.iter().copied()).collect();
-        let hooks: Vec<_> = hooks.iter().filter(|hook| !hook.knows_socket()).collect();
+        asked.chain(self.cgroup_options.iter().copied()).collect()
+    }
+
+    /// These options, and the hooks at which the socket is not known yet: these
+    /// measure all packets. `None`: all options apply at all of `hooks`.
+    /// (`src/bpf/filter.bpf.h` tests the same.)
+    pub fn not_applied(&self, hooks: HookSet) -> Option<(Vec<&'static str>, Vec<Hook>)> {
+        self.asked_at(hooks.iter().filter(|hook| !hook.knows_socket()))
+    }
+
+    /// These options, and the hooks at which only established connections have a
+    /// socket: other packets count there as owner-unknown.
+    pub fn applied_to_connections(&self, hooks: HookSet) -> Option<(Vec<&'static str>, Vec<Hook>)> {
+        self.asked_at(hooks.iter().filter(|hook| hook.has_early_demux()))
+    }
+
+    fn asked_at(
+        &self,
+        hooks: impl Iterator<Item = Hook>,
+    ) -> Option<(Vec<&'static str>, Vec<Hook>)> {
+        let (asked, hooks) = (self.asked_of_socket(), hooks.collect::<Vec<_>>());
         (!asked.is_empty() && !hooks.is_empty()).then_some((asked, hooks))
     }
 }
@@ -111,9 +128,14 @@ mod tests {
         let (options, hooks) = filter().not_applied(HookSet::ALL).unwrap();
         assert_eq!(options, ["--pids"]);
         let names: Vec<_> = hooks.iter().map(|hook| hook.name()).collect();
-        assert_eq!(names, ["ip-start", "tcp-start", "udp-start"]);
+        assert_eq!(names, ["ip-start", "udp-start"]);
+        let (options, hooks) = filter().applied_to_connections(HookSet::ALL).unwrap();
+        assert_eq!(options, ["--pids"]);
+        let names: Vec<_> = hooks.iter().map(|hook| hook.name()).collect();
+        assert_eq!(names, ["tcp-start"]);
         let reads: HookSet = Hook::all().filter(|hook| hook.is_in_reader()).collect();
         assert_eq!(filter().not_applied(reads), None);
+        assert_eq!(filter().applied_to_connections(reads), None);
         let all = PacketFilter {
             comms: vec!["nginx".parse().unwrap()],
             cgroup_options: vec!["--cgroups", "--pod"],

@@ -25,6 +25,7 @@ pub(crate) struct HookRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runs {
     BeforeSocket,
+    EarlyDemux,
     AtSocket,
     InReader,
 }

@@ -225,20 +225,31 @@ impl Report {
 /// Values of a group in the order of their keys' names.
 pub type Values = Vec<String>;
 
+/// What groups have counted at a hook in these reports together.
+pub fn groups<'a>(
+    reports: impl IntoIterator<Item = &'a Report>,
+    name: &str,
+) -> BTreeMap<Values, u64> {
+    let lines = reports.into_iter().flat_map(|report| &report.hooks);
+    let mut groups = BTreeMap::new();
+    for line in lines.filter(|line| line.hook == name && line.count > 0) {
+        let Some(group) = &line.group else {
+            continue;
+        };
+        let values = if group.is_empty() {
+            vec!["other".into()]
+        } else {
+            group.values().cloned().collect()
+        };
+        *groups.entry(values).or_insert(0) += line.count;
+    }
+    groups
+}
+
 impl Run {
     /// A hook's total by group; `other` of what found no room.
     pub fn groups(&self, name: &str) -> BTreeMap<Values, u64> {
-        let lines = self.total.hooks.iter().filter(|line| line.hook == name);
-        let groups = lines.filter_map(|line| {
-            let group = line.group.as_ref()?;
-            let values = if group.is_empty() {
-                vec!["other".into()]
-            } else {
-                group.values().cloned().collect()
-            };
-            (line.count > 0).then_some((values, line.count))
-        });
-        groups.collect()
+        groups([&self.total], name)
     }
 
     /// Checks the order of lines and everything that must hold of them.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Runs netstacklat as a child process.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::lines::{Line, Report, Run, Start, Totals, totals};
+use crate::lines::{Line, Report, Run, Start, Totals, Values, groups, totals};
 use crate::schema::assert_valid;
 use crate::{PATIENCE, Waiting, prepare, udp, wait_until};
 
@@ -146,6 +147,12 @@ impl Tool {
     pub fn totals_up_to_now(&self) -> Totals {
         self.wait_for_lines(self.line_count() + 2);
         totals(&self.intervals())
+    }
+
+    /// What groups have counted at a hook.
+    pub fn groups_up_to_now(&self, hook: &str) -> BTreeMap<Values, u64> {
+        self.wait_for_lines(self.line_count() + 2);
+        groups(&self.intervals(), hook)
     }
 
     /// The intervals so far.

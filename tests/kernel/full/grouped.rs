@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::UdpSocket;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use testlab::hooks::hooks_of;
 use testlab::lines::Values;
@@ -142,6 +145,56 @@ fn idle_groups_make_room() {
     assert!(named.count() > 4, "{groups:?}");
 }
 
+/// Whoever can make up groups, here ports, takes all places, and keeps them busy.
+/// Groups with more packets get a place all the same, and a name.
+#[test]
+fn made_up_groups_do_not_keep_out_busy_ones() {
+    // More than there are names in a run (MAX_GROUPS of src/model/group.rs).
+    const MADE_UP: u16 = 1100;
+    const BUSY: u16 = 6770;
+    let options = ["-r", "100ms", "-n", "right", "-e", "udp-start"];
+    let groups = ["--by", "local-port", "--max-groups", "64"];
+    let tool = Tool::start(&[&options[..], &groups[..]].concat());
+    tool.warm_up();
+    let tx = Ns::Right.run(|| UdpSocket::bind("127.0.0.1:0").expect("bind"));
+    let send = |port: u16| tx.send_to(&[7], ("127.0.0.1", port)).expect("send");
+    let busy = vec![BUSY.to_string()];
+    let (stop, mut sent) = (AtomicBool::new(false), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for port in (10_000..10_000 + MADE_UP).cycle() {
+                send(port);
+                if port % 50 == 0 {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        // Also if a wait fails: the other thread must end.
+        let waited = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            wait_until(PATIENCE, "the made-up groups have their names", || {
+                tool.groups_up_to_now("udp-start").len() >= 512
+            });
+            wait_until(PATIENCE, "the busy one has its own", || {
+                for _ in 0..300 {
+                    send(BUSY);
+                }
+                sent += 300;
+                tool.groups_up_to_now("udp-start").contains_key(&busy)
+            });
+        }));
+        stop.store(true, Ordering::Relaxed);
+        waited.expect("in time");
+    });
+    let run = tool.finish();
+    let groups = run.groups("udp-start");
+    println!("{} groups, {:?} of {sent}", groups.len(), groups[&busy]);
+    assert!((1..=sent).contains(&groups[&busy]));
+    assert_eq!(groups.values().sum::<u64>(), run.hook("udp-start").count);
+}
+
 /// Ten thousand groups of one datagram each, on two threads, while the tool takes
 /// back the places of those that are idle.
 #[test]
@@ -160,7 +213,7 @@ fn short_lived_groups_lose_nothing() {
                     let sent = tx.send_to(&[7], ("127.0.0.1", port as u16));
                     assert_eq!(sent.expect("send"), 1);
                     if port % 500 == 0 {
-                        std::thread::sleep(std::time::Duration::from_millis(100));
+                        std::thread::sleep(Duration::from_millis(100));
                     }
                 }
             });

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,11 @@ use std::process::{Child, Command};
 use nix::sys::socket::sockopt::ReusePort;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
 use testlab::lines::Values;
+use testlab::links::Link;
 use testlab::readers::Reader;
+use testlab::tcp::Connection;
 use testlab::tool::Tool;
-use testlab::{Ns, PATIENCE, wait_until};
+use testlab::{Family, Ns, PATIENCE, wait_until};
 
 const PORT: u16 = 6750;
 const BYTES: u64 = 8;
@@ -171,4 +174,41 @@ fn a_service_that_is_restarted() {
     let run = tool.finish();
     assert_eq!(run.hook("udp-socket-read").count, before + 100);
     stop(service);
+}
+
+/// The kernel looks up the socket of an established connection before the segment
+/// reaches TCP. So tcp-start knows whose it is; of a connection that is being made
+/// there is none yet.
+#[test]
+fn segments_of_connections_before_tcp() {
+    const PORT: u16 = 6760;
+    let exchange = |connection: &mut Connection, segments: usize| {
+        for _ in 0..segments {
+            connection.tx.write_all(&[7; 100]).expect("write");
+            connection.rx.read_exact(&mut [0; 100]).expect("read");
+        }
+    };
+    let pid = std::process::id().to_string();
+    for family in [Family::V4, Family::V6] {
+        let mut old = Connection::over(Link::Wire.way(family, PORT));
+        let at_port = ["-r", "100ms", "-n", "right", "--local-port", "6760"];
+        let tool = Tool::start(&[&at_port[..], &["-p", &pid]].concat());
+        exchange(&mut old, 100);
+        let mut new = Connection::over(Link::Wire.way(family, PORT));
+        exchange(&mut new, 50);
+        let run = tool.finish();
+        let counts = run.hook("tcp-start");
+        println!(
+            "{family:?}: {} recorded, {:?}",
+            counts.count, counts.skipped
+        );
+        // The old one's segments; the new one's from the second write on: until
+        // somebody reads, it is not known who will.
+        assert_eq!(counts.count, 100 + 49);
+        // SYN, the ACK for the SYN-ACK, and the first write.
+        assert_eq!(counts.skip("owner-unknown"), 3);
+        let words = "at tcp-start only packets of established connections";
+        assert!(run.stderr.contains(words), "{}", run.stderr);
+        drop((old, new));
+    }
 }
