@@ -14,7 +14,7 @@ const BPF_DIR: &str = "src/bpf";
 /// packets, the one for a share of them, and the one with filters and groups.
 const LOADER: [(&str, &str); 3] = [
     ("all", "loader.bpf.c"),
-    ("sampled", "loader_sampled.bpf.c"),
+    ("staged", "loader_staged.bpf.c"),
     ("selected", "loader_selected.bpf.c"),
 ];
 /// The objects for ebpf_exporter, which `make bpf` takes from here: file and

@@ -188,6 +188,7 @@ fn undoing_takes_no_option_but_its_time() {
             "by" => "process",
             "ip" => "192.0.2.1",
             "sample" => "1/16",
+            "notes" => "5000",
             "group-memory" => "8MiB",
             "sort" => "p99",
             _ => "12",

@@ -5,7 +5,7 @@
 //!
 //! `cost hooks` prints the cost of each program, `cost objects` the same of the
 //! objects for ebpf_exporter, `cost selection` that of filters and groups, `cost
-//! sampling` that of packets that are not in the sample,
+//! sampling` that of packets that are not in the sample, `cost stages` that of stages,
 //! `cost snapshot` that of one snapshot, `cost traffic` that of packets with and without the tool, `cost
 //! light` the same of the cheapest ways to run it, `cost start` what its start takes.
 
@@ -28,6 +28,7 @@ use testlab::objects::floor::FloorSkelBuilder;
 mod objects;
 mod sampling;
 mod selection;
+mod stages;
 mod system;
 
 /// Short rounds, of which the cheapest counts: a task is sometimes interrupted
@@ -47,8 +48,9 @@ fn main() -> Result<()> {
         "start" => system::start(),
         "selection" => selection::selection(),
         "sampling" => sampling::sampling(),
+        "stages" => stages::stages(),
         _ => bail!(
-            "usage: cost hooks|objects|selection|sampling|snapshot|traffic|light|start, in a guest: \
+            "usage: cost hooks|objects|selection|sampling|stages|snapshot|traffic|light|start, in a guest: \
              see tools/bench"
         ),
     }

@@ -55,6 +55,17 @@
 /* The smallest share that --sample takes is 1 divided by this. */
 #define NETSTACKLAT_MAX_SAMPLE_ONE_IN 65536
 
+/* Hooks that a note can name, and the number that stands for no stage. */
+#define NETSTACKLAT_NOTE_HOOKS 32
+#define NETSTACKLAT_NO_STAGE 255
+/* Packets begin at a hook; or those do that have no note. */
+#define NETSTACKLAT_NOTE_BEGINS 1
+#define NETSTACKLAT_NOTE_MAY_BEGIN 2
+/* Notes that there is room for: powers of two. */
+#define NETSTACKLAT_MIN_NOTES 1024
+#define NETSTACKLAT_DEFAULT_NOTES 16384
+#define NETSTACKLAT_MAX_NOTES 1048576
+
 /* What a filter can name at most. */
 #define NETSTACKLAT_MAX_FILTER_CGROUPS 8
 #define NETSTACKLAT_MAX_FILTER_INTERFACES 256

@@ -14,7 +14,8 @@
 #define NETSTACKLAT_TABLES_H
 
 /*
- * HOOK(ID, ident, name, aliases, protocol, runs, after, needs, meaning, before)
+ * HOOK(ID, ident, name, aliases, protocol, runs, after, needs, meaning, stage,
+ *      before)
  * in the order in which a packet meets them.
  *
  * ident: makes the map name, netstack_<ident>_latency_seconds.
@@ -35,54 +36,60 @@
  *   many of its packets came with a transmit timestamp, which they lose on the
  *   way.
  * meaning: what a packet has behind it here, in a few words.
- * before: what lies between the hook before and this one, from net/core/dev.c,
+ * stage: what happens between the hook before and this one, in two or three words.
+ * before: the same in full, from net/core/dev.c,
  *   net/ipv4/ip_input.c, net/ipv6/ip6_input.c, net/ipv4/tcp_ipv4.c,
  *   net/ipv4/tcp_input.c and net/ipv4/udp.c of Linux 5.10 to 7.
  */
 #define NETSTACKLAT_HOOKS(HOOK)                                                \
 	HOOK(IP_START, ip_start, "ip-start", NONE, ANY, BEFORE_SOCKET, FIRST,  \
-	     NOTHING, "past traffic control, at IP",                           \
+	     NOTHING, "past traffic control, at IP", "traffic control",        \
 	     TEXT("receive steering (RPS), generic XDP, packet taps, ",        \
 		  "traffic control, bridges and bonds"))                       \
 	HOOK(TCP_START, tcp_start, "tcp-start", NONE, "TCP", EARLY_DEMUX,      \
 	     AFTER(IP_START), USES(IP_START),                                  \
-	     "past routing and netfilter, at TCP",                             \
+	     "past routing and netfilter, at TCP", "netfilter, routing",       \
 	     TEXT("netfilter (connection tracking included), routing and ",    \
 		  "reassembly"))                                               \
 	HOOK(TCP_DO_RCV, tcp_do_rcv, "tcp-do-rcv", NONE, "TCP", AT_SOCKET,     \
 	     AFTER(TCP_START), USES(IP_START),                                 \
 	     "socket found and owned (or backlog replayed)",                   \
+	     "socket lookup, backlog",                                         \
 	     TEXT("the socket lookup, socket filters and the wait in the ",    \
 		  "backlog while a task owns the socket"))                     \
 	HOOK(TCP_DATA_QUEUE, tcp_data_queue, "tcp-data-queue", NONE, "TCP",    \
 	     AT_SOCKET, AFTER(TCP_DO_RCV), USES(IP_START),                     \
-	     "data segment off the header-prediction path",                    \
+	     "data segment off the header-prediction path", "checks of TCP",   \
 	     "the checks of TCP's receive processing and of the ACK")          \
 	HOOK(TCP_SOCKET_ENQUEUED, tcp_socket_enqueued, "tcp-socket-enqueued",  \
 	     NONE, "TCP", AT_SOCKET, AFTER(TCP_DATA_QUEUE), USES(IP_START),    \
 	     "in-order segment in the receive queue of the socket",            \
+	     "enqueuing",                                                      \
 	     TEXT("putting segments in order, and the socket's memory ",       \
 		  "accounting"))                                               \
 	HOOK(TCP_SOCKET_READ, tcp_socket_read, "tcp-socket-read", NONE, "TCP", \
 	     IN_READER, AFTER(TCP_SOCKET_ENQUEUED), USES(IP_START),            \
 	     "last segment of a read handed to user space",                    \
+	     "waiting for the reader",                                         \
 	     TEXT("the wait in the socket until the reader asks, its ",        \
 		  "wake-up and scheduling included"))                          \
 	HOOK(UDP_START, udp_start, "udp-start", NONE, "UDP", BEFORE_SOCKET,    \
 	     AFTER(IP_START), NOTHING, "past routing and netfilter, at UDP",   \
+	     "netfilter, routing",                                             \
 	     TEXT("netfilter (connection tracking included), routing and ",    \
 		  "reassembly"))                                               \
 	HOOK(UDP_QUEUE_RCV, udp_queue_rcv, "udp-queue-rcv", NONE, "UDP",       \
 	     AT_SOCKET, AFTER(UDP_START), NOTHING, "socket found",             \
-	     "the checksum and the socket lookup")                             \
+	     "socket lookup", "the checksum and the socket lookup")            \
 	HOOK(UDP_SOCKET_ENQUEUED, udp_socket_enqueued, "udp-socket-enqueued",  \
 	     NONE, "UDP", AT_SOCKET, AFTER(UDP_QUEUE_RCV),                     \
 	     REQUIRES(UDP_QUEUE_RCV), "in the receive queue of the socket",    \
+	     "enqueuing",                                                      \
 	     TEXT("encapsulation, socket filters, the lock and memory ",       \
 		  "accounting of the queue, and waking the reader"))           \
 	HOOK(UDP_SOCKET_READ, udp_socket_read, "udp-socket-read", NONE, "UDP", \
 	     IN_READER, AFTER(UDP_SOCKET_ENQUEUED), NOTHING,                   \
-	     "handed to user space",                                           \
+	     "handed to user space", "waiting for the reader",                 \
 	     TEXT("the wait in the socket until the reader asks, its ",        \
 		  "wake-up and scheduling included"))
 
@@ -203,6 +210,21 @@
 	SKIP(CLOCK_STEP)                                                       \
 	SKIP(NEGATIVE)                                                         \
 	SKIP(OVER_RANGE)
+
+/*
+ * CAUSE(ID, name, meaning): why a packet was recorded at a hook without a stage that
+ * ends there (--stages). At the first hook of a path all packets begin, and are not
+ * counted under BEGUN.
+ */
+#define NETSTACKLAT_STAGELESS(CAUSE)                                           \
+	CAUSE(BEGUN, "begun",                                                  \
+	      TEXT("the packet has no note yet: TCP over loopback or veth, ",  \
+		   "which gets its timestamp at local delivery; or the note ", \
+		   "was lost before"))                                         \
+	CAUSE(NOTE_LOST, "note-lost",                                          \
+	      "the note was overwritten by that of another packet")            \
+	CAUSE(SAME_TIMESTAMP, "same-timestamp",                                \
+	      "another packet has the same timestamp")
 
 /*
  * STATE(ID, name, meaning): what ebpf_exporter shows of the clock, 1 for the

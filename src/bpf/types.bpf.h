@@ -8,10 +8,14 @@
 
 #define HOOK_ENUM(id, ...) HOOK_##id,
 #define SKIP_ENUM(id, ...) SKIP_##id,
+#define STAGELESS_ENUM(id, ...) STAGELESS_##id,
 #define STATE_ENUM(id, ...) CLOCK_STATE_##id,
 
 enum netstacklat_hook { NETSTACKLAT_HOOKS(HOOK_ENUM) N_HOOKS };
 enum netstacklat_skip { NETSTACKLAT_SKIPS(SKIP_ENUM) N_SKIPS };
+enum netstacklat_stageless {
+	NETSTACKLAT_STAGELESS(STAGELESS_ENUM) N_STAGELESS
+};
 enum { NETSTACKLAT_CLOCK_STATES(STATE_ENUM) N_CLOCK_STATES };
 
 enum netstacklat_runs { BEFORE_SOCKET, EARLY_DEMUX, AT_SOCKET, IN_READER };

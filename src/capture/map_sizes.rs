@@ -22,6 +22,14 @@ pub(super) fn set(object: &mut OpenObject, plan: &Plan) -> Result<()> {
             Some(hook) if enabled.contains(hook) => plan.layout.cpus as u32,
             // A disabled hook's map stays, as small as it can be.
             Some(_) => continue,
+            None if map.name() == names::NOTES_MAP => match plan.notes {
+                Some(notes) => notes,
+                None => continue,
+            },
+            None if map.name() == names::STAGES_MAP => match &plan.stages {
+                Some(stages) => stages.slices(plan.layout.cpus) as u32,
+                None => continue,
+            },
             None => match group_map(&map, plan) {
                 Some((entries, None)) => entries,
                 Some((entries, Some(key_size))) => {

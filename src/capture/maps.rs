@@ -20,6 +20,7 @@ use crate::model::counters::Counters;
 use crate::model::group::Group;
 use crate::model::hooks::Hook;
 use crate::model::names;
+use crate::model::stage::Stage;
 use crate::model::tables;
 
 /// An array map of u64, mapped read-only.
@@ -71,6 +72,8 @@ pub struct Maps {
     skips: MappedArray,
     /// The slices of groups, where packets are grouped.
     groups: Option<MappedArray>,
+    /// The slices of stages, where they are measured.
+    stages: Option<MappedArray>,
     readers: RefCell<Readers>,
 }
 
@@ -81,6 +84,8 @@ struct Readers {
     by_cpu: Option<(Names, Vec<Vec<HistogramReader>>)>,
     skips: SkipReader,
     groups: Option<GroupReader>,
+    /// By number of the stage.
+    stages: Vec<(Stage, HistogramReader)>,
 }
 
 impl Maps {
@@ -105,6 +110,12 @@ impl Maps {
         let of_hook = |_| (0..layout.cpus).map(|_| of_cpu()).collect();
         let cpu_names = owners.take_if(|_| plan.is_by_cpu_only());
         let by_cpu = cpu_names.map(|names| (names, histograms.iter().map(of_hook).collect()));
+        let stages = plan.stages.as_ref().map(|stages| {
+            let entries = stages.slices(layout.cpus) * tables::SLICE_ENTRIES;
+            map(names::STAGES_MAP, entries)
+        });
+        let of_stages = plan.stages.iter().flat_map(|layout| &layout.stages);
+        let of_stages = of_stages.map(|stage| (*stage, reader())).collect();
         let groups = plan.groups.as_ref().map(|groups| {
             let entries = groups.slices as usize * tables::SLICE_ENTRIES;
             map(names::GROUP_SLICES_MAP, entries)
@@ -119,7 +130,9 @@ impl Maps {
                 by_cpu,
                 skips: SkipReader::new(layout.cpus, layout.skip_stride),
                 groups: group_reader.transpose()?,
+                stages: of_stages,
             }),
+            stages: stages.transpose()?,
             groups: groups.transpose()?,
             histograms,
             skips: map(names::SKIPPED_MAP, layout.skip_entries())?,
@@ -141,6 +154,17 @@ impl Maps {
         }
         if let (Some(map), Some(reader)) = (&self.groups, &mut readers.groups) {
             reader.read(map.values(), counters)?;
+        }
+        if let Some(map) = &self.stages {
+            let stride = map.values().len() / readers.stages.len().max(1);
+            let slices = map.values().chunks_exact(stride);
+            for ((stage, reader), slices) in readers.stages.iter_mut().zip(slices) {
+                let counted = reader.read(slices);
+                if counted.count() > 0 {
+                    let at = &mut counters.hook_mut(stage.to()).stages;
+                    at.insert(stage.from(), counted.clone());
+                }
+            }
         }
         readers.skips.read(self.skips.values(), counters);
         Ok(())

@@ -26,6 +26,7 @@ mod reader;
 mod selection;
 pub mod shared_clock;
 mod skeleton;
+pub mod stage_layout;
 pub mod timestamping;
 
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -49,6 +50,7 @@ use crate::model::hooks::HookSet;
 use crate::model::packet_choice::PacketChoice;
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::Snapshot;
+use crate::model::stage::Cause;
 use crate::runtime::messages::Messages;
 
 /// A running measurement. Nothing is pinned: programs, maps and timestamping
@@ -220,6 +222,14 @@ impl Capture {
                 let left_out = sampled_out.of(hook, self.plan.layout.cpus);
                 let skips = &mut counters.hook_mut(hook).skips;
                 skips.add(SkipReason::SAMPLED_OUT, left_out);
+            }
+        }
+        if let (Some(_), Some(causes)) = (&self.plan.stages, self.loaded.stageless()) {
+            for (cause, counts) in Cause::all().zip(causes) {
+                for hook in self.enabled.iter() {
+                    let packets = counts.of(hook, self.plan.layout.cpus);
+                    counters.hook_mut(hook).stageless.add(cause, packets);
+                }
             }
         }
         for (hook, runs) in self.loaded.runs()? {

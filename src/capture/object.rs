@@ -22,6 +22,7 @@ use crate::model::counters::SmallSteps;
 use crate::model::hook_counters::Cost;
 use crate::model::hooks::{Hook, Program};
 use crate::model::names;
+use crate::model::stage::STAGELESS_COUNT;
 
 /// A program's runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +54,7 @@ impl Loaded {
         libbpf_rs::set_print(Some((PrintLevel::Warn, keep_libbpf_log)));
         let mut skel = loop {
             take_libbpf_log();
+            plan.lay_out_stages();
             let error = match open(plan)?.load() {
                 Ok(skel) => break skel,
                 Err(error) => error,
@@ -225,6 +227,11 @@ impl Loaded {
     /// Packets that are not in the sample; `None`: all packets are measured.
     pub(super) fn sampled_out(&self) -> Option<&HookCounts> {
         self.shared.sampled_out.as_ref()
+    }
+
+    /// Packets without a stage, by cause, where the object can measure stages.
+    pub(super) fn stageless(&self) -> Option<&[HookCounts; STAGELESS_COUNT]> {
+        self.shared.stageless.as_ref()
     }
 
     fn map(&self, name: &str) -> Result<libbpf_rs::Map<'_>> {

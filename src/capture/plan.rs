@@ -4,6 +4,7 @@
 
 use crate::capture::hook_plan::{HookPlan, hook_plan};
 use crate::capture::layout::{GroupLayout, Layout};
+use crate::capture::stage_layout::StageLayout;
 use crate::host::btf::BtfFacts;
 use crate::host::facts::HostFacts;
 use crate::host::preconditions::unmet;
@@ -14,6 +15,9 @@ use crate::model::hooks::{Hook, HookSet, Needs, Program, Role, programs};
 use crate::model::names;
 use crate::model::packet_filter::PacketFilter;
 use crate::model::sampling::Sampling;
+
+/// From a1ac9c8acec1 on, `skb->tstamp` can be a transmit time until local delivery.
+const RESTAMPS_SINCE: (u32, u32) = (5, 18);
 
 /// Where the programs get the clock offset from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +78,10 @@ pub struct Plan {
     pub filter: PacketFilter,
     /// Which share of them is measured.
     pub sampling: Sampling,
+    /// How many notes there is room for, where stages are measured.
+    pub notes: Option<u32>,
+    /// How they are measured; see [`Plan::lay_out_stages`].
+    pub stages: Option<StageLayout>,
     /// What they are counted apart by.
     pub grouping: Option<Grouping>,
     /// Where the counters of groups are.
@@ -86,6 +94,8 @@ pub struct Plan {
     lost_helpers: Vec<(Hook, String)>,
     /// Whether the TAI path is open if the clock program is refused.
     tai_helper: bool,
+    /// Whether the kernel gives packets with a transmit timestamp another one.
+    restamps: bool,
     /// One for each hook, in path order.
     pub hooks: Vec<HookPlan>,
 }
@@ -138,6 +148,19 @@ impl Plan {
     pub fn sampled(mut self, sampling: Sampling) -> Plan {
         self.sampling = sampling;
         self
+    }
+
+    /// The same, with stages for as many notes, or without.
+    pub fn staged(mut self, notes: Option<u32>) -> Plan {
+        self.notes = notes;
+        self
+    }
+
+    /// Numbers the stages of the hooks that are left. Before the object is loaded:
+    /// the programs know the numbers from then on.
+    pub fn lay_out_stages(&mut self) {
+        let layout = |notes| StageLayout::new(self.enabled(), notes, self.restamps);
+        self.stages = self.notes.map(layout);
     }
 
     /// Whether programs must note what the headers say, for a hook whose packets may
@@ -288,6 +311,9 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
         layout: Layout::new(facts.cpus()),
         filter: PacketFilter::default(),
         sampling: Sampling::ALL,
+        notes: None,
+        stages: None,
+        restamps: version.is_none_or(|version| version >= RESTAMPS_SINCE),
         grouping: None,
         groups: None,
         programs: loaded,

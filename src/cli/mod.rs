@@ -220,6 +220,7 @@ mod tests {
                 "rx-queue" => "0,2-3",
                 "min-queue-length" => "3",
                 "sample" => "1/16",
+                "notes" => "5000",
                 "container" => "web,0123456789ab",
                 "pod" => "default/web-*,db",
                 "comm" => "nginx*,dnsdist",
@@ -230,6 +231,7 @@ mod tests {
                 "by" => "process,interface",
                 "ipv4" | "ipv6" | "tcp" | "udp" => return None,
                 "include-tcp-hol-delay" | "groupby-interface" | "groupby-cgroup" => return None,
+                "stages" | "no-stages" => return None,
                 other => panic!("give --{other} a value here"),
             },
         )

@@ -24,6 +24,7 @@ use crate::model::packet_choice::{
 };
 use crate::model::sampling::Sampling;
 use crate::model::selection::Selection;
+use crate::model::tables;
 
 /// What to measure.
 #[derive(Args, Clone, Debug, Default)]
@@ -138,6 +139,25 @@ pub struct SelectArgs {
     #[arg(long, value_name = "1/N")]
     pub sample: Option<Sampling>,
 
+    /// Also measure stages: how long each packet took from one hook to the next
+    #[arg(long, overrides_with = "no_stages")]
+    pub stages: bool,
+
+    /// Measure no stages (the default)
+    #[arg(long, overrides_with = "stages")]
+    pub no_stages: bool,
+
+    /// How many packets can be on their way at one time, for --stages: 1024 to
+    /// 1048576, rounded up to a power of two (default: 16384). More lose fewer notes
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(
+            i64::from(tables::MIN_NOTES)..=i64::from(tables::MAX_NOTES)
+        )
+    )]
+    pub notes: Option<u32>,
+
     /// Measure only packets of sockets made in these containers: names, quoted
     /// globs, or the beginnings of ids
     #[arg(long, value_name = "NAME,ID", value_delimiter = ',')]
@@ -233,6 +253,16 @@ impl SelectArgs {
         self.sample.unwrap_or_default()
     }
 
+    /// How many notes there is room for; `None`: no stages are measured.
+    pub fn notes(&self) -> Option<u32> {
+        let on = (self.stages || self.notes.is_some()) && !self.no_stages;
+        on.then(|| {
+            self.notes
+                .unwrap_or(tables::DEFAULT_NOTES)
+                .next_power_of_two()
+        })
+    }
+
     /// What packets are counted apart by; `None`: they are counted in one.
     pub fn grouping(&self) -> Option<Grouping> {
         let mut keys: Vec<GroupKey> = Vec::new();
@@ -305,6 +335,9 @@ impl SelectArgs {
             min_queue_length,
             include_tcp_hol_delay,
             sample,
+            stages,
+            no_stages,
+            notes,
             container,
             pod,
             comm,
@@ -339,6 +372,7 @@ impl SelectArgs {
             ("rx-queue", texts(rx_queue)),
             ("min-queue-length", texts(min_queue_length)),
             ("sample", texts(sample)),
+            ("notes", texts(notes)),
             ("container", texts(container)),
             ("pod", texts(pod)),
             ("comm", texts(comm)),
@@ -354,6 +388,8 @@ impl SelectArgs {
             ("tcp", *tcp),
             ("udp", *udp),
             ("include-tcp-hol-delay", *include_tcp_hol_delay),
+            ("stages", *stages),
+            ("no-stages", *no_stages),
         ];
         let flags = flags.into_iter().filter(|(_, on)| *on);
         let given = given.chain(flags.map(|(name, _)| (name, Vec::new())));

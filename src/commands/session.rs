@@ -8,7 +8,8 @@ use anyhow::{Result, anyhow};
 use crate::capture::Capture;
 use crate::capture::bpf_stats::BpfStats;
 use crate::capture::plan::decide;
-use crate::cli::SelectArgs;
+use crate::cli::{SelectArgs, Size};
+use crate::error::UsageError;
 use crate::host::environment;
 use crate::host::facts::HostFacts;
 use crate::host::packets::Packets;
@@ -52,7 +53,19 @@ fn on_terminal(text: &str, messages: &Messages) {
 fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Capture> {
     // The user's mistakes first.
     let packets = Packets::resolve(&select.packets())?;
-    let plan = decide(facts, select.wanted_hooks())?.sampled(select.sampling());
+    let plan = decide(facts, select.wanted_hooks())?;
+    let mut plan = plan.sampled(select.sampling()).staged(select.notes());
+    plan.lay_out_stages();
+    if let (Some(stages), Some(groups)) = (&plan.stages, select.grouping()) {
+        let memory = stages.memory_by_group(plan.layout.cpus, groups.max_groups);
+        return Err(UsageError(format!(
+            "--stages cannot be used with --by: {} groups would take up to {} of kernel memory for \
+             a histogram of each stage, group and CPU; use a filter instead of --by",
+            groups.max_groups,
+            Size(memory)
+        ))
+        .into());
+    }
     // Before all else: what has been attached takes seconds to detach.
     let statistics = bpf_stats.then(BpfStats::enable).transpose()?;
     Capture::start_for(plan, packets, select.grouping(), statistics)

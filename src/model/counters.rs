@@ -12,6 +12,7 @@ use crate::model::hooks::{Hook, HookSet};
 use crate::model::sampling::Sampling;
 use crate::model::skips::SkipReason;
 use crate::model::sparse::Sparse;
+use crate::model::stage::Stage;
 use crate::model::tables;
 
 /// Steps of the wall clock so small that packets on their way are measured all
@@ -126,6 +127,14 @@ impl<L> Counters<L> {
     /// order.
     pub fn hooks(&self) -> impl Iterator<Item = (Hook, &HookCounters<L>)> {
         self.enabled.iter().map(|hook| (hook, self.hook(hook)))
+    }
+
+    /// The times of stages in which there was a packet, in path order.
+    pub fn stages(&self) -> impl Iterator<Item = (Stage, &L)> {
+        self.hooks().flat_map(|(to, counters)| {
+            let stages = counters.stages.iter();
+            stages.filter_map(move |(from, times)| Some((Stage::between(*from, to)?, times)))
+        })
     }
 
     /// What hooks counted of groups, by group and then in path order.

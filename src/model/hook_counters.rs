@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! What one hook counted over a span of time.
 
+use std::collections::BTreeMap;
 use std::ops::{AddAssign, Sub};
 
 use crate::model::histogram::{Histogram, Resolution};
+use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, Quantile};
 use crate::model::skips::{SkipReason, Skips};
 use crate::model::sparse::Sparse;
+use crate::model::stage::Stageless;
 
 /// How often programs ran and how long that took, as the kernel measures it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,6 +101,11 @@ pub struct HookCounters<L = Histogram> {
     pub missed: u64,
     /// What the hook's programs cost; zero while that is not measured.
     pub cost: Cost,
+    /// Where stages are measured: times since the hook that the packet passed
+    /// before, by that hook.
+    pub stages: BTreeMap<Hook, L>,
+    /// Packets that were recorded and have no stage.
+    pub stageless: Stageless,
 }
 
 impl<L> HookCounters<L> {
@@ -108,15 +116,8 @@ impl<L> HookCounters<L> {
             skips: Skips::default(),
             missed: 0,
             cost: Cost::default(),
-        }
-    }
-
-    fn with<M>(&self, histogram: M) -> HookCounters<M> {
-        HookCounters {
-            histogram,
-            skips: self.skips,
-            missed: self.missed,
-            cost: self.cost,
+            stages: BTreeMap::new(),
+            stageless: Stageless::default(),
         }
     }
 }
@@ -140,7 +141,17 @@ impl HookCounters {
     /// The same with only the non-empty buckets.
     pub(crate) fn compact(&self) -> HookCounters<Sparse> {
         let over_range = self.skips.get(SkipReason::OVER_RANGE);
-        self.with(Sparse::new(&self.histogram, over_range))
+        let stages = self.stages.iter();
+        HookCounters {
+            histogram: Sparse::new(&self.histogram, over_range),
+            skips: self.skips,
+            missed: self.missed,
+            cost: self.cost,
+            stages: stages
+                .map(|(from, times)| (*from, Sparse::new(times, 0)))
+                .collect(),
+            stageless: self.stageless,
+        }
     }
 }
 
@@ -153,15 +164,34 @@ impl<L: Latencies> HookCounters<L> {
         recorded.checked_add(skipped)?.checked_add(self.missed)
     }
 
+    /// Packets with and without a stage; `None`: more than 64 bits hold.
+    fn staged(&self) -> Option<u64> {
+        let stages = self.stages.values();
+        let mut counts = stages.map(Latencies::checked_count);
+        counts.try_fold(self.stageless.checked_total()?, |sum, count| {
+            sum.checked_add(count?)
+        })
+    }
+
     /// Adds what `other` counted. `None`: a sum exceeds 64 bits, and these
     /// counters are of no use any more.
     #[must_use]
     pub(crate) fn try_add(&mut self, other: &HookCounters<L>) -> Option<()> {
         self.runs()?.checked_add(other.runs()?)?;
+        self.staged()?.checked_add(other.staged()?)?;
         self.cost.try_add(other.cost)?;
         self.histogram.merge(&other.histogram);
         self.skips += &other.skips;
         self.missed += other.missed;
+        self.stageless += &other.stageless;
+        for (from, times) in &other.stages {
+            match self.stages.get_mut(from) {
+                Some(mine) => mine.merge(times),
+                None => {
+                    self.stages.insert(*from, times.clone());
+                }
+            }
+        }
         Some(())
     }
 }
@@ -171,11 +201,20 @@ impl Sub for &HookCounters {
     type Output = HookCounters;
 
     fn sub(self, earlier: &HookCounters) -> HookCounters {
+        let stages = self.stages.iter().map(|(from, now)| {
+            let then = earlier.stages.get(from);
+            (
+                *from,
+                then.map_or_else(|| now.clone(), |then| now.since(then)),
+            )
+        });
         HookCounters {
             histogram: self.histogram.since(&earlier.histogram),
             skips: self.skips - earlier.skips,
             missed: self.missed.saturating_sub(earlier.missed),
             cost: self.cost - earlier.cost,
+            stages: stages.collect(),
+            stageless: self.stageless - earlier.stageless,
         }
     }
 }

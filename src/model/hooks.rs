@@ -121,6 +121,11 @@ impl Hook {
         self.row().meaning
     }
 
+    /// What happens between the hook before and this one, in two or three words.
+    pub fn stage(self) -> &'static str {
+        self.row().stage
+    }
+
     /// Whose packets alone pass here; `None`: those of all protocols.
     pub fn protocol(self) -> Option<Protocol> {
         let name = self.row().protocol;

@@ -29,4 +29,5 @@ pub mod side;
 pub mod skips;
 pub mod snapshot;
 pub mod sparse;
+pub mod stage;
 pub(crate) mod tables;

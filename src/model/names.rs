@@ -23,6 +23,10 @@ pub const READER_NAMES_MAP: &str = "netstack_reader_names";
 pub const PROCESS_NAMES_MAP: &str = "netstack_process_names";
 /// Names of processes that are to be judged.
 pub const NEW_NAMES_MAP: &str = "netstack_new_names";
+/// The notes of packets, where stages are measured.
+pub const NOTES_MAP: &str = "netstack_notes";
+/// The histograms of stages.
+pub const STAGES_MAP: &str = "netstack_stages";
 /// The program that publishes the clock offset.
 pub const CLOCK_PROGRAM: &str = "nsl_update_vsyscall";
 /// The kernel function that it attaches to.

@@ -36,6 +36,13 @@ impl Quantile {
         }
     }
 
+    /// Whether it could be another if so many of all samples, which are missing, were
+    /// the largest.
+    pub fn depends_on(self, missing: u64, all: u64) -> bool {
+        let above = u128::from(1000 - self.0) * u128::from(all);
+        missing > 0 && 1000 * u128::from(missing) >= above
+    }
+
     /// The number of samples that quantile q needs to be shown: 1/(1-q).
     pub fn samples_to_show(self) -> u64 {
         1000u64.div_ceil(u64::from(1000 - self.0))

@@ -6,7 +6,15 @@ use std::collections::BTreeMap;
 use crate::model::sampling::Sampling;
 
 /// Options that select hooks or what is listed, and not packets.
-const NOT_OF_PACKETS: [&str; 4] = ["hooks", "exclude-hooks", "top", "sort"];
+const NOT_OF_PACKETS: [&str; 7] = [
+    "hooks",
+    "exclude-hooks",
+    "top",
+    "sort",
+    "stages",
+    "no-stages",
+    "notes",
+];
 /// The option that takes a share of the packets.
 const SAMPLE: &str = "sample";
 

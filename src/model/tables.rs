@@ -18,6 +18,7 @@ pub(crate) struct HookRow {
     pub after: Option<usize>,
     pub needs: Need,
     pub meaning: &'static str,
+    pub stage: &'static str,
     pub before: &'static str,
 }
 
@@ -52,6 +53,12 @@ pub enum Role {
         /// The first kernel on which there is something to do.
         since: (u32, u32),
     },
+}
+
+/// A row of the table of causes that leave a packet without a stage.
+pub(crate) struct CauseRow {
+    pub name: &'static str,
+    pub meaning: &'static str,
 }
 
 /// A row of the table of programs.

@@ -10,6 +10,7 @@ impl Screen {
     pub(super) fn notes(&self, page: &mut String, report: &Report) {
         self.stalled(page, report);
         self.not_measured(page, report);
+        self.without_stage(page, report);
         self.missed(page, report);
         self.clock_steps(page, report);
         self.small_clock_steps(page, report);

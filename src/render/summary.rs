@@ -10,6 +10,7 @@ use crate::model::listing::Listing;
 use crate::model::quantile::REPORTED;
 use crate::model::run::RunInfo;
 use crate::model::snapshot::Interval;
+use crate::render::table::{Row, Table, row, titles};
 use crate::render::{Renderer, Report, Screen, groups, units};
 
 /// One line per enabled hook, idle ones included, so lines keep their places from
@@ -23,18 +24,6 @@ pub(crate) struct Summary {
     screen: Screen,
     listing: Listing,
 }
-
-const COLUMNS: usize = 5 + REPORTED.len();
-/// The column that only groups have.
-const OF_GROUPS: usize = COLUMNS - 1;
-const TITLES: [&str; 4] = ["hook", "count", "rate/s", "mean"];
-/// The width that figures can have, so that columns do not move between reports.
-const MIN_WIDTHS: [usize; COLUMNS] = [4, 10, 6, 6, 6, 6, 6, 6, 6];
-/// The indexes of columns to drop, in this order.
-const DISPENSABLE: [usize; 4] = [2, 3, 5, 7];
-const GAP: &str = "  ";
-
-type Row = [String; COLUMNS];
 
 impl Summary {
     /// A renderer with the look of `screen`.
@@ -55,7 +44,7 @@ impl Summary {
         let counters = &interval.counters;
         let all = counters.hooks();
         let all: Vec<Row> = all
-            .map(|(hook, stats)| row(interval, hook, stats, String::new()))
+            .map(|(hook, stats)| of_hook(interval, hook, stats, String::new()))
             .collect();
         let list = self.listing.of(counters);
         let groups: Vec<(&Group, Vec<Row>)> = list
@@ -65,35 +54,19 @@ impl Summary {
                 let rows = found.hooks.iter();
                 let rows = rows.map(|of_hook| {
                     let slow = groups::slow(of_hook.slow);
-                    row(interval, of_hook.hook, of_hook.counters, slow)
+                    self::of_hook(interval, of_hook.hook, of_hook.counters, slow)
                 });
                 (found.group, rows.collect())
             })
             .collect();
-        let mut widths = MIN_WIDTHS;
         let of_groups = groups.iter().flat_map(|(_, rows)| rows);
-        for row in all.iter().chain(of_groups).chain([&titles]) {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.len().max(*width);
-            }
-        }
-        let shown = columns(&widths, self.screen.width(), !groups.is_empty());
-        let line = |row: &Row| {
-            let cells = shown.iter().map(|&column| {
-                let (cell, width) = (&row[column], widths[column]);
-                match column {
-                    0 => format!("{cell:width$}"),
-                    _ => format!("{cell:>width$}"),
-                }
-            });
-            let line = cells.collect::<Vec<_>>().join(GAP);
-            line.trim_end().to_owned()
-        };
-        *page += &self.screen.dim(&line(&titles));
+        let rows = all.iter().chain(of_groups).chain([&titles]);
+        let table = Table::new(&self.screen, rows, !groups.is_empty());
+        *page += &self.screen.dim(&table.line(&titles));
         page.push('\n');
         let add = |page: &mut String, rows: &[Row]| {
             for row in rows {
-                *page += &line(row);
+                *page += &table.line(row);
                 page.push('\n');
             }
         };
@@ -115,48 +88,15 @@ impl Renderer for Summary {
     fn report(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let mut page = self.screen.page(report);
         self.table(&mut page, report.interval);
+        self.screen.stages(&mut page, report.interval);
         self.screen.notes(&mut page, report);
         out.write_all(page.as_bytes())
     }
 }
 
-fn titles() -> Row {
-    let quantiles = REPORTED.into_iter().map(|quantile| quantile.name());
-    let titles = TITLES.into_iter().map(String::from).chain(quantiles);
-    let mut titles = titles.chain([groups::SLOW.into()]);
-    std::array::from_fn(|_| titles.next().unwrap_or_default())
-}
-
-fn row(interval: &Interval, hook: Hook, stats: &HookCounters, slow: String) -> Row {
-    let sampling = interval.counters.sampling;
-    let count = stats.histogram.count();
-    let rate = units::rate(interval.rate(sampling.scale(count)));
-    let [p50, p90, p99, p999] = REPORTED.map(|quantile| units::estimate(stats.quantile(quantile)));
-    [
-        hook.name().into(),
-        units::packets(count, sampling),
-        format!("{}{rate}", units::about(sampling)),
-        units::optional(stats.histogram.mean_ns()),
-        p50,
-        p90,
-        p99,
-        p999,
-        slow,
-    ]
-}
-
-/// The indexes of the columns that fit.
-fn columns(widths: &[usize; COLUMNS], available: usize, groups: bool) -> Vec<usize> {
-    let all = if groups { COLUMNS } else { OF_GROUPS };
-    let mut shown: Vec<usize> = (0..all).collect();
-    for dispensable in DISPENSABLE {
-        let needed: usize = shown.iter().map(|&column| widths[column]).sum();
-        if needed + GAP.len() * (shown.len() - 1) <= available {
-            break;
-        }
-        shown.retain(|&column| column != dispensable);
-    }
-    shown
+fn of_hook(interval: &Interval, hook: Hook, stats: &HookCounters, slow: String) -> Row {
+    let quantiles = REPORTED.map(|quantile| units::estimate(stats.quantile(quantile)));
+    row(interval, hook.name(), &stats.histogram, quantiles, slow)
 }
 
 #[cfg(test)]
@@ -166,6 +106,7 @@ mod tests {
     use super::*;
     use crate::model::skips::SkipReason;
     use crate::render::Text;
+    use crate::render::table::OF_GROUPS;
     use crate::test_support::*;
 
     fn shown(report: &Report, width: usize) -> String {

@@ -177,6 +177,11 @@ impl Renderer for Text {
             }
         }
         self.screen.below_groups(&mut page, &list);
+        let before = page.len();
+        self.screen.stages(&mut page, report.interval);
+        if page.len() > before {
+            page.push('\n');
+        }
         self.idle(&mut page, report.interval);
         self.screen.notes(&mut page, report);
         // If no note follows, there is no empty line at the end.

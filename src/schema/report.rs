@@ -12,11 +12,12 @@ use crate::model::group::Group;
 use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hook_counters::{Cost, HookCounters};
 use crate::model::hooks::Hook;
-use crate::model::quantile::{Estimate, REPORTED};
+use crate::model::quantile::{Estimate, Quantile, REPORTED};
 use crate::model::report::{Kind, Report};
 use crate::model::sampling::Sampling;
 use crate::model::skips::{SkipReason, Skips};
 use crate::model::snapshot::Interval;
+use crate::model::stage::{Cause, Stage, Stageless};
 use crate::schema::bounded::{List, Named};
 use crate::schema::format::{MANY, SCHEMA, Short, time_of_text, time_to_text};
 
@@ -104,6 +105,33 @@ pub struct HookLine {
     /// With `--bpf-stats`, what the hook's programs cost. Else null.
     #[serde(default)]
     pub cost: Option<CostFields>,
+    /// With `--stages`: the stages that end here, and in which there was a packet. Absent: there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub stages: Vec<StageLine>,
+    /// With `--stages`: packets in `count` that are in none of the stages, by cause; those that occurred only. Absent: there was none. At the first hook of a path all packets begin.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stageless: BTreeMap<String, u64>,
+}
+
+/// How long packets took from another hook to this one.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Stage")]
+pub struct StageLine {
+    /// The hook that these packets passed before.
+    pub from: Short,
+    /// Packets: with `--sample`, the number of samples, not multiplied.
+    pub count: u64,
+    /// The sum of their times; `sum_ns / count` is the mean.
+    pub sum_ns: u64,
+    /// As those of the hook.
+    pub buckets: List<[u64; 3], BUCKETS>,
+    /// Upper bound of the highest bucket: no time is longer. Null without one.
+    #[serde(default)]
+    pub max_le_ns: Option<u64>,
+    /// Quantiles of the times.
+    #[serde(default)]
+    pub quantiles_ns: QuantileFields,
 }
 
 /// Quantiles, each null where too few latencies say nothing about it, or where it is over range.
@@ -192,6 +220,11 @@ impl HookLine {
         let histogram = &counters.histogram;
         let buckets = histogram.buckets();
         let skipped = counters.skips.iter();
+        let stages = counters
+            .stages
+            .iter()
+            .filter(|(_, times)| times.count() > 0);
+        let stageless = counters.stageless.iter();
         HookLine {
             hook: hook.name().into(),
             group: group.map(|group| match group {
@@ -212,35 +245,25 @@ impl HookLine {
             skipped: skipped.map(|(r, count)| (r.name().into(), count)).collect(),
             missed: counters.missed,
             cost: costs.then(|| counters.cost.into()),
+            stages: stages
+                .map(|(from, times)| StageLine::new(*from, times))
+                .collect(),
+            stageless: stageless
+                .map(|(cause, count)| (cause.name().into(), count))
+                .collect(),
         }
     }
 
     /// All its counts together stay within 64 bits.
     fn checked(
         self,
+        hook: Hook,
         resolution: Resolution,
         unknown: &mut Vec<String>,
     ) -> Result<HookCounters, String> {
-        const TOO_MANY: &str = "counts beyond 64 bits";
-        let mut histogram = Histogram::new(resolution);
-        let mut counted: u64 = 0;
-        let mut end = 0;
-        for [lo, hi, count] in self.buckets.0 {
-            counted = counted.checked_add(count).ok_or(TOO_MANY)?;
-            if lo < end || histogram.add_bucket(lo, hi, count).is_none() {
-                return Err(format!("no bucket ({lo}, {hi}] belongs there"));
-            }
-            end = hi;
-        }
-        if counted != self.count {
-            let count = self.count;
-            return Err(format!("count is {count}, its buckets hold {counted}"));
-        }
-        // The programs may be at work while they are read, so that the sum
-        // need not be that of the buckets.
-        histogram.add_sum(self.sum_ns);
+        let histogram = histogram_of(resolution, self.buckets, self.count, self.sum_ns)?;
         let mut skips = Skips::default();
-        let mut runs = counted.checked_add(self.missed).ok_or(TOO_MANY)?;
+        let mut runs = self.count.checked_add(self.missed).ok_or(TOO_MANY)?;
         for (name, count) in self.skipped.0 {
             runs = runs.checked_add(count).ok_or(TOO_MANY)?;
             match SkipReason::find(&name) {
@@ -248,12 +271,83 @@ impl HookLine {
                 None => unknown.push(format!("reason {name}")),
             }
         }
+        let mut stages = BTreeMap::new();
+        let mut staged: u64 = 0;
+        for line in self.stages {
+            staged = staged.checked_add(line.count).ok_or(TOO_MANY)?;
+            let Some(from) = Hook::named(&line.from.0) else {
+                unknown.push(format!("hook {}", line.from.0));
+                continue;
+            };
+            if Stage::between(from, hook).is_none() {
+                return Err(format!("no stage leads there from {from}"));
+            }
+            let times = histogram_of(resolution, line.buckets, line.count, line.sum_ns)
+                .map_err(|what| format!("stage from {from}: {what}"))?;
+            if stages.insert(from, times).is_some() {
+                return Err(format!("the stage from {from} is there twice"));
+            }
+        }
+        let mut stageless = Stageless::default();
+        for (name, count) in self.stageless {
+            staged = staged.checked_add(count).ok_or(TOO_MANY)?;
+            match Cause::find(&name) {
+                Some(cause) => stageless.add(cause, count),
+                None => unknown.push(format!("cause {name}")),
+            }
+        }
         Ok(HookCounters {
             histogram,
             skips,
             missed: self.missed,
             cost: self.cost.map(Cost::from).unwrap_or_default(),
+            stages,
+            stageless,
         })
+    }
+}
+
+const TOO_MANY: &str = "counts beyond 64 bits";
+
+/// The histogram of a line's buckets.
+fn histogram_of(
+    resolution: Resolution,
+    buckets: List<[u64; 3], BUCKETS>,
+    count: u64,
+    sum_ns: u64,
+) -> Result<Histogram, String> {
+    let mut histogram = Histogram::new(resolution);
+    let mut counted: u64 = 0;
+    let mut end = 0;
+    for [lo, hi, count] in buckets.0 {
+        counted = counted.checked_add(count).ok_or(TOO_MANY)?;
+        if lo < end || histogram.add_bucket(lo, hi, count).is_none() {
+            return Err(format!("no bucket ({lo}, {hi}] belongs there"));
+        }
+        end = hi;
+    }
+    if counted != count {
+        return Err(format!("count is {count}, its buckets hold {counted}"));
+    }
+    // The programs may be at work while they are read, so that the sum need not be
+    // that of the buckets.
+    histogram.add_sum(sum_ns);
+    Ok(histogram)
+}
+
+impl StageLine {
+    fn new(from: Hook, times: &Histogram) -> StageLine {
+        StageLine {
+            from: from.name().into(),
+            count: times.count(),
+            sum_ns: times.sum_ns(),
+            buckets: times
+                .buckets()
+                .map(|b| [b.lo_ns, b.hi_ns, b.count])
+                .collect(),
+            max_le_ns: times.max_le_ns(),
+            quantiles_ns: QuantileFields::of(|quantile| quantile.of(times, 0)),
+        }
     }
 }
 
@@ -268,7 +362,13 @@ fn group_of(values: Named<Short, MANY>) -> Group {
 
 impl From<&HookCounters> for QuantileFields {
     fn from(counters: &HookCounters) -> QuantileFields {
-        let [p50, p90, p99, p999] = REPORTED.map(|quantile| match counters.quantile(quantile) {
+        QuantileFields::of(|quantile| counters.quantile(quantile))
+    }
+}
+
+impl QuantileFields {
+    fn of(estimate: impl Fn(Quantile) -> Option<Estimate>) -> QuantileFields {
+        let [p50, p90, p99, p999] = REPORTED.map(|quantile| match estimate(quantile) {
             Some(Estimate::Ns(ns)) => Some(ns),
             Some(Estimate::OverRange) | None => None,
         });
@@ -312,7 +412,7 @@ impl ReportLine {
             };
             let group = line.group.take().map(group_of);
             let counters = line
-                .checked(resolution, &mut unknown)
+                .checked(hook, resolution, &mut unknown)
                 .map_err(|what| format!("{hook}: {what}"))?;
             let known = match group {
                 None => hooks.insert(hook, counters).is_some(),

@@ -7,12 +7,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use crate::model::group::Group;
-use crate::model::histogram::{MAX_NS, Resolution};
+use crate::model::histogram::{Histogram, MAX_NS, Resolution};
 use crate::model::hook_counters::Cost;
 use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
 use crate::model::sampling::Sampling;
 use crate::model::skips::SkipReason;
 use crate::model::snapshot::{Interval, Snapshot};
+use crate::model::stage::Cause;
 use crate::render::{Kind, Renderer, Report};
 use crate::test_support::hook;
 
@@ -100,6 +101,19 @@ impl Run {
         let of_group = &mut self.end.counters.group_mut(group, hook).histogram;
         (0..count).for_each(|_| assert!(of_group.record(ns)));
         self.samples(name, ns, count);
+    }
+
+    /// Packets that took so long from one hook to another.
+    pub(crate) fn stage(&mut self, from: &str, to: &str, ns: u64, count: u64) {
+        let stages = &mut self.end.counters.hook_mut(hook(to)).stages;
+        let new = || Histogram::new(Resolution::FINE);
+        let times = stages.entry(hook(from)).or_insert_with(new);
+        (0..count).for_each(|_| assert!(times.record(ns)));
+    }
+
+    pub(crate) fn stageless(&mut self, name: &str, cause: Cause, count: u64) {
+        let stats = self.end.counters.hook_mut(hook(name));
+        stats.stageless.add(cause, count);
     }
 
     pub(crate) fn samples_over_range(&mut self, name: &str, count: u64) {

@@ -36,6 +36,7 @@ pub const DOCUMENTS: &[Document] = &[
         include_str!("../../docs/principles.md"),
     ),
     ("docs/run-file.md", include_str!("../../docs/run-file.md")),
+    ("docs/stages.md", include_str!("../../docs/stages.md")),
     (
         "docs/statistics.md",
         include_str!("../../docs/statistics.md"),

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::iter::Sum;
 
+use netstacklat::model::hooks::Hook;
 use netstacklat::model::skips::SkipReason;
+use netstacklat::model::stage::Cause;
 use serde::Deserialize;
 
 /// The largest sample that is recorded.
@@ -69,6 +71,20 @@ pub struct HookLine {
     pub skipped: BTreeMap<String, u64>,
     pub missed: u64,
     pub cost: Option<Cost>,
+    /// With `--stages`.
+    #[serde(default)]
+    pub stages: Vec<StageLine>,
+    #[serde(default)]
+    pub stageless: BTreeMap<String, u64>,
+}
+
+/// What came from another hook to this one.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StageLine {
+    pub from: String,
+    pub count: u64,
+    pub sum_ns: u64,
+    pub buckets: Vec<[u64; 3]>,
 }
 
 /// What programs cost (`--bpf-stats`).
@@ -96,20 +112,57 @@ pub struct Counts {
     pub buckets: BTreeMap<(u64, u64), u64>,
     pub skipped: BTreeMap<String, u64>,
     pub missed: u64,
+    /// Times since another hook, by that hook (`--stages`).
+    pub stages: BTreeMap<String, Counts>,
+    /// Recorded without one, by cause.
+    pub stageless: BTreeMap<String, u64>,
+}
+
+fn buckets_of(line: &[[u64; 3]]) -> BTreeMap<(u64, u64), u64> {
+    let buckets = line.iter();
+    buckets
+        .map(|[lo, hi, count]| ((*lo, *hi), *count))
+        .collect()
 }
 
 impl Counts {
     pub fn add(&mut self, line: &HookLine) {
-        let buckets = line.buckets.iter();
+        let stages = line.stages.iter().map(|stage| {
+            let times = Counts {
+                count: stage.count,
+                sum_ns: stage.sum_ns,
+                buckets: buckets_of(&stage.buckets),
+                ..Counts::default()
+            };
+            (stage.from.clone(), times)
+        });
         self.merge(&Counts {
             count: line.count,
             sum_ns: line.sum_ns,
-            buckets: buckets
-                .map(|[lo, hi, count]| ((*lo, *hi), *count))
-                .collect(),
+            buckets: buckets_of(&line.buckets),
             skipped: line.skipped.clone(),
             missed: line.missed,
+            stages: stages.collect(),
+            stageless: line.stageless.clone(),
         });
+    }
+
+    /// The packets that came from another hook.
+    pub fn stage(&self, from: &str) -> Counts {
+        assert!(Hook::named(from).is_some(), "no hook is called '{from}'");
+        self.stages.get(from).cloned().unwrap_or_default()
+    }
+
+    /// Packets without a stage, of this cause.
+    pub fn stageless(&self, cause: &str) -> u64 {
+        assert!(Cause::find(cause).is_some(), "no cause is called '{cause}'");
+        self.stageless.get(cause).copied().unwrap_or(0)
+    }
+
+    /// Packets with a stage, and without.
+    pub fn staged(&self) -> u64 {
+        let stages = self.stages.values().map(|times| times.count);
+        stages.sum::<u64>() + self.stageless.values().sum::<u64>()
     }
 
     /// What was counted since `earlier`.
@@ -120,6 +173,13 @@ impl Counts {
         grown.missed -= earlier.missed;
         for (bucket, count) in &earlier.buckets {
             *grown.buckets.get_mut(bucket).expect("counts only grow") -= count;
+        }
+        for (from, times) in &earlier.stages {
+            let now = grown.stages.get_mut(from).expect("counts only grow");
+            *now = now.since(times);
+        }
+        for (cause, count) in &earlier.stageless {
+            *grown.stageless.get_mut(cause).expect("counts only grow") -= count;
         }
         for (reason, count) in &earlier.skipped {
             *grown.skipped.get_mut(reason).expect("counts only grow") -= count;
@@ -133,6 +193,12 @@ impl Counts {
         self.missed += other.missed;
         for (bucket, count) in &other.buckets {
             *self.buckets.entry(*bucket).or_default() += count;
+        }
+        for (from, times) in &other.stages {
+            self.stages.entry(from.clone()).or_default().merge(times);
+        }
+        for (cause, count) in &other.stageless {
+            *self.stageless.entry(cause.clone()).or_default() += count;
         }
         for (reason, count) in &other.skipped {
             *self.skipped.entry(reason.clone()).or_default() += count;

@@ -157,6 +157,7 @@ impl Scrape {
             buckets: buckets.map(|(b, n)| (((1 << b) / 2, 1 << b), n)).collect(),
             skipped,
             missed: 0,
+            ..Counts::default()
         }
     }
 

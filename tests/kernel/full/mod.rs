@@ -32,6 +32,7 @@ mod refusals;
 mod restore;
 mod sampling;
 mod sleepers;
+mod stages;
 mod stalled;
 mod stamps;
 mod virtual_links;

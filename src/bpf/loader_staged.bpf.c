@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The loader's object for a share of all packets, in one (--sample). Apart from
+ * The loader's object for all packets of the host, in one, of which it measures a
+ * share (--sample), or the time from hook to hook (--stages), or both. Apart from
  * loader.bpf.c, because a test of every packet costs something where all are
  * wanted; apart from loader_selected.bpf.c, because that reads the knobs of
  * filters before it leaves a packet out.
@@ -14,6 +15,7 @@
 #include "filter_none.bpf.h"
 #include "histogram/mmap_by_hook.bpf.h"
 #include "sampling.bpf.h"
+#include "stages.bpf.h"
 #include "record.bpf.h"
 
 #include "hooks.bpf.h"

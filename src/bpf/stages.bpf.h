@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stages: how long a packet took from the hook that it passed before to this one.
+ *
+ * A packet leaves a note at each hook, which says when it passed there. Notes are
+ * found by the packet's timestamp: that is all that a TCP read knows of a packet,
+ * and it survives when segments are merged. They lie in a table of slots, and two
+ * packets can come to the same slot: then the later note stays, and the other
+ * packet's is lost, and counted as such.
+ *
+ * A note is one word, so that it is written whole or not at all, whatever other
+ * CPUs do meanwhile:
+ *
+ *   bits 40 to 63  tag: what the slot's number does not say of the timestamp
+ *   bits 35 to 39  the hook
+ *   bits  0 to 34  when the packet passed it: CLOCK_MONOTONIC, modulo 2^35 ns
+ *
+ * With 2^n slots, slot and tag together are the timestamp's low 24 + n bits, mixed
+ * by a multiplication with an odd number, which takes each value to another one. So
+ * a note is never taken for that of another packet, but of one whose timestamp
+ * differs by a multiple of 2^(24 + n) ns: 17 s with the fewest slots.
+ *
+ * The time is on the monotonic clock, so a step of the wall clock changes no stage.
+ * What is recorded is at most 2^34 ns old, so 35 bits are enough.
+ */
+#ifndef NETSTACKLAT_STAGES_BPF_H
+#define NETSTACKLAT_STAGES_BPF_H
+
+#include "histogram/mmap.bpf.h"
+#include "types.bpf.h"
+
+#define NOTE_TAG_BITS 24
+#define NOTE_TAG_SHIFT (64 - NOTE_TAG_BITS)
+#define NOTE_HOOK_BITS 5
+#define NOTE_TIME_BITS 35
+#define NOTE_TIME_MASK ((1ULL << NOTE_TIME_BITS) - 1)
+#define NOTE_HOOKS (1 << NOTE_HOOK_BITS)
+
+_Static_assert(NOTE_TAG_BITS + NOTE_HOOK_BITS + NOTE_TIME_BITS == 64, "a word");
+_Static_assert(NETSTACKLAT_MAX_BITS < NOTE_TIME_BITS, "no stage is ambiguous");
+_Static_assert(N_HOOKS < NOTE_HOOKS, "one number is left for NOTE_SHARED");
+
+/* In place of the hook: several packets have this timestamp. */
+#define NOTE_SHARED (NOTE_HOOKS - 1)
+
+/* What the loader knows of stages; in .rodata. */
+struct netstacklat_stages {
+	/* Whether stages are measured */
+	__u32 on;
+	/* Number of slots less one */
+	__u32 slot_mask;
+	/* Slices of a stage: one for each possible CPU */
+	__u32 cpus;
+	/* By hook, NETSTACKLAT_NOTE_BEGINS or _MAY_BEGIN: whether packets begin there */
+	__u8 begins[NETSTACKLAT_NOTE_HOOKS];
+	/* By hook: whether another one comes behind, which wants a note */
+	__u8 notes[NETSTACKLAT_NOTE_HOOKS];
+	/*
+	 * Number of the stage that ends at the first hook and begins at the second;
+	 * NETSTACKLAT_NO_STAGE: packets do not go that way
+	 */
+	__u8 number[N_HOOKS][NETSTACKLAT_NOTE_HOOKS];
+};
+
+_Static_assert(NETSTACKLAT_NOTE_HOOKS == NOTE_HOOKS, "what a note can name");
+
+const volatile struct netstacklat_stages netstacklat_stages = {};
+#define stages netstacklat_stages
+
+/* The loader sets how many there are. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} netstack_notes SEC(".maps");
+
+/* Stage by stage, a slice for each CPU; as the histograms of hooks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, SLICE_ENTRIES * sizeof(__u64));
+} netstack_stages SEC(".maps");
+
+/* Packets that were recorded without a stage: by cause, CPU and hook, see filter.bpf.h. */
+volatile __u64 netstacklat_stageless[N_STAGELESS][NETSTACKLAT_ARRIVALS]
+				    [NETSTACKLAT_FILTERED_STRIDE]
+	__attribute__((aligned(64)));
+
+/* Not inlined: rare. */
+static __noinline int count_stageless(enum netstacklat_hook hook,
+				      enum netstacklat_stageless cause)
+{
+	/* 64 bits, and the barriers: as in udp_note(). */
+	__u64 cpu = bpf_get_smp_processor_id();
+	__u64 row = hook, table = cause;
+
+	if (cpu >= NETSTACKLAT_ARRIVALS || row >= NETSTACKLAT_FILTERED_STRIDE ||
+	    table >= N_STAGELESS)
+		return 0;
+	barrier_var(cpu);
+	barrier_var(row);
+	barrier_var(table);
+	__sync_fetch_and_add(&netstacklat_stageless[table][cpu][row], 1);
+	return 0;
+}
+
+/* Adds a stage that took so long, which is out of the ordinary. Not inlined: rare. */
+static __noinline int stage_add_unusual(enum netstacklat_hook hook, __u32 index,
+					__u64 time)
+{
+	/* The clock of the other CPU is ahead by its lag, and 0 is 0. */
+	if (time && time < (1ULL << NOTE_TIME_BITS) - NETSTACKLAT_CLOCK_LAG_NS)
+		return count_stageless(hook, STAGELESS_NOTE_LOST);
+	slice_add_zero(bpf_map_lookup_elem(&netstack_stages, &index));
+	return 0;
+}
+
+/*
+ * Adds the stage that ends here, and leaves a note for the next. Only packets that
+ * are recorded come here: each has a stage, or begins here, or is counted as one
+ * without.
+ */
+static __always_inline void stage_add(const struct sample_ctx *ctx, __u64 mono)
+{
+	__u64 mixed = ctx->tstamp * NETSTACKLAT_SAMPLE_MULTIPLIER;
+	__u64 tag = mixed << NOTE_TAG_SHIFT;
+	__u32 slot = mixed >> NOTE_TAG_BITS & stages.slot_mask;
+	__u32 index, number;
+	__u64 seen, time;
+	volatile __u64 *note;
+
+	if (!stages.on)
+		return;
+	note = bpf_map_lookup_elem(&netstack_notes, &slot);
+	if (!note)
+		return;
+	seen = *note;
+	time = mono & NOTE_TIME_MASK;
+	if ((seen ^ tag) >> NOTE_TAG_SHIFT) {
+		if (stages.begins[ctx->hook] != NETSTACKLAT_NOTE_BEGINS)
+			count_stageless(ctx->hook,
+					stages.begins[ctx->hook]
+						? STAGELESS_BEGUN
+						: STAGELESS_NOTE_LOST);
+		if (stages.notes[ctx->hook])
+			*note = tag | (__u64)ctx->hook << NOTE_TIME_BITS | time;
+		return;
+	}
+	number = stages.number[ctx->hook]
+			      [seen >> NOTE_TIME_BITS & (NOTE_HOOKS - 1)];
+	if (number == NETSTACKLAT_NO_STAGE) {
+		*note = tag | (__u64)NOTE_SHARED << NOTE_TIME_BITS;
+		count_stageless(ctx->hook, STAGELESS_SAME_TIMESTAMP);
+		return;
+	}
+	if (stages.notes[ctx->hook])
+		*note = tag | (__u64)ctx->hook << NOTE_TIME_BITS | time;
+	time = (time - seen) & NOTE_TIME_MASK;
+	index = number * stages.cpus + bpf_get_smp_processor_id();
+	if (time - 1 >= MAX_NS) {
+		stage_add_unusual(ctx->hook, index, time);
+		return;
+	}
+	slice_add(bpf_map_lookup_elem(&netstack_stages, &index), time - 1,
+		  time);
+}
+
+#endif /* NETSTACKLAT_STAGES_BPF_H */
