@@ -30,7 +30,7 @@ enum {
 	 * Cgroups and interfaces give their places back when they are removed. What
 	 * else there is to count by may just not come any more.
 	 */
-	IDLE_GROUPS_MAKE_ROOM = !!((GROUP_BY) & ~(BY_CGROUP | BY_INTERFACE)),
+	QUIET_GROUPS_MAKE_ROOM = !!((GROUP_BY) & ~(BY_CGROUP | BY_INTERFACE)),
 	/* Whether a new group is asked for its network namespace. */
 	NAMESPACE_MATTERS = GROUP_BY_NETNS || GROUP_BY_LOCAL_PORT,
 };

@@ -42,6 +42,8 @@ struct group {
 	/* For what is asked of a new group only; NULL: not known */
 	struct cgroup___group *cgroup;
 	struct net *net[NAMESPACE_MATTERS];
+	/* Whether the hook is one at a read */
+	__u64 in_reader[QUIET_GROUPS_MAKE_ROOM];
 };
 
 /* What found no room. Nothing else has this number first. */
@@ -214,6 +216,8 @@ static __always_inline struct group group_of(const struct sample_ctx *ctx)
 		group.key.family[0] = family_of(ctx);
 	if (NAMESPACE_MATTERS)
 		group.net[0] = net_of(ctx);
+	if (QUIET_GROUPS_MAKE_ROOM)
+		group.in_reader[0] = is_in_reader(ctx->hook);
 	return group;
 }
 

@@ -48,12 +48,12 @@
 /* No receive queue: 2^32 - 1. */
 #define NETSTACKLAT_GROUP_NONE 4294967295
 /*
- * Where cgroups and interfaces are not all that it counts by: a group that has had
- * no packet for so long makes room when another finds none, and how often that is
+ * Where cgroups and interfaces are not all that it counts by: a group that has been
+ * quiet for so long makes room when another finds none, and how often that is
  * looked for. 5 min, longer than scrapes are apart, and 10 s.
  */
-#define NETSTACKLAT_IDLE_GROUP_NS 300000000000
-#define NETSTACKLAT_IDLE_LOOK_NS 10000000000
+#define NETSTACKLAT_QUIET_GROUP_NS 300000000000
+#define NETSTACKLAT_QUIET_LOOK_NS 10000000000
 
 /*
  * Words that tell a group: namespace, interface, cgroup, process, local port,

@@ -104,7 +104,8 @@ static __noinline int grouped_add(void *map, void *skips, struct group *group,
 		return 0;
 	group->key.bucket = SUM_INDEX;
 	entries.sum = bpf_map_lookup_elem(map, &group->key);
-	if (!entries.sum && !is_others(&group->key) && !admitted(group))
+	if (!entries.sum && !is_others(&group->key) &&
+	    !admitted(group, latency))
 		join_others(&group->key);
 	group->key.bucket = bucket;
 	entries.count = bpf_map_lookup_elem(map, &group->key);

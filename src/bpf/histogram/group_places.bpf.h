@@ -10,9 +10,9 @@
 
 #include "group_key.bpf.h"
 
-/* What is known of a group at the last look for idle ones. */
+/* What is known of a group since the last look for quiet ones. */
 struct activity {
-	/* Its sums at all hooks, and since when they have been that */
+	/* What its packets had taken, and since when it has been quiet */
 	__u64 sum;
 	__u64 since;
 	/* Whether its entries are being deleted */
@@ -22,7 +22,7 @@ struct activity {
 struct place {
 	/* Whether the cgroup is delegated, or the group made up */
 	__u64 delegated;
-	struct activity activity[IDLE_GROUPS_MAKE_ROOM];
+	struct activity activity[QUIET_GROUPS_MAKE_ROOM];
 };
 
 /* The groups that are admitted: one for all hooks, so they agree. */
@@ -47,11 +47,17 @@ static long forget_entry(__u32 from_the_end, struct group_key *key)
 }
 
 #define ADD_SUM(id, ident, ...)                                                \
-	slot = bpf_map_lookup_elem(&NAME(ident##_latency_seconds), key);       \
+	slot = is_in_reader(HOOK_##id)                                         \
+		       ? NULL                                                  \
+		       : bpf_map_lookup_elem(&NAME(ident##_latency_seconds),   \
+					     key);                             \
 	if (slot)                                                              \
 		sum += *slot;
 
-/* All the time that the group's packets have taken: it grows with each. */
+/*
+ * The time that the group's packets have taken in the stack. Unlike the time until
+ * they are read, users can stretch it by sending packets only.
+ */
 static __always_inline __u64 sum_of(struct group_key *key)
 {
 	__u64 *slot, sum = 0;
@@ -61,33 +67,46 @@ static __always_inline __u64 sum_of(struct group_key *key)
 	return sum;
 }
 
-/* A look for groups that have been idle, among all or some of them. */
+/* A look for groups that are quiet, among all or some of them. */
 struct look {
 	__u64 now;
+	/* A group whose packets have not taken longer than this is quiet */
+	__u64 quiet;
 	enum look_among { AMONG_ALL, AMONG_DELEGATED } among;
 };
+
+/*
+ * When the last one was, and the time in the stack of packets that have found no
+ * place since. By the places that were full, so that what users make up is held
+ * against what users have made up.
+ */
+static struct {
+	__u64 last;
+	__u64 refused;
+} looks[2];
 
 /*
  * Unlike a cgroup that is removed, the group may have a packet at any moment. While
  * its entries are deleted its place stays, and says that it is leaving: packets
  * then count with the others. So nothing is left of a group without a place.
  */
-static long forget_if_idle(void *map, struct group_key *key,
-			   struct place *place, struct look *look)
+static long forget_if_quiet(void *map, struct group_key *key,
+			    struct place *place, struct look *look)
 {
 	struct activity *activity = place->activity;
 	struct group_key copy = *key;
-	__u64 sum;
+	__u64 sum, grown;
 
 	if (look->among == AMONG_DELEGATED && !place->delegated)
 		return 0;
 	sum = sum_of(&copy);
-	if (sum != activity->sum || !activity->since) {
-		activity->sum = sum;
+	grown = sum - activity->sum;
+	activity->sum = sum;
+	if (grown > look->quiet || !activity->since) {
 		activity->since = look->now;
 		return 0;
 	}
-	if (look->now - activity->since < NETSTACKLAT_IDLE_GROUP_NS)
+	if (look->now - activity->since < NETSTACKLAT_QUIET_GROUP_NS)
 		return 0;
 	activity->leaving = true;
 	if (sum_of(&copy) != sum) {
@@ -101,30 +120,33 @@ static long forget_if_idle(void *map, struct group_key *key,
 	return 0;
 }
 
-static __u64 last_look;
-
 /*
- * Groups that have been idle make room for those that come later. By one CPU at a
- * time, and seldom: as long as there is no room, each packet of a group without a
- * place comes here.
+ * Groups make room when for long they have had no packets, or few of them beside
+ * what finds no place. So who has come first, and sends a packet now and then, does
+ * not keep others out. By one CPU at a time, and seldom: as long as there is no
+ * room, each packet of a group without a place comes here.
  *
  * Not inlined: rare.
  */
-static __noinline int make_room(enum look_among among)
+static __noinline int make_room(enum look_among among, __u64 refused)
 {
 	struct look look = {.now = bpf_ktime_get_ns(), .among = among};
-	__u64 last = last_look;
+	__u64 last = looks[among & 1].last;
 
-	if (look.now - last < NETSTACKLAT_IDLE_LOOK_NS ||
-	    __sync_val_compare_and_swap(&last_look, last, look.now) != last)
+	__sync_fetch_and_add(&looks[among & 1].refused, refused);
+	if (look.now - last < NETSTACKLAT_QUIET_LOOK_NS ||
+	    __sync_val_compare_and_swap(&looks[among & 1].last, last,
+					look.now) != last)
 		return 0;
-	bpf_for_each_map_elem(&groups, forget_if_idle, &look, 0);
+	look.quiet = __sync_lock_test_and_set(&looks[among & 1].refused, 0) /
+		     NETSTACKLAT_MAX_GROUPS;
+	bpf_for_each_map_elem(&groups, forget_if_quiet, &look, 0);
 	return 0;
 }
 
 static __always_inline bool may_stay(const struct place *place)
 {
-	return place && !(IDLE_GROUPS_MAKE_ROOM && place->activity[0].leaving);
+	return place && !(QUIET_GROUPS_MAKE_ROOM && place->activity[0].leaving);
 }
 
 /*
@@ -132,7 +154,7 @@ static __always_inline bool may_stay(const struct place *place)
  * they like in a tree that is delegated to them: those share a part of the
  * places. (CPUs that admit at the same time may exceed it by one each.)
  */
-static __always_inline bool admitted(const struct group *group)
+static __always_inline bool admitted(const struct group *group, __u64 latency)
 {
 	struct cgroup___group *cgroup = group->cgroup;
 	struct place place = {}, *known;
@@ -153,16 +175,17 @@ static __always_inline bool admitted(const struct group *group)
 		place.delegated = true;
 	if (place.delegated &&
 	    delegated_groups >= NETSTACKLAT_MAX_DELEGATED_GROUPS) {
-		if (IDLE_GROUPS_MAKE_ROOM)
-			make_room(AMONG_DELEGATED);
+		if (QUIET_GROUPS_MAKE_ROOM)
+			make_room(AMONG_DELEGATED,
+				  group->in_reader[0] ? 0 : latency);
 		return false;
 	}
 	if (bpf_map_update_elem(&groups, &group->key, &place, BPF_NOEXIST)) {
 		/* Another CPU was first, or there is no room. */
 		if (bpf_map_lookup_elem(&groups, &group->key))
 			return true;
-		if (IDLE_GROUPS_MAKE_ROOM)
-			make_room(AMONG_ALL);
+		if (QUIET_GROUPS_MAKE_ROOM)
+			make_room(AMONG_ALL, group->in_reader[0] ? 0 : latency);
 		return false;
 	}
 	if (place.delegated)
