@@ -9,6 +9,7 @@ endif
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+GROUP_BY ?= cgroup,interface
 
 # Below cargo the libraries' own makefiles run, and they must not see this one's flags: `make install DESTDIR=...` would
 # install libbpf's headers there.
@@ -70,9 +71,9 @@ scenario: ## a comparison in a guest that must find what is known: NAME=iptables
 	@tools/scenario $(if $(KERNEL),--kernel '$(KERNEL)') '$(NAME)'
 
 .PHONY: bpf
-bpf: ## the objects for ebpf_exporter, beside their configuration in exporter/
+bpf: ## the objects for ebpf_exporter, beside their configuration in exporter/ (GROUP_BY=cgroup,interface: what the grouped one counts by)
 	@tools/install-deps build
-	tools/exporter-objects exporter
+	tools/exporter-objects exporter '$(GROUP_BY)'
 
 .PHONY: install
 install: ## install the binary, man pages, completions, documents, and what there is for ebpf_exporter (PREFIX=/usr/local, DESTDIR=, DOCS_URL=)

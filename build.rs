@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use libbpf_cargo::SkeletonBuilder;
 
 const BPF_DIR: &str = "src/bpf";
+const BPF_FLAGS: [&str; 6] = ["-I", "vmlinux", "-I", BPF_DIR, "-mcpu=v3", "-Wall"];
 /// The objects that the loader loads: directory and source. The one for all
 /// packets, the one for a share of them, and the one with filters and groups.
 const LOADER: [(&str, &str); 3] = [
@@ -44,6 +45,7 @@ fn main() -> Result<()> {
     tables(&clang, out)?;
     skeletons(&clang, out)?;
     for_exporter(&clang, out)?;
+    for_chosen_keys(out)?;
     commit();
     Ok(())
 }
@@ -97,12 +99,28 @@ fn for_exporter(clang: &str, out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What `make bpf GROUP_BY=...` compiles an object with (`examples/generated`): our
+/// flags and libbpf's headers.
+fn for_chosen_keys(out: &Path) -> Result<()> {
+    let headers = out.join("libbpf");
+    fs::create_dir_all(headers.join("bpf")).context("making a directory")?;
+    for (name, text) in libbpf_rs::libbpf_sys::API_HEADERS {
+        fs::write(headers.join("bpf").join(name), text).context("writing libbpf's headers")?;
+    }
+    println!(
+        "cargo:rustc-env=NETSTACKLAT_BPF_FLAGS={} -I {}",
+        BPF_FLAGS.join(" "),
+        headers.display()
+    );
+    Ok(())
+}
+
 fn object(clang: &str, source: &str) -> SkeletonBuilder {
     let mut builder = SkeletonBuilder::new();
     builder
         .source(Path::new(BPF_DIR).join(source))
         .clang(clang)
-        .clang_args(["-I", "vmlinux", "-I", BPF_DIR, "-mcpu=v3", "-Wall"]);
+        .clang_args(BPF_FLAGS);
     builder
 }
 

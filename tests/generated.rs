@@ -8,11 +8,16 @@ mod exporter;
 mod man;
 #[path = "../examples/generated/monitoring/mod.rs"]
 mod monitoring;
+#[path = "../examples/generated/object.rs"]
+mod object;
 #[path = "../examples/generated/schema.rs"]
 mod schema;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
+
+use netstacklat::model::exported::{ExportedKey, ExportedKeys};
 
 const REMEDY: &str = "run `make generated`, and commit what it changes";
 
@@ -56,14 +61,182 @@ fn man_pages() {
 
 #[test]
 fn configurations_for_ebpf_exporter() {
-    let configurations = exporter::configurations().expect("configurations");
+    let configurations = exporter::configurations(&ExportedKeys::default());
+    let configurations = configurations.expect("configurations");
     holds("exporter", "yaml", &configurations);
 }
 
 #[test]
 fn rules_and_dashboard() {
-    are_current("exporter", &monitoring::rules());
-    are_current("exporter", &monitoring::dashboard());
+    let keys = ExportedKeys::default();
+    are_current("exporter", &monitoring::rules(&keys));
+    are_current("exporter", &monitoring::dashboard(&keys));
+}
+
+fn keys(text: &str) -> ExportedKeys {
+    text.parse().expect("keys")
+}
+
+/// Some choices, the labels of their series, and those that something is recorded
+/// by: whose packets they are, if one of the keys says it.
+const CHOICES: [(&str, &[&str], &[&str]); 5] = [
+    ("interface,cgroup", &["cgroup", "interface"], &["cgroup"]),
+    (
+        "family,local-port",
+        &["local_port", "family"],
+        &["local_port"],
+    ),
+    (
+        "interface,netns,rx-queue,cpu",
+        &["interface", "netns", "rx_queue", "cpu"],
+        &["netns"],
+    ),
+    ("cpu,rx-queue", &["rx_queue", "cpu"], &["rx_queue", "cpu"]),
+    (
+        "netns,cgroup,local-port",
+        &["cgroup", "netns", "local_port"],
+        &["cgroup", "netns", "local_port"],
+    ),
+];
+
+/// Of the grouped object.
+fn configuration(keys: &ExportedKeys) -> String {
+    let files = exporter::configurations(keys).expect("configurations");
+    let [_, (name, text)] = &files[..] else {
+        panic!("{} files", files.len());
+    };
+    assert_eq!(name, "netstacklat-groups.yaml");
+    text.clone()
+}
+
+/// The words of the key in the object, then the bucket.
+#[test]
+fn labels_are_those_of_the_keys() {
+    for (text, labels, _) in CHOICES {
+        let yaml = configuration(&keys(text));
+        let (histograms, _) = yaml.split_once("  counters:").expect("counters");
+        let of_hooks: Vec<_> = histograms.split("      labels:\n").skip(1).collect();
+        assert_eq!(of_hooks.len(), 6, "{text}");
+        for of_hook in of_hooks {
+            let names = of_hook
+                .lines()
+                .filter_map(|l| l.strip_prefix("        - name: "));
+            let names: Vec<_> = names.collect();
+            assert_eq!(names, [labels, &["bucket"]].concat(), "{text}");
+            assert_eq!(
+                of_hook.matches("size: 4").count(),
+                labels.len() + 1,
+                "{text}"
+            );
+        }
+    }
+}
+
+/// The default in any order is what is committed; another choice says itself how it
+/// was made.
+#[test]
+fn files_say_which_keys_they_are_for() {
+    let default = ExportedKeys::default();
+    assert_eq!(
+        configuration(&keys("interface,cgroup")),
+        configuration(&default)
+    );
+    assert!(!configuration(&default).contains("GROUP_BY"));
+    let chosen = keys("family,local-port");
+    let all = [
+        vec![(String::new(), configuration(&chosen))],
+        monitoring::rules(&chosen),
+        monitoring::dashboard(&chosen),
+    ];
+    for (name, text) in all.concat() {
+        let made_by = "`make bpf GROUP_BY=local-port,family`";
+        assert!(text.contains(made_by), "{name}");
+        assert!(!text.contains("cgroup"), "{name}");
+    }
+}
+
+/// Prometheus takes the rules; records, alerts and panels are by these labels.
+#[test]
+fn rules_and_dashboard_are_by_the_keys() {
+    for (number, (text, labels, recorded)) in CHOICES.into_iter().enumerate() {
+        let chosen = keys(text);
+        let [(_, rules)] = &monitoring::rules(&chosen)[..] else {
+            panic!("one file");
+        };
+        for label in ExportedKey::all().map(ExportedKey::label) {
+            let is_recorded = recorded.contains(&label);
+            let record = format!("record: instance_{label}_hook:netstack_group");
+            assert_eq!(rules.contains(&record), is_recorded, "{text}: {label}");
+            let alert =
+                format!("instance_{label}_hook:netstack_group_latency_seconds:p99_rate5m{{");
+            assert_eq!(rules.contains(&alert), is_recorded, "{text}: {label}");
+        }
+        // What is measured of a target is summed over all its groups.
+        let all = format!("sum without (hook, {}", labels.join(", "));
+        assert!(rules.contains(&all), "{text}");
+
+        let [(_, dashboard)] = &monitoring::dashboard(&chosen)[..] else {
+            panic!("one file");
+        };
+        for label in ExportedKey::all().map(ExportedKey::label) {
+            let legend = format!("\"legendFormat\": \"{{{{{label}}}}}\"");
+            let panels = dashboard.matches(&legend);
+            let expected = if labels.contains(&label) { 2 } else { 0 };
+            assert_eq!(panels.count(), expected, "{text}: {label}");
+        }
+        let file = format!("netstacklat-{}-{number}.yml", std::process::id());
+        let file = std::env::temp_dir().join(file);
+        std::fs::write(&file, rules).expect("written");
+        let done = Command::new("promtool")
+            .args(["check", "rules"])
+            .arg(&file)
+            .output();
+        std::fs::remove_file(&file).expect("removed");
+        let done = done.expect("promtool: run tools/install-deps exporter");
+        let said = [done.stdout, done.stderr].concat();
+        assert!(
+            done.status.success(),
+            "{text}: {}",
+            String::from_utf8_lossy(&said)
+        );
+    }
+}
+
+/// `make bpf GROUP_BY=...` compiles as build.rs does; a key has the words that are
+/// counted by, and the bucket.
+#[test]
+fn objects_by_chosen_keys() {
+    let directory = std::env::temp_dir().join(format!("netstacklat-keys-{}", std::process::id()));
+    std::fs::create_dir(&directory).expect("a directory");
+    let file = directory.join("netstacklat-groups.bpf.o");
+    let compile = |chosen: &ExportedKeys| {
+        object::compile(chosen, &file).expect("it compiles");
+        std::fs::read(&file).expect("an object")
+    };
+    let of_build = Path::new(env!("NETSTACKLAT_EXPORTER_OBJECTS")).join("netstacklat-groups.bpf.o");
+    let of_build = std::fs::read(of_build).expect("build.rs made it");
+    assert!(compile(&ExportedKeys::default()) == of_build);
+    for text in [
+        "family",
+        "interface,netns,rx-queue,cpu",
+        "cgroup,interface,netns,local-port,rx-queue,cpu,family",
+    ] {
+        let chosen = keys(text);
+        compile(&chosen);
+        let opened = libbpf_rs::ObjectBuilder::default().open_file(&file);
+        let opened = opened.expect("an object");
+        let words = chosen.iter().count() as u32 + 1;
+        let mut histograms = 0;
+        for map in opened.maps() {
+            let name = map.name().to_string_lossy().into_owned();
+            if name == "groups" || name.ends_with("_latency_seconds") {
+                assert_eq!(map.key_size(), 4 * words, "{text}: {name}");
+                histograms += 1;
+            }
+        }
+        assert_eq!(histograms, 7, "{text}");
+    }
+    std::fs::remove_dir_all(&directory).expect("removed");
 }
 
 #[test]

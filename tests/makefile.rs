@@ -4,6 +4,33 @@
 use std::fs;
 use std::process::Command;
 
+/// What `make` would do, without doing it.
+fn dry_run(arguments: &[&str]) -> String {
+    let output = Command::new("make")
+        .args(["--no-print-directory", "--dry-run"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output();
+    let output = output.expect("make");
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// The keys go to the script as one word, whatever is in them.
+#[test]
+fn keys_of_the_grouped_object_are_passed_on() {
+    for (argument, keys) in [
+        (&["bpf"][..], "cgroup,interface"),
+        (&["bpf", "GROUP_BY=local-port,family"], "local-port,family"),
+        (&["bpf", "GROUP_BY="], ""),
+        (&["bpf", "GROUP_BY=cpu, family"], "cpu, family"),
+    ] {
+        let command = format!("tools/exporter-objects exporter '{keys}'\n");
+        let would_do = dry_run(argument);
+        assert!(would_do.contains(&command), "{would_do}");
+    }
+}
+
 /// libbpf's makefiles would run `rm -f` on a piece of such a path.
 #[test]
 fn a_path_with_a_space_is_refused() {

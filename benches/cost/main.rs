@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     let word = std::env::args().nth(1).unwrap_or_default();
     match word.as_str() {
         "hooks" => hooks(),
-        "objects" => objects::objects(),
+        "objects" => objects::objects(std::env::args().skip(2)),
         "snapshot" => snapshot(),
         "traffic" => system::traffic(),
         "light" => system::light(),

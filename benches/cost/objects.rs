@@ -36,19 +36,27 @@ const OBJECTS: [(&str, &[u8]); 3] = [
 ];
 
 /// Prints `object program cost above-the-floor`, of the objects that this
-/// kernel takes.
-pub(crate) fn objects() -> Result<()> {
+/// kernel takes: ours, and those in further files.
+pub(crate) fn objects(files: impl Iterator<Item = String>) -> Result<()> {
     let traffic = Traffic::new()?;
     let floor = floors(&traffic)?.empty;
     let _stamping = TimestampingSocket::open()?;
-    for (name, object) in OBJECTS {
-        let opened = ObjectBuilder::default().open_memory(object)?;
+    let ours = OBJECTS.map(|(name, object)| (name.to_owned(), object.to_vec()));
+    let mut objects = Vec::from(ours);
+    for file in files {
+        let object = std::fs::read(&file).with_context(|| format!("reading {file}"))?;
+        objects.push((file, object));
+    }
+    for (name, object) in objects {
+        let opened = ObjectBuilder::default().open_memory(&object)?;
         let Ok(loaded) = opened.load() else {
             println!("{name} - not for this kernel");
             continue;
         };
         let links = loaded.progs_mut().map(|program| program.attach());
-        let _links: Vec<Link> = links.collect::<Result<_, _>>().context(name)?;
+        let _links: Vec<Link> = links
+            .collect::<Result<_, _>>()
+            .with_context(|| name.clone())?;
         // Stamps, and the clock, are there a moment later.
         sleep(Duration::from_millis(100));
         for (program, cost) in traffic.cheapest("nsl_")? {

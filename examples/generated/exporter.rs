@@ -5,24 +5,40 @@
 use std::fmt::{Result, Write as _};
 
 use netstacklat::model::exported::{
-    BUCKET_MAX, CLOCK_STATES, GROUP_OTHER, GROUP_OTHER_NETNS, Object,
+    BUCKET_MAX, CLOCK_STATES, ExportedKey, ExportedKeys, GROUP_EPHEMERAL, GROUP_NONE, GROUP_OTHER,
+    GROUP_OTHER_NETNS, Object,
 };
 use netstacklat::model::hooks::Hook;
 use netstacklat::model::skips::SkipReason;
 
 /// File name and text for each object.
-pub fn configurations() -> std::result::Result<Vec<(String, String)>, std::fmt::Error> {
-    let objects = [Object::Hooks, Object::Groups];
-    let texts = objects.map(|object| Ok((format!("{}.yaml", object.name()), describe(object)?)));
-    texts.into_iter().collect()
+pub fn configurations(
+    keys: &ExportedKeys,
+) -> std::result::Result<Vec<(String, String)>, std::fmt::Error> {
+    [Object::Hooks, Object::Groups]
+        .into_iter()
+        .map(|object| Ok((format!("{}.yaml", object.name()), describe(object, keys)?)))
+        .collect()
 }
 
-fn describe(object: Object) -> std::result::Result<String, std::fmt::Error> {
+/// The command that makes what is made for these keys.
+pub fn made_by(keys: &ExportedKeys) -> String {
+    if *keys == ExportedKeys::default() {
+        return "make generated".into();
+    }
+    format!("make bpf GROUP_BY={}", keys.text())
+}
+
+fn describe(object: Object, keys: &ExportedKeys) -> std::result::Result<String, std::fmt::Error> {
+    let (labels, made_by) = match object {
+        Object::Hooks => (String::new(), made_by(&ExportedKeys::default())),
+        Object::Groups => (keys.iter().map(group_label).collect(), made_by(keys)),
+    };
     let mut yaml = format!(
         "\
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # netstacklat for ebpf_exporter, beside {}.bpf.o: see README.md here.
-# Made by `make generated` from src/bpf/tables.h; the names of the metrics
+# Made by `{made_by}` from src/bpf/tables.h; the names of the metrics
 # are those of the object's maps.
 metrics:
   histograms:
@@ -30,7 +46,7 @@ metrics:
         object.name()
     );
     for hook in object.hooks() {
-        histogram(object, &mut yaml, hook)?;
+        histogram(object, &labels, &mut yaml, hook)?;
     }
     yaml += "  counters:\n";
     for hook in object.hooks() {
@@ -42,7 +58,7 @@ metrics:
 
 /// Buckets are `(2^(b-1), 2^b]` ns, and ebpf_exporter makes 2^b times the
 /// multiplier their `le`; it finds the sum after the last.
-fn histogram(object: Object, yaml: &mut String, hook: Hook) -> Result {
+fn histogram(object: Object, labels: &str, yaml: &mut String, hook: Hook) -> Result {
     write!(
         yaml,
         "    - name: {}
@@ -52,7 +68,7 @@ fn histogram(object: Object, yaml: &mut String, hook: Hook) -> Result {
       bucket_max: {BUCKET_MAX}
       bucket_multiplier: 0.000000001
       labels:
-{}        - name: bucket
+{labels}        - name: bucket
           size: 4
           decoders:
             - name: uint
@@ -60,10 +76,6 @@ fn histogram(object: Object, yaml: &mut String, hook: Hook) -> Result {
         object.latency_map(hook),
         hook.name(),
         hook.meaning(),
-        match object {
-            Object::Hooks => String::new(),
-            Object::Groups => group_labels(),
-        }
     )?;
     Ok(())
 }
@@ -117,35 +129,64 @@ fn clock(object: Object, yaml: &mut String) -> Result {
 /// a label that is not UTF-8. Names that are then the same are added up.
 const VALID: &str = r"^([^\x{FFFD}]*)";
 
-/// Interface and cgroup, by the names that they have when first seen.
-fn group_labels() -> String {
+/// The decoders of a key. Cgroup and interface have the names that they have when
+/// first seen; the others are numbers, but for what has a name here.
+fn group_label(key: ExportedKey) -> String {
+    let other = (GROUP_OTHER, "other");
+    let decoders = match key.name() {
+        "cgroup" => named(
+            &["uint", "cgroup"],
+            &[
+                ("unknown_cgroup_id:0".into(), "''"),
+                (format!("unknown_cgroup_id:{GROUP_OTHER}"), "other"),
+            ],
+        ),
+        "interface" => named(
+            &["ifname"],
+            &[
+                ("unknown:0".into(), "''"),
+                (format!("unknown:{GROUP_OTHER}"), "other"),
+                (format!("unknown:{GROUP_OTHER_NETNS}"), "other-netns"),
+            ],
+        ),
+        "local-port" => numbered(&[(0, "''"), (GROUP_EPHEMERAL, "ephemeral"), other]),
+        "rx-queue" => numbered(&[(GROUP_NONE, "none"), other]),
+        "family" => numbered(&[(4, "IPv4"), (6, "IPv6"), other]),
+        _ => numbered(&[other]),
+    };
     format!(
-        "        - name: cgroup
-          size: 4
-          decoders:
-            - name: uint
-            - name: cgroup
-            - name: regexp
-              regexps: ['{VALID}']
-            - name: static_map
-              allow_unknown: true
-              static_map:
-                'unknown_cgroup_id:0': ''
-                'unknown_cgroup_id:{GROUP_OTHER}': other
-        - name: interface
-          size: 4
-          decoders:
-            - name: ifname
-            - name: regexp
-              regexps: ['{VALID}']
-            - name: static_map
-              allow_unknown: true
-              static_map:
-                'unknown:0': ''
-                'unknown:{GROUP_OTHER}': other
-                'unknown:{GROUP_OTHER_NETNS}': other-netns
-"
+        "        - name: {}\n          size: 4\n          decoders:\n{decoders}",
+        key.label()
     )
+}
+
+fn named(decoders: &[&str], names: &[(String, &str)]) -> String {
+    let mut yaml = String::new();
+    for decoder in decoders {
+        yaml += &format!("            - name: {decoder}\n");
+    }
+    yaml += &format!("            - name: regexp\n              regexps: ['{VALID}']\n");
+    yaml + &renamed(names)
+}
+
+fn numbered(names: &[(u32, &str)]) -> String {
+    let names: Vec<_> = names
+        .iter()
+        .map(|(number, name)| (number.to_string(), *name))
+        .collect();
+    format!("            - name: uint\n{}", renamed(&names))
+}
+
+/// What has no name here stays as it is.
+fn renamed(names: &[(String, &str)]) -> String {
+    let mut yaml = "            - name: static_map
+              allow_unknown: true
+              static_map:\n"
+        .to_owned();
+    for (from, to) in names {
+        yaml += &format!("                '{from}': {to}\n");
+    }
+    yaml
 }
 
 /// A label out of one byte of the key: its value counts through `names`.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * netstacklat-groups.bpf.o for ebpf_exporter, Linux 6.1 and newer: counts by
- * interface and cgroup, at fewer hooks.
+ * interface and cgroup, or by other keys (group_by.bpf.h), at fewer hooks.
  */
 #include "vmlinux.h"
 
@@ -20,10 +20,27 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* For udp-socket-enqueued, where the datagram may have been freed. */
+static __always_inline void note_group_flow(struct sk_buff *skb)
+{
+	volatile struct udp_note *note;
+
+	if (!GROUP_BY_FAMILY && !GROUP_BY_RX_QUEUE)
+		return;
+	note = udp_note();
+	if (!note)
+		return;
+	if (GROUP_BY_FAMILY)
+		note->flow.family = family_of_skb(skb);
+	if (GROUP_BY_RX_QUEUE)
+		note->flow.queue = queue_of_skb(skb);
+}
+
 SEC("fentry/__udp_enqueue_schedule_skb")
 int BPF_PROG(nsl_for___udp_enqueue_schedule_skb, struct sock *sk,
 	     struct sk_buff *skb)
 {
+	note_group_flow(skb);
 	return note_udp_skb(sk, skb);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The group that a sample belongs to: the socket's cgroup, and the interface
- * that the packet came in by.
+ * The group that a sample belongs to: by default the socket's cgroup, and the
+ * interface that the packet came in by.
  */
 #ifndef NETSTACKLAT_GROUP_KEY_BPF_H
 #define NETSTACKLAT_GROUP_KEY_BPF_H
@@ -11,16 +11,29 @@
 #include <bpf/bpf_helpers.h>
 
 #include "compat.bpf.h"
+#include "group_by.bpf.h"
+#include "group_flow.bpf.h"
 #include "sample.bpf.h"
 
-/* All bytes are a key of a map: no holes. */
+#define KEY_WORD(id, ident, ...) __u32 ident[GROUP_BY_##id];
+
+/*
+ * All bytes are a key of a map: no holes, and nothing that is not counted by, since
+ * a short key is found faster. A key that is off is an array of nothing.
+ *
+ * cgroup: id of the socket's cgroup (v2); 0: not known at this hook
+ * interface: index of the one that the packet came in by; 0: not known
+ * netns: inode number of the network namespace
+ * local_port: 0: not known at this hook
+ * rx_queue: its number
+ * family: 4 or 6
+ */
 struct group_key {
-	/* id of the socket's cgroup (v2); 0: not known at this hook */
-	__u32 cgroup;
-	/* index of the interface that the packet came in by; 0: not known */
-	__u32 interface;
+	NETSTACKLAT_EXPORTED_KEYS(KEY_WORD)
 	__u32 bucket;
 };
+
+#define GROUP_KEY_WORDS (sizeof(struct group_key) / sizeof(__u32) - 1)
 
 struct cgroup___group;
 
@@ -28,10 +41,31 @@ struct group {
 	struct group_key key;
 	/* For what is asked of a new group only; NULL: not known */
 	struct cgroup___group *cgroup;
+	struct net *net[NAMESPACE_MATTERS];
+	/* Whether the hook is one at a read */
+	__u64 in_reader[QUIET_GROUPS_MAKE_ROOM];
 };
+
+/* What found no room. Nothing else has this number first. */
+static __always_inline bool is_others(const struct group_key *key)
+{
+	return *(const __u32 *)key == NETSTACKLAT_GROUP_OTHER;
+}
+
+static __always_inline void join_others(struct group_key *key)
+{
+	__u32 *words = (__u32 *)key;
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < GROUP_KEY_WORDS; i++)
+		words[i] = NETSTACKLAT_GROUP_OTHER;
+}
 
 /* include/linux/cgroup-defs.h: goes when the cgroup is removed */
 #define CSS_ONLINE (1 << 1)
+/* include/net/flow.h: the index of the loopback of each namespace */
+#define LOOPBACK_IFINDEX 1
 
 struct kernfs_iattrs___group {
 	struct {
@@ -75,6 +109,20 @@ struct sock_common___group {
 	} skc_net;
 } __attribute__((preserve_access_index));
 
+struct user_namespace___group {
+	int level;
+} __attribute__((preserve_access_index));
+
+struct net___group {
+	struct {
+		unsigned int inum;
+	} ns;
+	struct user_namespace___group *user_ns;
+	struct {
+		int sysctl_ip_prot_sock;
+	} ipv4;
+} __attribute__((preserve_access_index));
+
 /*
  * An index means something in its own network namespace only, and who reads it
  * sits in the first one; containers' interfaces are one group to us.
@@ -100,28 +148,77 @@ static __always_inline bool is_delegated(struct cgroup___group *cgroup)
 	return iattr && iattr->ia_uid.val;
 }
 
-/* Where the socket is not known yet, the interface is all that there is. */
-static __always_inline struct group group_of(const struct sample_ctx *ctx)
+/* Whether a process needs no privilege to have this port there. */
+static __always_inline bool is_unprivileged(__u32 port, struct net___group *net)
+{
+	return port >= 1024 || (int)port >= net->ipv4.sysctl_ip_prot_sock ||
+	       net->user_ns->level;
+}
+
+/*
+ * Whether users can make as many such groups as they like: by ports, or by network
+ * namespaces in a user namespace of theirs. (Cgroups: is_delegated().)
+ */
+static __always_inline bool is_made_up(const struct group *group)
+{
+	struct net___group *net;
+
+	if (!NAMESPACE_MATTERS)
+		return false;
+	net = (void *)group->net[0];
+	if (GROUP_BY_NETNS && net->user_ns->level)
+		return true;
+	return GROUP_BY_LOCAL_PORT && group->key.local_port[0] &&
+	       group->key.local_port[0] != NETSTACKLAT_GROUP_EPHEMERAL &&
+	       is_unprivileged(group->key.local_port[0], net);
+}
+
+static __always_inline __u32 netns_number(struct net *net)
+{
+	return ((struct net___group *)net)->ns.inum;
+}
+
+/* The device's and the socket's are the same wherever both are known. */
+static __always_inline struct net *net_of(const struct sample_ctx *ctx)
 {
 	struct sock_common___group *common;
 	struct net_device___group *device;
-	struct cgroup___group *cgroup;
 
-	if (where_it_runs(ctx->hook) < AT_SOCKET) {
-		device = (void *)ctx->skb->dev;
-		return (struct group){
-			.key.interface = named_interface(device->nd_net.net,
-							 ctx->interface),
-		};
+	if (socket_is_known(ctx)) {
+		common = (void *)&ctx->sk->__sk_common;
+		return common->skc_net.net;
 	}
-	common = (void *)&ctx->sk->__sk_common;
-	cgroup = (void *)ctx->sk->sk_cgrp_data.cgroup;
-	return (struct group){
-		.key.cgroup = cgroup_number(cgroup->kn->id),
-		.key.interface =
-			named_interface(common->skc_net.net, ctx->interface),
-		.cgroup = cgroup,
-	};
+	device = (void *)ctx->skb->dev;
+	return device->nd_net.net;
+}
+
+/* Where the socket is not known yet, neither are cgroup and port. */
+static __always_inline struct group group_of(const struct sample_ctx *ctx)
+{
+	struct group group = {};
+
+	if (GROUP_BY_CGROUP && socket_is_known(ctx)) {
+		group.cgroup = (void *)ctx->sk->sk_cgrp_data.cgroup;
+		group.key.cgroup[0] = cgroup_number(group.cgroup->kn->id);
+	}
+	if (GROUP_BY_INTERFACE)
+		group.key.interface[0] =
+			named_interface(net_of(ctx), ctx->interface);
+	if (GROUP_BY_NETNS)
+		group.key.netns[0] = netns_number(net_of(ctx));
+	if (GROUP_BY_LOCAL_PORT)
+		group.key.local_port[0] = local_port_of(ctx);
+	if (GROUP_BY_RX_QUEUE)
+		group.key.rx_queue[0] = rx_queue_of(ctx);
+	if (GROUP_BY_CPU)
+		group.key.cpu[0] = bpf_get_smp_processor_id();
+	if (GROUP_BY_FAMILY)
+		group.key.family[0] = family_of(ctx);
+	if (NAMESPACE_MATTERS)
+		group.net[0] = net_of(ctx);
+	if (QUIET_GROUPS_MAKE_ROOM)
+		group.in_reader[0] = is_in_reader(ctx->hook);
+	return group;
 }
 
 #endif /* NETSTACKLAT_GROUP_KEY_BPF_H */

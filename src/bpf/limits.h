@@ -29,15 +29,31 @@
 #define NETSTACKLAT_ARRIVALS 1024
 
 /*
- * Pairs of interface and cgroup that the grouped object tells apart; what comes
- * after them is in the group "other".
+ * Groups (pairs of interface and cgroup, unless it counts by other keys) that the
+ * grouped object tells apart; what comes after them is in the group "other".
  */
 #define NETSTACKLAT_MAX_GROUPS 128
-/* Of them those whose cgroup belongs to another user than root, at most. */
+/*
+ * Of them those that users can make as they like, at most: their cgroup belongs to
+ * another user than root, or their port or network namespace takes no privilege.
+ */
 #define NETSTACKLAT_MAX_DELEGATED_GROUPS 32
 /* Numbers that no cgroup and no interface has: 2^31 - 1, 2^31 - 2. */
 #define NETSTACKLAT_GROUP_OTHER 2147483647
 #define NETSTACKLAT_GROUP_OTHER_NETNS 2147483646
+/* No port, but all of those from which the kernel takes a client's. */
+#define NETSTACKLAT_GROUP_EPHEMERAL 65536
+/* The first of them, as the kernel has it (net.ipv4.ip_local_port_range). */
+#define NETSTACKLAT_FIRST_EPHEMERAL_PORT 32768
+/* No receive queue: 2^32 - 1. */
+#define NETSTACKLAT_GROUP_NONE 4294967295
+/*
+ * Where cgroups and interfaces are not all that it counts by: a group that has been
+ * quiet for so long makes room when another finds none, and how often that is
+ * looked for. 5 min, longer than scrapes are apart, and 10 s.
+ */
+#define NETSTACKLAT_QUIET_GROUP_NS 300000000000
+#define NETSTACKLAT_QUIET_LOOK_NS 10000000000
 
 /*
  * Words that tell a group: namespace, interface, cgroup, process, local port,

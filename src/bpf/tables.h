@@ -144,6 +144,23 @@
 	HOOK(UDP_SOCKET_READ, udp_socket_read)
 
 /*
+ * KEY(ID, ident, name): what that object can count by, in the order of the labels.
+ * ident is the label, and the name is that of --by. Below, by what it does count
+ * unless `make bpf GROUP_BY=...` says otherwise.
+ */
+#define NETSTACKLAT_EXPORTED_KEYS(KEY)                                         \
+	KEY(CGROUP, cgroup, "cgroup")                                          \
+	KEY(INTERFACE, interface, "interface")                                 \
+	KEY(NETNS, netns, "netns")                                             \
+	KEY(LOCAL_PORT, local_port, "local-port")                              \
+	KEY(RX_QUEUE, rx_queue, "rx-queue")                                    \
+	KEY(CPU, cpu, "cpu")                                                   \
+	KEY(FAMILY, family, "family")
+#define NETSTACKLAT_DEFAULT_KEYS(KEY)                                          \
+	KEY(CGROUP)                                                            \
+	KEY(INTERFACE)
+
+/*
  * HOOK(ID): the sets of hooks that have names (-e light). Light are the first hook
  * of all, and for each protocol the last one before the wait for the reader and
  * the one after it: three hooks a packet, not five.

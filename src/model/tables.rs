@@ -78,6 +78,13 @@ pub(crate) struct SkipRow {
     pub meaning: &'static str,
 }
 
+/// A row of the table of keys of the grouped object for ebpf_exporter.
+pub(crate) struct ExportedKeyRow {
+    pub constant: &'static str,
+    pub label: &'static str,
+    pub name: &'static str,
+}
+
 /// The place of the row that has this name, present or former.
 pub(crate) fn find_row<Row>(
     name: &str,

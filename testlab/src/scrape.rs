@@ -112,14 +112,26 @@ impl Scrape {
 
     /// The grouped object's samples of a hook, by cgroup and interface.
     pub fn groups(&self, hook: &str) -> BTreeMap<(String, String), u64> {
+        let groups = self.groups_by(["cgroup", "interface"], hook).into_iter();
+        groups
+            .map(|([cgroup, interface], count)| ((cgroup, interface), count))
+            .collect()
+    }
+
+    /// The same by these labels, which must be all that there are.
+    pub fn groups_by<const N: usize>(
+        &self,
+        labels: [&str; N],
+        hook: &str,
+    ) -> BTreeMap<[String; N], u64> {
         let name = format!("{PREFIX}group_{}_latency_seconds_count", ident(hook));
         // There are no series before there is a group.
         let samples = self.samples.get(&name).into_iter().flatten();
         let label = |sample: &Sample, name| sample.label(name).expect("a label").to_owned();
         samples
             .map(|sample| {
-                let group = (label(sample, "cgroup"), label(sample, "interface"));
-                (group, whole(&sample.value))
+                assert_eq!(sample.labels.len(), N, "{sample:?}");
+                (labels.map(|name| label(sample, name)), whole(&sample.value))
             })
             .collect()
     }

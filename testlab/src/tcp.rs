@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd as _;
 use nix::sys::socket::{MsgFlags, send};
 
 use crate::links::{Link, Way};
-use crate::{Family, PATIENCE};
+use crate::{Family, Ns, PATIENCE};
 
 /// Both ends of a connection.
 pub struct Connection {
@@ -40,6 +40,26 @@ impl Connection {
             end.set_nodelay(true).expect("TCP_NODELAY");
         }
         Connection { tx, rx }
+    }
+
+    /// An IPv4 connection of a listener for both versions, whose socket is an IPv6
+    /// one.
+    pub fn dual_stack(port: u16) -> Connection {
+        let listener = Ns::Right.run(|| TcpListener::bind(("::", port)).expect("bind"));
+        let at = Ns::Right.at(Family::V4, port);
+        let tx = Ns::Left.run(|| TcpStream::connect(at).expect("connect"));
+        let (rx, _) = listener.accept().expect("accept");
+        rx.set_read_timeout(Some(PATIENCE)).expect("SO_RCVTIMEO");
+        tx.set_nodelay(true).expect("TCP_NODELAY");
+        Connection { tx, rx }
+    }
+
+    /// Writes and reads so many segments of one byte, one after the other.
+    pub fn talk(&mut self, segments: u64) {
+        for _ in 0..segments {
+            self.tx.write_all(&[7]).expect("write");
+            self.rx.read_exact(&mut [0]).expect("read");
+        }
     }
 
     /// Sends `writes` times `size` bytes while the other end reads at most

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The alerts: when they fire, what that means, and what a person does then.
 
+use std::borrow::Cow;
+
+use netstacklat::model::exported::{ExportedKey, ExportedKeys};
+
+use crate::monitoring::grouped::{is_one, labels, recorded};
 use crate::monitoring::queries::{GROUP_LATENCY, GROUP_SKIPPED, LATENCY, SKIPPED};
 
 /// Where the documents are read. `make install DOCS_URL=...` puts another address
@@ -13,7 +18,7 @@ pub struct Alert {
     /// For how long; empty: at once.
     pub lasting: &'static str,
     pub severity: &'static str,
-    pub summary: &'static str,
+    pub summary: Cow<'static, str>,
     /// What is true when it fires.
     pub meaning: &'static str,
     /// What to do.
@@ -29,9 +34,13 @@ impl Alert {
 }
 
 /// Name, remark and alerts of each group of rules.
-pub fn groups() -> Vec<(&'static str, &'static str, Vec<Alert>)> {
+pub fn groups(keys: &ExportedKeys) -> Vec<(&'static str, &'static str, Vec<Alert>)> {
     vec![
-        ("netstacklat-exporter", "Is anything measured?", exporter()),
+        (
+            "netstacklat-exporter",
+            "Is anything measured?",
+            exporter(keys),
+        ),
         (
             "netstacklat-left-out",
             "What the figures leave out.",
@@ -40,7 +49,7 @@ pub fn groups() -> Vec<(&'static str, &'static str, Vec<Alert>)> {
         (
             "netstacklat-latency",
             "The network itself: examples. Choose hooks and thresholds to suit.",
-            latency(),
+            latency(keys),
         ),
     ]
 }
@@ -53,7 +62,7 @@ fn of_either(query: impl Fn(&str) -> String, hooks: &str, groups: &str) -> Strin
 const CLOCK: &str = "ebpf_exporter_netstack_clock";
 const GROUP_CLOCK: &str = "ebpf_exporter_netstack_group_clock";
 
-fn exporter() -> Vec<Alert> {
+fn exporter(keys: &ExportedKeys) -> Vec<Alert> {
     let not_stamped = |skipped: &str, latency: &str, labels: &str| {
         format!(
             "sum without (hook, reason) (rate({skipped}{{reason=\"no-timestamp\"}}[5m])) > 0\n  unless\n\
@@ -70,7 +79,7 @@ fn exporter() -> Vec<Alert> {
                 .into(),
             lasting: "10m",
             severity: "warning",
-            summary: "Prometheus has no target of the job netstacklat",
+            summary: "Prometheus has no target of the job netstacklat".into(),
             meaning: "No host is measured, and no other alert here can fire: the job is gone from the configuration of \
                       Prometheus, or its service discovery finds nothing.",
             action: "Look for the job on the page of targets of Prometheus. If it was taken out on purpose, take these \
@@ -82,7 +91,7 @@ fn exporter() -> Vec<Alert> {
             expression: "up{job=\"netstacklat\"} == 0".into(),
             lasting: "5m",
             severity: "warning",
-            summary: "No answer from ebpf_exporter on {{ $labels.instance }}",
+            summary: "No answer from ebpf_exporter on {{ $labels.instance }}".into(),
             meaning: "Prometheus cannot scrape it. Nothing has been recorded since then, and no other alert can fire for this \
                       host.",
             action: "On the host: `systemctl status ebpf_exporter`, and `curl http://{{ $labels.instance }}/metrics`. If it \
@@ -97,7 +106,7 @@ fn exporter() -> Vec<Alert> {
             ),
             lasting: "5m",
             severity: "warning",
-            summary: "{{ $labels.instance }} answers, and serves nothing of netstacklat",
+            summary: "{{ $labels.instance }} answers, and serves nothing of netstacklat".into(),
             meaning: "No latencies come from this target, and none of the alerts below can fire.",
             action: "Is netstacklat, or netstacklat-groups, among the --config.names of its ebpf_exporter? Is it \
                      ebpf_exporter that answers on this port?",
@@ -111,7 +120,7 @@ fn exporter() -> Vec<Alert> {
                 .into(),
             lasting: "5m",
             severity: "warning",
-            summary: "{{ $labels.program }} is not attached on {{ $labels.instance }}",
+            summary: "{{ $labels.program }} is not attached on {{ $labels.instance }}".into(),
             meaning: "The kernel took this BPF program and refused to attach it. Its hook measures nothing, or half of the \
                       packets (IPv4 or IPv6). If it is the one of update_vsyscall, no hook measures anything.",
             action: "The exporter's log has the reason; `sudo netstacklat check` on the host has the remedy.",
@@ -124,7 +133,7 @@ fn exporter() -> Vec<Alert> {
                     .into(),
             lasting: "",
             severity: "warning",
-            summary: "ebpf_exporter cannot read maps of {{ $labels.config }} on {{ $labels.instance }}",
+            summary: "ebpf_exporter cannot read maps of {{ $labels.config }} on {{ $labels.instance }}".into(),
             meaning: "The metric whose map could not be read is missing from the scrape; the exporter's log names it.",
             action: "Object and YAML come from different versions, most likely: install both again, and restart the \
                      exporter.",
@@ -139,7 +148,7 @@ fn exporter() -> Vec<Alert> {
             ),
             lasting: "5m",
             severity: "warning",
-            summary: "The kernel on {{ $labels.instance }} calls no tracing programs any more",
+            summary: "The kernel on {{ $labels.instance }} calls no tracing programs any more".into(),
             meaning: "The program that follows the kernel's clock, which runs many times a second on any host, has not run \
                       for five minutes: no hook measures, and silence means nothing.",
             action: "Most likely somebody has set kernel.ftrace_enabled to 0. `sysctl kernel.ftrace_enabled` shows it, \
@@ -154,12 +163,12 @@ fn exporter() -> Vec<Alert> {
                 not_stamped(
                     GROUP_SKIPPED,
                     GROUP_LATENCY,
-                    "hook, cgroup, interface, container_id, pod_uid"
+                    &format!("hook, {}", labels(keys))
                 )
             ),
             lasting: "5m",
             severity: "warning",
-            summary: "Packets on {{ $labels.instance }} have no receive timestamps, so nothing is measured",
+            summary: "Packets on {{ $labels.instance }} have no receive timestamps, so nothing is measured".into(),
             meaning: "{{ $value | humanize }} times a second a hook saw a packet without a timestamp, and none with one. The \
                       kernel timestamps packets while any socket asks for it, and no socket does.",
             action: "Start ebpf_exporter by ebpf_exporter.socket, which asks for it (`systemctl status \
@@ -187,7 +196,8 @@ fn excluded() -> Vec<Alert> {
             lasting: "10m",
             severity: "warning",
             summary: "{{ $value | humanizePercentage }} of packets not measured at {{ $labels.hook }} on {{ $labels.instance }}: \
-                      {{ $labels.reason }}",
+                      {{ $labels.reason }}"
+                .into(),
             meaning: "Quantiles and means of this hook leave these packets out, so a p99 does not speak for all of them.",
             action: "no-timestamp: timestamping was off for a part of the time, see NetstacklatNotStamped. clock-step, \
                      negative: something keeps setting the clock (`chronyc tracking`). clock-not-ready: the clock's program \
@@ -202,7 +212,8 @@ fn excluded() -> Vec<Alert> {
             lasting: "15m",
             severity: "info",
             summary: "{{ $value | humanizePercentage }} of reads not measured at {{ $labels.hook }} on {{ $labels.instance }}: \
-                      {{ $labels.reason }}",
+                      {{ $labels.reason }}"
+                .into(),
             meaning: "Usual where clients send over lossy paths (hol-blocked: the read waited for a lost segment, which is not \
                       this stack's time), or by MPTCP. The other reads are measured; a p99 does not speak for these.",
             action: "Nothing, where it is usual. If hol-blocked is new here, packets are being lost on the way: `nstat -az \
@@ -216,7 +227,7 @@ fn excluded() -> Vec<Alert> {
             ),
             lasting: "15m",
             severity: "info",
-            summary: "{{ $value | humanizePercentage }} of latencies at {{ $labels.hook }} on {{ $labels.instance }} are above 17.2 s",
+            summary: "{{ $value | humanizePercentage }} of latencies at {{ $labels.hook }} on {{ $labels.instance }} are above 17.2 s".into(),
             meaning: "They are in no bucket, no count and no sum; only the recorded quantiles include them.",
             action: "At a socket-read hook, a program leaves data unread for so long: `ss -tum` shows receive queues. At any \
                      other hook, suspect the clock (`chronyc tracking`).",
@@ -231,7 +242,7 @@ fn excluded() -> Vec<Alert> {
             ),
             lasting: "",
             severity: "info",
-            summary: "The wall clock of {{ $labels.instance }} was set",
+            summary: "The wall clock of {{ $labels.instance }} was set".into(),
             meaning: "A leap second, or somebody has stepped it. Packets that straddle it count as clock-step and are not \
                       measured: after a step back, all packets for as long as it went back, up to 17.2 s. Latencies \
                       recorded are right all the same.",
@@ -242,7 +253,7 @@ fn excluded() -> Vec<Alert> {
     ]
 }
 
-fn latency() -> Vec<Alert> {
+fn latency(keys: &ExportedKeys) -> Vec<Alert> {
     vec![
         // Hooks in front of the sockets, where it is the kernel's time and not that
         // of the programs that read. The threshold is a bound of a bucket (2^23 ns),
@@ -254,7 +265,7 @@ fn latency() -> Vec<Alert> {
                 .into(),
             lasting: "10m",
             severity: "warning",
-            summary: "More than 1 % of packets on {{ $labels.instance }} need over 8.4 ms to {{ $labels.hook }}",
+            summary: "More than 1 % of packets on {{ $labels.instance }} need over 8.4 ms to {{ $labels.hook }}".into(),
             meaning: "The p99 from entering the stack to this hook is {{ $value | humanizeDuration }}, in the kernel, before \
                       any program reads.",
             action: "ip-start is slow: CPUs are busy with other softirqs or starved (a virtual machine: `vmstat`, column st). \
@@ -264,12 +275,14 @@ fn latency() -> Vec<Alert> {
         },
         Alert {
             name: "NetstacklatServiceSlow",
-            expression: "instance_cgroup_hook:netstack_group_latency_seconds:p99_rate5m{hook=~\".*-socket-enqueued\", cgroup!~\"other|unknown_cgroup_id:.*\"} > 0.008388608\n  \
-                         and instance_cgroup_hook:netstack_group_latency_seconds_count:rate5m * 300 >= 1000"
-                .into(),
+            expression: slow_groups(keys),
             lasting: "10m",
             severity: "warning",
-            summary: "More than 1 % of packets for {{ $labels.cgroup }} on {{ $labels.instance }} need over 8.4 ms to its sockets",
+            summary: format!(
+                "More than 1 % of packets for {} on {{{{ $labels.instance }}}} need over 8.4 ms to its sockets",
+                whose(keys)
+            )
+            .into(),
             meaning: "The p99 from entering the stack to the socket's queue ({{ $labels.hook }}) is {{ $value | \
                       humanizeDuration }}, in the kernel, before the service reads.",
             action: "If NetstacklatStackSlow fires on this host, start there: it is not this service alone. Else look at what \
@@ -277,4 +290,29 @@ fn latency() -> Vec<Alert> {
             see: "docs/what-is-counted.md#on-the-way-to-the-socket",
         },
     ]
+}
+
+fn slow_groups(keys: &ExportedKeys) -> String {
+    let slow = |key: ExportedKey| {
+        let level = format!("instance_{}_hook", key.label());
+        let is_one = is_one(key);
+        format!(
+            "{level}:netstack_group_latency_seconds:p99_rate5m{{hook=~\".*-socket-enqueued\", {is_one}}} > 0.008388608\n  \
+             and {level}:netstack_group_latency_seconds_count:rate5m * 300 >= 1000"
+        )
+    };
+    let slow: Vec<_> = recorded(keys).into_iter().map(slow).collect();
+    slow.join("\n  or\n")
+}
+
+/// The value of the label that the alert has; a number says nothing without it.
+fn whose(keys: &ExportedKeys) -> String {
+    let value = |key: &ExportedKey| {
+        let (name, label) = (key.name(), key.label());
+        format!("{{{{ with $labels.{label} }}}}{name} {{{{ . }}}}{{{{ end }}}}")
+    };
+    match &recorded(keys)[..] {
+        [key] if key.name() == "cgroup" => "{{ $labels.cgroup }}".into(),
+        several => several.iter().map(value).collect(),
+    }
 }

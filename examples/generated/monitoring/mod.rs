@@ -4,12 +4,16 @@
 
 mod alerts;
 mod dashboard;
+mod grouped;
 mod queries;
 mod rules;
 
 pub use dashboard::dashboard;
 
-/// Rules and alerts: file name and text.
-pub fn rules() -> Vec<(String, String)> {
-    vec![("alerts.yml".into(), rules::file())]
+use netstacklat::model::exported::ExportedKeys;
+
+/// Rules and alerts, of a grouped object that counts by these keys: file name and
+/// text.
+pub fn rules(keys: &ExportedKeys) -> Vec<(String, String)> {
+    vec![("alerts.yml".into(), rules::file(keys))]
 }

@@ -6,7 +6,7 @@ use netstacklat::model::skips::SkipReason;
 /// A family by hook, of `netstacklat.bpf.o`.
 pub const LATENCY: &str = "ebpf_exporter_netstack_latency_seconds";
 pub const SKIPPED: &str = "ebpf_exporter_netstack_skipped_total";
-/// The same by interface and cgroup, of `netstacklat-groups.bpf.o`.
+/// The same by group, of `netstacklat-groups.bpf.o`.
 pub const GROUP_LATENCY: &str = "ebpf_exporter_netstack_group_latency_seconds";
 pub const GROUP_SKIPPED: &str = "ebpf_exporter_netstack_group_skipped_total";
 

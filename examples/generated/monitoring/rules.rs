@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! exporter/alerts.yml: what is recorded, and what somebody is told.
 
+use netstacklat::model::exported::{ExportedKey, ExportedKeys};
+
+use crate::exporter::made_by;
 use crate::monitoring::alerts::{self, Alert};
+use crate::monitoring::grouped::{by_this_alone, known, nouns, recorded};
 use crate::monitoring::queries::{GROUP_LATENCY, buckets, lost, samples, seconds};
 
 const HEAD: &str = "\
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# Recording rules and alerts on the series that prometheus.yml makes. Made by `make generated` from
+# Recording rules and alerts on the series that prometheus.yml makes. Made by `MADE_BY` from
 # examples/generated/monitoring. `promtool test rules alerts_test.yml` tests them.
 #
 # Windows are 5 minutes: scrape at least once a minute. Names are level:metric:operations, without \"ebpf_exporter_\". Rules
@@ -27,10 +31,10 @@ const QUANTILES: [(&str, &str, u32); 3] = [
 const WINDOW: &str = "5m";
 const WINDOW_S: u32 = 300;
 
-pub fn file() -> String {
-    let mut text = HEAD.to_owned();
+pub fn file(keys: &ExportedKeys) -> String {
+    let mut text = HEAD.replace("MADE_BY", &made_by(keys));
     text += "  - name: netstacklat-records\n    rules:\n";
-    for (remark, name, expression) in records() {
+    for (remark, name, expression) in records(keys) {
         for line in remark.lines() {
             text += &format!("      # {line}\n");
         }
@@ -39,7 +43,7 @@ pub fn file() -> String {
             indented(&expression, 10)
         );
     }
-    for (group, remark, alerts) in alerts::groups() {
+    for (group, remark, alerts) in alerts::groups(keys) {
         text += &format!("\n  # {remark}\n  - name: {group}\n    rules:\n");
         let alerts: Vec<String> = alerts.iter().map(alert).collect();
         text += &alerts.join("\n");
@@ -48,7 +52,7 @@ pub fn file() -> String {
 }
 
 /// Remark, name and expression.
-fn records() -> Vec<(String, String, String)> {
+fn records(keys: &ExportedKeys) -> Vec<(String, String, String)> {
     let mut records = Vec::new();
     let mut record = |remark: &str, name: &str, expression: String| {
         records.push((remark.into(), name.into(), expression));
@@ -106,20 +110,32 @@ fn records() -> Vec<(String, String, String)> {
         format!("sum by (cluster, job, hook) (instance_hook:{latency}_count:rate5m)"),
     );
     quantiles(&mut record, "cluster_job_hook", latency);
-    let group = "netstack_group_latency_seconds";
-    record(
-        "--- a service (cgroup) of a host: of netstacklat-groups, where that is exported. Its buckets do not have what is\n\
-         over range. ---",
-        &format!("instance_cgroup_hook_le:{group}_bucket:rate5m"),
-        format!("sum without (interface) (rate({GROUP_LATENCY}_bucket{{cgroup!=\"\"}}[{WINDOW}]))"),
-    );
-    record(
-        "",
-        &format!("instance_cgroup_hook:{group}_count:rate5m"),
-        format!("sum without (interface) (rate({GROUP_LATENCY}_count{{cgroup!=\"\"}}[{WINDOW}]))"),
-    );
-    quantiles(&mut record, "instance_cgroup_hook", group);
+    for key in recorded(keys) {
+        of_groups(&mut record, key, keys);
+    }
     records
+}
+
+/// Of the groups of one value of the key together.
+fn of_groups(record: &mut impl FnMut(&str, &str, String), key: ExportedKey, keys: &ExportedKeys) {
+    let group = "netstack_group_latency_seconds";
+    let level = format!("instance_{}_hook", key.label());
+    let rate = |series: &str| {
+        let known = known(key);
+        let rate = format!("rate({GROUP_LATENCY}_{series}{known}[{WINDOW}])");
+        by_this_alone(key, keys, &rate)
+    };
+    record(
+        &format!(
+            "--- {} of a host: of netstacklat-groups, where that is exported. Its buckets do not have what is\n\
+             over range. ---",
+            nouns(key).0
+        ),
+        &format!("{level}_le:{group}_bucket:rate5m"),
+        rate("bucket"),
+    );
+    record("", &format!("{level}:{group}_count:rate5m"), rate("count"));
+    quantiles(record, &level, group);
 }
 
 fn quantiles(record: &mut impl FnMut(&str, &str, String), level: &str, metric: &str) {
@@ -153,7 +169,7 @@ fn alert(alert: &Alert) -> String {
         alert.severity
     );
     for (name, value) in [
-        ("summary", alert.summary),
+        ("summary", &*alert.summary),
         ("description", alert.meaning),
         ("action", alert.action),
     ] {

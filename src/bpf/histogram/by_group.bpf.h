@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * For ebpf_exporter: a histogram for each hook and group (interface and
+ * For ebpf_exporter: a histogram for each hook and group (by default interface and
  * cgroup), one bucket for each power of two. Buckets and sums of all groups of
  * a hook lie in one hash, as ebpf_exporter wants them.
  */
@@ -15,7 +15,7 @@
 #define SUB_BITS 0
 #include "histogram/bucket.bpf.h"
 
-#define INTERFACE_MATTERS true
+#define INTERFACE_MATTERS GROUP_BY_INTERFACE
 
 #define NAME(name) netstack_group_##name
 #define EXPORTED_HOOKS NETSTACKLAT_GROUPED_HOOKS
@@ -34,20 +34,7 @@
 		__type(value, __u64);                                          \
 	} name SEC(".maps");
 #include "histogram/exporter.bpf.h"
-
-/*
- * The groups that are admitted: one for all hooks, so they agree. The value
- * says whether the cgroup is delegated.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, NETSTACKLAT_MAX_GROUPS);
-	__type(key, struct group_key);
-	__type(value, __u64);
-} groups SEC(".maps");
-
-/* How many of them are delegated. */
-static __u32 delegated_groups;
+#include "histogram/group_places.bpf.h"
 
 /* The entry, made when it is not there; NULL when there is no room. */
 static __always_inline __u64 *entry_of(void *map, const struct group_key *key)
@@ -60,50 +47,6 @@ static __always_inline __u64 *entry_of(void *map, const struct group_key *key)
 	/* Another CPU may be first: then it is there all the same. */
 	bpf_map_update_elem(map, key, &zero, BPF_NOEXIST);
 	return bpf_map_lookup_elem(map, key);
-}
-
-/*
- * Whether the group has a place, or gets one. Users can make as many cgroups as
- * they like in a tree that is delegated to them: those share a part of the
- * places. (CPUs that admit at the same time may exceed it by one each.)
- */
-static __always_inline bool admitted(const struct group *group)
-{
-	struct cgroup___group *cgroup = group->cgroup;
-	__u64 delegated = 0;
-
-	if (bpf_map_lookup_elem(&groups, &group->key))
-		return true;
-	if (cgroup) {
-		/*
-		 * Sockets may outlive their cgroup. Its group has been freed, and
-		 * nobody would free it again.
-		 */
-		if (!(cgroup->self.flags & CSS_ONLINE))
-			return false;
-		delegated = is_delegated(cgroup);
-	}
-	if (delegated && delegated_groups >= NETSTACKLAT_MAX_DELEGATED_GROUPS)
-		return false;
-	if (bpf_map_update_elem(&groups, &group->key, &delegated, BPF_NOEXIST))
-		/* Another CPU was first, or there is no room. */
-		return bpf_map_lookup_elem(&groups, &group->key);
-	if (delegated)
-		__sync_fetch_and_add(&delegated_groups, 1);
-	/* Removed meanwhile: perhaps before there was anything to free. */
-	if (cgroup && !(cgroup->self.flags & CSS_ONLINE) &&
-	    !bpf_map_delete_elem(&groups, &group->key)) {
-		if (delegated)
-			__sync_fetch_and_add(&delegated_groups, -1);
-		return false;
-	}
-	return true;
-}
-
-static __always_inline void join_others(struct group_key *key)
-{
-	key->cgroup = NETSTACKLAT_GROUP_OTHER;
-	key->interface = NETSTACKLAT_GROUP_OTHER;
 }
 
 /* A group's entries for the sum and for one bucket; NULL: there is no room. */
@@ -136,10 +79,10 @@ make_entries(void *map, struct group_key *key, __u32 bucket)
 {
 	struct entries entries = entries_of(map, key, bucket);
 
-	if (key->cgroup == NETSTACKLAT_GROUP_OTHER)
+	if (is_others(key))
 		return entries;
 	key->bucket = SUM_INDEX;
-	if (bpf_map_lookup_elem(&groups, key))
+	if (may_stay(bpf_map_lookup_elem(&groups, key)))
 		return entries;
 	bpf_map_delete_elem(map, key);
 	key->bucket = bucket;
@@ -161,8 +104,8 @@ static __noinline int grouped_add(void *map, void *skips, struct group *group,
 		return 0;
 	group->key.bucket = SUM_INDEX;
 	entries.sum = bpf_map_lookup_elem(map, &group->key);
-	if (!entries.sum && group->key.cgroup != NETSTACKLAT_GROUP_OTHER &&
-	    !admitted(group))
+	if (!entries.sum && !is_others(&group->key) &&
+	    !admitted(group, latency))
 		join_others(&group->key);
 	group->key.bucket = bucket;
 	entries.count = bpf_map_lookup_elem(map, &group->key);
@@ -174,75 +117,6 @@ static __noinline int grouped_add(void *map, void *skips, struct group *group,
 	}
 	__sync_fetch_and_add(entries.count, 1);
 	__sync_fetch_and_add(entries.sum, latency);
-	return 0;
-}
-
-#define FORGET(id, ident, ...)                                                 \
-	bpf_map_delete_elem(&NAME(ident##_latency_seconds), key);
-
-static long forget_entry(__u32 from_the_end, struct group_key *key)
-{
-	key->bucket = SUM_INDEX - from_the_end;
-	NETSTACKLAT_GROUPED_HOOKS(FORGET)
-	return 0;
-}
-
-/* What is gone: a cgroup, or, where that is 0, an interface. */
-struct gone {
-	__u32 cgroup;
-	__u32 interface;
-};
-
-static long forget_group(void *map, struct group_key *key, __u64 *delegated,
-			 struct gone *gone)
-{
-	struct group_key copy = *key;
-
-	if (gone->cgroup ? copy.cgroup != gone->cgroup
-			 : copy.interface != gone->interface)
-		return 0;
-	if (*delegated)
-		__sync_fetch_and_add(&delegated_groups, -1);
-	/*
-	 * In the order in which packets ask: whoever does not find the sum asks
-	 * for the group, and whoever does not find that, whether the cgroup is
-	 * there. In another order packets would make again what was deleted.
-	 */
-	bpf_map_delete_elem(&groups, &copy);
-	bpf_loop(SUM_INDEX + 1, forget_entry, &copy, 0);
-	return 0;
-}
-
-/*
- * A cgroup that is removed gives its places back, at most 128 of them, with six
- * times 36 entries each. To whoever scrapes, its series end; those of the next
- * cgroup of that name begin anew.
- */
-static __always_inline int forget_cgroup(struct kernfs_node___group *kn)
-{
-	struct cgroup___group *cgroup = kn->priv;
-	struct gone gone = {};
-
-	/*
-	 * Ids of other hierarchies (v1) are others. The verifier knows nothing of
-	 * what is behind a void pointer.
-	 */
-	if (cgroup && BPF_CORE_READ(cgroup, root, hierarchy_id))
-		return 0;
-	gone.cgroup = cgroup_number(kn->id);
-	if (gone.cgroup != NETSTACKLAT_GROUP_OTHER)
-		bpf_for_each_map_elem(&groups, forget_group, &gone, 0);
-	return 0;
-}
-
-/* So does an interface. The index of another namespace is none of ours. */
-static __always_inline int forget_interface(struct net_device *dev)
-{
-	struct net_device___group *device = (void *)dev;
-	struct gone gone = {.interface = device->ifindex};
-
-	if (device->nd_net.net->net_cookie == init_net_cookie())
-		bpf_for_each_map_elem(&groups, forget_group, &gone, 0);
 	return 0;
 }
 

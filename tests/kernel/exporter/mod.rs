@@ -7,6 +7,7 @@ mod counts;
 mod dashboard;
 mod exact;
 mod groups;
+mod keys;
 mod kill;
 mod picture;
 mod promql;

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 
 use netstacklat::model::hooks::Hook;
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -15,7 +14,7 @@ use testlab::links::{Link, veth};
 use testlab::tcp::Connection;
 use testlab::tool::Tool;
 use testlab::udp::{Flow, exchange};
-use testlab::{Family, Ns, PATIENCE, at_full_length, sh, wait_until};
+use testlab::{Family, PATIENCE, at_full_length, sh, wait_until};
 
 use super::filters::recorded;
 
@@ -149,26 +148,6 @@ fn headers_of_large_packets() {
     assert_eq!(at_ip.count + at_ip.skip("owner-unknown"), 2 * SENT);
 }
 
-/// Writes and reads so many segments of one byte, one after the other.
-fn talk(connection: &mut Connection, segments: u64) {
-    for _ in 0..segments {
-        connection.tx.write_all(&[7]).expect("write");
-        connection.rx.read_exact(&mut [0]).expect("read");
-    }
-}
-
-/// An IPv4 connection of a listener for both versions, whose socket is an IPv6
-/// one.
-fn dual_stack(port: u16) -> Connection {
-    let listener = Ns::Right.run(|| TcpListener::bind(("::", port)).expect("bind"));
-    let at = Ns::Right.at(Family::V4, port);
-    let tx = Ns::Left.run(|| std::net::TcpStream::connect(at).expect("connect"));
-    let (rx, _) = listener.accept().expect("accept");
-    rx.set_read_timeout(Some(PATIENCE)).expect("SO_RCVTIMEO");
-    tx.set_nodelay(true).expect("TCP_NODELAY");
-    Connection { tx, rx }
-}
-
 /// A read has no packet: its ports and addresses are those of the connection.
 #[test]
 fn segments_by_their_headers() {
@@ -176,7 +155,7 @@ fn segments_by_their_headers() {
     let mut connections = [
         Connection::open(Family::V4, 6730),
         Connection::open(Family::V6, 6731),
-        dual_stack(6732),
+        Connection::dual_stack(6732),
     ];
     let source = connections[0].tx.local_addr().expect("bound").port();
     let source = source.to_string();
@@ -192,7 +171,7 @@ fn segments_by_their_headers() {
         tool.warm_up();
         let mut wanted = 0;
         for (connection, (port, n)) in connections.iter_mut().zip(PORTS) {
-            talk(connection, n);
+            connection.talk(n);
             if ports.contains(&port) {
                 wanted += n;
             }
@@ -238,7 +217,7 @@ fn groups_by_headers() {
     for (flow, n) in &flows {
         exchange(std::slice::from_ref(flow), *n);
     }
-    talk(&mut connection, 30);
+    connection.talk(30);
     let run = tool.finish();
     // By name: family, local-port, netns, remote-ip.
     let mut expected = groups([
@@ -282,7 +261,7 @@ fn by_receive_queue() {
         for (flow, n) in &flows {
             exchange(std::slice::from_ref(flow), *n);
         }
-        talk(&mut connection, 30);
+        connection.talk(30);
         let run = tool.finish();
         println!("{options:?}");
         if options[0] == "--by" {

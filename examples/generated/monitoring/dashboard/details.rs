@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! One hook, services, what was not measured, the clock and the exporter.
 
+use netstacklat::model::exported::{ExportedKey, ExportedKeys};
 use serde_json::json;
 
 use super::grid::{Grid, Panel, Scale, target};
 use super::questions::{CHOSEN, NOW, SHOWN, of_either_clock, or_none, share_lost};
+use crate::monitoring::grouped::{nouns, spoken};
 use crate::monitoring::queries::{
     GROUP_LATENCY, LATENCY, SKIPPED, TRANSMIT, buckets, lost, nothing_to_measure, samples, seconds,
     select,
@@ -85,7 +87,7 @@ pub(super) fn one_hook(grid: &mut Grid) {
     );
 }
 
-pub(super) fn services(grid: &mut Grid) {
+pub(super) fn services(grid: &mut Grid, keys: &ExportedKeys) {
     let selector = format!("{CHOSEN}, hook=~\".*-socket-enqueued\"");
     let rate = |series: &str, window: &str| {
         format!(
@@ -94,30 +96,38 @@ pub(super) fn services(grid: &mut Grid) {
         )
     };
     let busiest = |label: &str| format!("topk(10, sum by ({label}) ({}) > 0)", rate("count", NOW));
-    for (label, samples, latency, what) in [
-        (
-            "cgroup",
-            "Packets of the ten busiest services",
-            "p99 to the sockets of the ten busiest services",
-            "From entering the stack to the queue of the socket, by the socket's cgroup. Nothing here where only \
-             netstacklat.bpf.o is exported. Latencies over range are not in it.",
-        ),
-        (
-            "interface",
-            "Packets of the ten busiest interfaces",
-            "p99 to the sockets by interface",
-            "The same by the interface that packets came in by. other-netns: interfaces of containers, whose names are known \
-             inside only.",
-        ),
-    ] {
+    for key in keys.iter() {
+        let (label, (_, several)) = (key.label(), nouns(key));
+        let (latency, what) = match key.name() {
+            "cgroup" => (
+                format!("p99 to the sockets of the ten busiest {several}"),
+                "From entering the stack to the queue of the socket, by the socket's cgroup. Nothing here where only \
+                 netstacklat.bpf.o is exported. Latencies over range are not in it."
+                    .to_owned(),
+            ),
+            "interface" if keys.has("cgroup") => (
+                "p99 to the sockets by interface".into(),
+                "The same by the interface that packets came in by. other-netns: interfaces of containers, whose names are \
+                 known inside only."
+                    .into(),
+            ),
+            name => (
+                format!("p99 to the sockets of the ten busiest {several}"),
+                format!(
+                    "From entering the stack to the queue of the socket, by {name}. Latencies over range are not in it."
+                ),
+            ),
+        };
         grid.series(
             12,
             9,
             Scale::Linear,
             Panel::new(
-                samples,
-                "Packets a second that reached a queue of a socket. other: what came after the first 128 pairs of interface and \
-                 cgroup.",
+                format!("Packets of the ten busiest {several}"),
+                format!(
+                    "Packets a second that reached a queue of a socket. other: what came after the first 128 {}.",
+                    groups(keys)
+                ),
                 "cps",
                 vec![target(&format!("{{{{{label}}}}}"), busiest(label))],
             ),
@@ -141,6 +151,15 @@ pub(super) fn services(grid: &mut Grid) {
             ),
         );
     }
+}
+
+/// What a group is.
+fn groups(keys: &ExportedKeys) -> String {
+    if *keys == ExportedKeys::default() {
+        return "pairs of interface and cgroup".into();
+    }
+    let names: Vec<_> = keys.iter().map(ExportedKey::name).collect();
+    format!("groups by {}", spoken(&names))
 }
 
 pub(super) fn not_measured(grid: &mut Grid) {
