@@ -189,6 +189,7 @@ fn undoing_takes_no_option_but_its_time() {
             "ip" => "192.0.2.1",
             "sample" => "1/16",
             "notes" => "5000",
+            "slower-than" => "1ms",
             "group-memory" => "8MiB",
             "sort" => "p99",
             _ => "12",

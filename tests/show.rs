@@ -347,8 +347,10 @@ fn all_that_reads_a_file_names_what_was_selected() {
             "sort" => Some("p99"),
             "by" => Some("process,interface"),
             "include-tcp-hol-delay" | "ipv4" | "ipv6" | "tcp" | "udp" => None,
-            "stages" | "no-stages" => None,
+            "stages" | "no-stages" | "redact" => None,
             "notes" => Some("5000"),
+            "slower-than" => Some("1ms,udp-start:100us"),
+            "slowest" => Some("3"),
             "sample" => Some("1/16"),
             // Other words for --by.
             "groupby-interface" | "groupby-cgroup" => continue,

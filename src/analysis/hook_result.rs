@@ -18,6 +18,8 @@ pub struct HookResult {
     pub measured: PerSide<bool>,
     /// The number of latencies of each side.
     pub counts: PerSide<u64>,
+    /// The number of packets of each side that were not in the sample (`--sample`).
+    pub sampled_out: PerSide<u64>,
     /// The number of latencies of each side in the units used, if they are so
     /// different that the larger side was thinned to as many.
     pub thinned: Option<PerSide<u64>>,
@@ -95,6 +97,11 @@ impl Row {
 }
 
 impl HookResult {
+    /// Whether there were packets, of which none was in the sample.
+    pub fn is_unsampled(&self) -> bool {
+        !self.has_samples() && self.sampled_out != PerSide::both(0)
+    }
+
     /// Whether either side has a latency.
     pub fn has_samples(&self) -> bool {
         self.counts != PerSide::both(0)

@@ -197,10 +197,15 @@ fn hook_result(
     let sides = PerSide::of(|arm| {
         let files = input.side(arm).iter();
         let stats = files.filter_map(move |file| file.totals(arm).hook(hook));
-        stats.fold((false, 0u64), |(_, count), stats| {
+        stats.fold((false, 0u64, 0u64), |(_, count, sampled_out), stats| {
             let over_range = stats.skips.get(SkipReason::OVER_RANGE);
             let more = stats.histogram.count().saturating_add(over_range);
-            (true, count.saturating_add(more))
+            let out = stats.skips.get(SkipReason::SAMPLED_OUT);
+            (
+                true,
+                count.saturating_add(more),
+                sampled_out.saturating_add(out),
+            )
         })
     });
     let resolution = input.files().map(|file| file.info.resolution);
@@ -209,8 +214,9 @@ fn hook_result(
     HookResult {
         hook,
         group: None,
-        measured: sides.map(|(measured, _)| measured),
-        counts: sides.map(|(_, count)| count),
+        measured: sides.map(|(measured, _, _)| measured),
+        counts: sides.map(|(_, count, _)| count),
+        sampled_out: sides.map(|(_, _, sampled_out)| sampled_out),
         thinned: of_hook.thinned,
         rows: quantities
             .map(|(quantity, samples)| {

@@ -12,6 +12,7 @@
 #include "filter_none.bpf.h"
 #include "histogram/by_hook.bpf.h"
 #include "sampling_none.bpf.h"
+#include "slow_none.bpf.h"
 #include "stages_none.bpf.h"
 #include "record.bpf.h"
 

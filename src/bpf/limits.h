@@ -74,6 +74,13 @@
 /* Hooks that a note can name, and the number that stands for no stage. */
 #define NETSTACKLAT_NOTE_HOOKS 32
 #define NETSTACKLAT_NO_STAGE 255
+/* Hooks of which a slow packet shows when it passed them: all but the last one. */
+#define NETSTACKLAT_WAY_NOTES 7
+/* Slow packets that are looked at, on each CPU from report to report. */
+#define NETSTACKLAT_SLOW_PER_CPU 512
+/* Bytes for those that the loader has not read yet. */
+#define NETSTACKLAT_SLOW_BYTES 1048576
+
 /* Packets begin at a hook; or those do that have no note. */
 #define NETSTACKLAT_NOTE_BEGINS 1
 #define NETSTACKLAT_NOTE_MAY_BEGIN 2

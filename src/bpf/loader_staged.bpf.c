@@ -15,6 +15,7 @@
 #include "filter_none.bpf.h"
 #include "histogram/mmap_by_hook.bpf.h"
 #include "sampling.bpf.h"
+#include "slow_none.bpf.h"
 #include "stages.bpf.h"
 #include "record.bpf.h"
 

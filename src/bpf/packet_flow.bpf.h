@@ -49,6 +49,8 @@ struct netstacklat_flow {
 	struct flow_parts filtered;
 	struct flow_parts grouped;
 	struct flow_parts noted;
+	/* Of packets that are shown */
+	struct flow_parts shown;
 	/* Whether any is noted */
 	__u32 note;
 };

@@ -4,10 +4,11 @@
  * of a program ends in exactly one of the two, and record() is the only place
  * where a sample is added.
  *
- * An object includes four files before this. One of histogram/ says where samples
+ * An object includes five files before this. One of histogram/ says where samples
  * and skips are counted; filter.bpf.h or filter_none.bpf.h, which packets are
  * wanted; sampling.bpf.h or sampling_none.bpf.h, whether all of them are measured;
- * stages.bpf.h or stages_none.bpf.h, whether the time since the hook before is, too.
+ * stages.bpf.h or stages_none.bpf.h, whether the time since the hook before is, too;
+ * slow.bpf.h or slow_none.bpf.h, whether slow packets are shown.
  * A packet that is not wanted is counted as filtered whatever else there is to say
  * of it, so each function asks that first. Whether it is in the sample is asked
  * last, so that only what could have been recorded counts as sampled-out; but
@@ -54,6 +55,7 @@ static __always_inline int record_latency(const struct sample_ctx *ctx)
 	}
 	histogram_add(ctx, latency_m1, latency);
 	stage_add(ctx, mono);
+	show_if_slow(ctx, mono, latency);
 	return 0;
 }
 

@@ -43,18 +43,36 @@ _Static_assert(N_HOOKS < NOTE_HOOKS, "one number is left for NOTE_SHARED");
 /* In place of the hook: several packets have this timestamp. */
 #define NOTE_SHARED (NOTE_HOOKS - 1)
 
+/* A place in the table of notes. */
+struct note_slot {
+	/* The packet's last note */
+	__u64 last;
+	/*
+	 * Where slow packets are shown: the note that it left at each hook, by the
+	 * hook's place on the path. Each word has its own tag, so that a word of
+	 * another packet is not taken for one of this.
+	 */
+	__u64 way[NETSTACKLAT_WAY_NOTES];
+};
+
+_Static_assert(sizeof(struct note_slot) == 64, "a cache line");
+
 /* What the loader knows of stages; in .rodata. */
 struct netstacklat_stages {
 	/* Whether stages are measured */
 	__u32 on;
 	/* Number of slots less one */
 	__u32 slot_mask;
+	/* Whether slots have a way */
+	__u32 ways;
 	/* Slices of a stage: one for each possible CPU */
 	__u32 cpus;
 	/* By hook, NETSTACKLAT_NOTE_BEGINS or _MAY_BEGIN: whether packets begin there */
 	__u8 begins[NETSTACKLAT_NOTE_HOOKS];
 	/* By hook: whether another one comes behind, which wants a note */
 	__u8 notes[NETSTACKLAT_NOTE_HOOKS];
+	/* By hook: how many hooks are before it on its path */
+	__u8 place[NETSTACKLAT_NOTE_HOOKS];
 	/*
 	 * Number of the stage that ends at the first hook and begins at the second;
 	 * NETSTACKLAT_NO_STAGE: packets do not go that way
@@ -67,12 +85,12 @@ _Static_assert(NETSTACKLAT_NOTE_HOOKS == NOTE_HOOKS, "what a note can name");
 const volatile struct netstacklat_stages netstacklat_stages = {};
 #define stages netstacklat_stages
 
-/* The loader sets how many there are. */
+/* The loader sets how many there are, and makes them a word long without ways. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct note_slot));
 } netstack_notes SEC(".maps");
 
 /* Stage by stage, a slice for each CPU; as the histograms of hooks. */
@@ -118,6 +136,30 @@ static __noinline int stage_add_unusual(enum netstacklat_hook hook, __u32 index,
 	return 0;
 }
 
+static __always_inline __u64 mixed_timestamp(__u64 tstamp)
+{
+	return tstamp * NETSTACKLAT_SAMPLE_MULTIPLIER;
+}
+
+static __always_inline volatile struct note_slot *note_slot(__u64 mixed)
+{
+	__u32 slot = mixed >> NOTE_TAG_BITS & stages.slot_mask;
+
+	return bpf_map_lookup_elem(&netstack_notes, &slot);
+}
+
+static __always_inline void leave_note(volatile struct note_slot *slot,
+				       enum netstacklat_hook hook, __u64 tag,
+				       __u64 time)
+{
+	__u64 note = tag | (__u64)hook << NOTE_TIME_BITS | time;
+
+	slot->last = note;
+	if (KEEPS_WAYS && stages.ways &&
+	    stages.place[hook] < NETSTACKLAT_WAY_NOTES)
+		slot->way[stages.place[hook]] = note;
+}
+
 /*
  * Adds the stage that ends here, and leaves a note for the next. Only packets that
  * are recorded come here: each has a stage, or begins here, or is counted as one
@@ -125,19 +167,18 @@ static __noinline int stage_add_unusual(enum netstacklat_hook hook, __u32 index,
  */
 static __always_inline void stage_add(const struct sample_ctx *ctx, __u64 mono)
 {
-	__u64 mixed = ctx->tstamp * NETSTACKLAT_SAMPLE_MULTIPLIER;
-	__u64 tag = mixed << NOTE_TAG_SHIFT;
-	__u32 slot = mixed >> NOTE_TAG_BITS & stages.slot_mask;
+	__u64 mixed, tag, seen, time;
+	volatile struct note_slot *slot;
 	__u32 index, number;
-	__u64 seen, time;
-	volatile __u64 *note;
 
 	if (!stages.on)
 		return;
-	note = bpf_map_lookup_elem(&netstack_notes, &slot);
-	if (!note)
+	mixed = mixed_timestamp(ctx->tstamp);
+	tag = mixed << NOTE_TAG_SHIFT;
+	slot = note_slot(mixed);
+	if (!slot)
 		return;
-	seen = *note;
+	seen = slot->last;
 	time = mono & NOTE_TIME_MASK;
 	if ((seen ^ tag) >> NOTE_TAG_SHIFT) {
 		if (stages.begins[ctx->hook] != NETSTACKLAT_NOTE_BEGINS)
@@ -146,18 +187,18 @@ static __always_inline void stage_add(const struct sample_ctx *ctx, __u64 mono)
 						? STAGELESS_BEGUN
 						: STAGELESS_NOTE_LOST);
 		if (stages.notes[ctx->hook])
-			*note = tag | (__u64)ctx->hook << NOTE_TIME_BITS | time;
+			leave_note(slot, ctx->hook, tag, time);
 		return;
 	}
 	number = stages.number[ctx->hook]
 			      [seen >> NOTE_TIME_BITS & (NOTE_HOOKS - 1)];
 	if (number == NETSTACKLAT_NO_STAGE) {
-		*note = tag | (__u64)NOTE_SHARED << NOTE_TIME_BITS;
+		slot->last = tag | (__u64)NOTE_SHARED << NOTE_TIME_BITS;
 		count_stageless(ctx->hook, STAGELESS_SAME_TIMESTAMP);
 		return;
 	}
 	if (stages.notes[ctx->hook])
-		*note = tag | (__u64)ctx->hook << NOTE_TIME_BITS | time;
+		leave_note(slot, ctx->hook, tag, time);
 	time = (time - seen) & NOTE_TIME_MASK;
 	index = number * stages.cpus + bpf_get_smp_processor_id();
 	if (time - 1 >= MAX_NS) {

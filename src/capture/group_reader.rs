@@ -288,7 +288,7 @@ fn wait_for_programs() -> nix::Result<()> {
 }
 
 /// What a process called itself when it began to read from a socket.
-fn comm_of(names: &MapHandle, pid: u32) -> Option<String> {
+pub(super) fn comm_of(names: &MapHandle, pid: u32) -> Option<String> {
     let name = names.lookup(&pid.to_ne_bytes(), MapFlags::ANY).ok()??;
     let end = name.iter().position(|c| *c == 0).unwrap_or(name.len());
     Some(String::from_utf8_lossy(&name[..end]).into_owned())

@@ -22,10 +22,16 @@ pub(super) fn set(object: &mut OpenObject, plan: &Plan) -> Result<()> {
             Some(hook) if enabled.contains(hook) => plan.layout.cpus as u32,
             // A disabled hook's map stays, as small as it can be.
             Some(_) => continue,
-            None if map.name() == names::NOTES_MAP => match plan.notes {
-                Some(notes) => notes,
+            None if map.name() == names::NOTES_MAP => match &plan.stages {
+                Some(stages) => {
+                    map.set_value_size(stages.slot_bytes())
+                        .with_context(|| size_of_map(&map))?;
+                    stages.notes
+                }
                 None => continue,
             },
+            // libbpf makes it a page, which is the least.
+            None if map.name() == names::SLOW_PACKETS_MAP && plan.slow.is_none() => 1,
             None if map.name() == names::STAGES_MAP => match &plan.stages {
                 Some(stages) => stages.slices(plan.layout.cpus) as u32,
                 None => continue,

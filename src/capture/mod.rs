@@ -26,9 +26,11 @@ mod reader;
 mod selection;
 pub mod shared_clock;
 mod skeleton;
+mod slow_reader;
 pub mod stage_layout;
 pub mod timestamping;
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +44,7 @@ use crate::capture::maps::Maps;
 use crate::capture::object::Loaded;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::process_names::ProcessNames;
+use crate::capture::slow_reader::SlowReader;
 use crate::capture::timestamping::TimestampingSocket;
 use crate::host::packets::Packets;
 use crate::host::start_error::{StartError, StartErrorKind};
@@ -66,6 +69,8 @@ pub struct Capture {
     plan: Plan,
     packets: Packets,
     process_names: Option<ProcessNames>,
+    /// The slowest packets, if they are looked for.
+    slow: Option<RefCell<SlowReader>>,
     /// Where warnings go that come up while it measures.
     messages: Option<Messages>,
 }
@@ -116,11 +121,17 @@ impl Capture {
         selection::fill(&loaded, &plan)?;
         loaded.attach_hooks(&mut plan)?;
         let maps = Maps::map(&loaded, &plan, names)?;
+        let slow = plan.slow.clone().map(|slow| {
+            let names = packets.names_of_packets(slow.redact);
+            anyhow::Ok(RefCell::new(SlowReader::new(&loaded, slow, names)?))
+        });
+        let slow = slow.transpose()?;
         let comms = &plan.filter.comms;
         let judge = (!comms.is_empty()).then(|| ProcessNames::judge_by(&loaded, comms));
         Ok(Capture {
             process_names: judge.transpose()?,
             messages: None,
+            slow,
             loaded,
             maps,
             clock,
@@ -231,6 +242,9 @@ impl Capture {
                     counters.hook_mut(hook).stageless.add(cause, packets);
                 }
             }
+        }
+        if let Some(slow) = &self.slow {
+            counters.slow = slow.borrow_mut().read(&self.loaded)?;
         }
         for (hook, runs) in self.loaded.runs()? {
             let stats = counters.hook_mut(hook);

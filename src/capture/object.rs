@@ -16,7 +16,9 @@ use crate::capture::load_log::{
 use crate::capture::map_sizes;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::shared_clock::SharedClock;
-use crate::capture::skeleton::{HookCounts, OpenSkeleton, SharedSelection, SharedState, Skeleton};
+use crate::capture::skeleton::{
+    HookCounts, OpenSkeleton, SharedSelection, SharedState, Skeleton, SlowBudget,
+};
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::counters::SmallSteps;
 use crate::model::hook_counters::Cost;
@@ -232,6 +234,11 @@ impl Loaded {
     /// Packets without a stage, by cause, where the object can measure stages.
     pub(super) fn stageless(&self) -> Option<&[HookCounts; STAGELESS_COUNT]> {
         self.shared.stageless.as_ref()
+    }
+
+    /// What programs may send of slow packets, where the object can show them.
+    pub(super) fn slow_budget(&self) -> Option<&SlowBudget> {
+        self.shared.slow.as_ref()
     }
 
     fn map(&self, name: &str) -> Result<libbpf_rs::Map<'_>> {

@@ -15,6 +15,19 @@ use crate::model::hooks::{Hook, HookSet, Needs, Program, Role, programs};
 use crate::model::names;
 use crate::model::packet_filter::PacketFilter;
 use crate::model::sampling::Sampling;
+use crate::model::slow::SlowLimit;
+use crate::model::stage::goes_on;
+
+/// Which packets are slow, and how many are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlowPlan {
+    /// Hooks, and the ages in ns from which on a packet is slow there.
+    pub limits: Vec<(Hook, u64)>,
+    /// So many are kept of each report.
+    pub most: usize,
+    /// Whether addresses and processes are hidden.
+    pub redact: bool,
+}
 
 /// From a1ac9c8acec1 on, `skb->tstamp` can be a transmit time until local delivery.
 const RESTAMPS_SINCE: (u32, u32) = (5, 18);
@@ -80,6 +93,8 @@ pub struct Plan {
     pub sampling: Sampling,
     /// How many notes there is room for, where stages are measured.
     pub notes: Option<u32>,
+    /// How slow packets are looked for, if they are.
+    pub slow: Option<SlowPlan>,
     /// How they are measured; see [`Plan::lay_out_stages`].
     pub stages: Option<StageLayout>,
     /// What they are counted apart by.
@@ -156,10 +171,47 @@ impl Plan {
         self
     }
 
+    /// The same, with slow packets from these ages on. Without a hook: at the last
+    /// hooks of each path. So many are kept, and addresses and processes are hidden
+    /// if `redact`.
+    pub fn showing_slow(mut self, limits: &[SlowLimit], most: usize, redact: bool) -> Plan {
+        let enabled = self.enabled();
+        let last = |hook: &Hook| !goes_on(*hook, enabled);
+        let ages = limits.iter().flat_map(|limit| {
+            let hooks: Vec<Hook> = match limit.hook {
+                Some(hook) => vec![hook],
+                None => enabled.iter().filter(last).collect(),
+            };
+            let ns = u64::try_from(limit.age.as_nanos()).unwrap_or(u64::MAX);
+            hooks.into_iter().map(move |hook| (hook, ns))
+        });
+        let limits: Vec<_> = ages.filter(|(hook, _)| enabled.contains(*hook)).collect();
+        self.slow = (!limits.is_empty()).then_some(SlowPlan {
+            limits,
+            most,
+            redact,
+        });
+        self
+    }
+
+    /// What slow packets have to read of their headers.
+    pub fn parts_of_slow(&self) -> FlowParts {
+        let on = self.slow.is_some();
+        FlowParts {
+            family: on,
+            ports: on,
+            addresses: on,
+            rx_queue: on,
+        }
+    }
+
     /// Numbers the stages of the hooks that are left. Before the object is loaded:
     /// the programs know the numbers from then on.
     pub fn lay_out_stages(&mut self) {
-        let layout = |notes| StageLayout::new(self.enabled(), notes, self.restamps);
+        let layout = |notes| StageLayout {
+            ways: self.slow.is_some(),
+            ..StageLayout::new(self.enabled(), notes, self.restamps)
+        };
         self.stages = self.notes.map(layout);
     }
 
@@ -168,12 +220,13 @@ impl Plan {
     pub fn notes_flow(&self) -> bool {
         let needy = |hook: Hook| matches!(hook.needs(), Needs::Requires(_));
         let parts = self.parts_of_filter().or(self.parts_of_groups());
+        let parts = parts.or(self.parts_of_slow());
         parts != FlowParts::default() && self.enabled().iter().any(needy)
     }
 
     /// Whether it takes the object that has filters and groups.
     pub fn is_selective(&self) -> bool {
-        self.filter.is_on() || self.groups.is_some()
+        self.filter.is_on() || self.groups.is_some() || self.slow.is_some()
     }
 
     /// Whether the programs must note who reads from a socket: for filters of
@@ -182,7 +235,9 @@ impl Plan {
     pub fn notes_readers(&self) -> bool {
         let in_stack = |hook: Hook| hook.knows_socket() && !hook.is_in_reader();
         let by_process = self.groups.as_ref().is_some_and(|groups| groups.by_process);
-        by_process || self.filter.asks_for_processes() && self.enabled().iter().any(in_stack)
+        by_process
+            || self.slow.is_some()
+            || self.filter.asks_for_processes() && self.enabled().iter().any(in_stack)
     }
 
     /// The hooks that measure.
@@ -312,6 +367,7 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
         filter: PacketFilter::default(),
         sampling: Sampling::ALL,
         notes: None,
+        slow: None,
         stages: None,
         restamps: version.is_none_or(|version| version >= RESTAMPS_SINCE),
         grouping: None,

@@ -13,6 +13,7 @@ use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{Object, OpenObject};
 
 use crate::capture::plan::{ClockSource, FlowParts, Plan};
+use crate::capture::slow_reader::Budget;
 use crate::model::flow_choice::IpVersion;
 use crate::model::hooks::Hook;
 use crate::model::packet_filter::{CgroupId, Interface};
@@ -62,6 +63,8 @@ pub(super) struct SharedState {
     pub sampled_out: Option<HookCounts>,
     /// Packets that were recorded without a stage, where stages are measured.
     pub stageless: Option<[HookCounts; STAGELESS_COUNT]>,
+    /// What programs may send of slow packets, where they can be shown.
+    pub slow: Option<SlowBudget>,
 }
 
 /// Counters of packets by CPU and hook, such as those that were left out. They can be most of all
@@ -74,6 +77,30 @@ impl HookCounts {
         let of_cpus = self.0.chunks_exact(tables::FILTERED_STRIDE).take(cpus);
         let counts = of_cpus.map(|hooks| hooks[hook.index()].load(Relaxed));
         counts.sum()
+    }
+}
+
+/// What programs may send of slow packets.
+pub(super) struct SlowBudget {
+    /// By CPU: packets that it may still send, and those that it could not.
+    budgets: Vec<(&'static AtomicU64, &'static AtomicU64)>,
+    from: [&'static AtomicU64; tables::NOTE_HOOKS],
+}
+
+impl Budget for SlowBudget {
+    fn refill(&self, packets: u64) {
+        for (left, _) in &self.budgets {
+            left.store(packets, Relaxed);
+        }
+    }
+
+    fn not_sent(&self) -> u64 {
+        let counts = self.budgets.iter();
+        counts.map(|(_, not_sent)| not_sent.load(Relaxed)).sum()
+    }
+
+    fn set_from(&self, hook: Hook, age_ns: u64) {
+        self.from[hook.index()].store(age_ns, Relaxed);
     }
 }
 
@@ -129,6 +156,8 @@ macro_rules! configure_stages {
             knobs.begins = stages.begins;
             knobs.notes = stages.leaves_note;
             knobs.number = stages.numbers;
+            knobs.place = stages.places;
+            knobs.ways = stages.ways.into();
         }
     };
 }
@@ -171,6 +200,7 @@ macro_rules! take_shared {
             selection: None,
             sampled_out: None,
             stageless: None,
+            slow: None,
         };
         (shared, counters)
     }};
@@ -228,6 +258,10 @@ impl OpenSkeleton {
             knobs.by_family = groups.by_family.into();
             knobs.by_remote_ip = groups.by_remote_ip.into();
         }
+        if let Some(slow) = &plan.slow {
+            let hooks = slow.limits.iter().map(|(hook, _)| 1 << hook.index());
+            rodata.netstacklat_slow.hooks = hooks.fold(0, |all, bit: u32| all | bit);
+        }
         let flow = &plan.filter.flow;
         let knobs = &mut rodata.netstacklat_filter;
         knobs.flow = flow.is_on().into();
@@ -250,12 +284,14 @@ impl OpenSkeleton {
             rodata.netstacklat_rx_queues[queue / 64] |= 1 << (queue % 64);
         }
         let (filtered, grouped) = (plan.parts_of_filter(), plan.parts_of_groups());
+        let shown = plan.parts_of_slow();
         let knobs = &mut rodata.netstacklat_flow;
         knobs.note = plan.notes_flow().into();
         for (knobs, parts) in [
             (&mut knobs.filtered, filtered),
             (&mut knobs.grouped, grouped),
-            (&mut knobs.noted, filtered.or(grouped)),
+            (&mut knobs.noted, filtered.or(grouped).or(shown)),
+            (&mut knobs.shown, shown),
         ] {
             knobs.family = parts.family.into();
             knobs.ports = parts.ports.into();
@@ -328,7 +364,17 @@ impl Skeleton {
                 let ports = unsafe {
                     std::slice::from_raw_parts(ports.as_ptr().cast::<AtomicU8>(), ports.len())
                 };
+                let slow_from = &mut counters.netstacklat_slow_from;
+                let budgets = counters.netstacklat_slow_budgets.iter_mut();
+                let budgets = budgets.map(|of_cpu| {
+                    let left = shared!(AtomicU64, of_cpu.left);
+                    (left, shared!(AtomicU64, of_cpu.not_sent))
+                });
                 SharedState {
+                    slow: Some(SlowBudget {
+                        budgets: budgets.collect(),
+                        from: slow_from.each_mut().map(|age| shared!(AtomicU64, *age)),
+                    }),
                     selection: Some(SharedSelection {
                         cgroups: cgroups.each_mut().map(|id| shared!(AtomicU64, *id)),
                         cgroup_levels: levels.each_mut().map(|it| shared!(AtomicU32, *it)),

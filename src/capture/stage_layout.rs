@@ -2,7 +2,7 @@
 //! What the programs are told about stages (`src/bpf/stages.bpf.h`): their numbers,
 //! where packets begin, and which hooks leave a note. Pure.
 
-use crate::model::hooks::{HOOK_COUNT, HookSet};
+use crate::model::hooks::{HOOK_COUNT, Hook, HookSet};
 use crate::model::stage::{Stage, begins, goes_on};
 use crate::model::tables;
 
@@ -13,10 +13,14 @@ const SLICE_BYTES: u64 = (tables::SLICE_ENTRIES * size_of::<u64>()) as u64;
 pub struct StageLayout {
     /// Notes that there is room for: a power of two.
     pub notes: u32,
+    /// Whether notes of all hooks are kept, for slow packets.
+    pub ways: bool,
     /// The stages, by number.
     pub stages: Vec<Stage>,
     /// By hook, `NOTE_BEGINS` or `NOTE_MAY_BEGIN`.
     pub begins: [u8; tables::NOTE_HOOKS],
+    /// By hook, how many others are before it on its path.
+    pub places: [u8; tables::NOTE_HOOKS],
     /// By hook, whether another one comes behind, which looks for a note.
     pub leaves_note: [u8; tables::NOTE_HOOKS],
     /// Number of the stage that ends at the first hook and begins at the second;
@@ -33,11 +37,17 @@ impl StageLayout {
         let behind: HookSet = enabled.iter().filter(|hook| hook.is_restamped()).collect();
         let mut layout = StageLayout {
             notes,
+            ways: false,
             stages: Vec::new(),
             begins: [0; tables::NOTE_HOOKS],
+            places: [0; tables::NOTE_HOOKS],
             leaves_note: [0; tables::NOTE_HOOKS],
             numbers: [[tables::NO_STAGE; tables::NOTE_HOOKS]; HOOK_COUNT],
         };
+        for hook in Hook::all() {
+            let before = Hook::all().filter(|other| hook.is_behind(*other)).count();
+            layout.places[hook.index()] = u8::try_from(before).expect("there are few");
+        }
         for hook in enabled.iter() {
             layout.leaves_note[hook.index()] = goes_on(hook, enabled).into();
             layout.begins[hook.index()] = if begins(hook, enabled) {
@@ -62,8 +72,8 @@ impl StageLayout {
 
     /// Kernel memory for notes and histograms, bytes.
     pub fn memory(&self, cpus: usize) -> u64 {
-        let note = size_of::<u64>() as u64;
-        u64::from(self.notes) * note + self.slices(cpus) as u64 * SLICE_BYTES
+        u64::from(self.notes) * u64::from(self.slot_bytes())
+            + self.slices(cpus) as u64 * SLICE_BYTES
     }
 
     /// What histograms of so many groups would take, bytes.
@@ -75,7 +85,6 @@ impl StageLayout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::hooks::Hook;
 
     fn hook(name: &str) -> Hook {
         Hook::named(name).unwrap()
@@ -104,6 +113,17 @@ mod tests {
         let (always, may) = (tables::NOTE_BEGINS, tables::NOTE_MAY_BEGIN);
         assert_eq!(beginning(true), [("ip-start", always), ("tcp-start", may)]);
         assert_eq!(beginning(false), [("ip-start", always)]);
+    }
+
+    /// All hooks that leave notes have a word of their own in a slot.
+    #[test]
+    fn hooks_of_a_path_have_different_places() {
+        let layout = StageLayout::new(HookSet::ALL, 1024, true);
+        for stage in &layout.stages {
+            let [from, to] = [stage.from(), stage.to()].map(|hook| layout.places[hook.index()]);
+            assert!(from < to, "{stage}");
+            assert!(usize::from(from) < tables::WAY_NOTES, "{stage}");
+        }
     }
 
     #[test]

@@ -221,6 +221,8 @@ mod tests {
                 "min-queue-length" => "3",
                 "sample" => "1/16",
                 "notes" => "5000",
+                "slower-than" => "1ms,udp-start:100us",
+                "slowest" => "3",
                 "container" => "web,0123456789ab",
                 "pod" => "default/web-*,db",
                 "comm" => "nginx*,dnsdist",
@@ -231,7 +233,7 @@ mod tests {
                 "by" => "process,interface",
                 "ipv4" | "ipv6" | "tcp" | "udp" => return None,
                 "include-tcp-hol-delay" | "groupby-interface" | "groupby-cgroup" => return None,
-                "stages" | "no-stages" => return None,
+                "stages" | "no-stages" | "redact" => return None,
                 other => panic!("give --{other} a value here"),
             },
         )

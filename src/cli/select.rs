@@ -24,6 +24,7 @@ use crate::model::packet_choice::{
 };
 use crate::model::sampling::Sampling;
 use crate::model::selection::Selection;
+use crate::model::slow::SlowLimit;
 use crate::model::tables;
 
 /// What to measure.
@@ -158,6 +159,19 @@ pub struct SelectArgs {
     )]
     pub notes: Option<u32>,
 
+    /// Show the slowest packets in full: those that were older than this at the last
+    /// hook of their path, or at HOOK. Turns on --stages
+    #[arg(long, value_name = "[HOOK:]TIME", value_delimiter = ',')]
+    pub slower_than: Vec<SlowLimit>,
+
+    /// How many of them to show in each report, at most (default: 10)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_SLOW))]
+    pub slowest: Option<u32>,
+
+    /// Hide addresses, cgroups and processes of slow packets
+    #[arg(long)]
+    pub redact: bool,
+
     /// Measure only packets of sockets made in these containers: names, quoted
     /// globs, or the beginnings of ids
     #[arg(long, value_name = "NAME,ID", value_delimiter = ',')]
@@ -210,6 +224,9 @@ pub struct SelectArgs {
 const GROUPS: u32 = 256;
 /// Memory for their histograms, bytes.
 const GROUP_MEMORY: u64 = 64 << 20;
+/// Slow packets in a report, if the user says nothing, and at most.
+const SLOWEST: usize = 10;
+const MOST_SLOW: i64 = 256;
 
 impl SelectArgs {
     /// The packets that the user wants.
@@ -253,9 +270,24 @@ impl SelectArgs {
         self.sample.unwrap_or_default()
     }
 
+    /// From which ages on packets are slow; empty: none is shown. `--slowest` alone
+    /// shows the slowest of all.
+    pub fn slow_limits(&self) -> Vec<SlowLimit> {
+        if self.slower_than.is_empty() && self.slowest.is_some() {
+            return vec![SlowLimit::any()];
+        }
+        self.slower_than.clone()
+    }
+
+    /// How many of them are shown in a report.
+    pub fn slowest(&self) -> usize {
+        self.slowest.map_or(SLOWEST, |most| most as usize)
+    }
+
     /// How many notes there is room for; `None`: no stages are measured.
     pub fn notes(&self) -> Option<u32> {
-        let on = (self.stages || self.notes.is_some()) && !self.no_stages;
+        let asked = self.stages || self.notes.is_some() || !self.slow_limits().is_empty();
+        let on = asked && !self.no_stages;
         on.then(|| {
             self.notes
                 .unwrap_or(tables::DEFAULT_NOTES)
@@ -338,6 +370,9 @@ impl SelectArgs {
             stages,
             no_stages,
             notes,
+            slower_than,
+            slowest,
+            redact,
             container,
             pod,
             comm,
@@ -373,6 +408,8 @@ impl SelectArgs {
             ("min-queue-length", texts(min_queue_length)),
             ("sample", texts(sample)),
             ("notes", texts(notes)),
+            ("slower-than", texts(slower_than)),
+            ("slowest", texts(slowest)),
             ("container", texts(container)),
             ("pod", texts(pod)),
             ("comm", texts(comm)),
@@ -390,6 +427,7 @@ impl SelectArgs {
             ("include-tcp-hol-delay", *include_tcp_hol_delay),
             ("stages", *stages),
             ("no-stages", *no_stages),
+            ("redact", *redact),
         ];
         let flags = flags.into_iter().filter(|(_, on)| *on);
         let given = given.chain(flags.map(|(name, _)| (name, Vec::new())));

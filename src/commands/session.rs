@@ -54,13 +54,23 @@ fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Cap
     // The user's mistakes first.
     let packets = Packets::resolve(&select.packets())?;
     let plan = decide(facts, select.wanted_hooks())?;
-    let mut plan = plan.sampled(select.sampling()).staged(select.notes());
+    let plan = plan.sampled(select.sampling()).staged(select.notes());
+    let limits = select.slow_limits();
+    let mut plan = match select.notes() {
+        Some(_) => plan.showing_slow(&limits, select.slowest(), select.redact),
+        None => plan,
+    };
     plan.lay_out_stages();
     if let (Some(stages), Some(groups)) = (&plan.stages, select.grouping()) {
         let memory = stages.memory_by_group(plan.layout.cpus, groups.max_groups);
         return Err(UsageError(format!(
-            "--stages cannot be used with --by: {} groups would take up to {} of kernel memory for \
+            "{} cannot be used with --by: {} groups would take up to {} of kernel memory for \
              a histogram of each stage, group and CPU; use a filter instead of --by",
+            if limits.is_empty() {
+                "--stages"
+            } else {
+                "--slower-than, which takes --stages,"
+            },
             groups.max_groups,
             Size(memory)
         ))

@@ -15,7 +15,7 @@ use crate::host::namespaces::Netns;
 use crate::host::processes;
 use crate::host::wanted_cgroups::WantedCgroups;
 use crate::host::wanted_interfaces::WantedInterfaces;
-use crate::model::grouping::Grouping;
+use crate::model::grouping::{GroupKey, Grouping};
 use crate::model::owner_choice::CommChoice;
 use crate::model::packet_choice::PacketChoice;
 use crate::model::packet_filter::PacketFilter;
@@ -110,6 +110,25 @@ impl Packets {
         let of_interfaces = self.interfaces.as_ref().map(WantedInterfaces::netns);
         let netns = self.filter.netns.or(of_interfaces);
         Ok(Names::new(&grouping.keys, netns, tree))
+    }
+
+    /// Names of what single packets belong to: interface, and, unless they are to be
+    /// hidden, cgroup (where there are any of v2) and process.
+    pub(crate) fn names_of_packets(&self, redact: bool) -> Names {
+        let mut keys = vec![GroupKey::Interface];
+        let tree = match &self.cgroups {
+            Some(wanted) => Some(wanted.tree().clone()),
+            None => CgroupTree::find(self.cgroup_mount.as_deref()).ok(),
+        };
+        let tree = tree.filter(|_| !redact);
+        if tree.is_some() {
+            keys.push(GroupKey::Cgroup);
+        }
+        if !redact {
+            keys.push(GroupKey::Process);
+        }
+        // The programs say the namespace of each packet.
+        Names::new(&keys, None, tree)
     }
 
     /// What becomes readable when interfaces or cgroups may have changed.

@@ -11,6 +11,7 @@ use crate::model::hook_counters::{Cost, HookCounters, Latencies};
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::sampling::Sampling;
 use crate::model::skips::SkipReason;
+use crate::model::slow::SlowPackets;
 use crate::model::sparse::Sparse;
 use crate::model::stage::Stage;
 use crate::model::tables;
@@ -75,6 +76,8 @@ pub struct Counters<L = Histogram> {
     pub clock_cost: Option<Cost>,
     /// Of all packets, by [`Hook::index`]: hooks that are off too, whose
     /// programs may serve others.
+    /// The slowest packets, where they are looked for.
+    pub slow: SlowPackets,
     hooks: Vec<HookCounters<L>>,
     /// Where nothing is grouped: empty.
     groups: BTreeMap<Group, BTreeMap<Hook, HookCounters<L>>>,
@@ -90,6 +93,7 @@ impl<L> Counters<L> {
             small_steps: SmallSteps::default(),
             clock_updates: None,
             clock_cost: None,
+            slow: SlowPackets::default(),
             hooks: Hook::all().map(hook).collect(),
             groups: BTreeMap::new(),
         }
@@ -269,6 +273,7 @@ impl Counters {
             }
             _ => None,
         };
+        self.slow.try_add(&other.slow)?;
         for (mine, theirs) in self.hooks.iter_mut().zip(&other.hooks) {
             mine.try_add(theirs)?;
         }
@@ -315,6 +320,7 @@ impl Sub for &Counters {
                 _ => None,
             },
             groups: of_groups.collect(),
+            slow: self.slow.since(&earlier.slow),
             ..Counters::of(self.enabled, |hook| self.hook(hook) - earlier.hook(hook))
         }
     }

@@ -27,6 +27,7 @@ pub mod sampling;
 pub mod selection;
 pub mod side;
 pub mod skips;
+pub mod slow;
 pub mod snapshot;
 pub mod sparse;
 pub mod stage;

@@ -25,6 +25,8 @@ pub const PROCESS_NAMES_MAP: &str = "netstack_process_names";
 pub const NEW_NAMES_MAP: &str = "netstack_new_names";
 /// The notes of packets, where stages are measured.
 pub const NOTES_MAP: &str = "netstack_notes";
+/// Slow packets on their way to the loader.
+pub const SLOW_PACKETS_MAP: &str = "netstack_slow_packets";
 /// The histograms of stages.
 pub const STAGES_MAP: &str = "netstack_stages";
 /// The program that publishes the clock offset.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::model::sampling::Sampling;
 
 /// Options that select hooks or what is listed, and not packets.
-const NOT_OF_PACKETS: [&str; 7] = [
+const NOT_OF_PACKETS: [&str; 10] = [
     "hooks",
     "exclude-hooks",
     "top",
@@ -14,6 +14,9 @@ const NOT_OF_PACKETS: [&str; 7] = [
     "stages",
     "no-stages",
     "notes",
+    "slower-than",
+    "slowest",
+    "redact",
 ];
 /// The option that takes a share of the packets.
 const SAMPLE: &str = "sample";

@@ -20,6 +20,7 @@ mod json_tests;
 mod notes;
 pub(crate) mod screen;
 pub(crate) mod show;
+mod slow;
 mod stages;
 pub(crate) mod summary;
 mod table;

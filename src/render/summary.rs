@@ -89,6 +89,7 @@ impl Renderer for Summary {
         let mut page = self.screen.page(report);
         self.table(&mut page, report.interval);
         self.screen.stages(&mut page, report.interval);
+        self.screen.slow(&mut page, &report.interval.counters.slow);
         self.screen.notes(&mut page, report);
         out.write_all(page.as_bytes())
     }

@@ -179,6 +179,7 @@ impl Renderer for Text {
         self.screen.below_groups(&mut page, &list);
         let before = page.len();
         self.screen.stages(&mut page, report.interval);
+        self.screen.slow(&mut page, &report.interval.counters.slow);
         if page.len() > before {
             page.push('\n');
         }

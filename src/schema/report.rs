@@ -2,6 +2,7 @@
 //! The line of an interval, and of the total.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use crate::model::quantile::{Estimate, Quantile, REPORTED};
 use crate::model::report::{Kind, Report};
 use crate::model::sampling::Sampling;
 use crate::model::skips::{SkipReason, Skips};
+use crate::model::slow::{SlowPacket, SlowPackets};
 use crate::model::snapshot::Interval;
 use crate::model::stage::{Cause, Stage, Stageless};
 use crate::schema::bounded::{List, Named};
@@ -73,6 +75,9 @@ pub struct ReportLine {
     pub cost: Option<CostFields>,
     /// The hooks that are on, in path order, those without a sample too. Then, where packets are grouped, the hooks of each group that have counted something.
     pub hooks: List<HookLine, HOOKS>,
+    /// With `--slower-than` or `--slowest`: the slowest packets. Absent: none was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow: Option<SlowFields>,
 }
 
 /// What a hook counted.
@@ -172,6 +177,132 @@ impl From<CostFields> for Cost {
     }
 }
 
+/// The slowest packets of a report.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Slow")]
+pub struct SlowFields {
+    /// Packets above the limit that were looked at.
+    pub seen: u64,
+    /// Packets above the limit that were not, because there were too many.
+    pub not_looked_at: u64,
+    /// The slowest of those that were, the slowest first.
+    pub packets: List<SlowLine, MANY>,
+}
+
+/// A slow packet.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SlowPacket")]
+pub struct SlowLine {
+    /// The hook at which it was slow.
+    pub hook: Short,
+    /// How old it was there, from its timestamp.
+    pub age_ns: u64,
+    /// Its timestamp: when it entered the stack.
+    pub time: Short,
+    /// The hooks that it passed before, in that order. Those that it did not pass are missing, and those of which the note was lost.
+    pub passed: List<PassedFields, MANY>,
+    /// The CPU that the hook ran on.
+    pub cpu: u32,
+    /// The receive queue of the interface, or null.
+    pub rx_queue: Option<u32>,
+    /// At reads, how many packets were left in the socket's queue. Else null.
+    pub queue_length: Option<u32>,
+    /// Where it came from: address and port (0: it has none). Null: not known, or hidden (`--redact`).
+    pub remote: Option<Short>,
+    /// Where it was sent to, in the same way.
+    pub local: Option<Short>,
+    /// Whose it is, as groups say it: interface, cgroup, process.
+    pub owner: Named<Short, MANY>,
+}
+
+/// A hook that a slow packet passed.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Passed")]
+pub struct PassedFields {
+    /// Its name.
+    pub hook: Short,
+    /// How old the packet was there.
+    pub age_ns: u64,
+}
+
+impl From<&SlowPackets> for SlowFields {
+    fn from(slow: &SlowPackets) -> SlowFields {
+        SlowFields {
+            seen: slow.seen,
+            not_looked_at: slow.not_looked_at,
+            packets: slow.iter().map(SlowLine::from).collect(),
+        }
+    }
+}
+
+impl From<&SlowPacket> for SlowLine {
+    fn from(packet: &SlowPacket) -> SlowLine {
+        let end = |end: Option<SocketAddr>| end.map(|end| end.to_string().into());
+        let owner = packet.owner.iter();
+        SlowLine {
+            hook: packet.hook.name().into(),
+            age_ns: packet.age_ns,
+            time: time_to_text(packet.time),
+            passed: packet
+                .passed
+                .iter()
+                .map(|(hook, age_ns)| PassedFields {
+                    hook: hook.name().into(),
+                    age_ns: *age_ns,
+                })
+                .collect(),
+            cpu: packet.cpu,
+            rx_queue: packet.rx_queue,
+            queue_length: packet.queue_length,
+            remote: end(packet.remote),
+            local: end(packet.local),
+            owner: owner
+                .map(|(key, value)| (key.clone(), value.as_str().into()))
+                .collect(),
+        }
+    }
+}
+
+impl SlowFields {
+    fn checked(self) -> Result<SlowPackets, String> {
+        let packets = self.packets.0.into_iter().map(SlowLine::checked);
+        let packets = packets.collect::<Result<_, _>>()?;
+        Ok(SlowPackets::of(packets, self.seen, self.not_looked_at))
+    }
+}
+
+impl SlowLine {
+    fn checked(self) -> Result<SlowPacket, String> {
+        let hook = |name: &Short| {
+            let found = Hook::named(&name.0);
+            found.ok_or_else(|| format!("slow packet: no hook is called '{}'", name.0))
+        };
+        let end = |text: Option<Short>| {
+            let read = |text: Short| {
+                let parsed = text.0.parse();
+                parsed.map_err(|_| format!("slow packet: '{}' is no address", text.0))
+            };
+            text.map(read).transpose()
+        };
+        let passed = self.passed.0.iter();
+        let owner = self.owner.0.into_iter();
+        Ok(SlowPacket {
+            hook: hook(&self.hook)?,
+            age_ns: self.age_ns,
+            time: time_of_text(&self.time)?,
+            passed: passed
+                .map(|passed| Ok((hook(&passed.hook)?, passed.age_ns)))
+                .collect::<Result<_, String>>()?,
+            cpu: self.cpu,
+            rx_queue: self.rx_queue,
+            queue_length: self.queue_length,
+            remote: end(self.remote)?,
+            local: end(self.local)?,
+            owner: owner.map(|(key, value)| (key, value.0)).collect(),
+        })
+    }
+}
+
 impl From<&Report<&Interval>> for ReportLine {
     fn from(report: &Report<&Interval>) -> ReportLine {
         let interval = report.interval;
@@ -211,6 +342,10 @@ impl From<&Report<&Interval>> for ReportLine {
             tx_stamped: counters.tx_timestamped(),
             cost: counters.total_cost().map(CostFields::from),
             hooks: of_all.chain(of_groups).map(with_estimate).collect(),
+            slow: counters
+                .slow
+                .is_on()
+                .then(|| SlowFields::from(&counters.slow)),
         }
     }
 }
@@ -437,6 +572,9 @@ impl ReportLine {
             None => Sampling::ALL,
             Some(n) => Sampling::new(n).ok_or_else(|| format!("sample_one_in cannot be {n}"))?,
         };
+        if let Some(slow) = self.slow {
+            counters.slow = slow.checked()?;
+        }
         counters.clock_steps = self.clock_steps;
         counters.small_steps = SmallSteps {
             count: self.clock_small_steps,

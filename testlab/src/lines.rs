@@ -55,6 +55,8 @@ pub struct Report {
     /// With `--sample 1/N`: N.
     pub sample_one_in: Option<u64>,
     pub hooks: Vec<HookLine>,
+    /// With `--slower-than`.
+    pub slow: Option<serde_json::Value>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

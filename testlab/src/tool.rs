@@ -155,6 +155,17 @@ impl Tool {
         groups(&self.intervals(), hook)
     }
 
+    /// The slow packets of all intervals so far.
+    pub fn slow_packets(&self) -> Vec<serde_json::Value> {
+        self.wait_for_lines(self.line_count() + 2);
+        let slow = self
+            .intervals()
+            .into_iter()
+            .filter_map(|report| report.slow);
+        slow.flat_map(|slow| slow["packets"].as_array().cloned().unwrap_or_default())
+            .collect()
+    }
+
     /// The intervals so far.
     pub fn intervals(&self) -> Vec<Report> {
         let lines = self.lines.lock().expect("no panic");

@@ -38,7 +38,13 @@ pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
             .filter(with_samples)
             .flat_map(|result| rows(result, analysis.design))
             .collect(),
-        idle: names(silent().filter(measured).collect()),
+        idle: names(
+            silent()
+                .filter(measured)
+                .filter(|result| !result.is_unsampled())
+                .collect(),
+        ),
+        unsampled: names(silent().filter(|result| result.is_unsampled()).collect()),
         off: names(silent().filter(|result| !measured(result)).collect()),
         groups: groups::all(analysis),
         notes: notes(analysis),

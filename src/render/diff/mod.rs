@@ -155,6 +155,7 @@ fn table(page: &mut String, screen: &Screen, view: &View) {
         }
     };
     names("idle:", &view.idle, page);
+    names("none in the sample:", &view.unsampled, page);
     names("off:", &view.off, page);
 }
 

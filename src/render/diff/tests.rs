@@ -57,6 +57,35 @@ fn rules() -> RunFile {
     })
 }
 
+/// Where packets came, of which none was in the sample, it is not idle.
+#[test]
+fn packets_that_were_not_in_the_sample_are_no_idle_hook() {
+    let side = |path: &str| {
+        let mut file = recording(path, &[("udp-start", 3000, 20)]);
+        let Content::Recording(totals) = &mut file.content else {
+            panic!("a recording");
+        };
+        let skips = &mut stats(totals, "udp-queue-rcv").skips;
+        skips.add(SkipReason::SAMPLED_OUT, 300);
+        [file]
+    };
+    let sides = [side("a.nsl"), side("b.nsl")];
+    let input = Input::Recordings {
+        names: PerSide { a: "a", b: "b" },
+        sides: PerSide {
+            a: &sides[0],
+            b: &sides[1],
+        },
+    };
+    let page = text(&input, &[]);
+    assert!(
+        page.contains("\nnone in the sample: udp-queue-rcv\n"),
+        "{page}"
+    );
+    let idle = idle(&["udp-start", "udp-queue-rcv"]);
+    assert!(page.contains(&format!("\n{idle}")), "{page}");
+}
+
 /// The line of the hooks that had no packets: all of the table but these.
 fn idle(measured: &[&str]) -> String {
     let names = Hook::all().map(Hook::name);

@@ -27,6 +27,7 @@ pub(super) struct View {
     pub(super) rows: Vec<RowView>,
     /// Hooks without a row.
     pub(super) idle: Vec<Hook>,
+    pub(super) unsampled: Vec<Hook>,
     pub(super) off: Vec<Hook>,
     /// If the comparison is grouped.
     pub(super) groups: Option<GroupsView>,

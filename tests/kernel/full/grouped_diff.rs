@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use testlab::compare::{Workdir, journals_exist};
 use testlab::readers::Reader;
 use testlab::schema::assert_valid;
 use testlab::tool::wait_for_exit;
@@ -136,5 +137,60 @@ fn the_process_that_gets_slower_is_named() {
     assert_eq!(
         counts(&|group| group.is_object()),
         counts(&serde_json::Value::is_null)
+    );
+}
+
+/// The same in one comparison: while B is on, one of two readers keeps stopping.
+#[test]
+fn compare_names_the_process_that_gets_slower() {
+    let readers = [Reader::start(None), Reader::start(None)];
+    let [steady, slower] = readers.each_ref();
+    let workdir = Workdir::new("by-process");
+    let pid = slower.pid();
+    let stutter = format!(
+        "(while :; do kill -STOP {pid}; sleep 0.02; kill -CONT {pid}; sleep 0.002; done) \
+         >/dev/null 2>&1 & echo $! >stutter"
+    );
+    let calm = format!("kill $(cat stutter); kill -CONT {pid}");
+    let selected = ["-n", "right", "-e", "udp-socket-read", "--by", "process"];
+    let length = ["--rounds", "10", "--period", "700ms", "--settle", "50ms"];
+    let commands = ["-o", "run.nsl", "--json", "--b-start", &stutter];
+    let comparison = workdir.compare(
+        &[
+            &selected[..],
+            &length[..],
+            &commands[..],
+            &["--b-stop", &calm],
+        ]
+        .concat(),
+    );
+    comparison.wait_for_step("round 1");
+    while journals_exist() {
+        for reader in [steady, slower] {
+            reader.send(1);
+        }
+        sleep(Duration::from_millis(5));
+    }
+    let ended = comparison.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_valid(&ended.stdout);
+    let found: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let verdict = |reader: &Reader| {
+        let name = format!("dd({})", reader.pid());
+        let groups = found["groups"].as_array().expect("an array");
+        let mut groups = groups.iter();
+        let group = groups.find(|group| group["group"]["process"] == name.as_str());
+        let group = group.unwrap_or_else(|| panic!("{name} is not compared: {found}"));
+        group["hooks"][0]["quantities"]["p50"].clone()
+    };
+    let (of_steady, of_slower) = (verdict(steady), verdict(slower));
+    assert_eq!(of_slower["verdict"], "slower", "{of_slower}");
+    assert_eq!(of_steady["verdict"], "not-found", "{of_steady}");
+    // Of 22 ms it is stopped 20: half of its datagrams wait for 9 ms and more.
+    let b_ns = of_slower["b_ns"].as_f64().expect("a number");
+    assert!(b_ns > 4e6, "{b_ns}");
+    assert!(
+        of_steady["b_ns"].as_f64().expect("a number") < 4e6,
+        "{of_steady}"
     );
 }

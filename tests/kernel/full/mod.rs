@@ -32,6 +32,7 @@ mod refusals;
 mod restore;
 mod sampling;
 mod sleepers;
+mod slow;
 mod stages;
 mod stalled;
 mod stamps;

@@ -4,17 +4,19 @@
 //! kernel, and so which are kept.
 
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::thread::sleep;
 use std::time::Duration;
 
 use netstacklat::model::hooks::Hook;
-use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::{MsgFlags, setsockopt};
 use testlab::Family;
 use testlab::clock::real_ns;
 use testlab::hooks::hooks_of;
 use testlab::lines::Counts;
-use testlab::links::Link;
+use testlab::links::{self, Link};
+use testlab::receive::receive;
 use testlab::tcp::Connection;
 use testlab::tcp_reads::read_stamped;
 use testlab::tool::Tool;
@@ -177,6 +179,51 @@ fn quantiles_are_those_of_all_packets() {
         rank(hi)
     );
     assert!(rank(lo) <= 0.5 + off && rank(hi) >= 0.5 - off);
+}
+
+/// Over each kind of link, of whole datagrams and of those that came in pieces, and
+/// counted by the process that reads. (At ip-start each piece has a timestamp of its
+/// own; the datagram has that of one of them.)
+#[test]
+fn datagrams_of_a_process_over_each_link() {
+    const N: u64 = 600;
+    const ONE_IN: u64 = 4;
+    let _veth = links::veth();
+    let process = format!("kernel({})", std::process::id());
+    for (link, size) in [
+        (Link::Wire, 8),
+        (Link::Loopback, 8),
+        (Link::Veth, 8),
+        (Link::Wire, 4000),
+    ] {
+        let flow = Flow::over(link.way(Family::V4, 6728)).with_stamps();
+        let options = ["-r", "100ms", "-n", "right", "--sample", "1/4"];
+        let groups = ["--by", "process", "--local-port", "6728"];
+        let tool = Tool::start(&[&options[..], &groups[..]].concat());
+        tool.warm_up();
+        let stamps = (0..N).map(|_| {
+            flow.tx.send(&vec![7; size]).expect("send");
+            let mut buffer = vec![0; size];
+            let received = receive(flow.rx.as_fd(), &mut buffer, MsgFlags::empty());
+            let received = received.expect("a datagram was lost");
+            assert_eq!(received.bytes, size);
+            received.stamp.expect("stamping is on")
+        });
+        let kept = stamps.filter(|stamp| is_kept(*stamp, ONE_IN)).count() as u64;
+        let run = tool.finish();
+        println!("{link:?}, {size} bytes");
+        is_the_share(kept, N, ONE_IN);
+        for hook in hooks_of("UDP").into_iter().map(Hook::name) {
+            let counts = run.hook(hook);
+            println!("{hook}: {} recorded, {:?}", counts.count, counts.skipped);
+            assert_eq!((counts.count, counts.missed), (kept, 0), "{hook}");
+            assert_eq!(counts.skip("sampled-out"), N - kept, "{hook}");
+        }
+        assert_eq!(
+            run.groups("udp-socket-read"),
+            [(vec![process.clone()], kept)].into()
+        );
+    }
 }
 
 /// Packets that are not wanted are filtered, all of them: whether a packet is in

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Slow packets: two lines for each, which it was and where its time went.
+
+use crate::model::slow::{SlowPacket, SlowPackets};
+use crate::render::{Screen, units};
+
+impl Screen {
+    /// Adds the slowest packets; nothing where none is looked for.
+    pub(super) fn slow(&self, page: &mut String, slow: &SlowPackets) {
+        if !slow.is_on() {
+            return;
+        }
+        let all = slow.seen.saturating_add(slow.not_looked_at);
+        let shown = slow.iter().count() as u64;
+        let mut text = match all {
+            0 => "none".to_owned(),
+            all => format!("the slowest {shown} of {all}"),
+        };
+        if slow.not_looked_at > 0 {
+            text += &format!(
+                "; {} of them were too many to look at, so slower ones may be missing",
+                slow.not_looked_at
+            );
+        }
+        self.labelled(page, &self.dim("slow packets:"), &text);
+        for packet in slow.iter() {
+            self.flow(page, "  ", self.which(packet));
+            let stages = packet.stages();
+            let mut way = stages
+                .iter()
+                .map(|(hook, time)| (hook, units::duration(*time)));
+            let mut words = vec![self.dim("way:")];
+            if let Some((hook, time)) = way.next() {
+                words.extend([hook.to_string(), time]);
+            }
+            for (hook, time) in way {
+                words.extend(["->".into(), hook.to_string(), format!("+{time}")]);
+            }
+            self.flow(page, " ", words);
+        }
+    }
+
+    fn which(&self, packet: &SlowPacket) -> Vec<String> {
+        let mut items = vec![
+            self.bold(&units::duration(packet.age_ns)),
+            packet.hook.name().to_owned(),
+        ];
+        if let (Some(remote), Some(local)) = (packet.remote, packet.local) {
+            items.push(format!("{remote} -> {local}"));
+        }
+        let owner = packet.owner.iter();
+        items.extend(owner.map(|(key, value)| format!("{key} {value}")));
+        items.push(format!("CPU {}", packet.cpu));
+        if let Some(queue) = packet.rx_queue {
+            items.push(format!("RX queue {queue}"));
+        }
+        if let Some(left) = packet.queue_length {
+            items.push(format!("{left} left in the socket"));
+        }
+        items
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::test_support::*;
+
+    fn packet() -> SlowPacket {
+        SlowPacket {
+            hook: hook("udp-socket-read"),
+            age_ns: 1_500_000,
+            time: UNIX_EPOCH,
+            passed: vec![(hook("ip-start"), 1100), (hook("udp-start"), 4100)],
+            cpu: 1,
+            rx_queue: Some(0),
+            queue_length: Some(12),
+            remote: Some("192.0.2.1:40000".parse().unwrap()),
+            local: Some("[2001:db8::7]:53".parse().unwrap()),
+            owner: vec![
+                ("interface".into(), "eth0".into()),
+                ("process".into(), "dns(7)".into()),
+            ],
+        }
+    }
+
+    fn page(slow: &SlowPackets) -> String {
+        let mut page = String::new();
+        Screen::new(80, false).utc().slow(&mut page, slow);
+        page
+    }
+
+    #[test]
+    fn a_slow_packet_shows_its_way() {
+        let mut slow = SlowPackets::keeping(10);
+        slow.add(packet());
+        let expected = "\
+slow packets: the slowest 1 of 1
+1.50ms  udp-socket-read  192.0.2.1:40000 -> [2001:db8::7]:53  interface eth0
+  process dns(7)  CPU 1  RX queue 0  12 left in the socket
+way: ip-start 1.10us -> udp-start +3.00us -> udp-socket-read +1.50ms
+";
+        assert_eq!(page(&slow), expected);
+    }
+
+    #[test]
+    fn packets_that_were_too_many_are_told() {
+        assert_eq!(page(&SlowPackets::default()), "");
+        let mut slow = SlowPackets::keeping(10);
+        assert_eq!(page(&slow), "slow packets: none\n");
+        slow.not_looked_at = 30;
+        slow.seen = 12;
+        let page = page(&slow);
+        assert!(
+            page.starts_with("slow packets: the slowest 0 of 42; 30 of them"),
+            "{page}"
+        );
+    }
+}

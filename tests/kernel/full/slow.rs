@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Slow packets are shown in full: those that were held, with where they were held,
+//! and no others.
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use serde_json::Value;
+use testlab::hold::{self, Holder};
+use testlab::links::Link;
+use testlab::receive::sleep_once_readable;
+use testlab::tcp::Connection;
+use testlab::tool::{Tool, command};
+use testlab::udp::{Flow, exchange};
+use testlab::{Family, PATIENCE, wait_until};
+
+use std::io::{Read as _, Write as _};
+
+const LATE: Duration = Duration::from_millis(400);
+
+fn text<'a>(packet: &'a Value, field: &str) -> &'a str {
+    packet[field].as_str().unwrap_or_else(|| panic!("{packet}"))
+}
+
+fn age(packet: &Value, hook: &str) -> u64 {
+    let passed = packet["passed"].as_array().expect("an array");
+    let found = passed.iter().find(|passed| passed["hook"] == hook);
+    let found = found.unwrap_or_else(|| panic!("{hook}: {packet}"));
+    found["age_ns"].as_u64().expect("a number")
+}
+
+/// Of many datagrams one is held by netfilter, one is read late. Both are shown with
+/// their addresses, their reader, and the time at each hook.
+#[test]
+fn held_datagrams_are_shown_with_their_way() {
+    let mut holder = Holder::start();
+    let options = ["-r", "100ms", "-n", "right", "--slower-than", "200ms"];
+    let tool = Tool::start(&options);
+    tool.warm_up();
+    for family in Family::BOTH {
+        exchange(&[Flow::open(family, 6810)], 100);
+        let held = Flow::open(family, hold::PORT);
+        held.send(0);
+        let truth = holder.hold(1, LATE)[0];
+        held.receive();
+        let late = Flow::open(family, 6811);
+        late.send(0);
+        let slept = sleep_once_readable(late.rx.as_fd(), LATE);
+        late.receive();
+        exchange(&[Flow::open(family, 6812)], 100);
+
+        let shown = || tool.slow_packets();
+        wait_until(PATIENCE, "both are shown", || {
+            shown()
+                .iter()
+                .filter(|packet| is_of(packet, family))
+                .count()
+                == 2
+        });
+        let packets = shown();
+        let of = |port: u16| {
+            let mut found = packets.iter().filter(|packet| {
+                let local: SocketAddr = text(packet, "local").parse().expect("an address");
+                is_of(packet, family) && local.port() == port
+            });
+            let packet = found
+                .next()
+                .unwrap_or_else(|| panic!("{port}: {packets:?}"));
+            assert!(found.next().is_none(), "{packets:?}");
+            packet.clone()
+        };
+        for (port, flow) in [(hold::PORT, &held), (6811, &late)] {
+            let packet = of(port);
+            println!("{packet}");
+            assert_eq!(packet["hook"], "udp-socket-read");
+            let remote: SocketAddr = text(&packet, "remote").parse().expect("an address");
+            assert_eq!(remote.port(), flow.tx.local_addr().expect("bound").port());
+            assert_eq!(packet["owner"]["interface"], "eth0@right");
+            let process = format!("kernel({})", std::process::id());
+            assert_eq!(packet["owner"]["process"], process.as_str());
+            assert_eq!(packet["queue_length"], 0);
+        }
+        let (packet, late) = (of(hold::PORT), LATE.as_nanos() as u64);
+        // As the holder measured it.
+        let (lo, hi) = truth.age;
+        let at_udp = age(&packet, "udp-start") as i64;
+        assert!((lo..=hi).contains(&at_udp), "{at_udp}: {truth:?}");
+        assert!(age(&packet, "ip-start") < late / 4, "{packet}");
+        let packet = of(6811);
+        assert!(age(&packet, "udp-socket-enqueued") < late / 4, "{packet}");
+        let age_ns = packet["age_ns"].as_u64().expect("a number");
+        assert!(age_ns >= slept.as_nanos() as u64 / 16 * 15, "{packet}");
+    }
+    tool.finish();
+}
+
+fn is_of(packet: &Value, family: Family) -> bool {
+    let local: SocketAddr = text(packet, "local").parse().expect("an address");
+    local.is_ipv4() == (family == Family::V4)
+}
+
+/// A read of TCP has no packet: addresses and interface are those of the connection.
+#[test]
+fn a_late_read_of_tcp_is_shown() {
+    let options = ["-r", "100ms", "-n", "right"];
+    let limit = ["--slower-than", "tcp-socket-read:200ms", "--redact"];
+    for hidden in [false, true] {
+        let limit = &limit[..if hidden { 3 } else { 2 }];
+        let tool = Tool::start(&[&options[..], limit].concat());
+        tool.warm_up();
+        let mut connection = Connection::over(Link::Wire.way(Family::V6, 6813));
+        for sleeps in [false, true, false] {
+            connection.tx.write_all(&[7; 100]).expect("write");
+            if sleeps {
+                sleep_once_readable(connection.rx.as_fd(), LATE);
+            }
+            connection.rx.read_exact(&mut [0; 100]).expect("read");
+        }
+        wait_until(PATIENCE, "it is shown", || tool.slow_packets().len() == 1);
+        let packet = tool.slow_packets().remove(0);
+        println!("{packet}");
+        assert!(age(&packet, "tcp-socket-enqueued") < LATE.as_nanos() as u64 / 4);
+        assert_eq!(packet["owner"]["interface"], "eth0@right");
+        if hidden {
+            assert!(packet["local"].is_null() && packet["remote"].is_null());
+            assert!(packet["owner"].get("process").is_none(), "{packet}");
+        } else {
+            let from = connection.tx.local_addr().expect("bound").to_string();
+            let to = connection.rx.local_addr().expect("bound").to_string();
+            assert_eq!(
+                (text(&packet, "remote"), text(&packet, "local")),
+                (&*from, &*to)
+            );
+        }
+        tool.finish();
+    }
+}
+
+/// All packets are slow: memory is bounded, and each that was not looked at is
+/// counted.
+#[test]
+fn more_slow_packets_than_are_looked_at() {
+    const N: u64 = 5000;
+    let flow = Flow::over(Link::Loopback.way(Family::V4, 6814));
+    let options = ["-r", "10s", "-n", "right", "--local-port", "6814"];
+    let tool = Tool::start(&[&options[..], &["--slowest", "5"]].concat());
+    tool.warm_up();
+    exchange(&[flow], N);
+    let run = tool.finish();
+    let slow = run.total.slow.as_ref().expect("they are looked for");
+    println!("{} looked at, {} not", slow["seen"], slow["not_looked_at"]);
+    let number = |field: &str| slow[field].as_u64().expect("a number");
+    assert_eq!(number("seen") + number("not_looked_at"), N);
+    assert!(number("not_looked_at") > 0);
+    let packets = slow["packets"].as_array().expect("an array");
+    assert_eq!(packets.len(), 5);
+    let ages: Vec<u64> = packets
+        .iter()
+        .map(|packet| packet["age_ns"].as_u64().expect("a number"))
+        .collect();
+    assert!(ages.is_sorted_by(|a, b| a >= b), "{ages:?}");
+}
+
+#[test]
+fn a_wrong_limit_is_a_usage_error() {
+    for (limit, words) in [("no-such:1ms", "'no-such'"), ("soon", "'soon'")] {
+        let done = command(&["--slower-than", limit]).output();
+        let done = done.expect("netstacklat is in the guest");
+        let text = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{text}");
+        assert!(text.contains(words), "{text}");
+    }
+}
