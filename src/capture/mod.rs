@@ -244,7 +244,7 @@ impl Capture {
             }
         }
         if let Some(slow) = &self.slow {
-            counters.slow = slow.borrow_mut().read(&self.loaded)?;
+            counters.slow = slow.borrow_mut().read(&self.loaded, counters)?;
         }
         for (hook, runs) in self.loaded.runs()? {
             let stats = counters.hook_mut(hook);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Reads slow packets out of their ring buffer (`src/bpf/slow.bpf.h`), and keeps the
-//! slowest. When there are more than are looked at, the programs are told to send
-//! only packets as slow as the last one that is kept.
+//! Reads slow packets out of their ring buffer (`src/bpf/slow.bpf.h`), keeps the
+//! slowest, and counts where the slowest hundredth spent its time. When there are more
+//! than are looked at, the programs are told to send that hundredth only.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -17,16 +18,28 @@ use crate::capture::object::Loaded;
 use crate::capture::plan::SlowPlan;
 use crate::capture::stage_layout::StageLayout;
 use crate::host::names::{Names, Owner};
+use crate::host::processes;
+use crate::model::counters::Counters;
+use crate::model::histogram::Histogram;
 use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::names;
-use crate::model::slow::{SlowPacket, SlowPackets};
+use crate::model::owner_choice::COMM;
+use crate::model::quantile::{Estimate, Quantile};
+use crate::model::slow::{SlowPacket, SlowPackets, stages};
 use crate::model::tables;
+use crate::text::one_line;
 
 /// Bits of a note, see `src/bpf/stages.bpf.h`.
 const TIME_BITS: u32 = 35;
 const HOOK_BITS: u32 = 5;
 const TAG_SHIFT: u32 = TIME_BITS + HOOK_BITS;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+
+/// Sockets of which the processes are looked at when it starts.
+const MOST_PROCESSES: usize = 16_384;
+
+/// Readers of which the wait for a CPU is watched: those met first.
+const MOST_READERS: usize = 64;
 
 /// What the program sends: `struct netstacklat_slow_packet`.
 #[repr(C)]
@@ -69,6 +82,10 @@ impl Sent {
         Some(unsafe { bytes.as_ptr().cast::<Sent>().read_unaligned() })
     }
 
+    fn hook(&self) -> Hook {
+        Hook::at((self.hook as usize).min(HOOK_COUNT - 1))
+    }
+
     /// The hooks that the packet passed before, with its ages there. A word of
     /// another packet has another tag.
     fn passed(&self) -> Vec<(Hook, u64)> {
@@ -86,7 +103,7 @@ impl Sent {
             })
             .collect();
         // Of an earlier packet with this timestamp there may be notes that come later.
-        passed.retain(|(hook, _)| Hook::at(self.hook as usize).is_behind(*hook));
+        passed.retain(|(hook, _)| self.hook().is_behind(*hook));
         passed.sort_unstable();
         passed
     }
@@ -124,6 +141,13 @@ pub(super) struct SlowReader {
     reader_names: MapHandle,
     found: SlowPackets,
     not_sent: u64,
+    /// What hooks had counted the last time.
+    counted: BTreeMap<Hook, Histogram>,
+    /// How long processes had waited for a CPU at the start, or when they were first
+    /// seen, ns.
+    cpu_waits: BTreeMap<u32, u64>,
+    /// Those that have read slow packets.
+    readers: BTreeSet<u32>,
 }
 
 impl SlowReader {
@@ -152,6 +176,9 @@ impl SlowReader {
             sent,
             names,
             not_sent: 0,
+            counted: BTreeMap::new(),
+            cpu_waits: cpu_waits_at_the_start(),
+            readers: BTreeSet::new(),
         };
         if let Some(budget) = loaded.slow_budget() {
             for (hook, age_ns) in &reader.plan.limits {
@@ -167,7 +194,7 @@ impl SlowReader {
     /// # Errors
     ///
     /// Those of libbpf.
-    pub(super) fn read(&mut self, loaded: &Loaded) -> Result<SlowPackets> {
+    pub(super) fn read(&mut self, loaded: &Loaded, counters: &Counters) -> Result<SlowPackets> {
         let error = self.ring.consume_raw();
         if error < 0 {
             return Err(Errno::from_raw(-error))
@@ -185,26 +212,74 @@ impl SlowReader {
         }
         self.found.seen += sent.len().saturating_sub(most) as u64;
         self.found.trim(earlier);
+        let slowest = self.slowest_hundredth(counters);
+        for packet in &sent {
+            let hook = packet.hook();
+            if slowest.get(&hook).is_some_and(|from| packet.age > *from) {
+                let shares = self.found.shares.entry(hook).or_default();
+                shares.add(&stages(&packet.passed(), (hook, packet.age)));
+            }
+        }
+        self.wait_for_cpus(&sent);
         if let Some(budget) = loaded.slow_budget() {
             let not_sent = budget.not_sent();
             let too_many = not_sent > self.not_sent;
             self.found.not_looked_at += not_sent - self.not_sent;
             self.not_sent = not_sent;
             for (hook, limit) in &self.plan.limits {
-                let of_hook = sent
-                    .iter()
-                    .filter(|sent| sent.hook as usize == hook.index());
-                let last_kept = of_hook.map(|sent| sent.age).nth(most - 1);
-                let from = last_kept.filter(|_| too_many).unwrap_or(*limit);
-                budget.set_from(*hook, from.max(*limit));
+                let from = slowest.get(hook).filter(|_| too_many);
+                budget.set_from(*hook, (*limit).max(from.copied().unwrap_or(0)));
             }
             budget.refill(tables::SLOW_PER_CPU);
         }
         Ok(self.found.clone())
     }
 
+    /// By hook, the lower bound of the bucket that holds the p99 of the packets which
+    /// came since the last time.
+    fn slowest_hundredth(&mut self, counters: &Counters) -> BTreeMap<Hook, u64> {
+        let mut slowest = BTreeMap::new();
+        for (hook, _) in &self.plan.limits {
+            let now = counters.hook(*hook).histogram.clone();
+            let since = match self.counted.get(hook) {
+                Some(then) => now.since(then),
+                None => now.clone(),
+            };
+            if let Some(Estimate::Ns(ns)) = Quantile::P99.of(&since, 0) {
+                let bucket = since.resolution().index(ns);
+                let lower = bucket.map_or(ns, |bucket| since.resolution().bounds(bucket).0);
+                slowest.insert(*hook, lower);
+            }
+            self.counted.insert(*hook, now);
+        }
+        slowest
+    }
+
+    /// Notes how long the readers of these packets have waited for a CPU, since they
+    /// were first seen.
+    fn wait_for_cpus(&mut self, sent: &[Sent]) {
+        if self.plan.redact {
+            return;
+        }
+        for packet in sent.iter().filter(|sent| sent.hook().is_in_reader()) {
+            if self.readers.len() < MOST_READERS {
+                self.readers.insert(packet.pid);
+            }
+        }
+        for pid in &self.readers {
+            let Some(now) = processes::waited_for_cpu(*pid) else {
+                continue;
+            };
+            let before = self.cpu_waits.entry(*pid).or_insert(now);
+            let name = comm_of(&self.reader_names, *pid).unwrap_or_default();
+            let name = format!("{}({pid})", one_line(&name, COMM));
+            let waited = now.saturating_sub(*before);
+            self.found.cpu_waits.insert(name, waited);
+        }
+    }
+
     fn packet(&mut self, sent: &Sent) -> SlowPacket {
-        let hook = Hook::at((sent.hook as usize).min(HOOK_COUNT - 1));
+        let hook = sent.hook();
         let owner = Owner {
             netns: Some(sent.netns),
             interface: Some(sent.interface),
@@ -229,6 +304,18 @@ impl SlowReader {
             owner: owner.to_vec(),
         }
     }
+}
+
+/// Of processes that have sockets open: they may become readers of slow packets.
+fn cpu_waits_at_the_start() -> BTreeMap<u32, u64> {
+    let pids = processes::open_sockets()
+        .into_iter()
+        .map(|socket| socket.pid);
+    let pids: BTreeSet<u32> = pids.take(MOST_PROCESSES).collect();
+    let waits = pids
+        .into_iter()
+        .filter_map(|pid| Some((pid, processes::waited_for_cpu(pid)?)));
+    waits.collect()
 }
 
 impl StageLayout {

@@ -43,6 +43,18 @@ fn comm_bytes(process: &Path) -> Option<Vec<u8>> {
     Some(comm)
 }
 
+/// How long the threads of a process have waited for a CPU since they began, ns: the
+/// second number of /proc/PID/task/TID/schedstat (Documentation/scheduler/
+/// sched-stats.rst). `None`: it has ended, or the kernel does not count.
+pub(crate) fn waited_for_cpu(pid: u32) -> Option<u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let waits = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    waits.reduce(u64::saturating_add)
+}
+
 /// As programs have a name: with zeroes to its end, one at least.
 pub(crate) fn padded(comm: &[u8]) -> [u8; COMM + 1] {
     let mut name = [0; COMM + 1];

@@ -25,6 +25,7 @@ pub mod report;
 pub mod run;
 pub mod sampling;
 pub mod selection;
+pub mod shares;
 pub mod side;
 pub mod skips;
 pub mod slow;

@@ -2,12 +2,14 @@
 //! Slow packets in full: which they were, and when they passed each hook.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use crate::model::hooks::Hook;
+use crate::model::shares::Shares;
 
 /// From which age on a packet is slow: `1ms` at all reads, `udp-start:100us` at a
 /// hook.
@@ -94,16 +96,21 @@ impl SlowPacket {
     /// Its time in each stage, by the hook where the stage ends. The first one is the
     /// time from the timestamp.
     pub fn stages(&self) -> Vec<(Hook, u64)> {
-        let ages = self.passed.iter().copied();
-        let mut before = 0;
-        ages.chain([(self.hook, self.age_ns)])
-            .map(|(hook, age)| {
-                let time = age.saturating_sub(before);
-                before = age;
-                (hook, time)
-            })
-            .collect()
+        stages(&self.passed, (self.hook, self.age_ns))
     }
+}
+
+/// Times from hook to hook, from the ages at the hooks that were passed and at the
+/// last one.
+pub fn stages(passed: &[(Hook, u64)], last: (Hook, u64)) -> Vec<(Hook, u64)> {
+    let mut before = 0;
+    let ages = passed.iter().copied().chain([last]);
+    ages.map(|(hook, age)| {
+        let time = age.saturating_sub(before);
+        before = age;
+        (hook, time)
+    })
+    .collect()
 }
 
 /// The slowest packets of a span of time.
@@ -117,6 +124,10 @@ pub struct SlowPackets {
     pub seen: u64,
     /// Slow packets that were not: there were too many.
     pub not_looked_at: u64,
+    /// By hook, where the slowest hundredth of all packets there spent its time.
+    pub shares: BTreeMap<Hook, Shares>,
+    /// How long readers of slow packets have waited for a CPU since the start, ns.
+    pub cpu_waits: BTreeMap<String, u64>,
 }
 
 impl SlowPackets {
@@ -135,6 +146,7 @@ impl SlowPackets {
             packets: (0..).zip(packets).collect(),
             seen,
             not_looked_at,
+            ..SlowPackets::default()
         }
     }
 
@@ -177,11 +189,24 @@ impl SlowPackets {
     pub fn since(&self, earlier: &SlowPackets) -> SlowPackets {
         let packets = self.packets.iter();
         let new = packets.filter(|(number, _)| *number > earlier.seen);
+        let shares = self.shares.iter().map(|(hook, now)| {
+            let then = earlier.shares.get(hook);
+            (
+                *hook,
+                then.map_or_else(|| now.clone(), |then| now.since(then)),
+            )
+        });
+        let cpu_waits = self.cpu_waits.iter().map(|(process, now)| {
+            let then = earlier.cpu_waits.get(process).copied().unwrap_or(0);
+            (process.clone(), now.saturating_sub(then))
+        });
         let mut found = SlowPackets {
             most: self.most,
             packets: new.cloned().collect(),
             seen: self.seen.saturating_sub(earlier.seen),
             not_looked_at: self.not_looked_at.saturating_sub(earlier.not_looked_at),
+            shares: shares.collect(),
+            cpu_waits: cpu_waits.filter(|(_, ns)| *ns > 0).collect(),
         };
         found.sort();
         found.packets.truncate(found.most);
@@ -194,6 +219,13 @@ impl SlowPackets {
         self.most = self.most.max(other.most);
         self.seen = self.seen.checked_add(other.seen)?;
         self.not_looked_at = self.not_looked_at.checked_add(other.not_looked_at)?;
+        for (hook, theirs) in &other.shares {
+            self.shares.entry(*hook).or_default().try_add(theirs)?;
+        }
+        for (process, ns) in &other.cpu_waits {
+            let sum = self.cpu_waits.entry(process.clone()).or_default();
+            *sum = sum.checked_add(*ns)?;
+        }
         self.packets.extend(other.packets.iter().cloned());
         self.sort();
         self.packets.truncate(self.most);

@@ -4,12 +4,16 @@
 use crate::model::slow::{SlowPacket, SlowPackets};
 use crate::render::{Screen, units};
 
+/// So many readers are named that waited for a CPU.
+const READERS: usize = 3;
+
 impl Screen {
     /// Adds the slowest packets; nothing where none is looked for.
     pub(super) fn slow(&self, page: &mut String, slow: &SlowPackets) {
         if !slow.is_on() {
             return;
         }
+        self.waits(page, slow);
         let all = slow.seen.saturating_add(slow.not_looked_at);
         let shown = slow.iter().count() as u64;
         let mut text = match all {
@@ -40,6 +44,41 @@ impl Screen {
         }
     }
 
+    /// One sentence for each hook: where the slowest hundredth of the packets spent
+    /// its time. And how long readers waited for a CPU, which can be the reason.
+    fn waits(&self, page: &mut String, slow: &SlowPackets) {
+        for (hook, shares) in &slow.shares {
+            let Some(((_, to), percent)) = shares.largest() else {
+                continue;
+            };
+            let notes = match shares.incomplete {
+                0 => String::new(),
+                lost => format!(", and {lost} without notes"),
+            };
+            let text = format!(
+                "the slowest 1 % spent {percent} % of their time in: {} (median of {}{notes})",
+                to.stage(),
+                units::count(shares.packets, "packet"),
+            );
+            self.labelled(page, &self.bold(&format!("{hook}:")), &text);
+        }
+        let waits = slow.cpu_waits.iter();
+        let mut waits: Vec<_> = waits.filter(|(_, ns)| **ns > 0).collect();
+        waits.sort_by_key(|(_, ns)| std::cmp::Reverse(**ns));
+        let waits: Vec<_> = waits
+            .iter()
+            .take(READERS)
+            .map(|(process, ns)| format!("{process} {}", units::duration(**ns)))
+            .collect();
+        if !waits.is_empty() {
+            self.labelled(
+                page,
+                &self.dim("readers that waited for a CPU:"),
+                &waits.join(", "),
+            );
+        }
+    }
+
     fn which(&self, packet: &SlowPacket) -> Vec<String> {
         let mut items = vec![
             self.bold(&units::duration(packet.age_ns)),
@@ -66,6 +105,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::model::slow::stages;
     use crate::test_support::*;
 
     fn packet() -> SlowPacket {
@@ -101,6 +141,25 @@ slow packets: the slowest 1 of 1
 1.50ms  udp-socket-read  192.0.2.1:40000 -> [2001:db8::7]:53  interface eth0
   process dns(7)  CPU 1  RX queue 0  12 left in the socket
 way: ip-start 1.10us -> udp-start +3.00us -> udp-socket-read +1.50ms
+";
+        assert_eq!(page(&slow), expected);
+    }
+
+    #[test]
+    fn one_sentence_says_where_the_slowest_were() {
+        let mut slow = SlowPackets::keeping(10);
+        let shares = slow.shares.entry(hook("udp-socket-read")).or_default();
+        for _ in 0..3 {
+            shares.add(&stages(&packet().passed, (packet().hook, packet().age_ns)));
+        }
+        shares.add(&[(hook("udp-socket-read"), 7)]);
+        slow.cpu_waits.insert("dns(7)".into(), 2_000_000);
+        slow.cpu_waits.insert("idle(8)".into(), 0);
+        let expected = "\
+udp-socket-read: the slowest 1 % spent 99 % of their time in: waiting for the
+  reader (median of 3 packets, and 1 without notes)
+readers that waited for a CPU: dns(7) 2.00ms
+slow packets: none
 ";
         assert_eq!(page(&slow), expected);
     }

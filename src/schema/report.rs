@@ -16,6 +16,7 @@ use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, Quantile, REPORTED};
 use crate::model::report::{Kind, Report};
 use crate::model::sampling::Sampling;
+use crate::model::shares::Shares;
 use crate::model::skips::{SkipReason, Skips};
 use crate::model::slow::{SlowPacket, SlowPackets};
 use crate::model::snapshot::Interval;
@@ -187,6 +188,40 @@ pub struct SlowFields {
     pub not_looked_at: u64,
     /// The slowest of those that were, the slowest first.
     pub packets: List<SlowLine, MANY>,
+    /// By hook, where the slowest hundredth of all packets there spent its time, as far as they were looked at.
+    #[serde(default)]
+    pub shares: List<SharesFields, MANY>,
+    /// How long readers of slow packets have waited for a CPU in this time, ns, by process.
+    #[serde(default)]
+    pub cpu_waits_ns: Named<u64, MANY>,
+}
+
+/// Where the slowest hundredth of the packets at a hook spent its time.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Shares")]
+pub struct SharesFields {
+    /// The hook.
+    pub hook: Short,
+    /// Packets of which the way is known.
+    pub packets: u64,
+    /// Packets without notes.
+    pub incomplete: u64,
+    /// The parts of the way.
+    pub parts: List<PartFields, MANY>,
+}
+
+/// A part of the way.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Part")]
+pub struct PartFields {
+    /// The hook where it begins. Null: at the timestamp.
+    pub from: Option<Short>,
+    /// The hook where it ends.
+    pub to: Short,
+    /// The median over all these packets of the share of their age that they spent there, in percent.
+    pub median_percent: u8,
+    /// `[percent, packets]`: so many packets spent this share there, rounded down.
+    pub packets: List<[u64; 2], MANY>,
 }
 
 /// A slow packet.
@@ -231,6 +266,12 @@ impl From<&SlowPackets> for SlowFields {
             seen: slow.seen,
             not_looked_at: slow.not_looked_at,
             packets: slow.iter().map(SlowLine::from).collect(),
+            shares: slow.shares.iter().map(SharesFields::from).collect(),
+            cpu_waits_ns: slow
+                .cpu_waits
+                .iter()
+                .map(|(process, ns)| (process.clone(), *ns))
+                .collect(),
         }
     }
 }
@@ -263,11 +304,58 @@ impl From<&SlowPacket> for SlowLine {
     }
 }
 
+impl From<(&Hook, &Shares)> for SharesFields {
+    fn from((hook, shares): (&Hook, &Shares)) -> SharesFields {
+        let parts = shares.parts().map(|(part, counts)| PartFields {
+            from: part.0.map(|hook| hook.name().into()),
+            to: part.1.name().into(),
+            median_percent: shares.median(part),
+            packets: counts
+                .iter()
+                .map(|(percent, count)| [(*percent).into(), *count])
+                .collect(),
+        });
+        SharesFields {
+            hook: hook.name().into(),
+            packets: shares.packets,
+            incomplete: shares.incomplete,
+            parts: parts.collect(),
+        }
+    }
+}
+
+impl SharesFields {
+    fn checked(self) -> Result<(Hook, Shares), String> {
+        let hook = |name: &Short| {
+            let found = Hook::named(&name.0);
+            found.ok_or_else(|| format!("shares: no hook is called '{}'", name.0))
+        };
+        let mut parts = BTreeMap::new();
+        for part in self.parts.0 {
+            let from = part.from.as_ref().map(hook).transpose()?;
+            let counts = part.packets.0.into_iter().map(|[percent, count]| {
+                let percent = u8::try_from(percent).ok().filter(|percent| *percent <= 100);
+                Ok((percent.ok_or("shares: more than 100 percent")?, count))
+            });
+            let counts = counts.collect::<Result<BTreeMap<u8, u64>, &str>>()?;
+            if parts.insert((from, hook(&part.to)?), counts).is_some() {
+                return Err("shares: a part is there twice".into());
+            }
+        }
+        let shares = Shares::of(self.packets, self.incomplete, parts);
+        Ok((hook(&self.hook)?, shares))
+    }
+}
+
 impl SlowFields {
     fn checked(self) -> Result<SlowPackets, String> {
         let packets = self.packets.0.into_iter().map(SlowLine::checked);
         let packets = packets.collect::<Result<_, _>>()?;
-        Ok(SlowPackets::of(packets, self.seen, self.not_looked_at))
+        let shares = self.shares.0.into_iter().map(SharesFields::checked);
+        let mut slow = SlowPackets::of(packets, self.seen, self.not_looked_at);
+        slow.shares = shares.collect::<Result<_, _>>()?;
+        slow.cpu_waits = self.cpu_waits_ns.0;
+        Ok(slow)
     }
 }
 

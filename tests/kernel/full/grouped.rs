@@ -7,7 +7,7 @@ use std::fs;
 use std::net::UdpSocket;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use testlab::hooks::hooks_of;
@@ -159,11 +159,17 @@ fn made_up_groups_do_not_keep_out_busy_ones() {
     let tx = Ns::Right.run(|| UdpSocket::bind("127.0.0.1:0").expect("bind"));
     let send = |port: u16| tx.send_to(&[7], ("127.0.0.1", port)).expect("send");
     let busy = vec![BUSY.to_string()];
-    let (stop, mut sent) = (AtomicBool::new(false), 0);
+    let (stop, begin) = (AtomicBool::new(false), AtomicBool::new(false));
+    let sent = AtomicU64::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for port in (10_000..10_000 + MADE_UP).cycle() {
                 send(port);
+                // One in six packets.
+                if port % 5 == 0 && begin.load(Ordering::Relaxed) {
+                    send(BUSY);
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
                 if port % 50 == 0 {
                     std::thread::sleep(Duration::from_millis(5));
                 }
@@ -177,17 +183,15 @@ fn made_up_groups_do_not_keep_out_busy_ones() {
             wait_until(PATIENCE, "the made-up groups have their names", || {
                 tool.groups_up_to_now("udp-start").len() >= 512
             });
+            begin.store(true, Ordering::Relaxed);
             wait_until(PATIENCE, "the busy one has its own", || {
-                for _ in 0..300 {
-                    send(BUSY);
-                }
-                sent += 300;
                 tool.groups_up_to_now("udp-start").contains_key(&busy)
             });
         }));
         stop.store(true, Ordering::Relaxed);
         waited.expect("in time");
     });
+    let sent = sent.load(Ordering::Relaxed);
     let run = tool.finish();
     let groups = run.groups("udp-start");
     println!("{} groups, {:?} of {sent}", groups.len(), groups[&busy]);

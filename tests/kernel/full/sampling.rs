@@ -216,7 +216,19 @@ fn datagrams_of_a_process_over_each_link() {
         for hook in hooks_of("UDP").into_iter().map(Hook::name) {
             let counts = run.hook(hook);
             println!("{hook}: {} recorded, {:?}", counts.count, counts.skipped);
-            assert_eq!((counts.count, counts.missed), (kept, 0), "{hook}");
+            // Of datagrams that came in pieces, the driver has left the ports in a
+            // page, where udp-start cannot read them.
+            let unknown = counts.skip("owner-unknown");
+            if size > 1500 && hook == "udp-start" {
+                assert!(counts.count <= kept);
+                assert_eq!(counts.runs() - counts.skip("filtered"), N, "{hook}");
+                continue;
+            }
+            assert_eq!(
+                (counts.count, counts.missed, unknown),
+                (kept, 0, 0),
+                "{hook}"
+            );
             assert_eq!(counts.skip("sampled-out"), N - kept, "{hook}");
         }
         assert_eq!(

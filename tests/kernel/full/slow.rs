@@ -2,20 +2,24 @@
 //! Slow packets are shown in full: those that were held, with where they were held,
 //! and no others.
 
+use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
+use std::process::Command;
+use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
 use testlab::hold::{self, Holder};
+use testlab::lines::Run;
 use testlab::links::Link;
+use testlab::readers::Reader;
 use testlab::receive::sleep_once_readable;
 use testlab::tcp::Connection;
 use testlab::tool::{Tool, command};
 use testlab::udp::{Flow, exchange};
-use testlab::{Family, PATIENCE, wait_until};
-
-use std::io::{Read as _, Write as _};
+use testlab::{Family, PATIENCE, sh, wait_until};
 
 const LATE: Duration = Duration::from_millis(400);
 
@@ -160,6 +164,99 @@ fn more_slow_packets_than_are_looked_at() {
         .map(|packet| packet["age_ns"].as_u64().expect("a number"))
         .collect();
     assert!(ages.is_sorted_by(|a, b| a >= b), "{ages:?}");
+}
+
+/// How long the slowest hundredth was in a part of the way, in percent of its age:
+/// the median.
+fn median_percent(run: &Run, from: &str, to: &str) -> u64 {
+    let slow = run.total.slow.as_ref().expect("they are looked for");
+    let shares = slow["shares"].as_array().expect("an array");
+    let mut shares = shares.iter();
+    let of_hook = shares.find(|shares| shares["hook"] == "udp-socket-read");
+    let of_hook = of_hook.unwrap_or_else(|| panic!("{slow}"));
+    let parts = of_hook["parts"].as_array().expect("an array");
+    println!("{of_hook}");
+    let part = parts
+        .iter()
+        .find(|part| part["from"] == from && part["to"] == to);
+    part.map_or(0, |part| part["median_percent"].as_u64().expect("a number"))
+}
+
+/// How long a reader has waited for a CPU, as far as the tool has seen.
+fn cpu_wait(run: &Run, reader: &Reader) -> Duration {
+    let slow = run.total.slow.as_ref().expect("they are looked for");
+    println!("{}", slow["cpu_waits_ns"]);
+    let name = format!("dd({})", reader.pid());
+    Duration::from_nanos(slow["cpu_waits_ns"][&name].as_u64().unwrap_or(0))
+}
+
+const SLOWEST: [&str; 6] = ["-r", "60s", "-n", "right", "--slowest", "5"];
+const QUICK: u64 = 200;
+const SLOW: u64 = 8;
+
+/// What the slowest hundredth has in common is named: netfilter here.
+#[test]
+fn the_slowest_were_in_netfilter() {
+    let mut holder = Holder::start();
+    let tool = Tool::start(&SLOWEST);
+    tool.warm_up();
+    exchange(&[Flow::open(Family::V4, 6815)], QUICK);
+    let held = Flow::open(Family::V4, hold::PORT);
+    for number in 0..SLOW {
+        held.send(number);
+        holder.hold(1, Duration::from_millis(200));
+        held.receive();
+    }
+    let run = tool.finish();
+    assert!(median_percent(&run, "ip-start", "udp-start") >= 90);
+    assert!(median_percent(&run, "udp-socket-enqueued", "udp-socket-read") <= 5);
+}
+
+/// A reader that is stopped, and one whose CPU another process has: the packets wait
+/// in the same place, and the second one has waited for its CPU, too.
+#[test]
+fn the_slowest_waited_for_their_reader() {
+    const LONG: Duration = Duration::from_millis(400);
+    for hogged in [false, true] {
+        let reader = Reader::start(None);
+        let pid = reader.pid();
+        sh(&format!("taskset -p 2 {pid} >/dev/null"));
+        let tool = Tool::start(&SLOWEST);
+        tool.warm_up();
+        let read = |n: u64| {
+            wait_until(PATIENCE, "all is read", || {
+                let text = fs::read_to_string(format!("/proc/{pid}/io")).expect("it runs");
+                let calls = text.lines().find_map(|line| line.strip_prefix("syscr: "));
+                calls.expect("a line").parse::<u64>().expect("a number") >= n
+            });
+        };
+        for _ in 0..QUICK / 10 {
+            reader.send(10);
+            sleep(Duration::from_millis(5));
+        }
+        if hogged {
+            let mut hog = Command::new("timeout")
+                .args(["0.4", "chrt", "-f", "50", "taskset", "2", "sh", "-c"])
+                .arg("while :; do :; done")
+                .spawn()
+                .expect("they are in the guest");
+            sleep(Duration::from_millis(50));
+            reader.send(SLOW);
+            hog.wait().expect("it ends");
+        } else {
+            sh(&format!("kill -STOP {pid}"));
+            reader.send(SLOW);
+            sleep(LONG);
+            sh(&format!("kill -CONT {pid}"));
+        }
+        read(QUICK + SLOW);
+        let run = tool.finish();
+        println!("beside a hog: {hogged}");
+        assert!(median_percent(&run, "udp-socket-enqueued", "udp-socket-read") >= 90);
+        let waited = cpu_wait(&run, &reader);
+        let enough = Duration::from_millis(100);
+        assert_eq!(waited >= enough, hogged, "{waited:?}");
+    }
 }
 
 #[test]

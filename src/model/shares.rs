@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//! Where slow packets spent their time: the share of each stage, packet by packet.
+
+use std::collections::BTreeMap;
+
+use crate::model::hooks::Hook;
+
+/// A part of a packet's way: from a hook, or from its timestamp, to a hook.
+pub type Part = (Option<Hook>, Hook);
+
+/// For each part of the way, how many packets spent which share of their age in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// Packets of which the way is known.
+    pub packets: u64,
+    /// Packets without a note: nothing is known of where they were.
+    pub incomplete: u64,
+    /// Packets by their share in percent, rounded down.
+    parts: BTreeMap<Part, BTreeMap<u8, u64>>,
+}
+
+impl Shares {
+    /// As read from a file.
+    pub fn of(packets: u64, incomplete: u64, parts: BTreeMap<Part, BTreeMap<u8, u64>>) -> Shares {
+        Shares {
+            packets,
+            incomplete,
+            parts,
+        }
+    }
+
+    /// Adds a packet, by its times from hook to hook. If there is only one, of the
+    /// whole way, its notes were lost.
+    pub fn add(&mut self, stages: &[(Hook, u64)]) {
+        if stages.len() < 2 {
+            self.incomplete += 1;
+            return;
+        }
+        self.packets += 1;
+        let age: u64 = stages.iter().map(|(_, time)| time).sum();
+        let mut from = None;
+        for &(hook, time) in stages {
+            let percent = time.saturating_mul(100) / age.max(1);
+            let percent = u8::try_from(percent.min(100)).unwrap_or(100);
+            let counts = self.parts.entry((from, hook)).or_default();
+            *counts.entry(percent).or_default() += 1;
+            from = Some(hook);
+        }
+    }
+
+    /// The parts, with the packets that spent a share in percent there. Packets that
+    /// are missing did not go that way.
+    pub fn parts(&self) -> impl Iterator<Item = (Part, &BTreeMap<u8, u64>)> {
+        self.parts.iter().map(|(part, counts)| (*part, counts))
+    }
+
+    /// The median over all packets of the share that a part has, in percent. Of a
+    /// packet that did not go that way it is 0.
+    pub fn median(&self, part: Part) -> u8 {
+        let Some(counts) = self.parts.get(&part) else {
+            return 0;
+        };
+        let there: u64 = counts.values().sum();
+        let mut seen = self.packets.saturating_sub(there);
+        let middle = self.packets.div_ceil(2);
+        if seen >= middle {
+            return 0;
+        }
+        for (percent, count) in counts {
+            seen += count;
+            if seen >= middle {
+                return *percent;
+            }
+        }
+        100
+    }
+
+    /// The part with the largest median share; `None`: no packet is known.
+    pub fn largest(&self) -> Option<(Part, u8)> {
+        let parts = self.parts.keys().map(|part| (*part, self.median(*part)));
+        parts.max_by_key(|(_, percent)| *percent)
+    }
+
+    /// What has come since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Shares) -> Shares {
+        let parts = self.parts.iter().map(|(part, counts)| {
+            let before = earlier.parts.get(part);
+            let counts = counts.iter().map(|(percent, now)| {
+                let then = before.and_then(|counts| counts.get(percent)).copied();
+                (*percent, now.saturating_sub(then.unwrap_or(0)))
+            });
+            (*part, counts.filter(|(_, count)| *count > 0).collect())
+        });
+        let parts: BTreeMap<Part, BTreeMap<u8, u64>> = parts.collect();
+        Shares {
+            packets: self.packets.saturating_sub(earlier.packets),
+            incomplete: self.incomplete.saturating_sub(earlier.incomplete),
+            parts: parts
+                .into_iter()
+                .filter(|(_, counts)| !counts.is_empty())
+                .collect(),
+        }
+    }
+
+    /// Adds those of another span. `None`: more than 64 bits hold.
+    #[must_use]
+    pub fn try_add(&mut self, other: &Shares) -> Option<()> {
+        self.packets = self.packets.checked_add(other.packets)?;
+        self.incomplete = self.incomplete.checked_add(other.incomplete)?;
+        for (part, counts) in &other.parts {
+            let mine = self.parts.entry(*part).or_default();
+            for (percent, count) in counts {
+                let sum = mine.entry(*percent).or_default();
+                *sum = sum.checked_add(*count)?;
+            }
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hook(name: &str) -> Hook {
+        Hook::named(name).unwrap()
+    }
+
+    /// 100 ns to IP, and then so much in netfilter; the rest of 1000 ns is waiting.
+    fn packet(netfilter: u64) -> [(Hook, u64); 3] {
+        [
+            (hook("ip-start"), 100),
+            (hook("udp-start"), netfilter),
+            (hook("udp-socket-read"), 900 - netfilter),
+        ]
+    }
+
+    #[test]
+    fn the_median_share_is_that_of_single_packets() {
+        let mut shares = Shares::default();
+        for netfilter in [800, 100, 100] {
+            shares.add(&packet(netfilter));
+        }
+        let netfilter = (Some(hook("ip-start")), hook("udp-start"));
+        let waiting = (Some(hook("udp-start")), hook("udp-socket-read"));
+        assert_eq!(shares.median((None, hook("ip-start"))), 10);
+        assert_eq!(shares.median(netfilter), 10);
+        assert_eq!(shares.median(waiting), 80);
+        assert_eq!(shares.largest(), Some((waiting, 80)));
+        // Packets that went another way spent nothing there.
+        for _ in 0..3 {
+            shares.add(&[(hook("ip-start"), 100), (hook("udp-socket-read"), 900)]);
+        }
+        assert_eq!(shares.median(waiting), 0);
+        assert_eq!(shares.packets, 6);
+    }
+
+    #[test]
+    fn packets_without_notes_tell_nothing() {
+        let mut shares = Shares::default();
+        shares.add(&[(hook("udp-socket-read"), 1000)]);
+        assert_eq!((shares.packets, shares.incomplete), (0, 1));
+        assert_eq!(shares.largest(), None);
+    }
+
+    #[test]
+    fn spans_add_up() {
+        let mut all = Shares::default();
+        all.add(&packet(800));
+        let first = all.clone();
+        all.add(&packet(100));
+        let second = all.since(&first);
+        let mut expected = Shares::default();
+        expected.add(&packet(100));
+        assert_eq!(second, expected);
+        let mut sum = first;
+        sum.try_add(&second).unwrap();
+        assert_eq!(sum, all);
+    }
+}
