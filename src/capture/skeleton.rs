@@ -13,7 +13,6 @@ use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{Object, OpenObject};
 
 use crate::capture::plan::{ClockSource, FlowParts, Plan};
-use crate::capture::slow_reader::Budget;
 use crate::model::flow_choice::IpVersion;
 use crate::model::hooks::Hook;
 use crate::model::packet_filter::{CgroupId, Interface};
@@ -87,19 +86,22 @@ pub(super) struct SlowBudget {
     from: [&'static AtomicU64; tables::NOTE_HOOKS],
 }
 
-impl Budget for SlowBudget {
-    fn refill(&self, packets: u64) {
+impl SlowBudget {
+    /// Lets each CPU send so many packets.
+    pub(super) fn refill(&self, packets: u64) {
         for (left, _) in &self.budgets {
             left.store(packets, Relaxed);
         }
     }
 
-    fn not_sent(&self) -> u64 {
+    /// Slow packets that were not sent, since the start.
+    pub(super) fn not_sent(&self) -> u64 {
         let counts = self.budgets.iter();
         counts.map(|(_, not_sent)| not_sent.load(Relaxed)).sum()
     }
 
-    fn set_from(&self, hook: Hook, age_ns: u64) {
+    /// Sets from which age on a packet is slow at a hook, ns.
+    pub(super) fn set_from(&self, hook: Hook, age_ns: u64) {
         self.from[hook.index()].store(age_ns, Relaxed);
     }
 }

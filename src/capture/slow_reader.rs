@@ -16,7 +16,6 @@ use nix::errno::Errno;
 use crate::capture::group_reader::comm_of;
 use crate::capture::object::Loaded;
 use crate::capture::plan::SlowPlan;
-use crate::capture::stage_layout::StageLayout;
 use crate::host::names::{Names, Owner};
 use crate::host::processes;
 use crate::model::counters::Counters;
@@ -120,16 +119,6 @@ impl Flow {
         let address = IpAddr::V6(address).to_canonical();
         Some(SocketAddr::new(address, port))
     }
-}
-
-/// What the programs may send, and have not sent, as the skeleton shares it.
-pub(super) trait Budget {
-    /// Lets each CPU send so many packets.
-    fn refill(&self, packets: u64);
-    /// Slow packets that were not sent, since the start.
-    fn not_sent(&self) -> u64;
-    /// Sets from which age on a packet is slow at a hook, ns.
-    fn set_from(&self, hook: Hook, age_ns: u64);
 }
 
 /// The slowest packets, as last read.
@@ -316,18 +305,6 @@ fn cpu_waits_at_the_start() -> BTreeMap<u32, u64> {
         .into_iter()
         .filter_map(|pid| Some((pid, processes::waited_for_cpu(pid)?)));
     waits.collect()
-}
-
-impl StageLayout {
-    /// Bytes of a place for notes: one word, or also one for each hook.
-    pub(super) fn slot_bytes(&self) -> u32 {
-        let word = size_of::<u64>() as u32;
-        if self.ways {
-            word * (1 + tables::WAY_NOTES as u32)
-        } else {
-            word
-        }
-    }
 }
 
 #[cfg(test)]

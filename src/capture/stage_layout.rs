@@ -70,6 +70,16 @@ impl StageLayout {
         self.stages.len().max(1) * cpus
     }
 
+    /// Bytes of a place for notes: one word, or also one for each hook.
+    pub fn slot_bytes(&self) -> u32 {
+        let word = size_of::<u64>() as u32;
+        if self.ways {
+            word * (1 + tables::WAY_NOTES as u32)
+        } else {
+            word
+        }
+    }
+
     /// Kernel memory for notes and histograms, bytes.
     pub fn memory(&self, cpus: usize) -> u64 {
         u64::from(self.notes) * u64::from(self.slot_bytes())

@@ -207,7 +207,8 @@ fn compare_names_the_process_that_gets_slower() {
     };
     let (of_steady, of_slower) = (verdict(steady), verdict(slower));
     assert_eq!(of_slower["verdict"], "slower", "{of_slower}");
-    assert_eq!(of_steady["verdict"], "not-found", "{of_steady}");
+    // It may get faster, as the other one leaves it the CPU.
+    assert_ne!(of_steady["verdict"], "slower", "{of_steady}");
     // Of 22 ms it is stopped 20: half of its datagrams wait for 9 ms and more.
     let b_ns = of_slower["b_ns"].as_f64().expect("a number");
     assert!(b_ns > 4e6, "{b_ns}");
