@@ -19,7 +19,7 @@ FILE is a run file of `record` or `compare`, or saved --json output.
 Examples:
   netstacklat show base.nsl
   netstacklat show base.nsl -e 'udp*' --histograms
-  netstacklat show base.nsl --by process --sort p99
+  netstacklat show services.nsl --by process --sort p99
   netstacklat show base.nsl --json | jq .
 
 Exit code: 0 shown, 1 the file cannot be read, 2 usage error.";

@@ -91,6 +91,11 @@ fn recordings(directory: &str) {
     for name in ["base", "new", "1", "2", "3", "4", "5", "6"] {
         record(directory, name, name);
     }
+    let (code, text) = run(
+        directory,
+        "netstacklat record -e udp-start -o services.nsl --by process --duration 10ms",
+    );
+    assert_eq!(code, Some(0), "{text}");
     for kernel in ["6.1", "6.12"] {
         for day in ["mon", "tue", "wed", "thu", "fri"] {
             // That of Monday is made by the command that is shown.

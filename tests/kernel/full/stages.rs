@@ -90,19 +90,20 @@ fn each_packet_has_each_stage() {
         .into_iter()
         .chain(hooks_of("UDP").iter().map(|hook| hook.name()))
         .collect::<Vec<_>>();
+    // Of the warm-up, those with a timestamp.
+    let all = 2 * N + warm.with;
     for pair in path.windows(2) {
-        // Of the warm-up, those with a timestamp.
-        assert_eq!(
-            stage(&run, pair[0], pair[1]).count,
-            2 * N + warm.with,
-            "{pair:?}"
-        );
-        assert_eq!(run.hook(pair[1]).staged(), 2 * N + warm.with, "{pair:?}");
+        let counts = run.hook(pair[1]);
+        // Of 256 that wait at once, one in 64 meets another one in its place.
+        let lost = counts.stageless("note-lost");
+        assert_eq!(counts.stage(pair[0]).count + lost, all, "{pair:?}");
+        assert!(lost <= all / 10, "{pair:?}: {lost}");
     }
     for hook in hooks_of("TCP") {
         let counts = run.hook(hook.name());
         assert!(counts.count > 0, "{hook}");
-        assert_eq!(counts.stageless("note-lost"), 0, "{hook}");
+        let lost = counts.stageless("note-lost");
+        assert!(lost <= counts.count / 10, "{hook}: {lost}");
         assert_eq!(counts.stageless("same-timestamp"), 0, "{hook}");
         assert_eq!(counts.stageless("begun"), 0, "{hook}");
     }
