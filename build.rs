@@ -12,11 +12,13 @@ use libbpf_cargo::SkeletonBuilder;
 const BPF_DIR: &str = "src/bpf";
 const BPF_FLAGS: [&str; 6] = ["-I", "vmlinux", "-I", BPF_DIR, "-mcpu=v3", "-Wall"];
 /// The objects that the loader loads: directory and source. The one for all
-/// packets, the one for a share of them, and the one with filters and groups.
-const LOADER: [(&str, &str); 3] = [
+/// packets, the one for a share of them and for stages, the one with filters and
+/// groups, and that which shows slow packets, too.
+const LOADER: [(&str, &str); 4] = [
     ("all", "loader.bpf.c"),
     ("staged", "loader_staged.bpf.c"),
     ("selected", "loader_selected.bpf.c"),
+    ("slow", "loader_slow.bpf.c"),
 ];
 /// The objects for ebpf_exporter, which `make bpf` takes from here: file and
 /// source.

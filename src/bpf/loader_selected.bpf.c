@@ -13,7 +13,7 @@
 #include "filter.bpf.h"
 #include "histogram/mmap_by_group.bpf.h"
 #include "sampling.bpf.h"
-#include "slow.bpf.h"
+#include "slow_none.bpf.h"
 #include "stages.bpf.h"
 #include "record.bpf.h"
 

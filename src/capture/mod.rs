@@ -25,6 +25,7 @@ mod process_names;
 mod reader;
 mod selection;
 pub mod shared_clock;
+mod shared_state;
 mod skeleton;
 mod slow_reader;
 pub mod stage_layout;

@@ -16,9 +16,8 @@ use crate::capture::load_log::{
 use crate::capture::map_sizes;
 use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::shared_clock::SharedClock;
-use crate::capture::skeleton::{
-    HookCounts, OpenSkeleton, SharedSelection, SharedState, Skeleton, SlowBudget,
-};
+use crate::capture::shared_state::{HookCounts, SharedSelection, SlowBudget};
+use crate::capture::skeleton::{OpenSkeleton, SharedState, Skeleton};
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::counters::SmallSteps;
 use crate::model::hook_counters::Cost;
