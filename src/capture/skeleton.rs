@@ -245,9 +245,9 @@ macro_rules! share_selection {
         let cgroups = &mut $counters.netstacklat_cgroup_ids;
         let levels = &mut $counters.netstacklat_cgroup_levels;
         let ports = &mut $counters.netstacklat_ports;
+        let (first, count) = (ports.as_ptr().cast::<AtomicU8>(), ports.len());
         // SAFETY: as in shared!, of each; the same size and alignment.
-        let ports =
-            unsafe { std::slice::from_raw_parts(ports.as_ptr().cast::<AtomicU8>(), ports.len()) };
+        let ports = unsafe { std::slice::from_raw_parts(first, count) };
         let selection = SharedSelection {
             cgroups: cgroups.each_mut().map(|id| shared!(AtomicU64, *id)),
             cgroup_levels: levels.each_mut().map(|it| shared!(AtomicU32, *it)),

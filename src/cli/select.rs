@@ -5,17 +5,17 @@
 //! it, and [`SelectArgs::selection`], which names every option, puts it into
 //! run files. The tests below fail for an option that is missing in either.
 
-use clap::builder::{PossibleValue, TypedValueParser};
-use clap::{Arg, Args, Command, Error};
+use clap::Args;
 
 use std::path::PathBuf;
 
+use crate::cli::hook_parser::{HookParser, union};
 use crate::cli::listing::{ListingArgs, sort_parser, top_parser};
 use crate::cli::sizes::{Size, parse_size};
 use crate::model::flow_choice::{FlowChoice, IpVersion, Network, PortRange, QueueRange, Transport};
 use crate::model::group::MAX_GROUPS;
 use crate::model::grouping::{GroupKey, Grouping};
-use crate::model::hook_choice::{HookChoice, SETS};
+use crate::model::hook_choice::HookChoice;
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::listing::{GroupSort, Listing};
 use crate::model::owner_choice::{CommChoice, WorkloadChoice};
@@ -23,7 +23,6 @@ use crate::model::packet_choice::{
     CgroupChoice, InterfaceChoice, NamespaceChoice, PacketChoice, parse_pid,
 };
 use crate::model::sampling::Sampling;
-use crate::model::selection::Selection;
 use crate::model::slow::SlowLimit;
 use crate::model::tables;
 
@@ -341,137 +340,5 @@ impl SelectArgs {
             })
         };
         chosen.iter().filter(passes).collect()
-    }
-
-    /// What the user selected, by the name of the option: for run files and
-    /// for whoever reads them. Empty: everything.
-    pub fn selection(&self) -> Selection {
-        // Without `..`: a new option has to be named here.
-        let SelectArgs {
-            hooks,
-            exclude_hooks,
-            interfaces,
-            network_namespace,
-            pids,
-            cgroups,
-            cgroup_mount,
-            port,
-            local_port,
-            remote_port,
-            ip,
-            ipv4,
-            ipv6,
-            tcp,
-            udp,
-            rx_queue,
-            min_queue_length,
-            include_tcp_hol_delay,
-            sample,
-            stages,
-            no_stages,
-            notes,
-            slower_than,
-            slowest,
-            redact,
-            container,
-            pod,
-            comm,
-            by: _,
-            groupby_interface: _,
-            groupby_cgroup: _,
-            max_groups,
-            group_memory,
-            top,
-            sort,
-        } = self;
-        let hooks_of = |choices: &[HookChoice]| -> Vec<String> {
-            let texts = choices.iter().map(|choice| choice.text.clone());
-            texts.collect()
-        };
-        let grouping = self.grouping();
-        let named = [
-            ("hooks", hooks_of(hooks)),
-            ("exclude-hooks", hooks_of(exclude_hooks)),
-            ("interfaces", texts(interfaces)),
-            ("network-namespace", texts(network_namespace)),
-            ("pids", texts(pids)),
-            ("cgroups", texts(cgroups)),
-            (
-                "cgroup-mount",
-                texts(cgroup_mount.as_ref().map(|path| path.display())),
-            ),
-            ("port", texts(port)),
-            ("local-port", texts(local_port)),
-            ("remote-port", texts(remote_port)),
-            ("ip", texts(ip)),
-            ("rx-queue", texts(rx_queue)),
-            ("min-queue-length", texts(min_queue_length)),
-            ("sample", texts(sample)),
-            ("notes", texts(notes)),
-            ("slower-than", texts(slower_than)),
-            ("slowest", texts(slowest)),
-            ("container", texts(container)),
-            ("pod", texts(pod)),
-            ("comm", texts(comm)),
-            ("max-groups", texts(max_groups)),
-            ("group-memory", texts(group_memory)),
-            ("top", texts(top)),
-            ("sort", texts(sort)),
-        ];
-        let given = named.into_iter().filter(|(_, texts)| !texts.is_empty());
-        let flags = [
-            ("ipv4", *ipv4),
-            ("ipv6", *ipv6),
-            ("tcp", *tcp),
-            ("udp", *udp),
-            ("include-tcp-hol-delay", *include_tcp_hol_delay),
-            ("stages", *stages),
-            ("no-stages", *no_stages),
-            ("redact", *redact),
-        ];
-        let flags = flags.into_iter().filter(|(_, on)| *on);
-        let given = given.chain(flags.map(|(name, _)| (name, Vec::new())));
-        let by = grouping.iter().flat_map(|grouping| &grouping.keys);
-        Selection {
-            options: given.map(|(name, texts)| (name.into(), texts)).collect(),
-            by: by.map(ToString::to_string).collect(),
-        }
-    }
-}
-
-fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
-    values.into_iter().map(|value| value.to_string()).collect()
-}
-
-/// All hooks that one of the items stands for.
-pub(super) fn union(choices: &[HookChoice]) -> HookSet {
-    choices
-        .iter()
-        .flat_map(|choice| choice.hooks.iter())
-        .collect()
-}
-
-/// Reads an item of a list of hooks. Shells complete it with the names of sets
-/// and hooks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct HookParser;
-
-impl TypedValueParser for HookParser {
-    type Value = HookChoice;
-
-    fn parse_ref(
-        &self,
-        command: &Command,
-        option: Option<&Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<HookChoice, Error> {
-        let read = |text: &str| text.parse::<HookChoice>();
-        read.parse_ref(command, option, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let sets = SETS.iter().map(|set| PossibleValue::new(set.name));
-        let hooks = Hook::all().map(|hook| PossibleValue::new(hook.name()));
-        Some(Box::new(sets.chain(hooks)))
     }
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::hook_parser::{HookParser, union};
 use crate::cli::listing::ListingArgs;
 use crate::cli::out::OutArgs;
-use crate::cli::select::{HookParser, union};
 use crate::model::grouping::GroupKey;
 use crate::model::hook_choice::HookChoice;
 use crate::model::hooks::HookSet;

@@ -5,6 +5,7 @@ pub mod check;
 pub mod clock;
 pub mod compare;
 pub mod counters;
+pub mod counts;
 pub mod documented;
 pub mod exporter;
 pub mod hold;

@@ -2,10 +2,11 @@
 //! Generates run files of simulated hosts, whose latencies vary by themselves. The
 //! true latencies are known.
 
+mod level;
+mod packets;
 mod trials;
 
 use std::collections::BTreeMap;
-use std::f64::consts::TAU;
 use std::time::{Duration, UNIX_EPOCH};
 
 use netstacklat::model::comparison::{Arm, Comparison, Side};
@@ -23,9 +24,11 @@ use netstacklat::stats::rounds::{orders, orders_of_looks};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::StandardNormal;
-use statrs::distribution::{ContinuousCDF as _, Normal};
 
+pub(crate) use packets::Traffic;
 pub(crate) use trials::{count, percent, trials};
+
+use level::Level;
 
 /// The length of a period with its settle time, and of the measured part.
 const PERIOD_S: f64 = 4.0;
@@ -109,176 +112,9 @@ impl Setup {
     }
 }
 
-/// The level of a host over time.
-struct Level {
-    host: Host,
-    rng: Xoshiro256PlusPlus,
-    time: f64,
-    wander: f64,
-    phase: f64,
-    slope: f64,
-    switch_at: f64,
-    /// The disturbed period, and the shock of the current one.
-    hit: usize,
-    shock: f64,
-}
-
-impl Level {
-    fn new(setup: &Setup, seed: u64) -> Level {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let all = setup.rounds as f64 * ROUND_S;
-        Level {
-            host: setup.host,
-            time: 0.0,
-            wander: rng.sample(StandardNormal),
-            phase: rng.random::<f64>(),
-            slope: (rng.random::<f64>() - 0.5) / all,
-            switch_at: rng.random::<f64>() * all,
-            hit: (rng.random::<f64>() * 4.0 * setup.rounds as f64) as usize,
-            shock: 0.0,
-            rng,
-        }
-    }
-
-    /// Begins a period.
-    fn next_period(&mut self) {
-        if self.host == Host::Shocks {
-            let uniform = self.rng.random::<f64>() - 0.5;
-            self.shock = (0.05 * (std::f64::consts::PI * uniform).tan()).clamp(-3.0, 3.0);
-        }
-    }
-
-    fn step(&mut self) {
-        self.time += STEP_S;
-        match self.host {
-            Host::Bursts => {
-                let change: f64 = self.rng.random();
-                let ends = if self.wander > 0.0 { 2.0 } else { 10.0 };
-                if change < STEP_S / ends {
-                    self.wander = if self.wander > 0.0 { -1.0 } else { 1.0 };
-                }
-            }
-            _ => {
-                let memory = if let Host::Remembers(s) = self.host {
-                    s
-                } else {
-                    3.0
-                };
-                let kept = (-STEP_S / memory).exp();
-                let new: f64 = self.rng.sample(StandardNormal);
-                self.wander = kept * self.wander + (1.0 - kept * kept).sqrt() * new;
-            }
-        }
-    }
-
-    /// The level at a hook, as ln.
-    fn at(&self, hook: usize, period: usize) -> f64 {
-        let quarter = |cycle: f64| {
-            let place = (self.time / cycle + self.phase).fract();
-            if place < 0.25 { 0.4 } else { 0.0 }
-        };
-        match self.host {
-            Host::Steady | Host::DeadPeriod => 0.0,
-            Host::Remembers(_) => 0.3 * self.wander,
-            Host::Bursts if self.wander > 0.0 => 5.0_f64.ln(),
-            Host::Bursts => 0.0,
-            Host::Sawtooth => 0.5 * (self.time / 23.0 + self.phase).fract(),
-            Host::Drifts => {
-                self.slope * self.time + 0.25 * ((self.phase + self.time / 120.0) * TAU).sin()
-            }
-            Host::Switches if self.time > self.switch_at => 0.4,
-            Host::Switches => 0.0,
-            Host::Interference(rounds) => quarter(rounds * ROUND_S),
-            Host::OwnInterference => quarter((0.5 + 0.17 * hook as f64) * ROUND_S),
-            Host::Shocks => self.shock,
-            Host::OnePeriod if period == self.hit => 20.0_f64.ln(),
-            Host::OnePeriod => 0.0,
-        }
-    }
-
-    /// The share of packets with the upper of two levels.
-    fn upper_share(&self) -> f64 {
-        1.0 / (1.0 + (1.0 - 0.8 * self.wander).exp())
-    }
-}
-
-/// The latencies to draw from, relative to the level of the host, sorted.
-struct Packets {
-    shape: Shape,
-    by_rank: Vec<f64>,
-}
-
-const RANK_BITS: u32 = 16;
-
-impl Packets {
-    fn new(setup: &Setup, effect: f64) -> Packets {
-        let normal = Normal::standard();
-        let all = 1 << RANK_BITS;
-        let by_rank = (0..all).map(|place| {
-            let rank = (f64::from(place) + 0.5) / f64::from(all);
-            let slower = if rank > 1.0 - setup.of_slowest {
-                effect
-            } else {
-                0.0
-            };
-            let own = normal.inverse_cdf(rank);
-            let value = match setup.shape {
-                Shape::LogNormal(width) => (width * own).exp(),
-                Shape::Mixture if rank < 0.9 => (0.3 * normal.inverse_cdf(rank / 0.9)).exp(),
-                Shape::Mixture => 8.0 * (0.8 * normal.inverse_cdf((rank - 0.9) / 0.1)).exp(),
-                Shape::Pareto => (1.0 - rank).powf(-1.0 / 1.1),
-                Shape::Bimodal => (0.15 * own).exp(),
-                Shape::Heaped => ((0.4 * own).exp() * 8.0).ceil() / 8.0,
-            };
-            value * slower.exp()
-        });
-        Packets {
-            shape: setup.shape,
-            by_rank: by_rank.collect(),
-        }
-    }
-
-    /// Adds `count` latencies on average. `level` is the level of the host, as ln of ns.
-    fn draw(
-        &self,
-        into: &mut Histogram,
-        rng: &mut Xoshiro256PlusPlus,
-        count: f64,
-        level: f64,
-        upper: f64,
-    ) {
-        let level = level.exp();
-        let whole = count as usize + usize::from(rng.random::<f64>() < count.fract());
-        for _ in 0..whole {
-            let drawn = rng.random::<u32>() >> (u32::BITS - RANK_BITS);
-            let mut ns = level * self.by_rank[drawn as usize];
-            if self.shape == Shape::Bimodal && rng.random::<f64>() < upper {
-                ns *= 6.0;
-            }
-            into.record((ns as u64).min(1 << 33));
-        }
-    }
-}
-
 /// The median of a hook's latencies, as ln of ns.
 fn median(hook: usize) -> f64 {
     9.0 + 0.18 * hook as f64
-}
-
-/// The packets at a hook on a side.
-pub(crate) struct Traffic {
-    of: PerSide<Packets>,
-}
-
-impl Traffic {
-    pub(crate) fn new(setup: &Setup) -> Traffic {
-        Traffic {
-            of: PerSide {
-                a: Packets::new(setup, 0.0),
-                b: Packets::new(setup, setup.effect),
-            },
-        }
-    }
 }
 
 pub(crate) fn comparison(setup: &Setup, traffic: &Traffic, seed: u64) -> RunFile {
