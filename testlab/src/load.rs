@@ -63,7 +63,7 @@ impl Background {
         let shared = Arc::<Shared>::default();
         let mut threads = Vec::new();
         for (family, port) in Family::BOTH.into_iter().zip([port, port + 5]) {
-            let flows = udp::Flow::several(family, port..port + 4);
+            let flows = udp::Flow::several(family, port..port + 5);
             let connection = Connection::open(family, port);
             let (udp, tcp) = (Arc::clone(&shared), Arc::clone(&shared));
             threads.push(std::thread::spawn(move || {
