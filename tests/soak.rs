@@ -21,14 +21,6 @@ fn duration() -> Duration {
     Duration::from_secs(seconds.parse().expect("a whole number"))
 }
 
-fn resident_kib(tool: &Tool) -> u64 {
-    let path = format!("/proc/{}/status", tool.pid());
-    let status = std::fs::read_to_string(path).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let size = line.and_then(|line| line.split_whitespace().nth(1));
-    size.and_then(|kib| kib.parse().ok()).expect("VmRSS in kB")
-}
-
 #[test]
 fn memory_stays_and_nothing_is_lost() {
     let whole = duration();
@@ -40,7 +32,7 @@ fn memory_stays_and_nothing_is_lost() {
     let (begun, mut resident) = (Instant::now(), Vec::new());
     while begun.elapsed() < whole {
         std::thread::sleep(whole / SAMPLES);
-        let (at, kib) = (begun.elapsed(), resident_kib(&tool));
+        let (at, kib) = (begun.elapsed(), tool.resident_kib());
         println!("{:4.0} s: {kib} KiB resident", at.as_secs_f64());
         if at > whole.mul_f64(WARM_UP) {
             resident.push(kib);

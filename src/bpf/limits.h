@@ -71,15 +71,14 @@
 /* The smallest share that --sample takes is 1 divided by this. */
 #define NETSTACKLAT_MAX_SAMPLE_ONE_IN 65536
 
+/* Bits of a note (stages.bpf.h): the time, and above it the hook; the rest is its tag. */
+#define NETSTACKLAT_NOTE_TIME_BITS 35
+#define NETSTACKLAT_NOTE_HOOK_BITS 5
 /* Hooks that a note can name, and the number that stands for no stage. */
 #define NETSTACKLAT_NOTE_HOOKS 32
 #define NETSTACKLAT_NO_STAGE 255
 /* Hooks of which a slow packet shows when it passed them: all but the last one. */
 #define NETSTACKLAT_WAY_NOTES 7
-/* Slow packets that are looked at, on each CPU from report to report. */
-#define NETSTACKLAT_SLOW_PER_CPU 512
-/* Bytes for those that the loader has not read yet. */
-#define NETSTACKLAT_SLOW_BYTES 1048576
 
 /* Packets begin at a hook; or those do that have no note. */
 #define NETSTACKLAT_NOTE_BEGINS 1

@@ -29,14 +29,14 @@
 #include "histogram/mmap.bpf.h"
 #include "types.bpf.h"
 
-#define NOTE_TAG_BITS 24
-#define NOTE_TAG_SHIFT (64 - NOTE_TAG_BITS)
-#define NOTE_HOOK_BITS 5
-#define NOTE_TIME_BITS 35
+#define NOTE_HOOK_BITS NETSTACKLAT_NOTE_HOOK_BITS
+#define NOTE_TIME_BITS NETSTACKLAT_NOTE_TIME_BITS
+#define NOTE_TAG_SHIFT (NOTE_TIME_BITS + NOTE_HOOK_BITS)
+#define NOTE_TAG_BITS (64 - NOTE_TAG_SHIFT)
 #define NOTE_TIME_MASK ((1ULL << NOTE_TIME_BITS) - 1)
 #define NOTE_HOOKS (1 << NOTE_HOOK_BITS)
 
-_Static_assert(NOTE_TAG_BITS + NOTE_HOOK_BITS + NOTE_TIME_BITS == 64, "a word");
+_Static_assert(NOTE_TAG_BITS == 24, "as above");
 _Static_assert(NETSTACKLAT_MAX_BITS < NOTE_TIME_BITS, "no stage is ambiguous");
 _Static_assert(N_HOOKS < NOTE_HOOKS, "one number is left for NOTE_SHARED");
 
@@ -111,14 +111,12 @@ volatile __u64 netstacklat_stageless[N_STAGELESS][NETSTACKLAT_ARRIVALS]
 static __noinline int count_stageless(enum netstacklat_hook hook,
 				      enum netstacklat_stageless cause)
 {
-	/* 64 bits, and the barriers: as in udp_note(). */
-	__u64 cpu = bpf_get_smp_processor_id();
+	/* 64 bits, and the barriers: as in udp_note(). CPUs beyond share a place. */
+	__u64 cpu = bpf_get_smp_processor_id() % NETSTACKLAT_ARRIVALS;
 	__u64 row = hook, table = cause;
 
-	if (cpu >= NETSTACKLAT_ARRIVALS || row >= NETSTACKLAT_FILTERED_STRIDE ||
-	    table >= N_STAGELESS)
+	if (row >= NETSTACKLAT_FILTERED_STRIDE || table >= N_STAGELESS)
 		return 0;
-	barrier_var(cpu);
 	barrier_var(row);
 	barrier_var(table);
 	__sync_fetch_and_add(&netstacklat_stageless[table][cpu][row], 1);

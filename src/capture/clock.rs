@@ -232,7 +232,8 @@ fn set_timer() -> nix::Result<TimerFd> {
     Ok(timer)
 }
 
-fn tick_timer() -> nix::Result<TimerFd> {
+/// Is readable once a second, and is read without waiting.
+pub(super) fn tick_timer() -> nix::Result<TimerFd> {
     let timer = TimerFd::new(TimerClock::CLOCK_MONOTONIC, timer_flags())?;
     let second = Duration::from_secs(1);
     timer.set(

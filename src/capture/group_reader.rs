@@ -290,8 +290,13 @@ fn wait_for_programs() -> nix::Result<()> {
 /// What a process called itself when it began to read from a socket.
 pub(super) fn comm_of(names: &MapHandle, pid: u32) -> Option<String> {
     let name = names.lookup(&pid.to_ne_bytes(), MapFlags::ANY).ok()??;
+    Some(comm_of_bytes(&name))
+}
+
+/// A name as the programs have it: up to the first zero.
+pub(super) fn comm_of_bytes(name: &[u8]) -> String {
     let end = name.iter().position(|c| *c == 0).unwrap_or(name.len());
-    Some(String::from_utf8_lossy(&name[..end]).into_owned())
+    String::from_utf8_lossy(&name[..end]).into_owned()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct HookPlan {
 
 impl HookPlan {
     /// Whether the hook is on.
-    pub(super) fn measures(&self) -> bool {
+    pub fn measures(&self) -> bool {
         self.wanted && !self.functions.is_empty()
     }
 

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use libbpf_rs::{OpenMapMut, OpenObject};
 
 use crate::capture::plan::Plan;
+use crate::capture::slow_reader::room;
 use crate::model::hooks::Hook;
 use crate::model::names;
 
@@ -30,8 +31,7 @@ pub(super) fn set(object: &mut OpenObject, plan: &Plan) -> Result<()> {
                 }
                 None => continue,
             },
-            // libbpf makes it a page, which is the least.
-            None if map.name() == names::SLOW_PACKETS_MAP && plan.slow.is_none() => 1,
+            None if map.name() == names::SLOW_PACKETS_MAP => room(plan.layout.cpus).bytes,
             None if map.name() == names::STAGES_MAP => match &plan.stages {
                 Some(stages) => stages.slices(plan.layout.cpus) as u32,
                 None => continue,

@@ -18,6 +18,7 @@ use crate::capture::reader::{HistogramReader, SkipReader};
 use crate::host::names::{Names, Owner};
 use crate::model::counters::Counters;
 use crate::model::group::Group;
+use crate::model::histogram::Histogram;
 use crate::model::hooks::Hook;
 use crate::model::names;
 use crate::model::stage::Stage;
@@ -168,6 +169,14 @@ impl Maps {
         }
         readers.skips.read(self.skips.values(), counters);
         Ok(())
+    }
+
+    /// What a hook has counted since the programs were attached, of all packets.
+    pub(super) fn histogram(&self, hook: Hook) -> Option<Histogram> {
+        let readers = &mut *self.readers.borrow_mut();
+        let mut hooks = self.histograms.iter().zip(&mut readers.histograms);
+        let ((_, map), reader) = hooks.find(|((other, _), _)| *other == hook)?;
+        Some(reader.read(map.values()).clone())
     }
 
     /// All CPUs in one.

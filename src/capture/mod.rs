@@ -12,6 +12,7 @@
 
 pub mod bpf_stats;
 pub mod clock;
+mod cpu_waits;
 mod group_places;
 mod group_reader;
 pub mod hook_plan;
@@ -27,20 +28,22 @@ mod selection;
 pub mod shared_clock;
 mod shared_state;
 mod skeleton;
+mod slow_limits;
 mod slow_reader;
 pub mod stage_layout;
 pub mod timestamping;
 
 use std::cell::RefCell;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::timerfd::TimerFd;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::capture::bpf_stats::BpfStats;
-use crate::capture::clock::Clock;
+use crate::capture::clock::{Clock, tick_timer};
 use crate::capture::maps::Maps;
 use crate::capture::object::Loaded;
 use crate::capture::plan::{ClockSource, Plan};
@@ -50,6 +53,7 @@ use crate::capture::timestamping::TimestampingSocket;
 use crate::host::packets::Packets;
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::grouping::Grouping;
+use crate::model::histogram::Histogram;
 use crate::model::hooks::HookSet;
 use crate::model::packet_choice::PacketChoice;
 use crate::model::skips::SkipReason;
@@ -72,6 +76,8 @@ pub struct Capture {
     process_names: Option<ProcessNames>,
     /// The slowest packets, if they are looked for.
     slow: Option<RefCell<SlowReader>>,
+    /// Once a second, to read them.
+    slow_timer: Option<TimerFd>,
     /// Where warnings go that come up while it measures.
     messages: Option<Messages>,
 }
@@ -120,19 +126,25 @@ impl Capture {
         };
         // Before packets come.
         selection::fill(&loaded, &plan)?;
-        loaded.attach_hooks(&mut plan)?;
-        let maps = Maps::map(&loaded, &plan, names)?;
-        let slow = plan.slow.clone().map(|slow| {
+        let slow = plan.slow.as_ref().map(|slow| {
             let names = packets.names_of_packets(slow.redact);
-            anyhow::Ok(RefCell::new(SlowReader::new(&loaded, slow, names)?))
+            let reader = SlowReader::new(&loaded, slow, plan.layout.cpus, names)?;
+            anyhow::Ok(RefCell::new(reader))
         });
         let slow = slow.transpose()?;
+        let slow_timer = slow.as_ref().map(|_| tick_timer());
+        let slow_timer = slow_timer
+            .transpose()
+            .context("starting a one-second timer")?;
+        loaded.attach_hooks(&mut plan)?;
+        let maps = Maps::map(&loaded, &plan, names)?;
         let comms = &plan.filter.comms;
         let judge = (!comms.is_empty()).then(|| ProcessNames::judge_by(&loaded, comms));
         Ok(Capture {
             process_names: judge.transpose()?,
             messages: None,
             slow,
+            slow_timer,
             loaded,
             maps,
             clock,
@@ -167,6 +179,7 @@ impl Capture {
     /// What becomes readable when [`Capture::host_changed`] must be called.
     pub fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let timers = self.clock.timers().chain(self.packets.watched());
+        let timers = timers.chain(self.slow_timer.iter().map(AsFd::as_fd));
         timers.chain(self.process_names.iter().map(ProcessNames::as_fd))
     }
 
@@ -176,12 +189,13 @@ impl Capture {
     }
 
     /// Takes over a change of the system clock (TAI path only), of interfaces,
-    /// of cgroups, and of what processes are called.
+    /// of cgroups, and of what processes are called; and reads slow packets, once a
+    /// second.
     ///
     /// # Errors
     ///
-    /// If the kernel does not tell its clock state, the new interfaces, new cgroups
-    /// or names of processes.
+    /// If the kernel does not tell its clock state, the new interfaces, new cgroups,
+    /// names of processes, or slow packets.
     pub fn host_changed(&mut self) -> Result<()> {
         self.clock.update(&self.loaded)?;
         if self.packets.look_again()? {
@@ -189,6 +203,15 @@ impl Capture {
         }
         if let Some(names) = &self.process_names {
             names.judge()?;
+        }
+        if let (Some(slow), Some(timer)) = (&mut self.slow, &self.slow_timer)
+            // It does not wait: other things change, too.
+            && nix::unistd::read(timer, &mut [0; 8]).is_ok()
+        {
+            let (maps, empty) = (&self.maps, Histogram::new(self.plan.resolution));
+            slow.get_mut().look(&self.loaded, |hook| {
+                maps.histogram(hook).unwrap_or_else(|| empty.clone())
+            })?;
         }
         if let (Some(messages), Some(text)) = (&self.messages, self.packets.overflow()) {
             messages.print(&format!("netstacklat: {text}.\n"));
@@ -245,7 +268,8 @@ impl Capture {
             }
         }
         if let Some(slow) = &self.slow {
-            counters.slow = slow.borrow_mut().read(&self.loaded, counters)?;
+            let counted = |hook| counters.hook(hook).histogram.clone();
+            counters.slow = slow.borrow_mut().report(&self.loaded, counted)?;
         }
         for (hook, runs) in self.loaded.runs()? {
             let stats = counters.hook_mut(hook);

@@ -2,6 +2,8 @@
 //! What to load and attach, decided from the facts. Nothing is asked here, so
 //! that each decision can be tested without a kernel.
 
+use std::collections::BTreeMap;
+
 use crate::capture::hook_plan::{HookPlan, hook_plan};
 use crate::capture::layout::{GroupLayout, Layout};
 use crate::capture::stage_layout::StageLayout;
@@ -21,8 +23,11 @@ use crate::model::stage::goes_on;
 /// Which packets are slow, and how many are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlowPlan {
-    /// Hooks, and the ages in ns from which on a packet is slow there.
-    pub limits: Vec<(Hook, u64)>,
+    /// What the user wants.
+    wanted: Vec<SlowLimit>,
+    /// By hook, the age in ns from which on a packet is slow there; see
+    /// [`Plan::lay_out_stages`].
+    pub limits: BTreeMap<Hook, u64>,
     /// So many are kept of each report.
     pub most: usize,
     /// Whether addresses and processes are hidden.
@@ -171,23 +176,12 @@ impl Plan {
         self
     }
 
-    /// The same, with slow packets from these ages on. Without a hook: at the last
-    /// hooks of each path. So many are kept, and addresses and processes are hidden
-    /// if `redact`.
+    /// The same, with slow packets from these ages on, if there are any. So many are
+    /// kept, and addresses and processes are hidden if `redact`.
     pub fn showing_slow(mut self, limits: &[SlowLimit], most: usize, redact: bool) -> Plan {
-        let enabled = self.enabled();
-        let last = |hook: &Hook| !goes_on(*hook, enabled);
-        let ages = limits.iter().flat_map(|limit| {
-            let hooks: Vec<Hook> = match limit.hook {
-                Some(hook) => vec![hook],
-                None => enabled.iter().filter(last).collect(),
-            };
-            let ns = u64::try_from(limit.age.as_nanos()).unwrap_or(u64::MAX);
-            hooks.into_iter().map(move |hook| (hook, ns))
-        });
-        let limits: Vec<_> = ages.filter(|(hook, _)| enabled.contains(*hook)).collect();
-        self.slow = (!limits.is_empty()).then_some(SlowPlan {
-            limits,
+        self.slow = (!limits.is_empty()).then(|| SlowPlan {
+            wanted: limits.into(),
+            limits: BTreeMap::new(),
             most,
             redact,
         });
@@ -205,23 +199,40 @@ impl Plan {
         }
     }
 
-    /// Numbers the stages of the hooks that are left. Before the object is loaded:
-    /// the programs know the numbers from then on.
+    /// Numbers the stages of the hooks that are left, and finds the last ones, where
+    /// packets can be slow. Before the object is loaded: the programs know this from
+    /// then on.
     pub fn lay_out_stages(&mut self) {
         let layout = |notes| StageLayout {
             ways: self.slow.is_some(),
             ..StageLayout::new(self.enabled(), notes, self.restamps)
         };
         self.stages = self.notes.map(layout);
+        let enabled = self.enabled();
+        if let Some(slow) = &mut self.slow {
+            slow.limits = limits(&slow.wanted, enabled);
+        }
     }
 
     /// Whether programs must note what the headers say, for a hook whose packets may
     /// have been freed.
     pub fn notes_flow(&self) -> bool {
-        let needy = |hook: Hook| matches!(hook.needs(), Needs::Requires(_));
+        self.noted_parts() != FlowParts::default() && self.enabled().iter().any(is_needy)
+    }
+
+    /// What is read for such hooks: for slow packets only where they can be slow there.
+    pub fn noted_parts(&self) -> FlowParts {
         let parts = self.parts_of_filter().or(self.parts_of_groups());
-        let parts = parts.or(self.parts_of_slow());
-        parts != FlowParts::default() && self.enabled().iter().any(needy)
+        if self.is_slow_at(is_needy) {
+            parts.or(self.parts_of_slow())
+        } else {
+            parts
+        }
+    }
+
+    fn is_slow_at(&self, hook: impl Fn(Hook) -> bool) -> bool {
+        let slow = self.slow.as_ref();
+        slow.is_some_and(|slow| slow.limits.keys().any(|at| hook(*at)))
     }
 
     /// Whether it takes the object that has filters and groups.
@@ -236,7 +247,7 @@ impl Plan {
         let in_stack = |hook: Hook| hook.knows_socket() && !hook.is_in_reader();
         let by_process = self.groups.as_ref().is_some_and(|groups| groups.by_process);
         by_process
-            || self.slow.is_some()
+            || self.is_slow_at(in_stack)
             || self.filter.asks_for_processes() && self.enabled().iter().any(in_stack)
     }
 
@@ -313,6 +324,28 @@ impl Plan {
             }
         }
     }
+}
+
+/// A hook whose packets may have been freed.
+fn is_needy(hook: Hook) -> bool {
+    matches!(hook.needs(), Needs::Requires(_))
+}
+
+/// By hook, from which age on a packet is slow, ns. A limit without a hook is for the
+/// last hooks of all paths that have none of their own; of several, the lowest counts.
+fn limits(wanted: &[SlowLimit], enabled: HookSet) -> BTreeMap<Hook, u64> {
+    let ns = |limit: &SlowLimit| u64::try_from(limit.age.as_nanos()).unwrap_or(u64::MAX);
+    let lowest = |of: &dyn Fn(&SlowLimit) -> bool| {
+        let limits = wanted.iter().filter(|limit| of(limit));
+        limits.map(ns).min()
+    };
+    let hooks = enabled.iter().filter_map(|hook| {
+        let own = lowest(&|limit| limit.hook == Some(hook));
+        let is_last = !goes_on(hook, enabled);
+        let ns = own.or_else(|| lowest(&|limit| limit.hook.is_none()).filter(|_| is_last))?;
+        Some((hook, ns))
+    });
+    hooks.collect()
 }
 
 /// Decides what to load for the hooks that the user wants.

@@ -162,3 +162,73 @@ fn filters_and_groups_take_the_other_object() {
     assert!(grouped.is_selective() && !grouped.notes_readers());
     assert_eq!(grouped.groups.unwrap().slices, 16_384);
 }
+
+/// From which age on packets are slow, by hook.
+fn slow_from(plan: &Plan) -> Vec<(&'static str, u64)> {
+    let slow = plan.slow.as_ref().expect("slow packets are looked for");
+    let limits = slow.limits.iter();
+    limits.map(|(hook, ns)| (hook.name(), *ns)).collect()
+}
+
+#[test]
+fn packets_are_slow_at_the_last_hooks_that_are_left() {
+    let limits = |texts: &[&str]| -> Vec<SlowLimit> {
+        let limits = texts.iter().map(|text| text.parse().unwrap());
+        limits.collect()
+    };
+    let plan = |facts: &HostFacts, texts: &[&str]| {
+        let plan = decide(facts, HookSet::ALL).unwrap().staged(Some(1024));
+        let mut plan = plan.showing_slow(&limits(texts), 10, false);
+        plan.lay_out_stages();
+        plan
+    };
+    let reads = plan(&facts(), &["2ms", "1ms"]);
+    let expected = [
+        ("tcp-socket-read", 1_000_000),
+        ("udp-socket-read", 1_000_000),
+    ];
+    assert_eq!(slow_from(&reads), expected);
+    // A limit of its own counts, also where it is higher.
+    let own = plan(&facts(), &["udp-socket-read:1s", "1ms", "ip-start:1us"]);
+    let expected = [
+        ("ip-start", 1000),
+        ("tcp-socket-read", 1_000_000),
+        ("udp-socket-read", 1_000_000_000),
+    ];
+    assert_eq!(slow_from(&own), expected);
+    // When the kernel refuses the read, its queue comes last.
+    let mut refused = plan(&facts(), &["1ms"]);
+    for program in refused.programs.clone() {
+        if program.hook.name() == "udp-socket-read" {
+            refused.drop_program(program.name, "no");
+        }
+    }
+    refused.lay_out_stages();
+    let expected = [
+        ("tcp-socket-read", 1_000_000),
+        ("udp-socket-enqueued", 1_000_000),
+    ];
+    assert_eq!(slow_from(&refused), expected);
+}
+
+/// What programs must note for slow packets is noted where packets can be slow only.
+#[test]
+fn slow_reads_alone_need_no_notes_of_readers() {
+    let plan = |limit: &str| {
+        let plan = decide(&facts(), HookSet::ALL).unwrap().staged(Some(1024));
+        let mut plan = plan.showing_slow(&[limit.parse().unwrap()], 10, false);
+        plan.lay_out_stages();
+        plan
+    };
+    let reads = plan("1ms");
+    assert!(!reads.notes_readers());
+    assert_eq!(reads.parts_of_slow().addresses, true);
+    assert!(plan("udp-queue-rcv:1ms").notes_readers());
+    assert!(!plan("udp-start:1ms").notes_readers());
+    let needy = Hook::all().find(|hook| is_needy(*hook)).unwrap();
+    let start = plan("udp-start:1ms");
+    assert_eq!(start.noted_parts(), FlowParts::default());
+    let limit = format!("{needy}:1ms");
+    assert_eq!(plan(&limit).noted_parts(), start.parts_of_slow());
+    assert!(plan(&limit).notes_flow() && !start.notes_flow());
+}

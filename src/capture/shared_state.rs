@@ -22,25 +22,36 @@ impl HookCounts {
     }
 }
 
+/// What a CPU may send of slow packets.
+pub(super) struct CpuBudget {
+    /// So many more.
+    pub left: &'static AtomicU64,
+    /// Those that it could not send, since the start.
+    pub not_sent: &'static AtomicU64,
+    /// The age of the slowest that it has sent, ns.
+    pub slowest: &'static AtomicU64,
+}
+
 /// What programs may send of slow packets.
 pub(super) struct SlowBudget {
-    /// By CPU: packets that it may still send, and those that it could not.
-    pub budgets: Vec<(&'static AtomicU64, &'static AtomicU64)>,
+    pub cpus: Vec<CpuBudget>,
+    /// By hook, from which age on a packet is slow, ns.
     pub from: [&'static AtomicU64; tables::NOTE_HOOKS],
 }
 
 impl SlowBudget {
     /// Lets each CPU send so many packets.
     pub(super) fn refill(&self, packets: u64) {
-        for (left, _) in &self.budgets {
-            left.store(packets, Relaxed);
+        for cpu in &self.cpus {
+            cpu.slowest.store(0, Relaxed);
+            cpu.left.store(packets, Relaxed);
         }
     }
 
     /// Slow packets that were not sent, since the start.
     pub(super) fn not_sent(&self) -> u64 {
-        let counts = self.budgets.iter();
-        counts.map(|(_, not_sent)| not_sent.load(Relaxed)).sum()
+        let counts = self.cpus.iter().map(|cpu| cpu.not_sent.load(Relaxed));
+        counts.sum()
     }
 
     /// Sets from which age on a packet is slow at a hook, ns.

@@ -12,7 +12,7 @@ use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{Object, OpenObject};
 
 use crate::capture::plan::{ClockSource, FlowParts, Plan};
-use crate::capture::shared_state::{HookCounts, SharedSelection, SlowBudget};
+use crate::capture::shared_state::{CpuBudget, HookCounts, SharedSelection, SlowBudget};
 use crate::model::flow_choice::IpVersion;
 use crate::model::stage::STAGELESS_COUNT;
 use crate::model::tables;
@@ -97,7 +97,6 @@ macro_rules! configure {
     }};
 }
 
-/// Counters of hooks, of a field of a skeleton.
 /// How stages are measured, where they are.
 macro_rules! configure_stages {
     ($rodata:expr, $plan:expr) => {
@@ -172,7 +171,7 @@ macro_rules! configure_selection {
         for (knobs, parts) in [
             (&mut knobs.filtered, filtered),
             (&mut knobs.grouped, grouped),
-            (&mut knobs.noted, filtered.or(grouped).or(shown)),
+            (&mut knobs.noted, $plan.noted_parts()),
             (&mut knobs.shown, shown),
         ] {
             knobs.family = parts.family.into();
@@ -183,6 +182,7 @@ macro_rules! configure_selection {
     }};
 }
 
+/// Counters of hooks, of a field of a skeleton.
 macro_rules! hook_counts {
     ($field:expr) => {{
         let counts = $field.as_flattened_mut();
@@ -196,7 +196,7 @@ macro_rules! hook_counts {
 macro_rules! clock_of {
     ($data:expr) => {{
         let clock = (&raw mut $data.netstacklat_clock).cast::<ClockState>();
-        // SAFETY: the one C type that both skeletons are generated from; in
+        // SAFETY: the one C type that all skeletons are generated from; in
         // memory shared with the kernel, and taken from the skeleton.
         UnsafeCell::from_mut(unsafe { &mut *clock })
     }};
@@ -292,7 +292,7 @@ impl OpenSkeleton {
             rodata.netstacklat_sampling.limit = plan.sampling.hash_limit();
             configure_stages!(rodata, plan);
             configure_selection!(rodata, plan);
-            let hooks = slow.limits.iter().map(|(hook, _)| 1 << hook.index());
+            let hooks = slow.limits.keys().map(|hook| 1 << hook.index());
             rodata.netstacklat_slow.hooks = hooks.fold(0, |all, bit: u32| all | bit);
             return Ok(OpenSkeleton::Slow(skel));
         }
@@ -364,13 +364,14 @@ impl Skeleton {
                 let shared = share_selection!(shared, counters);
                 let from = &mut counters.netstacklat_slow_from;
                 let budgets = counters.netstacklat_slow_budgets.iter_mut();
-                let budgets = budgets.map(|of_cpu| {
-                    let left = shared!(AtomicU64, of_cpu.left);
-                    (left, shared!(AtomicU64, of_cpu.not_sent))
+                let cpus = budgets.map(|cpu| CpuBudget {
+                    left: shared!(AtomicU64, cpu.left),
+                    not_sent: shared!(AtomicU64, cpu.not_sent),
+                    slowest: shared!(AtomicU64, cpu.slowest),
                 });
                 SharedState {
                     slow: Some(SlowBudget {
-                        budgets: budgets.collect(),
+                        cpus: cpus.collect(),
                         from: from.each_mut().map(|age| shared!(AtomicU64, *age)),
                     }),
                     ..shared

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Reads slow packets out of their ring buffer (`src/bpf/slow.bpf.h`), keeps the
-//! slowest, and counts where the slowest hundredth spent its time. When there are more
-//! than are looked at, the programs are told to send that hundredth only.
+//! slowest, and counts where the slowest hundredth spent its time. Once a second it
+//! tells the programs how many they may send, and from which age on.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,32 +13,29 @@ use anyhow::{Context as _, Result};
 use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
 use nix::errno::Errno;
 
-use crate::capture::group_reader::comm_of;
+use crate::capture::cpu_waits::CpuWaits;
+use crate::capture::group_reader::{comm_of, comm_of_bytes};
 use crate::capture::object::Loaded;
 use crate::capture::plan::SlowPlan;
+use crate::capture::slow_limits::{Limit, Room};
 use crate::host::names::{Names, Owner};
-use crate::host::processes;
-use crate::model::counters::Counters;
 use crate::model::histogram::Histogram;
 use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::names;
 use crate::model::owner_choice::COMM;
-use crate::model::quantile::{Estimate, Quantile};
 use crate::model::slow::{SlowPacket, SlowPackets, stages};
 use crate::model::tables;
 use crate::text::one_line;
 
-/// Bits of a note, see `src/bpf/stages.bpf.h`.
-const TIME_BITS: u32 = 35;
-const HOOK_BITS: u32 = 5;
-const TAG_SHIFT: u32 = TIME_BITS + HOOK_BITS;
-const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+/// Of a note, see `src/bpf/stages.bpf.h`.
+const TAG_SHIFT: u32 = tables::NOTE_TIME_BITS + tables::NOTE_HOOK_BITS;
+const TIME_MASK: u64 = (1 << tables::NOTE_TIME_BITS) - 1;
+const HOOK_MASK: usize = (1 << tables::NOTE_HOOK_BITS) - 1;
 
-/// Sockets of which the processes are looked at when it starts.
-const MOST_PROCESSES: usize = 16_384;
-
-/// Readers of which the wait for a CPU is watched: those met first.
-const MOST_READERS: usize = 64;
+/// Slow packets that each CPU may send in a second, and bytes of the ring buffer.
+pub(super) fn room(cpus: usize) -> Room {
+    Room::for_cpus(cpus, size_of::<Sent>())
+}
 
 /// What the program sends: `struct netstacklat_slow_packet`.
 #[repr(C)]
@@ -55,6 +52,8 @@ struct Sent {
     cgroup: u32,
     pid: u32,
     queue_length: u32,
+    /// In readers: what the process calls itself.
+    reader: [u8; COMM + 1],
     flow: Flow,
 }
 
@@ -74,7 +73,8 @@ struct Flow {
 
 impl Sent {
     fn read(bytes: &[u8]) -> Option<Sent> {
-        if bytes.len() < size_of::<Sent>() {
+        debug_assert_eq!(bytes.len(), size_of::<Sent>());
+        if bytes.len() != size_of::<Sent>() {
             return None;
         }
         // SAFETY: as many bytes are there, and all bits of the fields are numbers.
@@ -95,7 +95,7 @@ impl Sent {
             .filter(|note| (*note ^ tag) >> TAG_SHIFT == 0);
         let mut passed: Vec<(Hook, u64)> = own
             .filter_map(|note| {
-                let hook = (note >> TIME_BITS) as usize & ((1 << HOOK_BITS) - 1);
+                let hook = (note >> tables::NOTE_TIME_BITS) as usize & HOOK_MASK;
                 let since = self.mono.wrapping_sub(*note) & TIME_MASK;
                 let hook = (hook < HOOK_COUNT).then(|| Hook::at(hook))?;
                 Some((hook, self.age.checked_sub(since)?))
@@ -123,27 +123,34 @@ impl Flow {
 
 /// The slowest packets, as last read.
 pub(super) struct SlowReader {
-    plan: SlowPlan,
+    most: usize,
+    redact: bool,
+    room: Room,
     ring: RingBuffer<'static>,
     sent: Rc<RefCell<Vec<Sent>>>,
     names: Names,
     reader_names: MapHandle,
+    limits: BTreeMap<Hook, Limit>,
+    /// Some slow packets were not looked at since the start.
+    some_missed: bool,
     found: SlowPackets,
-    not_sent: u64,
-    /// What hooks had counted the last time.
-    counted: BTreeMap<Hook, Histogram>,
-    /// How long processes had waited for a CPU at the start, or when they were first
-    /// seen, ns.
-    cpu_waits: BTreeMap<u32, u64>,
-    /// Those that have read slow packets.
-    readers: BTreeSet<u32>,
+    /// Slow packets that the last report had seen.
+    reported: u64,
+    cpu_waits: CpuWaits,
 }
 
 impl SlowReader {
+    /// Sets the limits. Before the programs run, which send nothing without.
+    ///
     /// # Errors
     ///
     /// If there is no descriptor left, or no memory.
-    pub(super) fn new(loaded: &Loaded, plan: SlowPlan, names: Names) -> Result<SlowReader> {
+    pub(super) fn new(
+        loaded: &Loaded,
+        plan: &SlowPlan,
+        cpus: usize,
+        names: Names,
+    ) -> Result<SlowReader> {
         let map = loaded.map_handle(names::SLOW_PACKETS_MAP)?;
         let sent: Rc<RefCell<Vec<Sent>>> = Rc::default();
         let received = Rc::clone(&sent);
@@ -157,114 +164,141 @@ impl SlowReader {
         let ring = builder
             .build()
             .context("watching the BPF ring buffer of slow packets")?;
+        let limits = plan.limits.iter();
         let reader = SlowReader {
-            found: SlowPackets::keeping(plan.most),
-            reader_names: loaded.map_handle(names::READER_NAMES_MAP)?,
-            plan,
+            most: plan.most,
+            redact: plan.redact,
+            room: room(cpus),
             ring,
             sent,
             names,
-            not_sent: 0,
-            counted: BTreeMap::new(),
-            cpu_waits: cpu_waits_at_the_start(),
-            readers: BTreeSet::new(),
+            reader_names: loaded.map_handle(names::READER_NAMES_MAP)?,
+            limits: limits.map(|(hook, ns)| (*hook, Limit::new(*ns))).collect(),
+            some_missed: false,
+            found: SlowPackets::keeping(plan.most),
+            reported: 0,
+            cpu_waits: if plan.redact {
+                CpuWaits::default()
+            } else {
+                CpuWaits::from_now_on()
+            },
         };
-        if let Some(budget) = loaded.slow_budget() {
-            for (hook, age_ns) in &reader.plan.limits {
-                budget.set_from(*hook, *age_ns);
-            }
-            budget.refill(tables::SLOW_PER_CPU);
-        }
+        reader.allow(loaded);
         Ok(reader)
     }
 
-    /// The slowest packets since the start, and since the last time.
+    /// Lets the programs send what there is room for in the next second.
+    fn allow(&self, loaded: &Loaded) {
+        if let Some(budget) = loaded.slow_budget() {
+            for (hook, limit) in &self.limits {
+                budget.set_from(*hook, limit.from);
+            }
+            budget.refill(self.room.per_cpu);
+        }
+    }
+
+    /// Reads what has come in the last second, and sets the limits for the next one.
+    /// `counted`: what a hook has counted since the start.
     ///
     /// # Errors
     ///
     /// Those of libbpf.
-    pub(super) fn read(&mut self, loaded: &Loaded, counters: &Counters) -> Result<SlowPackets> {
+    pub(super) fn look(
+        &mut self,
+        loaded: &Loaded,
+        counted: impl Fn(Hook) -> Histogram,
+    ) -> Result<()> {
+        let counted = self.counted(counted);
+        self.read(loaded, &counted)?;
+        // All of them may come on one CPU, and twice as many as in the last second.
+        let room = self.room.per_cpu / 2 / self.limits.len().max(1) as u64;
+        for (hook, limit) in &mut self.limits {
+            limit.look(&counted[hook], room);
+            self.some_missed |= limit.is_raised();
+        }
+        self.allow(loaded);
+        Ok(())
+    }
+
+    /// The slowest packets since the start, and since the last time. `counted`: as of
+    /// [`SlowReader::look`].
+    ///
+    /// # Errors
+    ///
+    /// Those of libbpf.
+    pub(super) fn report(
+        &mut self,
+        loaded: &Loaded,
+        counted: impl Fn(Hook) -> Histogram,
+    ) -> Result<SlowPackets> {
+        let counted = self.counted(counted);
+        self.read(loaded, &counted)?;
+        let report = self.found.clone();
+        self.reported = report.seen;
+        Ok(report)
+    }
+
+    fn counted(&self, counted: impl Fn(Hook) -> Histogram) -> BTreeMap<Hook, Histogram> {
+        let hooks = self.limits.keys();
+        hooks.map(|hook| (*hook, counted(*hook))).collect()
+    }
+
+    fn read(&mut self, loaded: &Loaded, counted: &BTreeMap<Hook, Histogram>) -> Result<()> {
         let error = self.ring.consume_raw();
         if error < 0 {
             return Err(Errno::from_raw(-error))
                 .context("reading slow packets from a BPF ring buffer");
         }
-        self.names.begin_report();
-        let earlier = self.found.seen;
         let mut sent = std::mem::take(&mut *self.sent.borrow_mut());
-        // Names are looked up of those that are kept only.
-        sent.sort_by_key(|packet| std::cmp::Reverse(packet.age));
-        let most = self.plan.most;
-        for packet in sent.iter().take(most) {
-            let packet = self.packet(packet);
-            self.found.add(packet);
-        }
-        self.found.seen += sent.len().saturating_sub(most) as u64;
-        self.found.trim(earlier);
-        let slowest = self.slowest_hundredth(counters);
         for packet in &sent {
             let hook = packet.hook();
-            if slowest.get(&hook).is_some_and(|from| packet.age > *from) {
+            let limit = self.limits.get(&hook);
+            let from = limit.and_then(|limit| limit.slowest_hundredth(&counted[&hook]));
+            if from.is_some_and(|from| packet.age > from) {
                 let shares = self.found.shares.entry(hook).or_default();
                 shares.add(&stages(&packet.passed(), (hook, packet.age)));
             }
         }
-        self.wait_for_cpus(&sent);
-        if let Some(budget) = loaded.slow_budget() {
-            let not_sent = budget.not_sent();
-            let too_many = not_sent > self.not_sent;
-            self.found.not_looked_at += not_sent - self.not_sent;
-            self.not_sent = not_sent;
-            for (hook, limit) in &self.plan.limits {
-                let from = slowest.get(hook).filter(|_| too_many);
-                budget.set_from(*hook, (*limit).max(from.copied().unwrap_or(0)));
-            }
-            budget.refill(tables::SLOW_PER_CPU);
+        self.add_cpu_waits(&sent);
+        // Names are looked up of those that are kept only.
+        sent.sort_by_key(|packet| std::cmp::Reverse(packet.age));
+        self.names.begin_report();
+        for packet in sent.iter().take(self.most) {
+            let packet = self.packet(packet);
+            self.found.add(packet);
         }
-        Ok(self.found.clone())
+        self.found.seen += sent.len().saturating_sub(self.most) as u64;
+        self.found.trim(self.reported);
+        self.count_missed(loaded, counted);
+        Ok(())
     }
 
-    /// By hook, the lower bound of the bucket that holds the p99 of the packets which
-    /// came since the last time.
-    fn slowest_hundredth(&mut self, counters: &Counters) -> BTreeMap<Hook, u64> {
-        let mut slowest = BTreeMap::new();
-        for (hook, _) in &self.plan.limits {
-            let now = counters.hook(*hook).histogram.clone();
-            let since = match self.counted.get(hook) {
-                Some(then) => now.since(then),
-                None => now.clone(),
-            };
-            if let Some(Estimate::Ns(ns)) = Quantile::P99.of(&since, 0) {
-                let bucket = since.resolution().index(ns);
-                let lower = bucket.map_or(ns, |bucket| since.resolution().bounds(bucket).0);
-                slowest.insert(*hook, lower);
-            }
-            self.counted.insert(*hook, now);
+    /// Slow packets that were not looked at: the programs were not allowed to send
+    /// them, or the limit was raised, which only the histograms know.
+    fn count_missed(&mut self, loaded: &Loaded, counted: &BTreeMap<Hook, Histogram>) {
+        let not_sent = loaded.slow_budget().map_or(0, |budget| budget.not_sent());
+        self.some_missed |= not_sent > 0;
+        if !self.some_missed {
+            return;
         }
-        slowest
+        let limits = self.limits.iter();
+        let above: u64 = limits
+            .map(|(hook, limit)| limit.above(&counted[hook]))
+            .sum();
+        let missed = above.saturating_sub(self.found.seen).max(not_sent);
+        self.found.not_looked_at = self.found.not_looked_at.max(missed);
     }
 
-    /// Notes how long the readers of these packets have waited for a CPU, since they
-    /// were first seen.
-    fn wait_for_cpus(&mut self, sent: &[Sent]) {
-        if self.plan.redact {
+    /// Notes how long the readers of these packets have waited for a CPU.
+    fn add_cpu_waits(&mut self, sent: &[Sent]) {
+        if self.redact {
             return;
         }
         for packet in sent.iter().filter(|sent| sent.hook().is_in_reader()) {
-            if self.readers.len() < MOST_READERS {
-                self.readers.insert(packet.pid);
-            }
+            let name = || one_line(&comm_of_bytes(&packet.reader), COMM);
+            self.cpu_waits.watch(packet.pid, name);
         }
-        for pid in &self.readers {
-            let Some(now) = processes::waited_for_cpu(*pid) else {
-                continue;
-            };
-            let before = self.cpu_waits.entry(*pid).or_insert(now);
-            let name = comm_of(&self.reader_names, *pid).unwrap_or_default();
-            let name = format!("{}({pid})", one_line(&name, COMM));
-            let waited = now.saturating_sub(*before);
-            self.found.cpu_waits.insert(name, waited);
-        }
+        self.found.cpu_waits.clone_from(self.cpu_waits.look());
     }
 
     fn packet(&mut self, sent: &Sent) -> SlowPacket {
@@ -276,9 +310,13 @@ impl SlowReader {
             pid: Some(sent.pid),
             ..Owner::default()
         };
-        let ended = &self.reader_names;
-        let owner = self.names.of(&owner, |pid| comm_of(ended, pid));
-        let shown = |end: Option<SocketAddr>| end.filter(|_| !self.plan.redact);
+        let noted = &self.reader_names;
+        let ended = |pid| match sent.reader[0] {
+            0 => comm_of(noted, pid),
+            _ => Some(comm_of_bytes(&sent.reader)),
+        };
+        let owner = self.names.of(&owner, ended);
+        let shown = |end: Option<SocketAddr>| end.filter(|_| !self.redact);
         let flow = sent.flow;
         SlowPacket {
             hook,
@@ -295,18 +333,6 @@ impl SlowReader {
     }
 }
 
-/// Of processes that have sockets open: they may become readers of slow packets.
-fn cpu_waits_at_the_start() -> BTreeMap<u32, u64> {
-    let pids = processes::open_sockets()
-        .into_iter()
-        .map(|socket| socket.pid);
-    let pids: BTreeSet<u32> = pids.take(MOST_PROCESSES).collect();
-    let waits = pids
-        .into_iter()
-        .filter_map(|pid| Some((pid, processes::waited_for_cpu(pid)?)));
-    waits.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,7 +341,7 @@ mod tests {
 
     fn note(tstamp: u64, hook: Hook, mono: u64) -> u64 {
         let tag = tstamp.wrapping_mul(tables::SAMPLE_MULTIPLIER) << TAG_SHIFT;
-        tag | (hook.index() as u64) << TIME_BITS | (mono & TIME_MASK)
+        tag | (hook.index() as u64) << tables::NOTE_TIME_BITS | (mono & TIME_MASK)
     }
 
     fn hook(name: &str) -> Hook {
@@ -327,7 +353,7 @@ mod tests {
         let mut sent: Sent = unsafe { std::mem::zeroed() };
         (sent.tstamp, sent.age) = (TSTAMP, 5000);
         // Just behind a wrap of the notes' 35 bits.
-        sent.mono = (7 << TIME_BITS) + 1000;
+        sent.mono = (7 << tables::NOTE_TIME_BITS) + 1000;
         sent.hook = hook("udp-socket-read").index() as u32;
         sent
     }

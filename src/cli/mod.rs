@@ -291,6 +291,49 @@ mod tests {
         }
     }
 
+    /// Run files and JSON say what was selected: not so with --redact.
+    #[test]
+    fn redact_hides_what_was_selected() {
+        let select = SelectArgs::augment_args(clap::Command::new("select"));
+        for option in select.get_arguments() {
+            let name = option.get_long().expect("each option has a long name");
+            let Some(value) = sample(option).filter(|_| name != "by") else {
+                continue;
+            };
+            let command = read(&["--redact", &format!("--{name}"), value]);
+            let selection = command.select().expect("it measures").selection();
+            let hidden = selection.options[name] == ["[redacted]"];
+            // What tells nothing of who uses the host.
+            let open = [
+                "hooks",
+                "exclude-hooks",
+                "port",
+                "local-port",
+                "remote-port",
+                "rx-queue",
+                "min-queue-length",
+                "sample",
+                "notes",
+                "slower-than",
+                "slowest",
+                "max-groups",
+                "group-memory",
+                "top",
+                "sort",
+            ];
+            assert_eq!(hidden, !open.contains(&name), "--{name}");
+        }
+    }
+
+    #[test]
+    fn there_are_no_slow_packets_without_stages() {
+        for option in ["--slower-than=1ms", "--slowest=3", "--notes=5000"] {
+            let words = ["netstacklat", "--no-stages", option];
+            let error = Cli::try_parse_from(words).expect_err("it is refused");
+            assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
+        }
+    }
+
     #[test]
     fn keys_of_groups_add_up_and_count_once() {
         let command = read(&["--by", "process,cgroup", "-I", "-C", "--by", "process"]);

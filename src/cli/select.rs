@@ -144,11 +144,15 @@ pub struct SelectArgs {
     pub stages: bool,
 
     /// Measure no stages (the default)
-    #[arg(long, overrides_with = "stages")]
+    #[arg(
+        long,
+        overrides_with = "stages",
+        conflicts_with_all = ["notes", "slower_than", "slowest"]
+    )]
     pub no_stages: bool,
 
-    /// How many packets can be on their way at one time, for --stages: 1024 to
-    /// 1048576, rounded up to a power of two (default: 16384). More lose fewer notes
+    /// The size of the table of notes of --stages: 1024 to 1048576, rounded up to a
+    /// power of two (default: 16384). A larger table loses fewer notes
     #[arg(
         long,
         value_name = "N",
@@ -158,16 +162,18 @@ pub struct SelectArgs {
     )]
     pub notes: Option<u32>,
 
-    /// Show the slowest packets in full: those that were older than this at the last
-    /// hook of their path, or at HOOK. Turns on --stages
+    /// Show the slowest packets in full, of those that are at least this old at HOOK
+    /// (default: the last hook of each path). Turns on --stages
     #[arg(long, value_name = "[HOOK:]TIME", value_delimiter = ',')]
     pub slower_than: Vec<SlowLimit>,
 
-    /// How many of them to show in each report, at most (default: 10)
+    /// How many slow packets to show in each report, at most (default: 10). Without
+    /// --slower-than: of all packets
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_SLOW))]
     pub slowest: Option<u32>,
 
-    /// Hide addresses, cgroups and processes of slow packets
+    /// Hide addresses, network namespaces, cgroups and processes of slow packets, and
+    /// what --ip, --pids and the like select, also in run files
     #[arg(long)]
     pub redact: bool,
 
@@ -281,6 +287,11 @@ impl SelectArgs {
     /// How many of them are shown in a report.
     pub fn slowest(&self) -> usize {
         self.slowest.map_or(SLOWEST, |most| most as usize)
+    }
+
+    /// Whether what is shown of packets says who uses this host.
+    pub fn shows_private_data(&self) -> bool {
+        !self.slow_limits().is_empty() && !self.redact
     }
 
     /// How many notes there is room for; `None`: no stages are measured.

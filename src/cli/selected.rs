@@ -5,6 +5,20 @@ use crate::cli::select::SelectArgs;
 use crate::model::hook_choice::HookChoice;
 use crate::model::selection::Selection;
 
+/// Options with names and addresses, which `--redact` hides.
+const PRIVATE: [&str; 9] = [
+    "interfaces",
+    "network-namespace",
+    "pids",
+    "cgroups",
+    "cgroup-mount",
+    "ip",
+    "container",
+    "pod",
+    "comm",
+];
+const REDACTED: &str = "[redacted]";
+
 impl SelectArgs {
     /// What the user selected, by the name of the option: for run files and
     /// for whoever reads them. Empty: everything.
@@ -94,6 +108,13 @@ impl SelectArgs {
         ];
         let flags = flags.into_iter().filter(|(_, on)| *on);
         let given = given.chain(flags.map(|(name, _)| (name, Vec::new())));
+        let given = given.map(|(name, texts)| {
+            if *redact && PRIVATE.contains(&name) {
+                (name, vec![REDACTED.into()])
+            } else {
+                (name, texts)
+            }
+        });
         let by = grouping.iter().flat_map(|grouping| &grouping.keys);
         Selection {
             options: given.map(|(name, texts)| (name.into(), texts)).collect(),

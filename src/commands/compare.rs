@@ -16,7 +16,7 @@ use crate::cli::{CompareArgs, Period, Rounds, UndoArgs};
 use crate::commands::compare_writer::CompareWriter;
 use crate::commands::diff;
 use crate::commands::greeting::{self, human, plan};
-use crate::commands::session::{start, stop};
+use crate::commands::session::{readers_of, start, stop};
 use crate::commands::undo::{self, show_logs};
 use crate::error::UsageError;
 use crate::experiment::auto_period;
@@ -34,7 +34,7 @@ use crate::experiment::supervisor::{Resources, StopReason, Supervisor};
 use crate::model::comparison::{Comparison, Side};
 use crate::model::run::RunInfo;
 use crate::process::rlimits::Limits;
-use crate::runfile::writer::Writer;
+use crate::runfile::writer::{Readers, Writer};
 use crate::runfile::{Content, RunFile};
 use crate::runtime::event_loop::{EventLoop, end_at_next_signal, end_requested};
 use crate::runtime::messages::Messages;
@@ -86,7 +86,7 @@ pub fn run(args: &CompareArgs, messages: &Messages) -> Result<u8> {
         command_env: None,
     };
     let guardian = Guardian::start(&config, &journal, lock.as_ref())?;
-    let writer = create(&path)?;
+    let writer = create(&path, readers_of(&args.select))?;
     let (capture, info) = start(&args.select, None, false, messages)?;
     checks::limits_can_be_judged(&info, &args.findings.fail_if)?;
     let prepared = Prepared {
@@ -137,7 +137,7 @@ fn default_path() -> PathBuf {
 }
 
 /// A file of its own, that can be read again at the end.
-fn create(path: &Path) -> Result<Writer> {
+fn create(path: &Path, readers: Readers) -> Result<Writer> {
     let name = path.display();
     let bad_usage = |text: String| Err(UsageError(text).into());
     match std::fs::metadata(path) {
@@ -147,7 +147,7 @@ fn create(path: &Path) -> Result<Writer> {
         Ok(there) if there.is_file() && there.len() > 0 => bad_usage(format!(
             "{name} is there already, and not empty: name another file"
         )),
-        _ => Writer::create(path, false),
+        _ => Writer::create(path, false, readers),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::capture::Capture;
 use crate::cli::RecordArgs;
 use crate::commands::greeting;
 use crate::commands::report_loop::Reports;
-use crate::commands::session::{start, stop};
+use crate::commands::session::{readers_of, start, stop};
 use crate::commands::stop_condition::StopCondition;
 use crate::model::listing::known_groups;
 use crate::model::skips::SkipReason;
@@ -50,7 +50,8 @@ pub fn run(args: &RecordArgs, messages: &Messages) -> Result<u8> {
 fn record(args: &RecordArgs, command: Option<&Command>, messages: &Messages) -> Result<u8> {
     let print = |text: &str| messages.print(&format!("netstacklat: {text}\n"));
     // Before all else: where nothing can be written, nothing is attached.
-    let writer = Writer::create(&args.output, args.append)?;
+    let readers = readers_of(&args.select);
+    let writer = Writer::create(&args.output, args.append, readers)?;
     writer.takes(&args.select.selection())?;
     let (mut capture, mut info) = start(&args.select, Some(INTERVAL), false, messages)?;
     info.name = args.name.clone();

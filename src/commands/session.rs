@@ -15,6 +15,7 @@ use crate::host::facts::HostFacts;
 use crate::host::packets::Packets;
 use crate::host::start_error::StartError;
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
+use crate::runfile::writer::Readers;
 use crate::runtime::messages::Messages;
 
 /// Attaches, and tells what is measured from now on.
@@ -34,6 +35,15 @@ pub(super) fn start(
     capture.warn_to(messages.clone());
     let info = run_info(&facts, &capture, interval, select);
     Ok((capture, info))
+}
+
+/// Who may read a run file of these packets.
+pub(super) fn readers_of(select: &SelectArgs) -> Readers {
+    if select.shows_private_data() {
+        Readers::OwnerOnly
+    } else {
+        Readers::AsUsual
+    }
 }
 
 /// Detaches.
@@ -61,6 +71,18 @@ fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Cap
         None => plan,
     };
     plan.lay_out_stages();
+    for limit in &limits {
+        let off = limit.hook.map(|hook| &plan.hooks[hook.index()]);
+        if let Some(off) = off.filter(|verdict| !verdict.measures()) {
+            let why = off.reason().unwrap_or_else(|| "it is not selected".into());
+            return Err(UsageError(format!(
+                "--slower-than {limit} cannot be used: {} is not measured ({why}); name another \
+                 hook, or select it with -e",
+                off.hook
+            ))
+            .into());
+        }
+    }
     if let (Some(stages), Some(groups)) = (&plan.stages, select.grouping()) {
         let memory = stages.memory_by_group(plan.layout.cpus, groups.max_groups);
         return Err(UsageError(format!(

@@ -78,6 +78,8 @@ pub struct Names {
     /// Whether the tree of cgroups may be gone through for a name: once a report,
     /// because those that are gone are not found however often.
     may_walk: bool,
+    /// Whether interfaces of other namespaces are told apart.
+    with_namespaces: bool,
 }
 
 impl Names {
@@ -94,6 +96,16 @@ impl Names {
             cgroups: BTreeMap::new(),
             containers: ContainerNames::below(Path::new("/")),
             may_walk: true,
+            with_namespaces: true,
+        }
+    }
+
+    /// The same, with interfaces as they are called within their namespaces.
+    #[must_use]
+    pub(crate) fn without_namespaces(self) -> Names {
+        Names {
+            with_namespaces: false,
+            ..self
         }
     }
 
@@ -144,7 +156,7 @@ impl Names {
             0 => UNKNOWN.into(),
             _ => self.interface_name(netns, index),
         };
-        if netns == self.own_netns {
+        if netns == self.own_netns || !self.with_namespaces {
             return name;
         }
         format!("{name}@{}", self::netns(netns))

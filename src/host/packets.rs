@@ -113,7 +113,7 @@ impl Packets {
     }
 
     /// Names of what single packets belong to: interface, and, unless they are to be
-    /// hidden, cgroup (where there are any of v2) and process.
+    /// hidden, its namespace, cgroup (where there are any of v2) and process.
     pub(crate) fn names_of_packets(&self, redact: bool) -> Names {
         let mut keys = vec![GroupKey::Interface];
         let tree = match &self.cgroups {
@@ -128,7 +128,12 @@ impl Packets {
             keys.push(GroupKey::Process);
         }
         // The programs say the namespace of each packet.
-        Names::new(&keys, None, tree)
+        let names = Names::new(&keys, None, tree);
+        if redact {
+            names.without_namespaces()
+        } else {
+            names
+        }
     }
 
     /// What becomes readable when interfaces or cgroups may have changed.

@@ -60,14 +60,15 @@ impl Shares {
         let Some(counts) = self.parts.get(&part) else {
             return 0;
         };
-        let there: u64 = counts.values().sum();
+        let add = |sum: u64, count: &u64| sum.saturating_add(*count);
+        let there = counts.values().fold(0, add);
         let mut seen = self.packets.saturating_sub(there);
         let middle = self.packets.div_ceil(2);
         if seen >= middle {
             return 0;
         }
         for (percent, count) in counts {
-            seen += count;
+            seen = add(seen, count);
             if seen >= middle {
                 return *percent;
             }

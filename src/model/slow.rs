@@ -139,20 +139,23 @@ impl SlowPackets {
         }
     }
 
-    /// As read from a file: these are all that were kept.
-    pub fn of(packets: Vec<SlowPacket>, seen: u64, not_looked_at: u64) -> SlowPackets {
+    /// The same with packets that were read from a file.
+    #[must_use]
+    pub fn with(self, packets: Vec<SlowPacket>) -> SlowPackets {
         SlowPackets {
-            most: packets.len(),
             packets: (0..).zip(packets).collect(),
-            seen,
-            not_looked_at,
-            ..SlowPackets::default()
+            ..self
         }
     }
 
     /// Whether slow packets are looked for.
     pub fn is_on(&self) -> bool {
-        self.most > 0 || self.seen > 0 || self.not_looked_at > 0
+        self.most > 0
+    }
+
+    /// How many are kept.
+    pub fn most(&self) -> usize {
+        self.most
     }
 
     /// The packets, slowest first.
@@ -167,7 +170,7 @@ impl SlowPackets {
     }
 
     /// Forgets all but the slowest since the start, and the slowest of those that
-    /// came after the first `earlier`.
+    /// came behind the first `earlier`.
     pub fn trim(&mut self, earlier: u64) {
         self.sort();
         let (mut overall, mut recent) = (0, 0);

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Slow packets: two lines for each, which it was and where its time went.
 
+use crate::model::shares::Part;
 use crate::model::slow::{SlowPacket, SlowPackets};
+use crate::model::stage::Stage;
 use crate::render::{Screen, units};
+
+/// A part of the way with this share of the time or more is named.
+const CLEAR_PERCENT: u8 = 50;
+
+/// What happens in a part of the way.
+fn meaning((from, to): Part) -> String {
+    let stage = from.and_then(|from| Stage::between(from, to));
+    stage.map_or_else(|| format!("the way before {to}"), Stage::meaning)
+}
 
 /// So many readers are named that waited for a CPU.
 const READERS: usize = 3;
@@ -22,44 +33,58 @@ impl Screen {
         };
         if slow.not_looked_at > 0 {
             text += &format!(
-                "; {} of them were too many to look at, so slower ones may be missing",
+                "; {} more than could be looked at, and slower ones may be among them",
                 slow.not_looked_at
             );
         }
         self.labelled(page, &self.dim("slow packets:"), &text);
         for packet in slow.iter() {
             self.flow(page, "  ", self.which(packet));
-            let stages = packet.stages();
-            let mut way = stages
-                .iter()
-                .map(|(hook, time)| (hook, units::duration(*time)));
-            let mut words = vec![self.dim("way:")];
-            if let Some((hook, time)) = way.next() {
-                words.extend([hook.to_string(), time]);
-            }
-            for (hook, time) in way {
-                words.extend(["->".into(), hook.to_string(), format!("+{time}")]);
-            }
-            self.flow(page, " ", words);
+            self.flow(page, " ", self.way(packet));
         }
+    }
+
+    fn way(&self, packet: &SlowPacket) -> Vec<String> {
+        let mut words = vec![self.dim("way:")];
+        // Where nothing comes before, there is nothing to know.
+        if packet.passed.is_empty() && packet.hook.after().is_some() {
+            words.push("not known, the notes were lost".into());
+            return words;
+        }
+        let stages = packet.stages();
+        let mut way = stages
+            .iter()
+            .map(|(hook, time)| (hook, units::duration(*time)));
+        if let Some((hook, time)) = way.next() {
+            words.extend([hook.to_string(), time]);
+        }
+        for (hook, time) in way {
+            words.extend(["->".into(), hook.to_string(), format!("+{time}")]);
+        }
+        words
     }
 
     /// One sentence for each hook: where the slowest hundredth of the packets spent
     /// its time. And how long readers waited for a CPU, which can be the reason.
     fn waits(&self, page: &mut String, slow: &SlowPackets) {
         for (hook, shares) in &slow.shares {
-            let Some(((_, to), percent)) = shares.largest() else {
-                continue;
-            };
             let notes = match shares.incomplete {
                 0 => String::new(),
                 lost => format!(", and {lost} without notes"),
             };
-            let text = format!(
-                "the slowest 1 % spent {percent} % of their time in: {} (median of {}{notes})",
-                to.stage(),
-                units::count(shares.packets, "packet"),
-            );
+            let packets = units::count(shares.packets, "packet");
+            let text = match shares.largest() {
+                Some((part, percent)) if percent >= CLEAR_PERCENT => format!(
+                    "the slowest 1 % spent {percent} % of their time in: {} (median of \
+                     {packets}{notes})",
+                    meaning(part)
+                ),
+                Some(_) => format!(
+                    "the slowest 1 % did not spend most of their time in one part of the way \
+                     ({packets}{notes})"
+                ),
+                None => format!("where the slowest 1 % were is not known ({packets}{notes})"),
+            };
             self.labelled(page, &self.bold(&format!("{hook}:")), &text);
         }
         let waits = slow.cpu_waits.iter();
@@ -94,7 +119,7 @@ impl Screen {
             items.push(format!("RX queue {queue}"));
         }
         if let Some(left) = packet.queue_length {
-            items.push(format!("{left} left in the socket"));
+            items.push(format!("{left} more in the socket's queue"));
         }
         items
     }
@@ -103,6 +128,8 @@ impl Screen {
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
+
+    use crate::model::hooks::Hook;
 
     use super::*;
     use crate::model::slow::stages;
@@ -139,7 +166,7 @@ mod tests {
         let expected = "\
 slow packets: the slowest 1 of 1
 1.50ms  udp-socket-read  192.0.2.1:40000 -> [2001:db8::7]:53  interface eth0
-  process dns(7)  CPU 1  RX queue 0  12 left in the socket
+  process dns(7)  CPU 1  RX queue 0  12 more in the socket's queue
 way: ip-start 1.10us -> udp-start +3.00us -> udp-socket-read +1.50ms
 ";
         assert_eq!(page(&slow), expected);
@@ -156,8 +183,8 @@ way: ip-start 1.10us -> udp-start +3.00us -> udp-socket-read +1.50ms
         slow.cpu_waits.insert("dns(7)".into(), 2_000_000);
         slow.cpu_waits.insert("idle(8)".into(), 0);
         let expected = "\
-udp-socket-read: the slowest 1 % spent 99 % of their time in: waiting for the
-  reader (median of 3 packets, and 1 without notes)
+udp-socket-read: the slowest 1 % spent 99 % of their time in: socket lookup;
+  enqueuing; waiting for the reader (median of 3 packets, and 1 without notes)
 readers that waited for a CPU: dns(7) 2.00ms
 slow packets: none
 ";
@@ -173,8 +200,71 @@ slow packets: none
         slow.seen = 12;
         let page = page(&slow);
         assert!(
-            page.starts_with("slow packets: the slowest 0 of 42; 30 of them"),
+            page.starts_with("slow packets: the slowest 0 of 42; 30 more than could be looked at"),
             "{page}"
+        );
+    }
+
+    fn sentence(packets: &[&[(Hook, u64)]]) -> String {
+        let mut slow = SlowPackets::keeping(10);
+        let shares = slow.shares.entry(hook("udp-socket-read")).or_default();
+        for packet in packets {
+            shares.add(packet);
+        }
+        let mut page = String::new();
+        Screen::new(200, false).utc().slow(&mut page, &slow);
+        page.lines().next().expect("a line").into()
+    }
+
+    /// Hooks that are off, or that packets did not pass, are in the part that is named.
+    #[test]
+    fn a_part_is_named_by_all_that_lies_in_it() {
+        let (ip, enqueued) = (hook("ip-start"), hook("udp-socket-enqueued"));
+        let read = hook("udp-socket-read");
+        let line = sentence(&[&[(ip, 10), (enqueued, 900), (read, 90)]]);
+        let meaning = Stage::between(ip, enqueued).unwrap().meaning();
+        assert!(meaning.starts_with("netfilter, routing; "), "{meaning}");
+        assert!(
+            line.contains(&format!("90 % of their time in: {meaning} (")),
+            "{line}"
+        );
+        let line = sentence(&[&[(ip, 900), (read, 100)]]);
+        assert!(line.contains("in: the way before ip-start ("), "{line}");
+    }
+
+    #[test]
+    fn no_part_is_named_that_has_less_than_half() {
+        let (ip, start, read) = (hook("ip-start"), hook("udp-start"), hook("udp-socket-read"));
+        let line = sentence(&[&[(ip, 300), (start, 300), (read, 400)]]);
+        assert!(
+            line.contains("did not spend most of their time in one part"),
+            "{line}"
+        );
+        let line = sentence(&[&[(read, 400)]]);
+        assert!(
+            line.contains("not known (0 packets, and 1 without notes)"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_way_that_nobody_knows_is_not_made_up() {
+        let mut slow = SlowPackets::keeping(10);
+        slow.add(SlowPacket {
+            passed: Vec::new(),
+            ..packet()
+        });
+        assert!(page(&slow).ends_with("way: not known, the notes were lost\n"));
+        let mut slow = SlowPackets::keeping(10);
+        slow.add(SlowPacket {
+            passed: Vec::new(),
+            hook: hook("ip-start"),
+            ..packet()
+        });
+        assert!(
+            page(&slow).ends_with("way: ip-start 1.50ms\n"),
+            "{}",
+            page(&slow)
         );
     }
 }

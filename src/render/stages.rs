@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The table of stages, and what is missing from it.
 
+use crate::model::counters::Counters;
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Quantile, REPORTED};
+use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
 use crate::model::stage::Cause;
 use crate::render::table::{Row, Table, row, titles};
@@ -46,24 +48,34 @@ impl Screen {
         for (hook, stats) in counters.hooks() {
             let missing = stats.stageless.iter();
             let missing: Vec<_> = missing
-                .filter(|(cause, _)| *cause != Cause::BEGUN)
+                .map(|(cause, count)| match cause {
+                    Cause::BEGUN => (cause, lost_before(counters, hook, count)),
+                    _ => (cause, count),
+                })
+                .filter(|(_, count)| *count > 0)
                 .collect();
             if missing.is_empty() {
                 continue;
             }
             let recorded = stats.histogram.count();
+            let packets = |count| units::packets(count, counters.sampling);
             let sum: u64 = missing.iter().map(|(_, count)| count).sum();
             let share = units::percentage(sum, recorded);
             let causes: Vec<_> = missing
                 .iter()
-                .map(|(cause, count)| format!("{} {count}", cause.name()))
+                .map(|(cause, count)| format!("{} {}", cause.name(), packets(*count)))
                 .collect();
             met.extend(missing.iter().map(|(cause, _)| *cause));
             let mut text = format!(
-                "{sum} of {recorded} ({share}) without a stage: {}",
+                "{} of {} ({share}) without a stage: {}",
+                packets(sum),
+                packets(recorded),
                 causes.join(", ")
             );
-            let lost = stats.stageless.get(Cause::NOTE_LOST);
+            let lost = missing
+                .iter()
+                .filter(|(cause, _)| *cause != Cause::SAME_TIMESTAMP);
+            let lost = lost.map(|(_, count)| count).sum();
             if let Some(doubtful) = doubtful(lost, recorded) {
                 text += &format!(
                     "; {doubtful} of stages that end there may be too low, because packets that \
@@ -81,6 +93,18 @@ impl Screen {
                 cause.meaning(),
             );
         }
+    }
+}
+
+/// Of packets that began at a hook, those that must have lost an earlier note. Where
+/// IP is measured, it has skipped each packet that gets its timestamp later.
+fn lost_before(counters: &Counters, hook: Hook, begun: u64) -> u64 {
+    let earlier = Hook::of_tx_timestamps();
+    match counters.measured(earlier) {
+        Some(before) if hook.is_behind(earlier) => {
+            begun.saturating_sub(before.skips.get(SkipReason::TX_TIMESTAMP))
+        }
+        _ => 0,
     }
 }
 
@@ -167,6 +191,16 @@ udp-start -> udp-socket-read: socket lookup; enqueuing; waiting for the reader
         run.samples("tcp-start", 1000, 5);
         run.stageless("tcp-start", Cause::BEGUN, 5);
         assert_eq!(notes(&run), "");
+        // Where IP has seen that they get their timestamp later, the others are lost.
+        let mut run = Run::new(&["ip-start", "tcp-start"]);
+        run.samples("tcp-start", 1000, 100);
+        run.skips("ip-start", SkipReason::TX_TIMESTAMP, 90);
+        run.stageless("tcp-start", Cause::BEGUN, 90);
+        assert_eq!(notes(&run), "");
+        run.stageless("tcp-start", Cause::BEGUN, 2);
+        let page = notes(&run);
+        let expected = "tcp-start: 2 of 100 (2.00%) without a stage: begun 2; p99 to p99.9 of";
+        assert!(page.starts_with(expected), "{page}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,6 +33,24 @@ pub struct Writer {
     made: bool,
     /// What the runs selected that are there already.
     added_to: Option<Selection>,
+}
+
+/// Who may read a new run file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// As the umask says.
+    AsUsual,
+    /// Its owner only: it will hold addresses, and names of processes.
+    OwnerOnly,
+}
+
+impl Readers {
+    fn mode(self) -> u32 {
+        match self {
+            Readers::AsUsual => 0o666,
+            Readers::OwnerOnly => 0o600,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -68,13 +86,14 @@ fn by(selection: &Selection) -> String {
 
 impl Writer {
     /// Makes the file, or adds to it with `append`. An existing file that is
-    /// not empty is [`UsageError`] otherwise. An empty file that this
-    /// has made goes again when nothing was written to it.
+    /// not empty is [`UsageError`] otherwise, and so is one that others can read than
+    /// `readers` says. An empty file that this has made goes again when nothing was
+    /// written to it.
     ///
     /// # Errors
     ///
     /// Names the file and what the kernel says.
-    pub fn create(path: &Path, append: bool) -> Result<Writer> {
+    pub fn create(path: &Path, append: bool, readers: Readers) -> Result<Writer> {
         let name = path.display();
         // Otherwise a limit on the size of files would kill us, where an error
         // can be told. A handler, and not ignoring, which commands would inherit.
@@ -109,8 +128,16 @@ impl Writer {
             .read(append)
             .append(true)
             .create(true)
+            .mode(readers.mode())
             .open(path);
         let file = opened.with_context(|| format!("cannot write to {name}"))?;
+        let mode = file.metadata().with_context(|| format!("reading {name}"))?;
+        if readers == Readers::OwnerOnly && mode.mode() & 0o077 != 0 {
+            return bad_usage(format!(
+                "{name} can be read by other users, and slow packets tell addresses and \
+                 processes: run 'chmod 600 {name}', name another file, or add --redact"
+            ));
+        }
         let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => Output::Locked(file),
             Err((_, Errno::EWOULDBLOCK)) => {

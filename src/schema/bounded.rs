@@ -44,6 +44,13 @@ impl<'de, const LIMIT: usize> Deserialize<'de> for Text<LIMIT> {
 #[serde(transparent)]
 pub struct List<T, const LIMIT: usize>(pub Vec<T>);
 
+impl<T, const LIMIT: usize> List<T, LIMIT> {
+    /// Whether there is no item.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 struct ListVisitor<T, const LIMIT: usize>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>, const LIMIT: usize> Visitor<'de> for ListVisitor<T, LIMIT> {
@@ -79,6 +86,13 @@ pub struct Named<V, const LIMIT: usize>(pub BTreeMap<String, V>);
 impl<V, const LIMIT: usize> Default for Named<V, LIMIT> {
     fn default() -> Self {
         Named(BTreeMap::new())
+    }
+}
+
+impl<V, const LIMIT: usize> Named<V, LIMIT> {
+    /// Whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -50,12 +50,11 @@ pub struct HookLine {
     #[serde(default)]
     pub cost: Option<CostFields>,
     /// With `--stages`: the stages that end here, and in which there was a packet. Absent: there was none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256))]
-    pub stages: Vec<StageLine>,
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub stages: List<StageLine, MANY>,
     /// With `--stages`: packets in `count` that are in none of the stages, by cause; those that occurred only. Absent: there was none. At the first hook of a path all packets begin.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub stageless: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub stageless: Named<u64, MANY>,
 }
 
 /// How long packets took from another hook to this one.
@@ -126,10 +125,11 @@ impl HookLine {
         let histogram = &counters.histogram;
         let buckets = histogram.buckets();
         let skipped = counters.skips.iter();
+        // A program that is at work while it is read has added to the sum only.
         let stages = counters
             .stages
             .iter()
-            .filter(|(_, times)| times.count() > 0);
+            .filter(|(_, times)| times.count() > 0 || times.sum_ns() > 0);
         let stageless = counters.stageless.iter();
         HookLine {
             hook: hook.name().into(),
@@ -179,7 +179,7 @@ impl HookLine {
         }
         let mut stages = BTreeMap::new();
         let mut staged: u64 = 0;
-        for line in self.stages {
+        for line in self.stages.0 {
             staged = staged.checked_add(line.count).ok_or(TOO_MANY)?;
             let Some(from) = Hook::named(&line.from.0) else {
                 unknown.push(format!("hook {}", line.from.0));
@@ -195,7 +195,7 @@ impl HookLine {
             }
         }
         let mut stageless = Stageless::default();
-        for (name, count) in self.stageless {
+        for (name, count) in self.stageless.0 {
             staged = staged.checked_add(count).ok_or(TOO_MANY)?;
             match Cause::find(&name) {
                 Some(cause) => stageless.add(cause, count),
@@ -307,5 +307,23 @@ mod tests {
             };
             assert_eq!(fields[&quantile.name()], ns);
         }
+    }
+
+    /// A program was at work while it was read: the sum is that of a packet which is
+    /// counted in the next interval. Sums of intervals are those of the total.
+    #[test]
+    fn a_sum_without_a_packet_is_written() {
+        let [from, to] = ["ip-start", "udp-start"].map(|name| Hook::named(name).unwrap());
+        let mut times = Histogram::new(Resolution::FINE);
+        times.add_sum(5000);
+        let mut counters = HookCounters::new(Resolution::FINE);
+        counters.stages.insert(from, times);
+        let line = HookLine::new(to, None, &counters, false);
+        let read = line.checked(to, Resolution::FINE, &mut Vec::new()).unwrap();
+        assert_eq!(read, counters);
+        counters
+            .stages
+            .insert(from, Histogram::new(Resolution::FINE));
+        assert!(HookLine::new(to, None, &counters, false).stages.is_empty());
     }
 }

@@ -152,6 +152,9 @@ impl ReportLine {
                 unknown.push(format!("hook {}", line.hook.0));
                 continue;
             };
+            if line.group.is_some() && !(line.stages.is_empty() && line.stageless.is_empty()) {
+                return Err(format!("{hook}: a group has no stages"));
+            }
             let group = line.group.take().map(group_of);
             let counters = line
                 .checked(hook, resolution, &mut unknown)
@@ -180,7 +183,7 @@ impl ReportLine {
             Some(n) => Sampling::new(n).ok_or_else(|| format!("sample_one_in cannot be {n}"))?,
         };
         if let Some(slow) = self.slow {
-            counters.slow = slow.checked()?;
+            counters.slow = slow.checked(&mut unknown)?;
         }
         counters.clock_steps = self.clock_steps;
         counters.small_steps = SmallSteps {

@@ -17,16 +17,19 @@ use crate::schema::format::{MANY, Short, time_of_text, time_to_text};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Slow")]
 pub struct SlowFields {
+    /// How many packets a report has at most (`--slowest`).
+    #[serde(default)]
+    pub limit: u32,
     /// Packets above the limit that were looked at.
     pub seen: u64,
     /// Packets above the limit that were not, because there were too many.
     pub not_looked_at: u64,
     /// The slowest of those that were, the slowest first.
     pub packets: List<SlowLine, MANY>,
-    /// By hook, where the slowest hundredth of all packets there spent its time, as far as they were looked at.
+    /// By hook, where the slowest hundredth of the packets there in the last minute spent its time, as far as they were looked at.
     #[serde(default)]
     pub shares: List<SharesFields, MANY>,
-    /// How long readers of slow packets have waited for a CPU in this time, ns, by process.
+    /// How long readers of slow packets have waited for a CPU in this time, ns, by process. Without those that did not wait.
     #[serde(default)]
     pub cpu_waits_ns: Named<u64, MANY>,
 }
@@ -98,6 +101,7 @@ pub struct PassedFields {
 impl From<&SlowPackets> for SlowFields {
     fn from(slow: &SlowPackets) -> SlowFields {
         SlowFields {
+            limit: u32::try_from(slow.most()).unwrap_or(u32::MAX),
             seen: slow.seen,
             not_looked_at: slow.not_looked_at,
             packets: slow.iter().map(SlowLine::from).collect(),
@@ -159,47 +163,84 @@ impl From<(&Hook, &Shares)> for SharesFields {
     }
 }
 
+/// The hook of a name that this version knows; otherwise `unknown` has it.
+fn known(name: &Short, unknown: &mut Vec<String>) -> Option<Hook> {
+    let found = Hook::named(&name.0);
+    if found.is_none() {
+        unknown.push(format!("hook {}", name.0));
+    }
+    found
+}
+
 impl SharesFields {
-    fn checked(self) -> Result<(Hook, Shares), String> {
-        let hook = |name: &Short| {
-            let found = Hook::named(&name.0);
-            found.ok_or_else(|| format!("shares: no hook is called '{}'", name.0))
+    fn checked(self, unknown: &mut Vec<String>) -> Result<Option<(Hook, Shares)>, String> {
+        let Some(hook) = known(&self.hook, unknown) else {
+            return Ok(None);
         };
         let mut parts = BTreeMap::new();
         for part in self.parts.0 {
-            let from = part.from.as_ref().map(hook).transpose()?;
-            let counts = part.packets.0.into_iter().map(|[percent, count]| {
+            let from = match &part.from {
+                None => None,
+                Some(name) => match known(name, unknown) {
+                    Some(hook) => Some(hook),
+                    None => continue,
+                },
+            };
+            let Some(to) = known(&part.to, unknown) else {
+                continue;
+            };
+            let mut counts = BTreeMap::new();
+            let mut sum: u64 = 0;
+            for [percent, count] in part.packets.0 {
                 let percent = u8::try_from(percent).ok().filter(|percent| *percent <= 100);
-                Ok((percent.ok_or("shares: more than 100 percent")?, count))
-            });
-            let counts = counts.collect::<Result<BTreeMap<u8, u64>, &str>>()?;
-            if parts.insert((from, hook(&part.to)?), counts).is_some() {
+                let percent = percent.ok_or("shares: more than 100 percent")?;
+                sum = sum.saturating_add(count);
+                if counts.insert(percent, count).is_some() {
+                    return Err(format!("shares: {percent} percent is there twice"));
+                }
+            }
+            if sum > self.packets {
+                return Err(format!(
+                    "shares: {sum} packets of {} went there",
+                    self.packets
+                ));
+            }
+            if parts.insert((from, to), counts).is_some() {
                 return Err("shares: a part is there twice".into());
             }
         }
         let shares = Shares::of(self.packets, self.incomplete, parts);
-        Ok((hook(&self.hook)?, shares))
+        Ok(Some((hook, shares)))
     }
 }
 
 impl SlowFields {
-    pub(super) fn checked(self) -> Result<SlowPackets, String> {
-        let packets = self.packets.0.into_iter().map(SlowLine::checked);
-        let packets = packets.collect::<Result<_, _>>()?;
-        let shares = self.shares.0.into_iter().map(SharesFields::checked);
-        let mut slow = SlowPackets::of(packets, self.seen, self.not_looked_at);
-        slow.shares = shares.collect::<Result<_, _>>()?;
+    pub(super) fn checked(self, unknown: &mut Vec<String>) -> Result<SlowPackets, String> {
+        let lines = self.packets.0;
+        // Whatever a file says, reports are no longer than those of netstacklat.
+        let limit = (self.limit as usize).clamp(lines.len(), MANY);
+        let mut packets = Vec::new();
+        for line in lines {
+            packets.extend(line.checked(unknown)?);
+        }
+        let mut slow = SlowPackets::keeping(limit).with(packets);
+        slow.seen = self.seen;
+        slow.not_looked_at = self.not_looked_at;
         slow.cpu_waits = self.cpu_waits_ns.0;
+        for line in self.shares.0 {
+            let Some((hook, shares)) = line.checked(unknown)? else {
+                continue;
+            };
+            if slow.shares.insert(hook, shares).is_some() {
+                return Err(format!("shares: {hook} is there twice"));
+            }
+        }
         Ok(slow)
     }
 }
 
 impl SlowLine {
-    fn checked(self) -> Result<SlowPacket, String> {
-        let hook = |name: &Short| {
-            let found = Hook::named(&name.0);
-            found.ok_or_else(|| format!("slow packet: no hook is called '{}'", name.0))
-        };
+    fn checked(self, unknown: &mut Vec<String>) -> Result<Option<SlowPacket>, String> {
         let end = |text: Option<Short>| {
             let read = |text: Short| {
                 let parsed = text.0.parse();
@@ -207,21 +248,153 @@ impl SlowLine {
             };
             text.map(read).transpose()
         };
+        let Some(hook) = known(&self.hook, unknown) else {
+            return Ok(None);
+        };
         let passed = self.passed.0.iter();
+        let passed = passed.filter_map(|at| Some((known(&at.hook, unknown)?, at.age_ns)));
+        let passed = passed.collect();
         let owner = self.owner.0.into_iter();
-        Ok(SlowPacket {
-            hook: hook(&self.hook)?,
+        Ok(Some(SlowPacket {
+            hook,
             age_ns: self.age_ns,
             time: time_of_text(&self.time)?,
-            passed: passed
-                .map(|passed| Ok((hook(&passed.hook)?, passed.age_ns)))
-                .collect::<Result<_, String>>()?,
+            passed,
             cpu: self.cpu,
             rx_queue: self.rx_queue,
             queue_length: self.queue_length,
             remote: end(self.remote)?,
             local: end(self.local)?,
             owner: owner.map(|(key, value)| (key, value.0)).collect(),
-        })
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::slow::stages;
+
+    fn hook(name: &str) -> Hook {
+        Hook::named(name).unwrap()
+    }
+
+    /// So many packets, of which all are kept.
+    fn slow(packets: usize) -> SlowPackets {
+        let mut slow = SlowPackets::keeping(3);
+        for age_ns in (1000..).take(packets) {
+            let packet = SlowPacket {
+                hook: hook("udp-socket-read"),
+                age_ns,
+                time: UNIX_EPOCH + Duration::from_nanos(1_795_256_223_123_456_789),
+                passed: vec![(hook("ip-start"), 10), (hook("udp-start"), 30)],
+                cpu: 3,
+                rx_queue: Some(1),
+                queue_length: Some(7),
+                remote: Some("192.0.2.1:40000".parse().unwrap()),
+                local: Some("[2001:db8::7]:53".parse().unwrap()),
+                owner: vec![("interface".into(), "eth0".into())],
+            };
+            let shares = slow.shares.entry(packet.hook).or_default();
+            shares.add(&stages(&packet.passed, (packet.hook, packet.age_ns)));
+            slow.add(packet);
+        }
+        slow.not_looked_at = 5;
+        slow.cpu_waits.insert("dns(7)".into(), 9);
+        slow.trim(0);
+        slow
+    }
+
+    fn written(slow: &SlowPackets) -> Value {
+        serde_json::to_value(SlowFields::from(slow)).unwrap()
+    }
+
+    fn read(fields: Value) -> Result<(SlowPackets, Vec<String>), String> {
+        let fields: SlowFields = serde_json::from_value(fields).map_err(|e| e.to_string())?;
+        let mut unknown = Vec::new();
+        Ok((fields.checked(&mut unknown)?, unknown))
+    }
+
+    /// Also that none was slow, and how many a report can have: sums of reports have as
+    /// many.
+    #[test]
+    fn what_is_written_is_read() {
+        for packets in 0..=3 {
+            let slow = slow(packets);
+            let (again, unknown) = read(written(&slow)).unwrap();
+            assert!(again.is_on() && unknown.is_empty());
+            assert_eq!(again.most(), 3);
+            assert!(again.iter().eq(slow.iter()));
+            assert_eq!((again.seen, again.not_looked_at), (packets as u64, 5));
+            assert_eq!(again.shares, slow.shares);
+            assert_eq!(again.cpu_waits, slow.cpu_waits);
+            let mut sum = again.clone();
+            sum.try_add(&again).unwrap();
+            assert_eq!(sum.iter().count(), (2 * packets).min(3));
+        }
+    }
+
+    /// Files of a newer version: what it does not know is left out, and named.
+    #[test]
+    fn hooks_of_another_version_are_left_out() {
+        let mut fields = written(&slow(2));
+        fields["packets"][0]["hook"] = json!("xdp-start");
+        fields["packets"][1]["passed"][0]["hook"] = json!("tc-start");
+        fields["shares"][0]["parts"][0]["to"] = json!("tc-end");
+        let (again, unknown) = read(fields).unwrap();
+        assert_eq!(unknown, ["hook xdp-start", "hook tc-start", "hook tc-end"]);
+        let left: Vec<_> = again.iter().map(|packet| packet.passed.clone()).collect();
+        assert_eq!(left, [vec![(hook("udp-start"), 30)]]);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let refused = |damage: &dyn Fn(&mut Value)| {
+            let mut fields = written(&slow(2));
+            damage(&mut fields);
+            read(fields).expect_err("it is refused")
+        };
+        let twice = |list: &mut Value| {
+            let first = list[0].clone();
+            list.as_array_mut().unwrap().push(first);
+        };
+        let cases: [(&dyn Fn(&mut Value), &str); 6] = [
+            (
+                &|it| twice(&mut it["shares"]),
+                "udp-socket-read is there twice",
+            ),
+            (
+                &|it| twice(&mut it["shares"][0]["parts"]),
+                "a part is there twice",
+            ),
+            (
+                &|it| twice(&mut it["shares"][0]["parts"][0]["packets"]),
+                "is there twice",
+            ),
+            (
+                &|it| it["shares"][0]["parts"][0]["packets"] = json!([[101, 1]]),
+                "more than 100 percent",
+            ),
+            (
+                &|it| it["shares"][0]["parts"][0]["packets"] = json!([[9, u64::MAX], [10, 2]]),
+                "packets of 2 went there",
+            ),
+            (
+                &|it| it["packets"][0]["local"] = json!("nowhere"),
+                "'nowhere'",
+            ),
+        ];
+        for (damage, words) in cases {
+            let error = refused(damage);
+            assert!(error.contains(words), "{error}");
+        }
+        // No file makes reports longer than netstacklat's.
+        let mut fields = written(&slow(2));
+        fields["limit"] = json!(4_000_000_000_u32);
+        assert_eq!(read(fields).unwrap().0.most(), MANY);
     }
 }

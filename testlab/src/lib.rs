@@ -19,6 +19,7 @@ pub mod readers;
 pub mod receive;
 pub mod schema;
 pub mod scrape;
+pub mod slow_page;
 pub mod systemd;
 pub mod tcp;
 pub mod tcp_reads;

@@ -25,6 +25,9 @@ pub struct Start {
     pub schema: u32,
     pub sub_buckets: u64,
     pub clock_source: String,
+    /// What was selected: the values of each option.
+    #[serde(default)]
+    pub selection: serde_json::Value,
     pub hooks: Vec<StartHook>,
 }
 

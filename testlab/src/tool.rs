@@ -131,6 +131,15 @@ impl Tool {
         udp::until_stamped(true)
     }
 
+    /// Its resident memory.
+    pub fn resident_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let size = line.and_then(|line| line.split_whitespace().nth(1));
+        size.and_then(|kib| kib.parse().ok()).expect("VmRSS in kB")
+    }
+
     /// How many lines have been read.
     pub fn line_count(&self) -> usize {
         self.lines.lock().expect("no panic").len()

@@ -3,14 +3,14 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use netstacklat::error::UsageError;
 use netstacklat::model::selection::Selection;
 use netstacklat::runfile::RunFile;
-use netstacklat::runfile::writer::Writer;
+use netstacklat::runfile::writer::{Readers, Writer};
 use nix::sys::resource::{Resource, setrlimit};
 
 use super::FIXTURE;
@@ -43,7 +43,7 @@ fn lines() -> impl Iterator<Item = &'static str> {
 
 /// Not opened, as bad usage, with these words.
 fn refused(path: &Path, append: bool, words: &[&str]) {
-    let error = Writer::create(path, append).expect_err("it is refused");
+    let error = Writer::create(path, append, Readers::AsUsual).expect_err("it is refused");
     assert!(error.is::<UsageError>(), "{error:#}");
     for word in words {
         assert!(
@@ -62,7 +62,7 @@ fn what_is_there_is_left_alone() {
     assert_eq!(fs::read_to_string(&path).unwrap(), FIXTURE);
     refused(&scratch.0, false, &["is a directory"]);
     refused(Path::new("-"), false, &["--json"]);
-    let error = Writer::create(&scratch.file("none/run.nsl"), false).unwrap_err();
+    let error = Writer::create(&scratch.file("none/run.nsl"), false, Readers::AsUsual).unwrap_err();
     assert!(format!("{error:#}").contains("No such file"), "{error:#}");
 }
 
@@ -75,7 +75,7 @@ fn only_runs_of_the_same_share_and_groups_are_added() {
     let there = FIXTURE.replace("\"options\":{}", selected);
     assert_ne!(there, FIXTURE, "the fixture has a selection");
     fs::write(&path, &there).unwrap();
-    let writer = Writer::create(&path, true).unwrap();
+    let writer = Writer::create(&path, true, Readers::AsUsual).unwrap();
     let selection = |share: Option<&str>, by: &[&str]| {
         let mut selection = Selection::default();
         if let Some(share) = share {
@@ -112,7 +112,7 @@ fn only_runs_of_the_same_share_and_groups_are_added() {
     }
     drop(writer);
     assert_eq!(fs::read_to_string(&path).unwrap(), there);
-    let new = Writer::create(&scratch.file("new.nsl"), true).unwrap();
+    let new = Writer::create(&scratch.file("new.nsl"), true, Readers::AsUsual).unwrap();
     new.takes(&selection(Some("1/8"), &["process"])).unwrap();
 }
 
@@ -132,7 +132,7 @@ fn only_run_files_are_added_to() {
     // With a whole last line, and with one that was cut off.
     for (content, runs, excluded) in [("", 1, 0), (FIXTURE, 2, 0), (&FIXTURE[..2000], 2, 2)] {
         fs::write(&path, content).unwrap();
-        let mut writer = Writer::create(&path, true).unwrap();
+        let mut writer = Writer::create(&path, true, Readers::AsUsual).unwrap();
         for line in lines() {
             writer.write_all(line.as_bytes()).unwrap();
         }
@@ -153,18 +153,18 @@ fn only_run_files_are_added_to() {
 fn a_file_that_nothing_was_written_to_goes_again() {
     let scratch = Scratch::new("nothing");
     let path = scratch.file("run.nsl");
-    drop(Writer::create(&path, false).unwrap());
+    drop(Writer::create(&path, false, Readers::AsUsual).unwrap());
     assert!(!path.exists());
-    let mut writer = Writer::create(&path, false).unwrap();
+    let mut writer = Writer::create(&path, false, Readers::AsUsual).unwrap();
     writer.write_all(FIXTURE.as_bytes()).unwrap();
     writer.discard();
     assert!(!path.exists());
     // Not one that was there.
     fs::write(&path, "").unwrap();
-    drop(Writer::create(&path, false).unwrap());
+    drop(Writer::create(&path, false, Readers::AsUsual).unwrap());
     assert!(path.exists());
     fs::write(&path, FIXTURE).unwrap();
-    let mut writer = Writer::create(&path, true).unwrap();
+    let mut writer = Writer::create(&path, true, Readers::AsUsual).unwrap();
     writer.write_all(FIXTURE.as_bytes()).unwrap();
     writer.discard();
     assert_eq!(fs::read_to_string(&path).unwrap(), FIXTURE);
@@ -174,11 +174,11 @@ fn a_file_that_nothing_was_written_to_goes_again() {
 fn two_at_once_do_not_mix() {
     let scratch = Scratch::new("two");
     let path = scratch.file("run.nsl");
-    let writer = Writer::create(&path, false).unwrap();
-    let error = Writer::create(&path, false).unwrap_err();
+    let writer = Writer::create(&path, false, Readers::AsUsual).unwrap();
+    let error = Writer::create(&path, false, Readers::AsUsual).unwrap_err();
     assert!(error.to_string().contains("another recording"), "{error:#}");
     drop(writer);
-    assert!(Writer::create(&path, false).is_ok());
+    assert!(Writer::create(&path, false, Readers::AsUsual).is_ok());
 }
 
 #[test]
@@ -190,10 +190,10 @@ fn devices_and_fifos_are_written_to() {
             .is_char_device()
     );
     refused(Path::new("/dev/null"), true, &["nothing to --append to"]);
-    let mut writer = Writer::create(Path::new("/dev/null"), false).unwrap();
+    let mut writer = Writer::create(Path::new("/dev/null"), false, Readers::AsUsual).unwrap();
     writer.write_all(FIXTURE.as_bytes()).unwrap();
     writer.finish().unwrap();
-    let mut writer = Writer::create(Path::new("/dev/full"), false).unwrap();
+    let mut writer = Writer::create(Path::new("/dev/full"), false, Readers::AsUsual).unwrap();
     let error = writer.write_all(FIXTURE.as_bytes()).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(nix::libc::ENOSPC));
 
@@ -204,7 +204,7 @@ fn devices_and_fifos_are_written_to() {
         let path = path.clone();
         move || RunFile::read(&path)
     });
-    let mut writer = Writer::create(&path, false).unwrap();
+    let mut writer = Writer::create(&path, false, Readers::AsUsual).unwrap();
     writer.write_all(FIXTURE.as_bytes()).unwrap();
     writer.finish().unwrap();
     assert!(reader.join().unwrap().unwrap().complete);
@@ -218,7 +218,7 @@ const IN_CHILD: &str = "NETSTACKLAT_TEST_WRITE_TO";
 fn a_line_that_does_not_fit_leaves_those_before_it() {
     if let Some(path) = std::env::var_os(IN_CHILD) {
         setrlimit(Resource::RLIMIT_FSIZE, LIMIT, LIMIT).unwrap();
-        let mut writer = Writer::create(Path::new(&path), false).unwrap();
+        let mut writer = Writer::create(Path::new(&path), false, Readers::AsUsual).unwrap();
         let written = lines().map(|line| writer.write_all(line.as_bytes()));
         let errors: Vec<_> = written.filter_map(Result::err).collect();
         assert_eq!(errors.len(), 1, "{errors:?}");
@@ -246,4 +246,24 @@ fn a_line_that_does_not_fit_leaves_those_before_it() {
     assert_eq!(fs::read_to_string(&path).unwrap(), whole);
     let file = RunFile::read(&path).unwrap();
     assert!(file.problems.is_empty() && !file.complete);
+}
+
+/// Slow packets tell who talks to whom: others cannot read them, from the first byte on.
+#[test]
+fn a_file_of_slow_packets_is_its_owners() {
+    let scratch = Scratch::new("private");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let path = scratch.file("slow.nsl");
+    let mut writer = Writer::create(&path, false, Readers::OwnerOnly).unwrap();
+    assert_eq!(mode(&path), 0o600);
+    writer.write_all(FIXTURE.as_bytes()).unwrap();
+    drop(writer);
+    drop(Writer::create(&path, true, Readers::OwnerOnly).unwrap());
+    // Nor are they added to what others can read.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let error = Writer::create(&path, true, Readers::OwnerOnly).expect_err("it is refused");
+    assert!(error.is::<UsageError>(), "{error:#}");
+    assert!(error.to_string().contains("chmod 600"), "{error:#}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), FIXTURE);
+    assert!(Writer::create(&path, true, Readers::AsUsual).is_ok());
 }

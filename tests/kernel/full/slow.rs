@@ -7,10 +7,11 @@ use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testlab::hold::{self, Holder};
 use testlab::lines::Run;
 use testlab::links::Link;
@@ -19,7 +20,7 @@ use testlab::receive::sleep_once_readable;
 use testlab::tcp::Connection;
 use testlab::tool::{Tool, command};
 use testlab::udp::{Flow, exchange};
-use testlab::{Family, PATIENCE, sh, wait_until};
+use testlab::{Family, PATIENCE, at_full_length, sh, wait_until};
 
 const LATE: Duration = Duration::from_millis(400);
 
@@ -125,11 +126,14 @@ fn a_late_read_of_tcp_is_shown() {
         let packet = tool.slow_packets().remove(0);
         println!("{packet}");
         assert!(age(&packet, "tcp-socket-enqueued") < LATE.as_nanos() as u64 / 4);
-        assert_eq!(packet["owner"]["interface"], "eth0@right");
         if hidden {
             assert!(packet["local"].is_null() && packet["remote"].is_null());
-            assert!(packet["owner"].get("process").is_none(), "{packet}");
+            assert_eq!(packet["owner"], json!({"interface": "eth0"}));
+            let selection = tool.started().selection;
+            let namespace = &selection["options"]["network-namespace"];
+            assert_eq!(*namespace, json!(["[redacted]"]), "{selection}");
         } else {
+            assert_eq!(packet["owner"]["interface"], "eth0@right");
             let from = connection.tx.local_addr().expect("bound").to_string();
             let to = connection.rx.local_addr().expect("bound").to_string();
             assert_eq!(
@@ -145,18 +149,26 @@ fn a_late_read_of_tcp_is_shown() {
 /// counted.
 #[test]
 fn more_slow_packets_than_are_looked_at() {
-    const N: u64 = 5000;
-    let flow = Flow::over(Link::Loopback.way(Family::V4, 6814));
+    // A million in `make test-all`.
+    let n: u64 = if at_full_length() { 990_000 } else { 5000 };
+    const FIRST: u64 = 5000;
+    let flow = [Flow::over(Link::Loopback.way(Family::V4, 6814))];
     let options = ["-r", "10s", "-n", "right", "--local-port", "6814"];
     let tool = Tool::start(&[&options[..], &["--slowest", "5"]].concat());
     tool.warm_up();
-    exchange(&[flow], N);
+    exchange(&flow, FIRST);
+    sleep(Duration::from_secs(2));
+    let resident = tool.resident_kib();
+    exchange(&flow, n);
+    let grown = tool.resident_kib().saturating_sub(resident);
     let run = tool.finish();
     let slow = run.total.slow.as_ref().expect("they are looked for");
     println!("{} looked at, {} not", slow["seen"], slow["not_looked_at"]);
+    println!("{resident} KiB resident, grown by {grown}");
     let number = |field: &str| slow[field].as_u64().expect("a number");
-    assert_eq!(number("seen") + number("not_looked_at"), N);
+    assert_eq!(number("seen") + number("not_looked_at"), FIRST + n);
     assert!(number("not_looked_at") > 0);
+    assert!(grown <= 256, "{grown} KiB");
     let packets = slow["packets"].as_array().expect("an array");
     assert_eq!(packets.len(), 5);
     let ages: Vec<u64> = packets
@@ -164,6 +176,66 @@ fn more_slow_packets_than_are_looked_at() {
         .map(|packet| packet["age_ns"].as_u64().expect("a number"))
         .collect();
     assert!(ages.is_sorted_by(|a, b| a >= b), "{ages:?}");
+}
+
+/// All packets are slow, second after second, and more than can be looked at. Then only
+/// the slowest are, so a late one is never missed; and none is lost from the counts.
+#[test]
+fn among_very_many_the_slowest_are_still_found() {
+    const ROUNDS: u64 = 4;
+    let late = [Flow::over(Link::Loopback.way(Family::V4, 6816))];
+    let options = [
+        "-r",
+        "1s",
+        "-n",
+        "right",
+        "--udp",
+        "--local-port",
+        "6816-6817",
+    ];
+    let tool = Tool::start(&[&options[..], &["--slowest", "3"]].concat());
+    tool.warm_up();
+    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let flow = [Flow::over(Link::Loopback.way(Family::V4, 6817))];
+            while !stop.load(Ordering::Relaxed) {
+                exchange(&flow, 500);
+                sent.fetch_add(500, Ordering::Relaxed);
+            }
+        });
+        for _ in 0..ROUNDS {
+            // By then the limit is above most of them.
+            sleep(Duration::from_millis(2500));
+            late[0].send(0);
+            sleep_once_readable(late[0].rx.as_fd(), LATE);
+            late[0].receive();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let run = tool.finish();
+    let is_late = |packet: &&Value| text(packet, "local").ends_with(":6816");
+    let shown = run.intervals.iter().map(|report| {
+        let slow = report.slow.as_ref().expect("they are looked for");
+        let packets = slow["packets"].as_array().expect("an array");
+        packets.iter().filter(is_late).count() as u64
+    });
+    assert_eq!(shown.sum::<u64>(), ROUNDS);
+    let slow = run.total.slow.as_ref().expect("they are looked for");
+    let number = |field: &str| slow[field].as_u64().expect("a number");
+    println!("{} looked at, {} not", slow["seen"], slow["not_looked_at"]);
+    let all = sent.into_inner() + ROUNDS;
+    assert_eq!(number("seen") + number("not_looked_at"), all);
+    assert!(
+        number("not_looked_at") > all / 10,
+        "too few packets for this test"
+    );
+    // Second after second: the limit does not go up and down.
+    let full = run.intervals.iter().skip(3).map(|report| {
+        let slow = report.slow.as_ref().expect("they are looked for");
+        (slow["seen"].as_u64(), slow["not_looked_at"].as_u64())
+    });
+    println!("seen, and not: {:?}", full.collect::<Vec<_>>());
 }
 
 /// How long the slowest hundredth was in a part of the way, in percent of its age:
@@ -179,7 +251,8 @@ fn median_percent(run: &Run, from: &str, to: &str) -> u64 {
     let part = parts
         .iter()
         .find(|part| part["from"] == from && part["to"] == to);
-    part.map_or(0, |part| part["median_percent"].as_u64().expect("a number"))
+    let part = part.unwrap_or_else(|| panic!("{from} -> {to}: {of_hook}"));
+    part["median_percent"].as_u64().expect("a number")
 }
 
 /// How long a reader has waited for a CPU, as far as the tool has seen.
@@ -261,8 +334,13 @@ fn the_slowest_waited_for_their_reader() {
 
 #[test]
 fn a_wrong_limit_is_a_usage_error() {
-    for (limit, words) in [("no-such:1ms", "'no-such'"), ("soon", "'soon'")] {
-        let done = command(&["--slower-than", limit]).output();
+    let off = "tcp-start is not measured (not selected)";
+    for (limit, words) in [
+        ("no-such:1ms", "'no-such'"),
+        ("soon", "'soon'"),
+        ("tcp-start:1ms", off),
+    ] {
+        let done = command(&["--slower-than", limit, "-e", "udp*"]).output();
         let done = done.expect("netstacklat is in the guest");
         let text = String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(2), "{text}");

@@ -16,6 +16,7 @@ use testlab::hooks::hooks_of;
 use testlab::lines::{Counts, Run};
 use testlab::links::Link;
 use testlab::receive::sleep_once_readable;
+use testlab::slow_page::SlowPage;
 use testlab::tcp::{Connection, Load};
 use testlab::tool::Tool;
 use testlab::udp::{Flow, exchange};
@@ -86,10 +87,11 @@ fn each_packet_has_each_stage() {
     }
     let run = tool.finish();
     all_are_accounted_for(&run);
-    let path = ["ip-start"]
-        .into_iter()
-        .chain(hooks_of("UDP").iter().map(|hook| hook.name()))
-        .collect::<Vec<_>>();
+    let path_of = |protocol: &str| -> Vec<&str> {
+        let hooks = hooks_of(protocol).into_iter().map(|hook| hook.name());
+        ["ip-start"].into_iter().chain(hooks).collect()
+    };
+    let path = path_of("UDP");
     // Of the warm-up, those with a timestamp.
     let all = 2 * N + warm.with;
     for pair in path.windows(2) {
@@ -99,13 +101,25 @@ fn each_packet_has_each_stage() {
         assert_eq!(counts.stage(pair[0]).count + lost, all, "{pair:?}");
         assert!(lost <= all / 10, "{pair:?}: {lost}");
     }
-    for hook in hooks_of("TCP") {
-        let counts = run.hook(hook.name());
-        assert!(counts.count > 0, "{hook}");
+    let path = path_of("TCP");
+    for pair in path.windows(2) {
+        let hook = pair[1];
+        let counts = run.hook(hook);
+        // Header prediction skips tcp-data-queue.
+        let from_the_one_before = counts.stage(pair[0]).count > 0;
+        assert!(
+            from_the_one_before || hook == "tcp-socket-enqueued",
+            "{pair:?}"
+        );
         let lost = counts.stageless("note-lost");
         assert!(lost <= counts.count / 10, "{hook}: {lost}");
         assert_eq!(counts.stageless("same-timestamp"), 0, "{hook}");
         assert_eq!(counts.stageless("begun"), 0, "{hook}");
+        // None comes from behind, nor from another path.
+        let before = &path[..path.iter().position(|it| *it == hook).expect("it is there")];
+        for from in counts.stages.keys() {
+            assert!(before.contains(&from.as_str()), "{from} -> {hook}");
+        }
     }
 }
 
@@ -147,7 +161,40 @@ fn a_delay_is_in_its_stage_and_in_no_other() {
     assert!(ages.above((HELD + LATE).as_nanos() as u64 * 15 / 16) >= PACKETS);
 }
 
-/// A task owns the socket while segments come: they wait in its backlog.
+/// A task owns the socket while a segment comes, which waits in the backlog. The task
+/// reads into memory that is not there yet.
+#[test]
+fn a_wait_in_the_backlog_is_in_its_stage() {
+    const ROUNDS: u64 = 3;
+    let tool = Tool::start(&["-r", "100ms", "-n", "right", "--stages"]);
+    tool.warm_up();
+    let Connection { mut tx, mut rx } = Connection::open(Family::V4, 6807);
+    for _ in 0..ROUNDS {
+        let page = SlowPage::new();
+        std::thread::scope(|scope| {
+            tx.write_all(&[7]).expect("write");
+            let reader = scope.spawn(|| page.receive(&rx));
+            page.wait_until_touched();
+            tx.write_all(&[8]).expect("write");
+            sleep(HELD);
+            page.fill();
+            reader.join().expect("the reader");
+        });
+        rx.read_exact(&mut [0]).expect("read");
+    }
+    let run = tool.finish();
+    all_are_accounted_for(&run);
+    let slow = slow_stages(&run, Duration::from_millis(150));
+    let expected = [
+        ("tcp-start", "tcp-do-rcv", ROUNDS),
+        // The segment of which the reader copies the data meanwhile.
+        ("tcp-socket-enqueued", "tcp-socket-read", ROUNDS),
+    ];
+    let expected = expected.map(|(from, to, n)| (from.to_owned(), to.to_owned(), n));
+    assert_eq!(slow, expected);
+}
+
+/// Segments are in the queue of a socket that nobody reads from.
 #[test]
 fn a_wait_of_tcp_is_in_its_stage() {
     const LATE: Duration = Duration::from_millis(200);
@@ -231,7 +278,7 @@ fn copies_with_the_same_timestamp_are_left_out() {
     };
     let receivers = [receiver(), receiver()];
     let tx = Ns::Right.run(|| UdpSocket::bind("127.0.0.1:0").expect("bind"));
-    let options = ["-r", "100ms", "-n", "right", "--stages"];
+    let options = ["-r", "10s", "-n", "right", "--slowest", "20"];
     let tool = Tool::start(&[&options[..], &["--local-port", "6806"]].concat());
     tool.warm_up();
     const SENT: u64 = 5;
@@ -251,6 +298,14 @@ fn copies_with_the_same_timestamp_are_left_out() {
     assert_eq!(queued.stageless("same-timestamp"), SENT);
     let read = run.hook("udp-socket-read");
     assert_eq!(read.stageless("same-timestamp"), 2 * SENT);
+    // Nor is the way of one shown as that of the other.
+    let slow = run.total.slow.as_ref().expect("they are looked for");
+    let packets = slow["packets"].as_array().expect("an array");
+    assert_eq!(packets.len() as u64, 2 * SENT);
+    for packet in packets {
+        let passed = packet["passed"].as_array().expect("an array");
+        assert!(passed.is_empty(), "{packet}");
+    }
 }
 
 /// A large datagram is cut on this host: its pieces have one timestamp. (5.10 cuts it
