@@ -66,7 +66,7 @@ fn by_interface_and_namespace() {
     ];
     for (options, wire, loopback) in cases {
         let [over_wire, over_loopback] = flows();
-        let tool = Tool::start(&[&["-r", "100ms"], options].concat());
+        let tool = Tool::start_for_udp(&[&["-r", "100ms"], options].concat());
         let warm = tool.warm_up();
         exchange(&[over_wire], WIRE);
         exchange(&[over_loopback], LOOPBACK);
@@ -131,7 +131,7 @@ fn interfaces_that_appear_are_found() {
     let (from, to) = (Ns::Left, Ns::Right);
     // Alone it has to be there at first, beside another it has not.
     for (interfaces, at_first) in [("nsl-veth", Some(link())), ("eth0,nsl-veth", None)] {
-        let tool = Tool::start(&["-r", "100ms", "-n", "right", "-i", interfaces]);
+        let tool = Tool::start_for_udp(&["-r", "100ms", "-n", "right", "-i", interfaces]);
         tool.warm_up();
         drop(at_first);
         let made = link();
@@ -190,7 +190,7 @@ fn by_process() {
     let (wanted, other) = (Reader::start(None), Reader::start(None));
     let [_, own] = flows();
     let pid = wanted.pid().to_string();
-    let tool = Tool::start(&["-r", "100ms", "-p", &pid]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "-p", &pid]);
     let warm = tool.warm_up();
     wanted.send(100);
     other.send(50);
@@ -241,7 +241,7 @@ fn by_name_of_process() {
     let other = Reader::named("nsl-other", None);
     let [_, own] = flows();
     let own = [own];
-    let tool = Tool::start(&["-r", "100ms", "--comm", "nsl-wan*,nsl-late"]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "--comm", "nsl-wan*,nsl-late"]);
     let warm = tool.warm_up();
     let recorded = || tool.totals_up_to_now()["udp-socket-read"].count;
     let read_until = |count: u64| wait_until(PATIENCE, "all is read", || recorded() >= count);
@@ -352,7 +352,7 @@ fn by_cgroup_with_all_below_it() {
     let id = fs::metadata(&mine.0).expect("a cgroup").ino().to_string();
     let inner = mine.inner().display().to_string();
     for cgroup in [&id, &inner] {
-        let tool = Tool::start(&["-r", "100ms", "-c", cgroup]);
+        let tool = Tool::start_for_udp(&["-r", "100ms", "-c", cgroup]);
         let warm = tool.warm_up();
         inside.send(100);
         beside.send(50);
@@ -374,7 +374,7 @@ fn by_cgroup_with_all_below_it() {
 #[test]
 fn by_what_is_left_in_the_queue() {
     let [flow, _] = flows();
-    let tool = Tool::start(&["-r", "100ms", "-q", "2"]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "-q", "2"]);
     let warm = tool.warm_up();
     const SENT: u64 = 10;
     for number in 0..SENT {

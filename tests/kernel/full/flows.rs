@@ -74,7 +74,7 @@ fn datagrams_by_their_headers() {
     ];
     let all: u64 = flows.iter().map(|(_, n)| n).sum();
     for (options, ports, with_warm_up) in some(&cases, 4) {
-        let tool = Tool::start(&[&["-r", "100ms", "-n", "right"], options].concat());
+        let tool = Tool::start_for_udp(&[&["-r", "100ms", "-n", "right"], options].concat());
         let warm = tool.warm_up();
         let mut wanted = if with_warm_up { warm.with } else { 0 };
         for ((flow, n), (.., port, _)) in flows.iter().zip(PORTS) {
@@ -99,7 +99,7 @@ fn fragments_have_no_ports_at_ip() {
     const SENT: u64 = 5;
     let _link = veth();
     let flows = Family::BOTH.map(|family| Flow::over(Link::Veth.way(family, 6726)));
-    let tool = Tool::start(&["-r", "100ms", "-n", "right", "--local-port", "6726"]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "-n", "right", "--local-port", "6726"]);
     tool.warm_up();
     // 3,008 bytes with the UDP header: three fragments for an MTU of 1,500.
     let data = [7; 3000];
@@ -167,7 +167,7 @@ fn segments_by_their_headers() {
         (&["--remote-port", &source], &[6730]),
     ];
     for (options, ports) in some(&cases, 2) {
-        let tool = Tool::start(&[&["-r", "100ms", "-n", "right"], options].concat());
+        let tool = Tool::start_for_tcp(&[&["-r", "100ms", "-n", "right"], options].concat());
         tool.warm_up();
         let mut wanted = 0;
         for (connection, (port, n)) in connections.iter_mut().zip(PORTS) {

@@ -34,7 +34,7 @@ fn groups<const N: usize>(expected: [(&[&str], u64); N]) -> BTreeMap<Values, u64
 fn by_interface_in_its_namespace() {
     let wire = Flow::open(Family::V4, 6710);
     let loopback = Flow::over(Link::Loopback.way(Family::V4, 6711));
-    let tool = Tool::start(&["-r", "100ms", "--by", "interface"]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "--by", "interface"]);
     let warm = tool.warm_up();
     exchange(&[wire], 300);
     exchange(&[loopback], 200);
@@ -52,7 +52,7 @@ fn by_process_and_cgroup() {
     fs::create_dir_all(cgroup).expect("a cgroup");
     let reader = Reader::start(Some(cgroup));
     let own = Flow::over(Link::Loopback.way(Family::V4, 6712));
-    let tool = Tool::start(&["-r", "100ms", "--by", "process,cgroup", "-n", "right"]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "--by", "process,cgroup", "-n", "right"]);
     let warm = tool.warm_up();
     reader.send(100);
     exchange(&[own], 200);

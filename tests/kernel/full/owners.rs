@@ -92,7 +92,7 @@ fn named(heirs: &[&Heir]) -> BTreeMap<Values, u64> {
 fn sockets_that_share_a_port() {
     let heirs = ["first", "second"].map(|name| Heir::start(shared_socket(), name));
     let options = ["-r", "100ms", "-n", "right", "--local-port", "6750"];
-    let tool = Tool::start(&[&options[..], &["--by", "process"]].concat());
+    let tool = Tool::start_for_udp(&[&options[..], &["--by", "process"]].concat());
     tool.warm_up();
     const SENT: u64 = 200;
     for _ in 0..20 {
@@ -119,7 +119,7 @@ fn a_socket_that_is_handed_on() {
     let socket = shared_socket();
     let again = socket.try_clone().expect("dup");
     let options = ["-r", "100ms", "-n", "right", "--local-port", "6750"];
-    let tool = Tool::start(&[&options[..], &["--by", "process,cgroup"]].concat());
+    let tool = Tool::start_for_udp(&[&options[..], &["--by", "process,cgroup"]].concat());
     tool.warm_up();
     let sender = sender();
     let mut expected = BTreeMap::new();
@@ -151,7 +151,7 @@ fn a_service_that_is_restarted() {
         });
     };
     let service = start();
-    let tool = Tool::start(&["-r", "100ms", "-n", "right", "-c", "nsl-restarted"]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "-n", "right", "-c", "nsl-restarted"]);
     tool.warm_up();
     let counted = || tool.totals_up_to_now()["udp-socket-read"].count;
     service.send(10);
@@ -192,7 +192,7 @@ fn segments_of_connections_before_tcp() {
     for family in [Family::V4, Family::V6] {
         let mut old = Connection::over(Link::Wire.way(family, PORT));
         let at_port = ["-r", "100ms", "-n", "right", "--local-port", "6760"];
-        let tool = Tool::start(&[&at_port[..], &["-p", &pid]].concat());
+        let tool = Tool::start_for_tcp(&[&at_port[..], &["-p", &pid]].concat());
         exchange(&mut old, 100);
         let mut new = Connection::over(Link::Wire.way(family, PORT));
         exchange(&mut new, 50);

@@ -154,7 +154,7 @@ fn more_slow_packets_than_are_looked_at() {
     const FIRST: u64 = 5000;
     let flow = [Flow::over(Link::Loopback.way(Family::V4, 6814))];
     let options = ["-r", "10s", "-n", "right", "--local-port", "6814"];
-    let tool = Tool::start(&[&options[..], &["--slowest", "5"]].concat());
+    let tool = Tool::start_for_udp(&[&options[..], &["--slowest", "5"]].concat());
     tool.warm_up();
     exchange(&flow, FIRST);
     sleep(Duration::from_secs(2));
@@ -193,7 +193,7 @@ fn among_very_many_the_slowest_are_still_found() {
         "--local-port",
         "6816-6817",
     ];
-    let tool = Tool::start(&[&options[..], &["--slowest", "3"]].concat());
+    let tool = Tool::start_for_udp(&[&options[..], &["--slowest", "3"]].concat());
     tool.warm_up();
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -271,7 +271,7 @@ const SLOW: u64 = 8;
 #[test]
 fn the_slowest_were_in_netfilter() {
     let mut holder = Holder::start();
-    let tool = Tool::start(&SLOWEST);
+    let tool = Tool::start_for_udp(&SLOWEST);
     tool.warm_up();
     exchange(&[Flow::open(Family::V4, 6815)], QUICK);
     let held = Flow::open(Family::V4, hold::PORT);
@@ -294,7 +294,7 @@ fn the_slowest_waited_for_their_reader() {
         let reader = Reader::start(None);
         let pid = reader.pid();
         sh(&format!("taskset -p 2 {pid} >/dev/null"));
-        let tool = Tool::start(&SLOWEST);
+        let tool = Tool::start_for_udp(&SLOWEST);
         tool.warm_up();
         let read = |n: u64| {
             wait_until(PATIENCE, "all is read", || {

@@ -98,7 +98,13 @@ fn each_packet_has_each_stage() {
         let counts = run.hook(pair[1]);
         // Of 256 that wait at once, one in 64 meets another one in its place.
         let lost = counts.stageless("note-lost");
-        assert_eq!(counts.stage(pair[0]).count + lost, all, "{pair:?}");
+        // A reader can be faster than the end of the function that enqueues.
+        let early = match pair[1] {
+            "udp-socket-read" => counts.stage("udp-queue-rcv").count,
+            _ => 0,
+        };
+        assert_eq!(counts.stage(pair[0]).count + early + lost, all, "{pair:?}");
+        assert!(early <= all / 10, "{pair:?}: {early}");
         assert!(lost <= all / 10, "{pair:?}: {lost}");
     }
     let path = path_of("TCP");
@@ -129,7 +135,7 @@ fn each_packet_has_each_stage() {
 fn a_delay_is_in_its_stage_and_in_no_other() {
     const LATE: Duration = Duration::from_millis(700);
     let mut holder = Holder::start();
-    let tool = Tool::start(&["-r", "100ms", "-n", "right", "--stages"]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "-n", "right", "--stages"]);
     tool.warm_up();
     let flow = Flow::open(Family::V4, hold::PORT);
     const PACKETS: u64 = 5;
@@ -166,7 +172,7 @@ fn a_delay_is_in_its_stage_and_in_no_other() {
 #[test]
 fn a_wait_in_the_backlog_is_in_its_stage() {
     const ROUNDS: u64 = 3;
-    let tool = Tool::start(&["-r", "100ms", "-n", "right", "--stages"]);
+    let tool = Tool::start_for_tcp(&["-r", "100ms", "-n", "right", "--stages"]);
     tool.warm_up();
     let Connection { mut tx, mut rx } = Connection::open(Family::V4, 6807);
     for _ in 0..ROUNDS {
@@ -198,7 +204,7 @@ fn a_wait_in_the_backlog_is_in_its_stage() {
 #[test]
 fn a_wait_of_tcp_is_in_its_stage() {
     const LATE: Duration = Duration::from_millis(200);
-    let tool = Tool::start(&["-r", "100ms", "-n", "right", "--stages"]);
+    let tool = Tool::start_for_tcp(&["-r", "100ms", "-n", "right", "--stages"]);
     tool.warm_up();
     let mut connection = Connection::open(Family::V4, 6802);
     const READS: u64 = 4;
@@ -222,7 +228,7 @@ fn lost_notes_are_counted_and_never_guessed() {
     const PACKETS: u64 = 3000;
     const NOTES: &str = "1024";
     let options = ["-r", "100ms", "-n", "right", "--notes", NOTES];
-    let tool = Tool::start(&[&options[..], &["--local-port", "6803"]].concat());
+    let tool = Tool::start_for_udp(&[&options[..], &["--local-port", "6803"]].concat());
     tool.warm_up();
     let flow = Flow::over(Link::Loopback.way(Family::V4, 6803));
     let begun = Instant::now();
@@ -279,7 +285,7 @@ fn copies_with_the_same_timestamp_are_left_out() {
     let receivers = [receiver(), receiver()];
     let tx = Ns::Right.run(|| UdpSocket::bind("127.0.0.1:0").expect("bind"));
     let options = ["-r", "10s", "-n", "right", "--slowest", "20"];
-    let tool = Tool::start(&[&options[..], &["--local-port", "6806"]].concat());
+    let tool = Tool::start_for_udp(&[&options[..], &["--local-port", "6806"]].concat());
     tool.warm_up();
     const SENT: u64 = 5;
     for _ in 0..SENT {
@@ -316,7 +322,7 @@ fn pieces_with_the_same_timestamp_are_left_out() {
     let flow = Flow::over(Link::Loopback.way(Family::V4, 6804));
     setsockopt(&flow.tx, UdpGsoSegment, &100).expect("UDP_SEGMENT");
     let options = ["-r", "100ms", "-n", "right", "--stages"];
-    let tool = Tool::start(&[&options[..], &["--local-port", "6804"]].concat());
+    let tool = Tool::start_for_udp(&[&options[..], &["--local-port", "6804"]].concat());
     tool.warm_up();
     const SENT: u64 = 5;
     for _ in 0..SENT {
@@ -342,7 +348,7 @@ fn pieces_with_the_same_timestamp_are_left_out() {
 #[test]
 fn packets_that_are_restamped_begin_at_tcp() {
     let options = ["-r", "100ms", "-n", "right", "--stages"];
-    let tool = Tool::start(&[&options[..], &["--port", "6805"]].concat());
+    let tool = Tool::start_for_tcp(&[&options[..], &["--port", "6805"]].concat());
     tool.warm_up();
     let way = Link::Loopback.way(Family::V4, 6805);
     let Connection { mut tx, mut rx } = Connection::over(way);

@@ -110,7 +110,7 @@ fn grouped_by_container_and_pod() {
     let service = host.cgroup("nsl.slice/nsl.service");
     let readers = [&web, &inner, &in_pod, &service].map(|path| Reader::start(Some(path)));
     let own = Flow::over(Link::Loopback.way(Family::V4, 6720));
-    let tool = Tool::start(&["-r", "100ms", "--by", "pod,container"]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "--by", "pod,container"]);
     let warm = tool.warm_up();
     for (reader, datagrams) in readers.iter().zip([100, 50, 30, 20]) {
         reader.send(datagrams);
@@ -174,7 +174,7 @@ fn filtered_by_container_which_is_started_again() {
     let inner = host.cgroup(&format!("docker/{}/init.scope", id('a')));
     let db = host.docker(&id('b'), "nsl-db");
     let [first, within, other] = [&web, &inner, &db].map(|path| Reader::start(Some(path)));
-    let tool = Tool::start(&["-r", "100ms", "--container", "nsl-web"]);
+    let tool = Tool::start_for_udp(&["-r", "100ms", "--container", "nsl-web"]);
     let warm = tool.warm_up();
     first.send(100);
     within.send(50);
@@ -228,7 +228,7 @@ fn filtered_by_pod() {
     let db = host.docker(&id('c'), "nsl-db");
     let readers = [&one, &two, &db].map(|path| Reader::start(Some(path)));
     for choice in ["default/nsl-pod-1", &UID[..8]] {
-        let tool = Tool::start(&["-r", "100ms", "--pod", choice]);
+        let tool = Tool::start_for_udp(&["-r", "100ms", "--pod", choice]);
         let warm = tool.warm_up();
         for (reader, datagrams) in readers.iter().zip([100, 50, 30]) {
             reader.send(datagrams);
