@@ -6,12 +6,15 @@ use crate::analysis::differences::{alternates, attachment, differences, shortene
 use crate::analysis::hook_result::HookResult;
 use crate::analysis::input::{Design, Input};
 use crate::analysis::samples::{MIN_ROUNDS, Rounds};
+use crate::analysis::stages;
 use crate::analysis::warnings::{Kind, Warning};
 use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::Hook;
+use crate::model::quantile::Quantile;
 use crate::model::quantity::Quantity;
 use crate::model::sampling::Sampling;
 use crate::model::side::PerSide;
+use crate::model::stage::Stage;
 use crate::runfile::Totals;
 
 /// Packets not measured above this share cause a warning.
@@ -48,6 +51,16 @@ pub(super) fn find(
     }
     files(&mut found, input);
     found
+}
+
+/// Whether enough notes were lost to change a quantile of the stage.
+pub(super) fn lost_notes(input: &Input, stage: Stage) -> Option<Warning> {
+    let counts = stages::lost_notes(input, stage);
+    let depends = |(lost, of): (u64, u64)| Quantile::P999.depends_on(lost, of);
+    counts.into_iter().any(depends).then(|| {
+        let (lost, of) = (counts.map(|(lost, _)| lost), counts.map(|(_, of)| of));
+        Warning::about(stage.to(), Kind::LostNotes { lost, of })
+    })
 }
 
 fn add_too_few_units(found: &mut Vec<Warning>, input: &Input, design: &Design, rounds: &Rounds) {

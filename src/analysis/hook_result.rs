@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The result of a comparison at one hook: plain data.
+//! The result of a comparison at one hook, or of one stage: plain data.
 
 use crate::model::group::Group;
 use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
+use crate::model::stage::Stage;
 use crate::stats::shift::Shift;
 
 /// The result at a hook.
@@ -12,6 +13,11 @@ use crate::stats::shift::Shift;
 pub struct HookResult {
     /// The hook that the result is about.
     pub hook: Hook,
+    /// The stage that the result is about, which ends at this hook. `None`: the age of
+    /// packets there.
+    pub stage: Option<Stage>,
+    /// Whether quantities get verdicts, if they can be judged.
+    pub asked: bool,
     /// The group whose packets they are. `None`: all packets.
     pub group: Option<Group>,
     /// Whether the files of each side have the hook.
@@ -97,6 +103,14 @@ impl Row {
 }
 
 impl HookResult {
+    /// The name of the hook, or of the stage.
+    pub fn name(&self) -> String {
+        match self.stage {
+            Some(stage) => stage.to_string(),
+            None => self.hook.to_string(),
+        }
+    }
+
     /// Whether there were packets, of which none was in the sample.
     pub fn is_unsampled(&self) -> bool {
         !self.has_samples() && self.sampled_out != PerSide::both(0)

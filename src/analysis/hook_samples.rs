@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! The latencies of a hook in all periods or files. If one side has many more, it
-//! is thinned. The bound of the tail comes from both sides together.
+//! The latencies of a hook, or of a stage, in all periods or files. If one side has
+//! many more, it is thinned. The bound of the tail comes from both sides together.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,11 +11,13 @@ use rand::rngs::Xoshiro256PlusPlus;
 use crate::analysis::input::Input;
 use crate::analysis::samples::{Rounds, Samples, Units};
 use crate::model::comparison::Arm;
-use crate::model::hooks::Hook;
+use crate::model::hook_counters::HookCounters;
+use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
 use crate::model::sparse::Sparse;
+use crate::model::stage::Stage;
 use crate::stats::outlier::disturbed;
 use crate::stats::rounds::Order;
 
@@ -32,6 +34,54 @@ const LARGEST_TAIL: f64 = 0.002;
 const TAIL_EVENTS: u64 = 3;
 /// A period's tail can only be disturbed if it is larger by this, as ln.
 const TAIL_STEP: f64 = 0.1;
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    /// The age of packets at a hook.
+    Age(Hook),
+    /// How long they took from one hook to another.
+    Stage(Stage),
+}
+
+impl Times {
+    /// Where they are measured.
+    pub(super) fn hook(self) -> Hook {
+        match self {
+            Times::Age(hook) => hook,
+            Times::Stage(stage) => stage.to(),
+        }
+    }
+
+    pub(super) fn stage(self) -> Option<Stage> {
+        match self {
+            Times::Age(_) => None,
+            Times::Stage(stage) => Some(stage),
+        }
+    }
+
+    /// Of what the hook has counted. `None`: no packet came this way.
+    pub(super) fn of<L>(self, counters: &HookCounters<L>) -> Option<&L> {
+        match self {
+            Times::Age(_) => Some(&counters.histogram),
+            Times::Stage(stage) => counters.stages.get(&stage.from()),
+        }
+    }
+
+    /// Packets that took longer than is measured. They have no age, and no stage.
+    pub(super) fn over_range(self, counters: &HookCounters) -> u64 {
+        match self {
+            Times::Age(_) => counters.skips.get(SkipReason::OVER_RANGE),
+            Times::Stage(_) => 0,
+        }
+    }
+
+    /// A number of its own.
+    fn number(self) -> u64 {
+        let from = self.stage().map_or(0, |stage| stage.from().index() + 1);
+        (self.hook().index() + HOOK_COUNT * from) as u64
+    }
+}
 
 /// The latencies of a hook in all periods, or files.
 pub(super) struct HookSamples<'a> {
@@ -54,18 +104,18 @@ impl<'a> HookSamples<'a> {
     pub(super) fn new(
         input: &Input,
         rounds: &Rounds<'a>,
-        hook: Hook,
+        times: Times,
         seed: u64,
     ) -> HookSamples<'a> {
         let resolutions = input.files().map(|file| file.info.resolution);
         let coarsest = resolutions.map(|resolution| resolution.sub_buckets()).min();
         let mut samples = HookSamples {
-            units: HookUnits::of(input, rounds, hook),
+            units: HookUnits::of(input, rounds, times),
             thinned: None,
             bucket: (1.0 / f64::from(coarsest.unwrap_or(1))).ln_1p(),
             tail_ns: None,
         };
-        samples.thin(seed ^ hook.index() as u64);
+        samples.thin(seed ^ times.number());
         samples.tail_ns = samples.units.tail();
         samples
     }
@@ -139,7 +189,7 @@ fn usable(value: Option<f64>) -> Option<f64> {
 }
 
 impl<'a> HookUnits<'a> {
-    fn of(input: &Input, rounds: &Rounds<'a>, hook: Hook) -> HookUnits<'a> {
+    fn of(input: &Input, rounds: &Rounds<'a>, times: Times) -> HookUnits<'a> {
         match input {
             Input::Comparison(_) => HookUnits::Rounds(
                 rounds.orders(),
@@ -148,8 +198,8 @@ impl<'a> HookUnits<'a> {
                     .iter()
                     .map(|round| {
                         round.map(|period| {
-                            let measured = period.interval.counters.measured(hook);
-                            measured.map(|counters| Cow::Borrowed(&counters.histogram))
+                            let measured = period.interval.counters.measured(times.hook())?;
+                            times.of(measured).map(Cow::Borrowed)
                         })
                     })
                     .collect(),
@@ -158,9 +208,8 @@ impl<'a> HookUnits<'a> {
                 let files = input.side(arm).iter();
                 files
                     .map(|file| {
-                        let stats = file.totals(arm).hook(hook)?;
-                        let over_range = stats.skips.get(SkipReason::OVER_RANGE);
-                        Some(Sparse::new(&stats.histogram, over_range))
+                        let stats = file.totals(arm).hook(times.hook())?;
+                        Some(Sparse::new(times.of(stats)?, times.over_range(stats)))
                     })
                     .collect()
             })),

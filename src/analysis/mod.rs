@@ -20,6 +20,9 @@ pub(crate) mod outlook;
 pub(crate) mod samples;
 pub(crate) mod sides;
 #[cfg(test)]
+mod stage_tests;
+mod stages;
+#[cfg(test)]
 mod tests;
 mod verdicts;
 #[cfg(test)]
@@ -28,11 +31,12 @@ pub(crate) mod warnings;
 
 use crate::model::fail_if::Limit;
 use crate::model::group::Group;
-use crate::model::histogram::Resolution;
+use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
+use crate::model::stage::Stage;
 use crate::runfile::{Content, RunFile};
 
 pub use groups::{By, GroupResult, Groups};
@@ -45,9 +49,10 @@ pub(crate) use verdicts::LEVEL;
 
 use fail_if::{NotJudged, Outcome};
 use groups::Found;
-use hook_samples::HookSamples;
+use hook_samples::{HookSamples, Times};
 use onset::Onset;
 use samples::{Rounds, Samples, Scale};
+use stages::Stages;
 use verdicts::{Family, Judging, give_verdicts};
 use warnings::{Kind, Warning};
 
@@ -62,11 +67,16 @@ pub struct Analysis {
     pub warnings: Vec<Warning>,
     /// All hooks of the tool, in path order.
     pub hooks: Vec<HookResult>,
+    /// The stages that both sides have measured, in path order. Empty: there is none.
+    pub stages: Vec<HookResult>,
+    /// Stages that were not compared, because few packets go that way.
+    pub stages_left_out: Vec<Stage>,
     /// The groups, if the comparison is grouped.
     pub groups: Option<Groups>,
     /// The questions behind the verdicts.
     pub family: Family,
-    /// The first hook of each path at which a change is seen.
+    /// The first hook of each path at which a change is seen. Empty with stages, which
+    /// say where it is.
     pub onsets: Vec<Onset>,
     /// The outcome of each limit. A limit for `any` hook has one for each hook.
     pub limits: Vec<Outcome>,
@@ -75,11 +85,16 @@ pub struct Analysis {
 }
 
 impl Analysis {
+    /// The results of all packets: at the hooks, and of the stages.
+    pub fn of_all(&self) -> impl Iterator<Item = &HookResult> {
+        self.hooks.iter().chain(&self.stages)
+    }
+
     /// The rows of all packets, and of all groups.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         let of_groups = self.groups.iter().flat_map(|groups| &groups.compared);
         let of_groups = of_groups.flat_map(|group| &group.hooks);
-        let hooks = self.hooks.iter().chain(of_groups);
+        let hooks = self.of_all().chain(of_groups);
         hooks.flat_map(HookResult::rows)
     }
 }
@@ -101,8 +116,12 @@ pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
         Input::Recordings { sides, .. } => Design::Files(sides.map(<[RunFile]>::len)),
     };
     let judging = Judging::of(input, &rounds);
-    // All packets first, then group by group.
+    let stages = Stages::of(input);
+    // All packets first, then group by group, then stage by stage.
     let (mut results, mut samples) = hooks(input, None, input.seed());
+    for result in &mut results {
+        result.asked = stages.ages.is_none_or(|ages| ages.contains(result.hook));
+    }
     let found = by.map(|by| Found::of(input, &by));
     if let Some(found) = &found {
         for (place, (group, _)) in found.groups.iter().enumerate() {
@@ -113,8 +132,20 @@ pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
             samples.extend(samples_of_group);
         }
     }
+    let limited = results.len();
+    for &stage in &stages.compared {
+        let (result, of_stage) = compare(input, &rounds, Times::Stage(stage), input.seed());
+        results.push(result);
+        samples.push(of_stage);
+    }
     let family = give_verdicts(&mut results, &samples, &judging);
     let mut warnings = find_warnings::find(input, &design, &rounds, &results[..HOOK_COUNT]);
+    let mut of_stages: Vec<Warning> = results[limited..]
+        .iter()
+        .filter_map(|result| find_warnings::lost_notes(input, result.stage?))
+        .collect();
+    // One for all stages that end at a hook.
+    of_stages.dedup();
     let other = found.as_ref().map(|found| found.other).unwrap_or_default();
     if other != PerSide::both(0) {
         warnings.push(Warning::about_all(Kind::OtherGroup(other)));
@@ -123,12 +154,18 @@ pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
         // A group may have more packets than were counted as its own.
         let incomplete = result.group.is_some() && other != PerSide::both(0);
         for row in &mut result.rows {
-            let doubts = |warning: &Warning| warning.puts_in_doubt(result.hook, row.quantity);
+            let doubts = |warning: &Warning| {
+                warning.puts_in_doubt(result.hook, row.quantity)
+                    || result.stage.is_some() && warning.hides_slow_packets(result.hook, row)
+            };
             let units = row.units.map(|units| units + row.excluded.len());
             let some_lack_it = result.group.is_some() && units != design.units();
-            row.in_doubt = incomplete || some_lack_it || warnings.iter().any(doubts);
+            let warnings = || warnings.iter().chain(&of_stages);
+            row.in_doubt = incomplete || some_lack_it || warnings().any(doubts);
         }
     }
+    warnings.extend(of_stages);
+    let of_stages = results.split_off(limited);
     let outcomes = fail_if::judge(limits, &results, &samples, &judging);
     let not_judged = fail_if::not_judged(&outcomes, &results);
     let mut of_groups = results.split_off(HOOK_COUNT).into_iter();
@@ -153,7 +190,13 @@ pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
     Analysis {
         design,
         names: input.names(),
-        onsets: onset::find(&results, &warnings),
+        onsets: if of_stages.is_empty() {
+            onset::find(&results, &warnings)
+        } else {
+            Vec::new()
+        },
+        stages: of_stages,
+        stages_left_out: stages.left_out,
         not_judged,
         limits: outcomes,
         groups,
@@ -178,28 +221,34 @@ fn rounds_in<'a>(input: &Input<'a>) -> Rounds<'a> {
 fn hooks(input: &Input, group: Option<&Group>, seed: u64) -> (Vec<HookResult>, Vec<Vec<Samples>>) {
     let rounds = rounds_in(input);
     let hooks = Hook::all().map(|hook| {
-        let of_hook = HookSamples::new(input, &rounds, hook, seed);
-        let samples = Quantity::ALL.map(|quantity| of_hook.of(quantity));
-        let result = hook_result(input, hook, &of_hook, &samples, &rounds);
+        let (result, samples) = compare(input, &rounds, Times::Age(hook), seed);
         let group = group.cloned();
-        (HookResult { group, ..result }, samples.into())
+        (HookResult { group, ..result }, samples)
     });
     hooks.unzip()
 }
 
+/// One result, not yet judged, and what it is judged by.
+fn compare(input: &Input, rounds: &Rounds, times: Times, seed: u64) -> (HookResult, Vec<Samples>) {
+    let of_hook = HookSamples::new(input, rounds, times, seed);
+    let samples = Quantity::ALL.map(|quantity| of_hook.of(quantity));
+    let result = hook_result(input, times, &of_hook, &samples, rounds);
+    (result, samples.into())
+}
+
 fn hook_result(
     input: &Input,
-    hook: Hook,
+    times: Times,
     of_hook: &HookSamples,
     samples: &[Samples],
     rounds: &Rounds,
 ) -> HookResult {
     let sides = PerSide::of(|arm| {
         let files = input.side(arm).iter();
-        let stats = files.filter_map(move |file| file.totals(arm).hook(hook));
+        let stats = files.filter_map(move |file| file.totals(arm).hook(times.hook()));
         stats.fold((false, 0u64, 0u64), |(_, count, sampled_out), stats| {
-            let over_range = stats.skips.get(SkipReason::OVER_RANGE);
-            let more = stats.histogram.count().saturating_add(over_range);
+            let latencies = times.of(stats).map_or(0, Histogram::count);
+            let more = latencies.saturating_add(times.over_range(stats));
             let out = stats.skips.get(SkipReason::SAMPLED_OUT);
             (
                 true,
@@ -212,7 +261,9 @@ fn hook_result(
     let coarsest = resolution.min_by_key(|resolution| resolution.sub_bits());
     let quantities = Quantity::ALL.into_iter().zip(samples);
     HookResult {
-        hook,
+        hook: times.hook(),
+        stage: times.stage(),
+        asked: true,
         group: None,
         measured: sides.map(|(measured, _, _)| measured),
         counts: sides.map(|(_, count, _)| count),

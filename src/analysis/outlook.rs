@@ -87,7 +87,8 @@ pub(crate) fn is_answered(analysis: &Analysis, precision: f64) -> bool {
         let units = row.units.a + row.excluded.len();
         Quantity::JUDGED.contains(&row.quantity) && units * MOST_ROUNDS / made >= MIN_ROUNDS
     };
-    let mut rows = analysis.hooks.iter().flat_map(HookResult::rows);
+    let asked = analysis.of_all().filter(|result| result.asked);
+    let mut rows = asked.flat_map(HookResult::rows);
     rows.all(|row| match row.verdict {
         // The precision is about quantiles, not about the tail.
         Some(Verdict::NotFound) if row.quantity.quantile().is_some() => {

@@ -64,7 +64,8 @@ pub(super) fn give_verdicts(
     let mut rows: Vec<&mut Row> = Vec::new();
     let mut questions = Vec::new();
     let mut labels = None;
-    for (result, samples) in results.iter_mut().zip(samples) {
+    let asked = results.iter_mut().zip(samples);
+    for (result, samples) in asked.filter(|(result, _)| result.asked) {
         for (row, samples) in result.rows.iter_mut().zip(samples) {
             if Quantity::JUDGED.contains(&row.quantity) && samples.can_be_judged() {
                 let least = least_deviation(finite(row.bucket_ln));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Warnings: what makes the result of a comparison incomplete or doubtful.
 
+use crate::analysis::hook_result::Row;
 use crate::model::hooks::Hook;
+use crate::model::quantile::Quantile;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 
@@ -73,6 +75,13 @@ pub enum Kind {
     /// The packets of each side that were counted in the group `other`, because there
     /// was no room for more groups. This puts groups in doubt, and nothing else.
     OtherGroup(PerSide<u64>),
+    /// So many packets have lost their note that a quantile of stages which end at the
+    /// hook could be another: those that wait long lose it first.
+    LostNotes {
+        lost: PerSide<u64>,
+        /// Recorded.
+        of: PerSide<u64>,
+    },
     /// The number of reports of each side that were not made in time. No sample is
     /// lost by that.
     MissedIntervals(PerSide<u64>),
@@ -116,6 +125,7 @@ impl Warning {
             Kind::Excluded { .. } => "excluded",
             Kind::Problem { .. } => "problem",
             Kind::OtherGroup(_) => "other-group",
+            Kind::LostNotes { .. } => "lost-notes",
             Kind::MissedIntervals(_) => "missed-intervals",
             Kind::SeveralRuns { .. } => "several-runs",
         }
@@ -143,9 +153,23 @@ impl Warning {
             | Kind::Incomplete(_)
             | Kind::Excluded { .. }
             | Kind::OtherGroup(_)
+            // Of stages, and not of the ages at the hook.
+            | Kind::LostNotes { .. }
             | Kind::MissedIntervals(_)
             | Kind::SeveralRuns { .. } => false,
         }
+    }
+
+    /// Whether the slowest packets of a stage that ends at the hook may be missing in
+    /// this row.
+    pub(super) fn hides_slow_packets(&self, hook: Hook, row: &Row) -> bool {
+        let Kind::LostNotes { lost, of } = &self.kind else {
+            return false;
+        };
+        // The tail begins at the p99.9 of both sides.
+        let quantile = row.quantity.quantile().unwrap_or(Quantile::P999);
+        let depends = |(lost, of): (u64, u64)| quantile.depends_on(lost, of);
+        self.hook == Some(hook) && lost.zip(*of).into_iter().any(depends)
     }
 
     /// Whether the warning may explain the verdict on a quantity of a hook.

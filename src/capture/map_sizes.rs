@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use libbpf_rs::{OpenMapMut, OpenObject};
 
 use crate::capture::plan::Plan;
-use crate::capture::slow_reader::room;
+use crate::capture::slow_sent::room;
 use crate::model::hooks::Hook;
 use crate::model::names;
 

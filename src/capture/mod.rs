@@ -30,6 +30,7 @@ mod shared_state;
 mod skeleton;
 mod slow_limits;
 mod slow_reader;
+mod slow_sent;
 pub mod stage_layout;
 pub mod timestamping;
 

@@ -27,6 +27,8 @@ impl Quantile {
     pub const P50: Quantile = REPORTED[0];
     /// The 99th percentile.
     pub const P99: Quantile = REPORTED[2];
+    /// The 99.9th percentile.
+    pub const P999: Quantile = REPORTED[3];
 
     /// The name in every output: `p50`, `p99.9`.
     pub fn name(self) -> String {

@@ -44,7 +44,9 @@ pub struct DiffLine<'a> {
     pub warnings: Vec<WarningFields>,
     /// All hooks of the tool in path order.
     pub hooks: Vec<DiffHookFields>,
-    /// Where changes begin, one for each protocol and kind of change.
+    /// With `--stages` on both sides: the stages in path order, without those of which there are few packets. Then ages are judged at the first and the last hooks only.
+    pub stages: Vec<DiffStageFields>,
+    /// Where changes begin, one for each protocol and kind of change. `[]` with stages, which say it themselves.
     pub onsets: Vec<OnsetFields>,
     /// The keys of the groups in their order. `[]`: nothing is grouped.
     pub by: Vec<String>,
@@ -111,6 +113,22 @@ pub struct DiffHookFields {
     /// With `--histograms` only: `[lo_ns, hi_ns, count]`, by powers of two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<PerSide<Vec<[u64; 3]>>>,
+}
+
+/// A stage, compared.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DiffStage")]
+pub struct DiffStageFields {
+    /// The hook where it begins.
+    pub from: &'static str,
+    /// The hook where it ends.
+    pub to: &'static str,
+    /// What happens in it.
+    pub meaning: String,
+    /// Packets: with `--sample`, the number of samples, not multiplied.
+    pub count: PerSide<u64>,
+    /// As those of a hook.
+    pub quantities: BTreeMap<String, QuantityFields>,
 }
 
 /// A group, compared.

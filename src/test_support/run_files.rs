@@ -14,6 +14,7 @@ use crate::model::hooks::{Hook, HookSet};
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::selection::Selection;
 use crate::model::snapshot::Interval;
+use crate::model::sparse::Sparse;
 use crate::runfile::{Content, Period, RunFile, Totals};
 use crate::test_support::hook;
 
@@ -193,6 +194,36 @@ pub(crate) fn comparison_of(
         problems: Vec::new(),
         content: Content::Comparison { periods, a, b },
     }
+}
+
+/// The same with stages, which `levels` gives by the hooks where they begin and end,
+/// side and round.
+pub(crate) fn staged(
+    mut file: RunFile,
+    stages: &[(&str, &str)],
+    levels: impl Fn(&str, &str, Arm, u64) -> Option<At>,
+) -> RunFile {
+    let Content::Comparison { periods, a, b } = &mut file.content else {
+        panic!("a comparison");
+    };
+    for period in periods {
+        let side = match period.arm {
+            Arm::A => &mut *a,
+            Arm::B => &mut *b,
+        };
+        for (from, to) in stages {
+            let Some(at) = levels(from, to, period.arm, period.round) else {
+                continue;
+            };
+            let (from, times) = (hook(from), latencies(at));
+            let of_side = &mut stats(side, to).stages;
+            let new = || Histogram::new(Resolution::FINE);
+            of_side.entry(from).or_insert_with(new).merge(&times);
+            let counters = period.interval.counters.hook_mut(hook(to));
+            counters.stages.insert(from, Sparse::new(&times, 0));
+        }
+    }
+    file
 }
 
 fn count(counters: &mut Counters, group: Option<&Group>, hook: Hook, more: &Histogram) {

@@ -4,13 +4,12 @@
 use crate::analysis::samples::{MIN_FILES, MIN_ROUNDS};
 use crate::analysis::{Analysis, Design, HookResult, Input, LEVEL, Verdict};
 use crate::model::comparison::Arm;
-use crate::model::hooks::Hook;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::render::diff::onset::sentence;
 use crate::render::diff::rows::rows;
 use crate::render::diff::view::View;
-use crate::render::diff::{groups, limits, warnings};
+use crate::render::diff::{groups, limits, stages, warnings};
 use crate::render::units::{self, count};
 use crate::runfile::Totals;
 use crate::stats::shift::percent;
@@ -46,6 +45,7 @@ pub(super) fn compose(input: &Input, analysis: &Analysis) -> View {
         ),
         unsampled: names(silent().filter(|result| result.is_unsampled()).collect()),
         off: names(silent().filter(|result| !measured(result)).collect()),
+        stages: stages::all(analysis),
         groups: groups::all(analysis),
         notes: notes(analysis),
         limits: limits::all(analysis),
@@ -127,9 +127,12 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
     for onset in &analysis.onsets {
         note(&format!("{}:", onset.path.name()), sentence(onset));
     }
+    for (label, text) in stages::sentences(analysis) {
+        note(&label, text);
+    }
     let rows = || {
-        let hooks = analysis.hooks.iter();
-        hooks.flat_map(|result| result.rows().map(move |row| (result.hook, row)))
+        let results = analysis.of_all();
+        results.flat_map(|result| result.rows().map(move |row| (result.name(), row)))
     };
     let of = |wanted: fn(Verdict) -> bool| {
         rows().filter(move |(_, row)| row.verdict.is_some_and(wanted))
@@ -172,7 +175,7 @@ fn notes(analysis: &Analysis) -> Vec<(String, String)> {
         };
         note("", format!("No change seen{of}."));
     }
-    let mut unseen: Vec<(Hook, Vec<String>)> = Vec::new();
+    let mut unseen: Vec<(String, Vec<String>)> = Vec::new();
     for (hook, row) in of(|verdict| verdict == Verdict::NotFound) {
         // The tail is a share. Its smallest visible change is of little use.
         let Some(least) = row.least_ln.filter(|_| row.quantity != Quantity::Tail) else {

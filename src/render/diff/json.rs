@@ -15,9 +15,9 @@ use crate::model::side::PerSide;
 use crate::render::diff::{limits, onset, warnings};
 use crate::runfile::Totals;
 use crate::schema::diff::{
-    DiffGroupFields, DiffHookFields, DiffLine, DiffSideFields, GroupPacketsFields, LaterFields,
-    LevelFields, LimitFields, NotJudgedFields, OnsetFields, QuantityFields, RoundFields,
-    ShareFields, UnjudgedFields, WarningFields, group_fields,
+    DiffGroupFields, DiffHookFields, DiffLine, DiffSideFields, DiffStageFields, GroupPacketsFields,
+    LaterFields, LevelFields, LimitFields, NotJudgedFields, OnsetFields, QuantityFields,
+    RoundFields, ShareFields, UnjudgedFields, WarningFields, group_fields,
 };
 use crate::schema::format::{SCHEMA, write_line};
 use crate::schema::start::SelectionFields;
@@ -85,6 +85,7 @@ pub(super) fn write(
             b: side(Arm::B),
             warnings: analysis.warnings.iter().map(WarningFields::from).collect(),
             hooks: hooks.collect(),
+            stages: analysis.stages.iter().filter_map(stage_fields).collect(),
             onsets: analysis.onsets.iter().map(OnsetFields::from).collect(),
             by: groups.map_or(Vec::new(), |groups| groups.by.clone()),
             groups: groups
@@ -108,6 +109,18 @@ fn buckets(input: &Input, result: &HookResult) -> PerSide<Vec<[u64; 3]>> {
         buckets
             .map(|bucket| [bucket.lo_ns, bucket.hi_ns, bucket.count])
             .collect()
+    })
+}
+
+fn stage_fields(result: &HookResult) -> Option<DiffStageFields> {
+    let stage = result.stage?;
+    let fields = DiffHookFields::from(result);
+    Some(DiffStageFields {
+        from: stage.from().name(),
+        to: stage.to().name(),
+        meaning: stage.meaning(),
+        count: fields.count,
+        quantities: fields.quantities,
     })
 }
 

@@ -11,6 +11,7 @@ mod limits;
 mod onset;
 mod overlay;
 mod rows;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -154,6 +155,12 @@ fn table(page: &mut String, screen: &Screen, view: &View) {
             screen.flow(page, " ", items);
         }
     };
+    for stage in &view.stages {
+        screen.flow(page, " ", stage.name.split(' ').map(String::from));
+        for row in &stage.rows {
+            table_row(page, screen, row, columns);
+        }
+    }
     names("idle:", &view.idle, page);
     names("none in the sample:", &view.unsampled, page);
     names("off:", &view.off, page);

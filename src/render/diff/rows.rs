@@ -26,7 +26,8 @@ pub(super) fn rows(result: &HookResult, design: Design) -> impl Iterator<Item = 
         };
         let (verdict, tone) = verdict(row);
         RowView {
-            first: place == 0,
+            // The name of a stage is a line of its own.
+            first: place == 0 && result.stage.is_none(),
             hook: result.hook,
             quantity: row.quantity,
             levels: row.levels.map(level),

@@ -29,11 +29,21 @@ pub(super) struct View {
     pub(super) idle: Vec<Hook>,
     pub(super) unsampled: Vec<Hook>,
     pub(super) off: Vec<Hook>,
+    /// The stages, each with its table.
+    pub(super) stages: Vec<StageView>,
     /// If the comparison is grouped.
     pub(super) groups: Option<GroupsView>,
     /// Each has a label, which may be empty, and a text.
     pub(super) notes: Vec<(String, String)>,
     pub(super) limits: Vec<LimitView>,
+}
+
+/// A stage with its table.
+#[derive(Clone, Debug)]
+pub(super) struct StageView {
+    /// Its hooks, and what happens in it.
+    pub(super) name: String,
+    pub(super) rows: Vec<RowView>,
 }
 
 /// The groups of a comparison.

@@ -217,6 +217,11 @@ pub(super) fn text(warning: &Warning) -> String {
              groups may have more packets than shown (--max-groups, --group-memory)",
             packets.a, packets.b
         ),
+        Kind::LostNotes { lost, of } => format!(
+            "notes lost{at}: {}. Packets that wait long lose theirs first, so high quantiles of \
+             stages that end there may be too low (--notes)",
+            share(lost, of)
+        ),
         Kind::MissedIntervals(missed) => format!(
             "late reports: A {}, B {} (no sample is lost)",
             missed.a, missed.b

@@ -58,7 +58,7 @@ fn record(file: &Path, name: &str, readers: [&Reader; 2], sleeper: Option<&Reade
     assert!(wait_for_exit(&mut child).success());
 }
 
-fn netstacklat(args: &[&str], files: &[PathBuf]) -> String {
+pub(super) fn netstacklat(args: &[&str], files: &[PathBuf]) -> String {
     let mut command = Command::new("netstacklat");
     let output = command.args(args).args(files).output().expect("it runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -142,18 +142,23 @@ fn the_process_that_gets_slower_is_named() {
     );
 }
 
+/// Commands that have a reader stop again and again, and read on.
+pub(super) fn stutter(reader: &Reader) -> [String; 2] {
+    let pid = reader.pid();
+    let start = format!(
+        "(while :; do kill -STOP {pid}; sleep 0.02; kill -CONT {pid}; sleep 0.002; done) \
+         >/dev/null 2>&1 & echo $! >stutter"
+    );
+    [start, format!("kill $(cat stutter); kill -CONT {pid}")]
+}
+
 /// The same in one comparison: while B is on, one of two readers keeps stopping.
 #[test]
 fn compare_names_the_process_that_gets_slower() {
     let readers = [Reader::start(None), Reader::start(None)];
     let [steady, slower] = readers.each_ref();
     let workdir = Workdir::new("by-process");
-    let pid = slower.pid();
-    let stutter = format!(
-        "(while :; do kill -STOP {pid}; sleep 0.02; kill -CONT {pid}; sleep 0.002; done) \
-         >/dev/null 2>&1 & echo $! >stutter"
-    );
-    let calm = format!("kill $(cat stutter); kill -CONT {pid}");
+    let [stutter, calm] = stutter(slower);
     let selected = ["-n", "right", "-e", "udp-socket-read", "--by", "process"];
     // A busy guest sends to each 150 times a second. The median takes 60.
     let length = ["--rounds", "10", "--period", "1s", "--settle", "20ms"];

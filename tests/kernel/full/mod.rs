@@ -33,6 +33,7 @@ mod restore;
 mod sampling;
 mod sleepers;
 mod slow;
+mod staged_diff;
 mod stages;
 mod stalled;
 mod stamps;
