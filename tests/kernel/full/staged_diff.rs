@@ -32,7 +32,13 @@ fn compare_names_the_stage_that_gets_slower() {
                 sleep(Duration::from_millis(4));
             }
         });
-        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| comparison.wait()));
+        // Also if it does not end in time: the other thread must end.
+        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            for round in 1..=10 {
+                comparison.wait_for_step(&format!("round {round} "));
+            }
+            comparison.wait()
+        }));
         over.store(true, Ordering::Relaxed);
         ended.expect("in time")
     });
