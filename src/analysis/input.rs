@@ -9,6 +9,7 @@ use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::Hook;
 use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
+use crate::model::slow::SlowPackets;
 use crate::runfile::RunFile;
 
 /// The run files that are compared.
@@ -86,6 +87,21 @@ impl Input<'_> {
                 sum.1 += over_range;
             }
         }
+        sum
+    }
+
+    /// The slowest packets of a side, at most so many. Files can hold anything: sums
+    /// beyond 64 bits are left out.
+    pub fn slow(&self, arm: Arm, most: usize) -> SlowPackets {
+        let mut sum = SlowPackets::default();
+        for file in self.side(arm) {
+            let mut with_file = sum.clone();
+            let of_file = &file.totals(arm).interval.counters.slow;
+            if with_file.try_add(of_file).is_some() {
+                sum = with_file;
+            }
+        }
+        sum.keep(most);
         sum
     }
 

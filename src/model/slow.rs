@@ -182,6 +182,13 @@ impl SlowPackets {
         });
     }
 
+    /// Keeps the slowest of them, at most so many.
+    pub fn keep(&mut self, most: usize) {
+        self.most = self.most.min(most);
+        self.sort();
+        self.packets.truncate(self.most);
+    }
+
     fn sort(&mut self) {
         self.packets
             .sort_by_key(|(number, packet)| (Reverse(packet.age_ns), *number));

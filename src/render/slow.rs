@@ -38,7 +38,16 @@ impl Screen {
             );
         }
         self.labelled(page, &self.dim("slow packets:"), &text);
-        for packet in slow.iter() {
+        self.slow_packets(page, slow.iter());
+    }
+
+    /// Adds two lines for each packet: which it was, and its way.
+    pub(super) fn slow_packets<'a>(
+        &self,
+        page: &mut String,
+        packets: impl Iterator<Item = &'a SlowPacket>,
+    ) {
+        for packet in packets {
             self.flow(page, "  ", self.which(packet));
             self.flow(page, " ", self.way(packet));
         }

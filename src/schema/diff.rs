@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::model::group::Group;
 use crate::model::side::PerSide;
 use crate::schema::format::SCHEMA;
+use crate::schema::slow::SlowFields;
 use crate::schema::start::SelectionFields;
 
 /// The result of `diff --json` and `compare --json`, not rounded. Null: it could not be computed.
@@ -46,6 +47,8 @@ pub struct DiffLine<'a> {
     pub hooks: Vec<DiffHookFields>,
     /// With `--stages` on both sides: the stages in path order, without those of which there are few packets. Then ages are judged at the first and the last hooks only.
     pub stages: Vec<DiffStageFields>,
+    /// The three slowest packets of each side, if they were looked for (`--slower-than`). Null: they were not.
+    pub slow: PerSide<Option<SlowFields>>,
     /// Where changes begin, one for each protocol and kind of change. `[]` with stages, which say it themselves.
     pub onsets: Vec<OnsetFields>,
     /// The keys of the groups in their order. `[]`: nothing is grouped.

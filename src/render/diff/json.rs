@@ -12,7 +12,7 @@ use crate::model::fail_if::Bound;
 use crate::model::group::MAX_GROUPS;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
-use crate::render::diff::{limits, onset, warnings};
+use crate::render::diff::{SLOWEST, limits, onset, warnings};
 use crate::runfile::Totals;
 use crate::schema::diff::{
     DiffGroupFields, DiffHookFields, DiffLine, DiffSideFields, DiffStageFields, GroupPacketsFields,
@@ -20,6 +20,7 @@ use crate::schema::diff::{
     RoundFields, ShareFields, UnjudgedFields, WarningFields, group_fields,
 };
 use crate::schema::format::{SCHEMA, write_line};
+use crate::schema::slow::SlowFields;
 use crate::schema::start::SelectionFields;
 use crate::stats::shift::percent;
 
@@ -86,6 +87,10 @@ pub(super) fn write(
             warnings: analysis.warnings.iter().map(WarningFields::from).collect(),
             hooks: hooks.collect(),
             stages: analysis.stages.iter().filter_map(stage_fields).collect(),
+            slow: PerSide::of(|arm| {
+                let slow = input.slow(arm, SLOWEST);
+                slow.is_on().then(|| SlowFields::from(&slow))
+            }),
             onsets: analysis.onsets.iter().map(OnsetFields::from).collect(),
             by: groups.map_or(Vec::new(), |groups| groups.by.clone()),
             groups: groups

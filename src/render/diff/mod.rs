@@ -24,7 +24,7 @@ use crate::model::comparison::Arm;
 use crate::model::hooks::Hook;
 use crate::render::Screen;
 
-use compose::compose;
+use compose::{compose, short_name};
 use view::{GroupsView, RowView, Tone, View};
 
 /// The result of a comparison.
@@ -33,6 +33,9 @@ pub(crate) struct Diff<'a> {
     pub input: &'a Input<'a>,
     pub analysis: &'a Analysis,
 }
+
+/// So many slow packets of each side are shown, and are in the JSON.
+const SLOWEST: usize = 3;
 
 const TITLES: [&str; 7] = ["hook", "", "A", "B", "change", "95% interval", "verdict"];
 /// The most columns of a change, and of each end of its interval.
@@ -79,6 +82,18 @@ impl Diff<'_> {
         }
         page.push('\n');
         notes(&mut page, screen, &view.notes);
+        for arm in Arm::BOTH {
+            let slow = self.input.slow(arm, SLOWEST);
+            if slow.iter().next().is_some() {
+                page.push('\n');
+                let title = format!(
+                    "the slowest packets of {}:",
+                    short_name(&self.analysis.names[arm])
+                );
+                screen.labelled(&mut page, &screen.dim(&title), "");
+                screen.slow_packets(&mut page, slow.iter());
+            }
+        }
         if !view.limits.is_empty() {
             page.push('\n');
         }
