@@ -90,9 +90,10 @@ impl Input<'_> {
         sum
     }
 
-    /// The slowest packets of a side, at most so many. Files can hold anything: sums
-    /// beyond 64 bits are left out.
-    pub fn slow(&self, arm: Arm, most: usize) -> SlowPackets {
+    /// The three slowest packets of a side. Files can hold anything: sums beyond 64 bits
+    /// are left out.
+    pub fn slow(&self, arm: Arm) -> SlowPackets {
+        const MOST: usize = 3;
         let mut sum = SlowPackets::default();
         for file in self.side(arm) {
             let mut with_file = sum.clone();
@@ -101,7 +102,7 @@ impl Input<'_> {
                 sum = with_file;
             }
         }
-        sum.keep(most);
+        sum.keep(MOST);
         sum
     }
 

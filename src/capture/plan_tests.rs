@@ -222,7 +222,7 @@ fn slow_reads_alone_need_no_notes_of_readers() {
     };
     let reads = plan("1ms");
     assert!(!reads.notes_readers());
-    assert_eq!(reads.parts_of_slow().addresses, true);
+    assert!(reads.parts_of_slow().addresses);
     assert!(plan("udp-queue-rcv:1ms").notes_readers());
     assert!(!plan("udp-start:1ms").notes_readers());
     let needy = Hook::all().find(|hook| is_needy(*hook)).unwrap();

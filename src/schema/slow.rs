@@ -362,7 +362,8 @@ mod tests {
             let first = list[0].clone();
             list.as_array_mut().unwrap().push(first);
         };
-        let cases: [(&dyn Fn(&mut Value), &str); 6] = [
+        type Damage<'a> = &'a dyn Fn(&mut Value);
+        let cases: [(Damage, &str); 6] = [
             (
                 &|it| twice(&mut it["shares"]),
                 "udp-socket-read is there twice",

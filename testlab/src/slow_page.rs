@@ -31,7 +31,7 @@ pub struct SlowPage {
 }
 
 impl SlowPage {
-    pub fn new() -> SlowPage {
+    pub fn missing() -> SlowPage {
         // SAFETY: it takes flags only.
         let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) };
         let fd = Errno::result(fd).expect("userfaultfd");
@@ -84,7 +84,7 @@ impl Drop for SlowPage {
     fn drop(&mut self) {
         let place = std::ptr::NonNull::new(self.at as *mut libc::c_void);
         if let Some(place) = place {
-            // SAFETY: as mapped by new(); nobody uses it any more.
+            // SAFETY: as mapped by missing(); nobody uses it any more.
             let unmapped = unsafe { munmap(place, PAGE) };
             debug_assert!(unmapped.is_ok());
         }

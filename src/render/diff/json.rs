@@ -12,7 +12,7 @@ use crate::model::fail_if::Bound;
 use crate::model::group::MAX_GROUPS;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
-use crate::render::diff::{SLOWEST, limits, onset, warnings};
+use crate::render::diff::{limits, onset, warnings};
 use crate::runfile::Totals;
 use crate::schema::diff::{
     DiffGroupFields, DiffHookFields, DiffLine, DiffSideFields, DiffStageFields, GroupPacketsFields,
@@ -88,7 +88,7 @@ pub(super) fn write(
             hooks: hooks.collect(),
             stages: analysis.stages.iter().filter_map(stage_fields).collect(),
             slow: PerSide::of(|arm| {
-                let slow = input.slow(arm, SLOWEST);
+                let slow = input.slow(arm);
                 slow.is_on().then(|| SlowFields::from(&slow))
             }),
             onsets: analysis.onsets.iter().map(OnsetFields::from).collect(),

@@ -34,9 +34,6 @@ pub(crate) struct Diff<'a> {
     pub analysis: &'a Analysis,
 }
 
-/// So many slow packets of each side are shown, and are in the JSON.
-const SLOWEST: usize = 3;
-
 const TITLES: [&str; 7] = ["hook", "", "A", "B", "change", "95% interval", "verdict"];
 /// The most columns of a change, and of each end of its interval.
 const CHANGE: usize = 7;
@@ -83,7 +80,7 @@ impl Diff<'_> {
         page.push('\n');
         notes(&mut page, screen, &view.notes);
         for arm in Arm::BOTH {
-            let slow = self.input.slow(arm, SLOWEST);
+            let slow = self.input.slow(arm);
             if slow.iter().next().is_some() {
                 page.push('\n');
                 let title = format!(

@@ -21,7 +21,7 @@ fn compare_names_the_stage_that_gets_slower() {
     let workdir = Workdir::new("by-stage");
     let [start, stop] = stutter(&reader);
     let selected = ["-n", "right", "-e", "udp*", "--stages", "-o", "run.nsl"];
-    let length = ["--rounds", "10", "--period", "1s", "--settle", "20ms"];
+    let length = ["--rounds", "10", "--period", "500ms", "--settle", "20ms"];
     let commands = ["--b-start", &start, "--b-stop", &stop];
     let comparison = workdir.compare(&[&selected[..], &length[..], &commands[..]].concat());
     let over = AtomicBool::new(false);

@@ -178,7 +178,7 @@ fn a_wait_in_the_backlog_is_in_its_stage() {
     tool.warm_up();
     let Connection { mut tx, mut rx } = Connection::open(Family::V4, 6807);
     for _ in 0..ROUNDS {
-        let page = SlowPage::new();
+        let page = SlowPage::missing();
         std::thread::scope(|scope| {
             tx.write_all(&[7]).expect("write");
             let reader = scope.spawn(|| page.receive(&rx));
