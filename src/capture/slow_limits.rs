@@ -2,9 +2,10 @@
 //! Which slow packets are looked at, when there are more than can be: the slowest, as
 //! far as the histograms of the last look tell. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::histogram::Histogram;
+use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, Quantile};
 
 /// The p99 is that of so many looks: of a minute.
@@ -21,7 +22,7 @@ pub(super) struct Room {
 impl Room {
     /// For so many CPUs, and packets of so many bytes.
     pub(super) fn for_cpus(cpus: usize, packet_bytes: usize) -> Room {
-        const PER_CPU: usize = 512;
+        const PER_CPU: usize = 1024;
         // Those that it sends beyond: each is slower by a quarter than the one before.
         const BEYOND: usize = 64;
         const MOST: usize = 8 << 20;
@@ -64,13 +65,23 @@ impl Limit {
         self.from > self.wanted
     }
 
+    /// Packets that were slow since the last look, at most: with those of the bucket that
+    /// the limit divides.
+    fn slow_since(&self, now: &Histogram) -> u64 {
+        let new = self.since(now);
+        let slow = new.buckets().filter(|bucket| bucket.hi_ns > self.wanted);
+        slow.map(|bucket| bucket.count).sum()
+    }
+
+    fn since(&self, now: &Histogram) -> Histogram {
+        let then = self.counted.back();
+        then.map_or_else(|| now.clone(), |then| now.since(then))
+    }
+
     /// Takes what the hook has counted by now. So many packets can be looked at until
     /// the next time: if as many come as since the last one, they are the slowest.
-    pub(super) fn look(&mut self, now: &Histogram, room: u64) {
-        let new = match self.counted.back() {
-            Some(then) => now.since(then),
-            None => now.clone(),
-        };
+    fn look(&mut self, now: &Histogram, room: u64) {
+        let new = self.since(now);
         let mut above = 0;
         self.from = self.wanted;
         for bucket in new.buckets().rev() {
@@ -115,6 +126,26 @@ impl Limit {
     pub(super) fn above(&self, now: &Histogram) -> u64 {
         let above = now.buckets().filter(|bucket| bucket.lo_ns >= self.wanted);
         above.map(|bucket| bucket.count).sum()
+    }
+}
+
+/// Looks at all hooks. Together they may send so many packets: if fewer were slow, no
+/// limit is raised; otherwise each has the same share.
+pub(super) fn look(
+    limits: &mut BTreeMap<Hook, Limit>,
+    counted: &BTreeMap<Hook, Histogram>,
+    room: u64,
+) {
+    let slow = limits
+        .iter()
+        .map(|(hook, limit)| limit.slow_since(&counted[hook]));
+    let share = if slow.sum::<u64>() <= room {
+        u64::MAX
+    } else {
+        room / limits.len().max(1) as u64
+    };
+    for (hook, limit) in limits {
+        limit.look(&counted[hook], share);
     }
 }
 
@@ -187,10 +218,27 @@ mod tests {
         assert!(from < 1000, "{from}");
     }
 
+    /// A hook with many packets may have the room that another does not need.
+    #[test]
+    fn hooks_share_the_room() {
+        let hooks = ["tcp-socket-read", "udp-socket-read"].map(|name| Hook::named(name).unwrap());
+        let mut limits = BTreeMap::from(hooks.map(|hook| (hook, Limit::new(0))));
+        let mut counted =
+            BTreeMap::from(hooks.map(|hook| (hook, Histogram::new(Resolution::FINE))));
+        add(counted.get_mut(&hooks[0]).unwrap(), 1000, 90);
+        add(counted.get_mut(&hooks[1]).unwrap(), 1000, 10);
+        super::look(&mut limits, &counted, 100);
+        assert!(limits.values().all(|limit| !limit.is_raised()));
+        add(counted.get_mut(&hooks[0]).unwrap(), 1000, 90);
+        add(counted.get_mut(&hooks[1]).unwrap(), 1000, 11);
+        super::look(&mut limits, &counted, 100);
+        assert_eq!(hooks.map(|hook| limits[&hook].is_raised()), [true, false]);
+    }
+
     #[test]
     fn there_is_room_for_all_cpus() {
         let two = Room::for_cpus(2, 168);
-        assert_eq!((two.per_cpu, two.bytes), (512, 1 << 18));
+        assert_eq!((two.per_cpu, two.bytes), (1024, 1 << 19));
         let many = Room::for_cpus(256, 168);
         assert_eq!((many.per_cpu, many.bytes), (122, 8 << 20));
         // Each may send one at least.

@@ -17,7 +17,7 @@ use crate::capture::cpu_waits::CpuWaits;
 use crate::capture::group_reader::{comm_of, comm_of_bytes};
 use crate::capture::object::Loaded;
 use crate::capture::plan::SlowPlan;
-use crate::capture::slow_limits::{Limit, Room};
+use crate::capture::slow_limits::{self, Limit, Room};
 use crate::capture::slow_sent::{Sent, room};
 use crate::host::names::{Names, Owner};
 use crate::model::histogram::Histogram;
@@ -40,8 +40,8 @@ pub(super) struct SlowReader {
     /// Some slow packets were not looked at since the start.
     some_missed: bool,
     found: SlowPackets,
-    /// Slow packets that the last report had seen.
-    reported: u64,
+    /// Slow packets that the last report had seen; `None`: there was none yet.
+    reported: Option<u64>,
     cpu_waits: CpuWaits,
 }
 
@@ -82,7 +82,7 @@ impl SlowReader {
             limits: limits.map(|(hook, ns)| (*hook, Limit::new(*ns))).collect(),
             some_missed: false,
             found: SlowPackets::keeping(plan.most),
-            reported: 0,
+            reported: None,
             cpu_waits: if plan.redact {
                 CpuWaits::default()
             } else {
@@ -116,12 +116,9 @@ impl SlowReader {
     ) -> Result<()> {
         let counted = self.counted(counted);
         self.read(loaded, &counted)?;
-        // All of them may come on one CPU, and twice as many as in the last second.
-        let room = self.room.per_cpu / 2 / self.limits.len().max(1) as u64;
-        for (hook, limit) in &mut self.limits {
-            limit.look(&counted[hook], room);
-            self.some_missed |= limit.is_raised();
-        }
+        // All of them may come on one CPU, and more than in the last second.
+        slow_limits::look(&mut self.limits, &counted, self.room.per_cpu / 2);
+        self.some_missed |= self.limits.values().any(Limit::is_raised);
         self.allow(loaded);
         Ok(())
     }
@@ -139,8 +136,11 @@ impl SlowReader {
     ) -> Result<SlowPackets> {
         let counted = self.counted(counted);
         self.read(loaded, &counted)?;
+        if self.reported.is_none() {
+            self.found.begin();
+        }
         let report = self.found.clone();
-        self.reported = report.seen;
+        self.reported = Some(report.seen);
         Ok(report)
     }
 
@@ -174,7 +174,7 @@ impl SlowReader {
             self.found.add(packet);
         }
         self.found.seen += sent.len().saturating_sub(self.most) as u64;
-        self.found.trim(self.reported);
+        self.found.trim(self.reported.unwrap_or(0));
         self.count_missed(loaded, counted);
         Ok(())
     }

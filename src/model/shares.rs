@@ -29,6 +29,11 @@ impl Shares {
         }
     }
 
+    /// Whether there was no packet.
+    pub fn is_empty(&self) -> bool {
+        self.packets == 0 && self.incomplete == 0
+    }
+
     /// Adds a packet, by its times from hook to hook. If there is only one, of the
     /// whole way, its notes were lost.
     pub fn add(&mut self, stages: &[(Hook, u64)]) {

@@ -182,6 +182,12 @@ impl SlowPackets {
         });
     }
 
+    /// Forgets all packets, and not how many there were: a run begins now, and what
+    /// came before is not among its slowest.
+    pub fn begin(&mut self) {
+        self.packets.clear();
+    }
+
     /// Keeps the slowest of them, at most so many.
     pub fn keep(&mut self, most: usize) {
         self.most = self.most.min(most);
@@ -201,11 +207,10 @@ impl SlowPackets {
         let new = packets.filter(|(number, _)| *number > earlier.seen);
         let shares = self.shares.iter().map(|(hook, now)| {
             let then = earlier.shares.get(hook);
-            (
-                *hook,
-                then.map_or_else(|| now.clone(), |then| now.since(then)),
-            )
+            let since = then.map_or_else(|| now.clone(), |then| now.since(then));
+            (*hook, since)
         });
+        let shares = shares.filter(|(_, shares)| !shares.is_empty());
         let cpu_waits = self.cpu_waits.iter().map(|(process, now)| {
             let then = earlier.cpu_waits.get(process).copied().unwrap_or(0);
             (process.clone(), now.saturating_sub(then))
@@ -294,6 +299,28 @@ mod tests {
             ("udp-socket-read", 970),
         ];
         assert_eq!(stages, expected.map(|(name, ns)| (hook(name), ns)));
+    }
+
+    /// Packets from before the first report do not take the place of later ones; and a
+    /// span without packets has no shares.
+    #[test]
+    fn what_came_before_the_beginning_is_in_no_report() {
+        let mut all = SlowPackets::keeping(2);
+        for age in [90, 80] {
+            all.add(packet(age));
+        }
+        let shares = all.shares.entry(hook("udp-socket-read")).or_default();
+        shares.add(&packet(90).stages());
+        all.trim(0);
+        all.begin();
+        let begun = all.clone();
+        for age in [5, 7, 6] {
+            all.add(packet(age));
+        }
+        all.trim(begun.seen);
+        let total = all.since(&begun);
+        assert_eq!((ages(&total), total.seen), (vec![7, 6], 3));
+        assert!(total.shares.is_empty());
     }
 
     /// The slowest of the last interval, and of all, whichever came when.
