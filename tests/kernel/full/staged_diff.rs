@@ -55,13 +55,18 @@ fn compare_names_the_stage_that_gets_slower() {
     assert_valid(&text);
     let found: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let stages = found["stages"].as_array().expect("an array");
-    let verdict = |stage: &serde_json::Value| stage["quantities"]["p50"]["verdict"].clone();
+    // One verdict of twenty comparisons may be wrong, but not by so much.
+    let gets_slower = |stage: &serde_json::Value| {
+        let median = &stage["quantities"]["p50"];
+        let change = median["change_percent"].as_f64().expect("a number");
+        median["verdict"] == "slower" && change > 10.0
+    };
     let path: Vec<_> = hooks_of("UDP").iter().map(|hook| hook.name()).collect();
     for pair in path.windows(2) {
         let mut stages = stages.iter();
         let stage = stages.find(|stage| stage["from"] == pair[0] && stage["to"] == pair[1]);
         let stage = stage.unwrap_or_else(|| panic!("{pair:?}: {found}"));
         let slower = pair[1] == "udp-socket-read";
-        assert_eq!(verdict(stage) == "slower", slower, "{pair:?}: {stage}");
+        assert_eq!(gets_slower(stage), slower, "{pair:?}: {stage}");
     }
 }
