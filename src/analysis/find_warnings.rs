@@ -46,8 +46,11 @@ pub(super) fn find(
         if let Some(counts) = result.thinned {
             found.push(Warning::about(result.hook, Kind::UnequalRates(counts)));
         }
-        disturbed(&mut found, result);
-        too_few_samples(&mut found, design, result);
+        // Of what is not judged, no question lacks anything.
+        if result.asked {
+            disturbed(&mut found, result);
+            too_few_samples(&mut found, design, result);
+        }
     }
     files(&mut found, input);
     found
@@ -55,9 +58,11 @@ pub(super) fn find(
 
 /// Whether enough notes were lost to change a quantile of the stage.
 pub(super) fn lost_notes(input: &Input, stage: Stage) -> Option<Warning> {
-    let counts = stages::lost_notes(input, stage);
-    let depends = |(lost, of): (u64, u64)| Quantile::P999.depends_on(lost, of);
-    counts.into_iter().any(depends).then(|| {
+    let counts = stages::lost_notes(input, stage.to());
+    let missing = stages::missing(input, stage);
+    let depends = |(missing, of): (u64, u64)| Quantile::P999.depends_on(missing, of);
+    let were_lost = counts.iter().any(|&(lost, _)| lost > 0);
+    (were_lost && missing.into_iter().any(depends)).then(|| {
         let (lost, of) = (counts.map(|(lost, _)| lost), counts.map(|(_, of)| of));
         Warning::about(stage.to(), Kind::LostNotes { lost, of })
     })

@@ -3,6 +3,7 @@
 
 use crate::model::group::Group;
 use crate::model::hooks::Hook;
+use crate::model::quantile::Quantile;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 use crate::model::stage::Stage;
@@ -94,6 +95,14 @@ impl Verdict {
 }
 
 impl Row {
+    /// Whether the quantity could be another if so many of all were missing, and the
+    /// slowest.
+    pub(super) fn depends_on(&self, missing: u64, of: u64) -> bool {
+        // The tail begins at the p99.9 of both sides.
+        let quantile = self.quantity.quantile().unwrap_or(Quantile::P999);
+        quantile.depends_on(missing, of)
+    }
+
     /// ln(B / A), also if there is no [`Row::shift`].
     pub fn ln(&self) -> Option<f64> {
         self.shift

@@ -75,8 +75,8 @@ pub struct Analysis {
     pub groups: Option<Groups>,
     /// The questions behind the verdicts.
     pub family: Family,
-    /// The first hook of each path at which a change is seen. Empty with stages, which
-    /// say where it is.
+    /// The first hook of each path at which a change is seen, where no stages say where
+    /// it is.
     pub onsets: Vec<Onset>,
     /// The outcome of each limit. A limit for `any` hook has one for each hook.
     pub limits: Vec<Outcome>,
@@ -120,7 +120,7 @@ pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
     // All packets first, then group by group, then stage by stage.
     let (mut results, mut samples) = hooks(input, None, input.seed());
     for result in &mut results {
-        result.asked = stages.ages.is_none_or(|ages| ages.contains(result.hook));
+        result.asked = stages.asks_for_age(result.hook);
     }
     let found = by.map(|by| Found::of(input, &by));
     if let Some(found) = &found {
@@ -140,11 +140,12 @@ pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
     }
     let family = give_verdicts(&mut results, &samples, &judging);
     let mut warnings = find_warnings::find(input, &design, &rounds, &results[..HOOK_COUNT]);
-    let mut of_stages: Vec<Warning> = results[limited..]
-        .iter()
-        .filter_map(|result| find_warnings::lost_notes(input, result.stage?))
-        .collect();
     // One for all stages that end at a hook.
+    let mut of_stages: Vec<Warning> = stages
+        .compared
+        .iter()
+        .filter_map(|stage| find_warnings::lost_notes(input, *stage))
+        .collect();
     of_stages.dedup();
     let other = found.as_ref().map(|found| found.other).unwrap_or_default();
     if other != PerSide::both(0) {
@@ -153,15 +154,15 @@ pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
     for result in &mut results {
         // A group may have more packets than were counted as its own.
         let incomplete = result.group.is_some() && other != PerSide::both(0);
+        let missing = result.stage.map(|stage| stages::missing(input, stage));
         for row in &mut result.rows {
-            let doubts = |warning: &Warning| {
-                warning.puts_in_doubt(result.hook, row.quantity)
-                    || result.stage.is_some() && warning.hides_slow_packets(result.hook, row)
-            };
+            let doubts = |warning: &Warning| warning.puts_in_doubt(result.hook, row.quantity);
             let units = row.units.map(|units| units + row.excluded.len());
-            let some_lack_it = result.group.is_some() && units != design.units();
-            let warnings = || warnings.iter().chain(&of_stages);
-            row.in_doubt = incomplete || some_lack_it || warnings().any(doubts);
+            let is_part = result.group.is_some() || result.stage.is_some();
+            let some_lack_it = is_part && units != design.units();
+            let depends = |&(missing, of): &(u64, u64)| row.depends_on(missing, of);
+            let some_miss = missing.as_ref().is_some_and(|it| it.iter().any(depends));
+            row.in_doubt = incomplete || some_lack_it || some_miss || warnings.iter().any(doubts);
         }
     }
     warnings.extend(of_stages);
@@ -190,11 +191,10 @@ pub fn analyse_by(input: &Input, limits: &[Limit], by: Option<By>) -> Analysis {
     Analysis {
         design,
         names: input.names(),
-        onsets: if of_stages.is_empty() {
-            onset::find(&results, &warnings)
-        } else {
-            Vec::new()
-        },
+        onsets: onset::find(&results, &warnings)
+            .into_iter()
+            .filter(|onset| !stages.are_of(onset.path))
+            .collect(),
         stages: of_stages,
         stages_left_out: stages.left_out,
         not_judged,

@@ -4,6 +4,7 @@
 use crate::analysis::{Analysis, Input, Verdict, analyse};
 use crate::model::comparison::Arm;
 use crate::model::quantity::Quantity;
+use crate::model::skips::SkipReason;
 use crate::model::stage::Cause;
 use crate::render::{Diff, Screen};
 use crate::runfile::{Content, RunFile};
@@ -149,4 +150,56 @@ fn lost_notes_make_the_slowest_doubtful() {
     // The age at the read needs no note.
     assert!(!doubtful("udp-socket-read", Quantity::Tail));
     assert!(!doubtful("ip-start -> udp-start", Quantity::Tail));
+}
+
+/// TCP has stages; UDP's packets share their timestamps, and have none.
+#[test]
+fn a_path_without_stages_is_judged_by_ages() {
+    let file = comparison(12, |name, arm, round| {
+        let ns = match (name, arm) {
+            ("ip-start", _) => 1000.0,
+            ("udp-start" | "tcp-start", Arm::A) => 4000.0,
+            ("udp-start" | "tcp-start", Arm::B) => 5200.0,
+            ("udp-socket-read" | "tcp-socket-read", _) => 204_000.0,
+            _ => return None,
+        };
+        Some(at(ns * (1.0 + 0.01 * noise(name, arm, round))))
+    });
+    let file = staged(file, &[("ip-start", "tcp-start")], |_, _, arm, round| {
+        let ns = if arm == Arm::A { 3000.0 } else { 4200.0 };
+        Some(at(ns * (1.0 + 0.01 * noise("stage", arm, round))))
+    });
+    let analysis = analyse(&Input::Comparison(&file), &[]);
+    let verdict = |name: &str| {
+        let mut results = analysis.of_all();
+        let result = results.find(|result| result.name() == name).unwrap();
+        result.row(Quantity::P50).verdict
+    };
+    let slower = Some(Verdict::Slower);
+    assert_eq!(verdict("ip-start -> tcp-start"), slower);
+    assert_eq!(verdict("tcp-start"), None);
+    assert_eq!(verdict("udp-start"), slower);
+    // No stage leads to TCP's read, so its age is all that there is.
+    assert_eq!(verdict("tcp-socket-read"), Some(Verdict::NotFound));
+    let paths: Vec<_> = analysis
+        .onsets
+        .iter()
+        .map(|onset| onset.path.name())
+        .collect();
+    assert!(!paths.is_empty() && paths.iter().all(|path| *path == "UDP"));
+}
+
+/// What took longer than is measured has no stage: the slowest packets may be those.
+#[test]
+fn packets_over_range_make_the_slowest_doubtful() {
+    let mut file = netfilter();
+    if let Content::Comparison { b, .. } = &mut file.content {
+        let read = stats(b, "udp-socket-read");
+        let over = read.histogram.count() / 200;
+        read.skips.add(SkipReason::OVER_RANGE, over);
+    }
+    let analysis = analyse(&Input::Comparison(&file), &[]);
+    let stage = analysis.stages.last().unwrap();
+    assert_eq!(stage.name(), "udp-start -> udp-socket-read");
+    assert!(stage.row(Quantity::Tail).in_doubt && !stage.row(Quantity::P99).in_doubt);
 }

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 
 use crate::analysis::input::Input;
 use crate::model::comparison::Arm;
-use crate::model::hooks::HookSet;
+use crate::model::counters::Counters;
+use crate::model::histogram::Histogram;
+use crate::model::hooks::{Hook, HookSet, Protocol};
 use crate::model::side::PerSide;
-use crate::model::stage::{Cause, Stage, begins, goes_on};
+use crate::model::skips::SkipReason;
+use crate::model::stage::{Cause, Stage, goes_on};
 
 /// A stage is compared if it has this share of the packets that were recorded at the
 /// hook where it ends, on both sides together. Rarer ones would be many questions.
@@ -21,8 +24,8 @@ pub(super) struct Stages {
     pub(super) compared: Vec<Stage>,
     /// Those with too few packets.
     pub(super) left_out: Vec<Stage>,
-    /// With stages: the hooks at which the age is judged, too. `None`: at all hooks.
-    pub(super) ages: Option<HookSet>,
+    /// The hooks at which these stages replace the age.
+    replaced: HookSet,
 }
 
 impl Stages {
@@ -53,35 +56,72 @@ impl Stages {
             both(count) && share >= all.saturating_mul(LEAST_PERCENT)
         };
         let (compared, left_out): (Vec<_>, Vec<_>) = packets.into_iter().partition(is_common);
+        let names = |found: Vec<(Stage, _)>| found.into_iter().map(|(stage, _)| stage).collect();
+        let compared: Vec<Stage> = names(compared);
         let live: HookSet = recorded
             .iter()
             .filter(|(_, packets)| **packets > 0)
             .map(|(hook, _)| *hook)
             .collect();
-        // Where packets come in, and where they leave the stack: all that lies between
-        // is in the stages.
-        let ends = live
-            .iter()
-            .filter(|hook| begins(*hook, live) || !goes_on(*hook, live));
-        let names = |found: Vec<(Stage, _)>| found.into_iter().map(|(stage, _)| stage).collect();
+        // The age at a hook is made of the stages that lead there. It is judged where
+        // there is none, and where packets leave the stack.
+        let replaced = compared.iter().map(|stage| stage.to());
+        let replaced: HookSet = replaced.filter(|hook| goes_on(*hook, live)).collect();
         Stages {
-            compared: names(compared),
+            compared,
             left_out: names(left_out),
-            ages: Some(ends.collect()),
+            replaced,
         }
+    }
+
+    /// Whether the age at the hook is judged.
+    pub(super) fn asks_for_age(&self, hook: Hook) -> bool {
+        !self.replaced.contains(hook)
+    }
+
+    /// Whether stages say where a change of this path is.
+    pub(super) fn are_of(&self, path: Protocol) -> bool {
+        let mut ends = self.compared.iter().map(|stage| stage.to().protocol());
+        ends.any(|protocol| protocol == Some(path))
     }
 }
 
-/// Packets of each side that have lost their note before the hook where the stage ends,
-/// and those recorded there.
-pub(super) fn lost_notes(input: &Input, stage: Stage) -> PerSide<(u64, u64)> {
+/// The slowest packets of a stage that may be missing, and all of them, with the
+/// former: those that have lost their note, and those that took longer than is
+/// measured, in any stage that ends at the hook.
+pub(super) fn missing(input: &Input, stage: Stage) -> PerSide<(u64, u64)> {
     PerSide::of(|arm| {
         let files = input.side(arm).iter();
-        let counted = files.filter_map(|file| file.totals(arm).hook(stage.to()));
-        counted.fold((0, 0), |(lost, of): (u64, u64), counted| {
+        files.fold((0, 0), |(missing, of): (u64, u64), file| {
+            let counters = &file.totals(arm).interval.counters;
+            let Some(counted) = counters.measured(stage.to()) else {
+                return (missing, of);
+            };
+            let over_range = counted.skips.get(SkipReason::OVER_RANGE);
+            let lost = lost_notes_of(counters, stage.to()).saturating_add(over_range);
+            let times = counted.stages.get(&stage.from());
+            let found = times.map_or(0, Histogram::count).saturating_add(lost);
+            (missing.saturating_add(lost), of.saturating_add(found))
+        })
+    })
+}
+
+fn lost_notes_of(counters: &Counters, hook: Hook) -> u64 {
+    let lost = counters.hook(hook).stageless.get(Cause::NOTE_LOST);
+    lost.saturating_add(counters.lost_before(hook))
+}
+
+/// Packets of each side that have lost their note before the hook, and those recorded
+/// there.
+pub(super) fn lost_notes(input: &Input, hook: Hook) -> PerSide<(u64, u64)> {
+    PerSide::of(|arm| {
+        let files = input.side(arm).iter();
+        files.fold((0, 0), |(lost, of): (u64, u64), file| {
+            let counters = &file.totals(arm).interval.counters;
+            let recorded = counters.hook(hook).histogram.count();
             (
-                lost.saturating_add(counted.stageless.get(Cause::NOTE_LOST)),
-                of.saturating_add(counted.histogram.count()),
+                lost.saturating_add(lost_notes_of(counters, hook)),
+                of.saturating_add(recorded),
             )
         })
     })

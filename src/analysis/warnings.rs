@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Warnings: what makes the result of a comparison incomplete or doubtful.
 
-use crate::analysis::hook_result::Row;
 use crate::model::hooks::Hook;
-use crate::model::quantile::Quantile;
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
 
@@ -158,18 +156,6 @@ impl Warning {
             | Kind::MissedIntervals(_)
             | Kind::SeveralRuns { .. } => false,
         }
-    }
-
-    /// Whether the slowest packets of a stage that ends at the hook may be missing in
-    /// this row.
-    pub(super) fn hides_slow_packets(&self, hook: Hook, row: &Row) -> bool {
-        let Kind::LostNotes { lost, of } = &self.kind else {
-            return false;
-        };
-        // The tail begins at the p99.9 of both sides.
-        let quantile = row.quantity.quantile().unwrap_or(Quantile::P999);
-        let depends = |(lost, of): (u64, u64)| quantile.depends_on(lost, of);
-        self.hook == Some(hook) && lost.zip(*of).into_iter().any(depends)
     }
 
     /// Whether the warning may explain the verdict on a quantity of a hook.

@@ -9,8 +9,9 @@ use crate::host::processes;
 /// Readers that are watched at one time, and that are named in a run.
 const MOST_WATCHED: usize = 64;
 const MOST_NAMED: usize = 200;
-/// Sockets of which the processes are looked at when it starts.
-const MOST_SOCKETS: usize = 16_384;
+/// Processes with sockets that are looked at with each report: they may become readers
+/// of slow packets.
+const MOST_EXPECTED: usize = 256;
 
 /// A reader that is watched.
 struct Reader {
@@ -24,25 +25,37 @@ struct Reader {
 #[derive(Default)]
 pub(super) struct CpuWaits {
     readers: BTreeMap<u32, Reader>,
-    /// How long each has waited since the start, ns.
+    /// How long each has waited since the report before it was first seen, ns.
     waited: BTreeMap<String, u64>,
-    /// What processes with sockets had waited at the start, ns.
+    /// What processes with sockets had waited at the last report, ns.
     before: BTreeMap<u32, u64>,
 }
 
 impl CpuWaits {
-    /// Looks at all processes that have sockets open, which may become readers of slow
-    /// packets. Of others, what they waited before they were first seen is not known.
+    /// Expects some of the processes that have sockets open now. Of others, what they
+    /// waited before they were first seen is not known.
     pub(super) fn from_now_on() -> CpuWaits {
-        let sockets = processes::open_sockets().into_iter();
-        let pids: BTreeSet<u32> = sockets.take(MOST_SOCKETS).map(|s| s.pid).collect();
-        let waits = pids
-            .into_iter()
-            .filter_map(|pid| Some((pid, processes::waited_for_cpu(pid)?)));
-        CpuWaits {
-            before: waits.collect(),
+        let pids = processes::open_sockets().into_iter().map(|open| open.pid);
+        let pids: BTreeSet<u32> = pids.collect();
+        let mut waits = CpuWaits {
+            before: pids
+                .into_iter()
+                .take(MOST_EXPECTED)
+                .map(|pid| (pid, 0))
+                .collect(),
             ..CpuWaits::default()
-        }
+        };
+        waits.begin_report();
+        waits
+    }
+
+    /// What the expected processes have waited so far is not of the next report.
+    pub(super) fn begin_report(&mut self) {
+        self.before.retain(|pid, waited| {
+            let now = processes::waited_for_cpu(*pid);
+            *waited = now.unwrap_or(0);
+            now.is_some()
+        });
     }
 
     /// Watches a process, if there is room. `name` is asked at first sight.
@@ -64,6 +77,8 @@ impl CpuWaits {
         let waited = &mut self.waited;
         self.readers.retain(|pid, reader| {
             let Some(now) = processes::waited_for_cpu(*pid) else {
+                // Whoever has not waited makes room for another name.
+                waited.retain(|name, ns| *ns > 0 || *name != reader.name);
                 return false;
             };
             // A thread that has ended takes what it had waited with it.

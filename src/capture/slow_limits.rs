@@ -106,19 +106,26 @@ impl Limit {
         self.counted.push_back(now.clone());
     }
 
-    /// From which age on packets are among the slowest hundredth of the last minute:
-    /// the lower bound of the bucket that holds its p99. `None`: there were too few.
+    /// From which age on packets are among the slowest hundredth of the last minute: the
+    /// lower bound of the bucket that holds its p99; or, where that bucket holds many
+    /// more, its upper bound. `None`: there were too few.
     pub(super) fn slowest_hundredth(&self, now: &Histogram) -> Option<u64> {
+        const MANY_MORE: u64 = 10;
         let oldest = self.counted.front();
         let oldest = oldest.filter(|_| self.counted.len() > WINDOW);
         let window = oldest.map_or_else(|| now.clone(), |oldest| now.since(oldest));
-        match Quantile::P99.of(&window, 0)? {
-            Estimate::Ns(ns) => {
-                let resolution = window.resolution();
-                Some(resolution.bounds(resolution.index(ns)?).0)
-            }
-            Estimate::OverRange => None,
-        }
+        let Estimate::Ns(p99) = Quantile::P99.of(&window, 0)? else {
+            return None;
+        };
+        let (resolution, all) = (window.resolution(), window.count());
+        let (lo, hi) = resolution.bounds(resolution.index(p99)?);
+        let slowest = window.buckets().filter(|bucket| bucket.hi_ns > lo);
+        let slowest: u64 = slowest.map(|bucket| bucket.count).sum();
+        Some(if slowest * 100 > all * MANY_MORE {
+            hi
+        } else {
+            lo
+        })
     }
 
     /// Packets that were slow since the start, for certain: those of the bucket that
@@ -214,8 +221,11 @@ mod tests {
             add(&mut counted, 1000, 10);
             limit.look(&counted, 1000);
         }
+        // All of a minute are alike: none is slower than the others.
+        assert_eq!(limit.slowest_hundredth(&counted).unwrap(), 1024);
+        add(&mut counted, 1100, 2);
         let from = limit.slowest_hundredth(&counted).unwrap();
-        assert!(from < 1000, "{from}");
+        assert!((1024..1100).contains(&from), "{from}");
     }
 
     /// A hook with many packets may have the room that another does not need.

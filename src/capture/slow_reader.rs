@@ -141,6 +141,7 @@ impl SlowReader {
         }
         let report = self.found.clone();
         self.reported = Some(report.seen);
+        self.cpu_waits.begin_report();
         Ok(report)
     }
 
@@ -191,8 +192,7 @@ impl SlowReader {
         let above: u64 = limits
             .map(|(hook, limit)| limit.above(&counted[hook]))
             .sum();
-        let missed = above.saturating_sub(self.found.seen).max(not_sent);
-        self.found.not_looked_at = self.found.not_looked_at.max(missed);
+        self.found.not_looked_at = above.saturating_sub(self.found.seen).max(not_sent);
     }
 
     /// Notes how long the readers of these packets have waited for a CPU.

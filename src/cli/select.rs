@@ -173,7 +173,7 @@ pub struct SelectArgs {
     pub slowest: Option<u32>,
 
     /// Hide addresses, network namespaces, cgroups and processes of slow packets, and
-    /// what --ip, --pids and the like select, also in run files
+    /// the values of --ip, --pids and similar filters, here and in run files
     #[arg(long)]
     pub redact: bool,
 

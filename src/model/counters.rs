@@ -13,7 +13,7 @@ use crate::model::sampling::Sampling;
 use crate::model::skips::SkipReason;
 use crate::model::slow::SlowPackets;
 use crate::model::sparse::Sparse;
-use crate::model::stage::Stage;
+use crate::model::stage::{Cause, Stage};
 use crate::model::tables;
 
 /// Steps of the wall clock so small that packets on their way are measured all
@@ -139,6 +139,19 @@ impl<L> Counters<L> {
             let stages = counters.stages.iter();
             stages.filter_map(move |(from, times)| Some((Stage::between(*from, to)?, times)))
         })
+    }
+
+    /// Of packets that began at a hook, those that must have lost an earlier note. Where
+    /// IP is measured, it has skipped each packet that gets its timestamp later.
+    pub fn lost_before(&self, hook: Hook) -> u64 {
+        let earlier = Hook::of_tx_timestamps();
+        match self.measured(earlier) {
+            Some(before) if hook.is_behind(earlier) => {
+                let begun = self.hook(hook).stageless.get(Cause::BEGUN);
+                begun.saturating_sub(before.skips.get(SkipReason::TX_TIMESTAMP))
+            }
+            _ => 0,
+        }
     }
 
     /// What hooks counted of groups, by group and then in path order.

@@ -258,7 +258,7 @@ pub fn programs() -> impl Iterator<Item = Program> {
 }
 
 /// A set of hooks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct HookSet(u64);
 
 const _: () = assert!(HOOK_COUNT < 64, "a HookSet has a bit for each hook");

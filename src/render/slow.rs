@@ -84,15 +84,15 @@ impl Screen {
             let packets = units::count(shares.packets, "packet");
             let text = match shares.largest() {
                 Some((part, percent)) if percent >= CLEAR_PERCENT => format!(
-                    "the slowest 1 % spent {percent} % of their time in: {} (median of \
+                    "the slowest packets spent {percent} % of their time in: {} (median of \
                      {packets}{notes})",
                     meaning(part)
                 ),
                 Some(_) => format!(
-                    "the slowest 1 % did not spend most of their time in one part of the way \
+                    "the slowest packets did not spend most of their time in one part of the way \
                      ({packets}{notes})"
                 ),
-                None => format!("where the slowest 1 % were is not known ({packets}{notes})"),
+                None => format!("where the slowest packets were is not known ({packets}{notes})"),
             };
             self.labelled(page, &self.bold(&format!("{hook}:")), &text);
         }
@@ -192,7 +192,7 @@ way: ip-start 1.10us -> udp-start +3.00us -> udp-socket-read +1.50ms
         slow.cpu_waits.insert("dns(7)".into(), 2_000_000);
         slow.cpu_waits.insert("idle(8)".into(), 0);
         let expected = "\
-udp-socket-read: the slowest 1 % spent 99 % of their time in: socket lookup;
+udp-socket-read: the slowest packets spent 99 % of their time in: socket lookup;
   enqueuing; waiting for the reader (median of 3 packets, and 1 without notes)
 readers that waited for a CPU: dns(7) 2.00ms
 slow packets: none

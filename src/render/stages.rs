@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! The table of stages, and what is missing from it.
 
-use crate::model::counters::Counters;
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Quantile, REPORTED};
-use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
 use crate::model::stage::Cause;
 use crate::render::table::{Row, Table, row, titles};
@@ -49,7 +47,7 @@ impl Screen {
             let missing = stats.stageless.iter();
             let missing: Vec<_> = missing
                 .map(|(cause, count)| match cause {
-                    Cause::BEGUN => (cause, lost_before(counters, hook, count)),
+                    Cause::BEGUN => (cause, counters.lost_before(hook)),
                     _ => (cause, count),
                 })
                 .filter(|(_, count)| *count > 0)
@@ -96,18 +94,6 @@ impl Screen {
     }
 }
 
-/// Of packets that began at a hook, those that must have lost an earlier note. Where
-/// IP is measured, it has skipped each packet that gets its timestamp later.
-fn lost_before(counters: &Counters, hook: Hook, begun: u64) -> u64 {
-    let earlier = Hook::of_tx_timestamps();
-    match counters.measured(earlier) {
-        Some(before) if hook.is_behind(earlier) => {
-            begun.saturating_sub(before.skips.get(SkipReason::TX_TIMESTAMP))
-        }
-        _ => 0,
-    }
-}
-
 fn label(hook: Hook) -> String {
     format!("{hook}:")
 }
@@ -128,6 +114,7 @@ fn doubtful(lost: u64, recorded: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::skips::SkipReason;
     use crate::render::{Summary, Text};
     use crate::test_support::*;
 

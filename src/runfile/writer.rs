@@ -133,6 +133,10 @@ impl Writer {
         let file = opened.with_context(|| format!("cannot write to {name}"))?;
         let mode = file.metadata().with_context(|| format!("reading {name}"))?;
         if readers == Readers::OwnerOnly && mode.mode() & 0o077 != 0 {
+            if made {
+                // On a filesystem that keeps no modes.
+                let _ = fs::remove_file(path);
+            }
             return bad_usage(format!(
                 "{name} can be read by other users, and slow packets tell addresses and \
                  processes: run 'chmod 600 {name}', name another file, or add --redact"

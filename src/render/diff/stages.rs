@@ -5,7 +5,9 @@
 
 use crate::analysis::{Analysis, HookResult, Row, Verdict};
 use crate::model::hooks::Protocol;
+use crate::model::quantity::Quantity;
 use crate::model::stage::Stage;
+use crate::render::diff::onset::list;
 use crate::render::diff::rows::rows;
 use crate::render::diff::view::StageView;
 use crate::render::units;
@@ -65,22 +67,30 @@ fn sentence(stages: &[(Stage, &HookResult)]) -> String {
     let has = |result: &HookResult, wanted: &dyn Fn(Verdict) -> bool| {
         result.rows().any(|row| row.verdict.is_some_and(wanted))
     };
-    let unchanged =
-        |result: &HookResult| has(result, &|_| true) && !has(result, &Verdict::is_change);
+    let below = |result: &HookResult| {
+        has(result, &|verdict| verdict == Verdict::BelowBucket) && !has(result, &Verdict::is_change)
+    };
+    let unchanged = |result: &HookResult| {
+        has(result, &|_| true) && !has(result, &|verdict| verdict != Verdict::NotFound)
+    };
     let names = |wanted: &dyn Fn(&HookResult) -> bool| {
         let found = stages.iter().filter(|(_, result)| wanted(result));
-        found
-            .map(|(stage, _)| stage.meaning())
-            .collect::<Vec<_>>()
-            .join("; ")
+        let names = found.map(|(stage, result)| format!("{}{}", stage.meaning(), only(result)));
+        names.collect::<Vec<_>>().join("; ")
     };
     let same = names(&unchanged);
     if !same.is_empty() {
         parts.push(format!("no change seen in: {same}"));
     }
+    let small = names(&below);
+    if !small.is_empty() {
+        parts.push(format!(
+            "change smaller than a histogram bucket in: {small}"
+        ));
+    }
     let unjudged = names(&|result| !has(result, &|_| true));
     if !unjudged.is_empty() {
-        parts.push(format!("not judged: {unjudged}"));
+        parts.push(format!("not judged, too few packets: {unjudged}"));
     }
     let mut text = String::new();
     for part in &parts {
@@ -95,6 +105,21 @@ fn sentence(stages: &[(Stage, &HookResult)]) -> String {
         text.push('.');
     }
     text
+}
+
+/// Which quantities were judged, if not all: ` (p50 and p90)`.
+fn only(result: &HookResult) -> String {
+    let asked = result
+        .rows()
+        .filter(|row| Quantity::JUDGED.contains(&row.quantity));
+    let judged: Vec<String> = asked
+        .filter(|row| row.verdict.is_some())
+        .map(|row| row.quantity.name())
+        .collect();
+    if judged.is_empty() || judged.len() == Quantity::JUDGED.len() {
+        return String::new();
+    }
+    format!(" ({})", list(&judged))
 }
 
 /// `p50 +399us`; of the tail, how much longer it is.

@@ -59,6 +59,12 @@ fn disturbed(analysis: &Analysis) -> Option<String> {
             rounds.extend(numbers);
         }
     }
+    for row in analysis.stages.iter().flat_map(HookResult::rows) {
+        if Quantity::JUDGED.contains(&row.quantity) && !row.excluded.is_empty() {
+            times += 1;
+            rounds.extend(&row.excluded);
+        }
+    }
     rounds.sort_unstable();
     rounds.dedup();
     let names: Vec<String> = rounds.iter().map(u64::to_string).collect();

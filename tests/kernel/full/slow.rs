@@ -168,7 +168,8 @@ fn more_slow_packets_than_are_looked_at() {
     let number = |field: &str| slow[field].as_u64().expect("a number");
     assert_eq!(number("seen") + number("not_looked_at"), FIRST + n);
     assert!(number("not_looked_at") > 0);
-    assert!(grown <= 256, "{grown} KiB");
+    // The histograms of the last minute, 4 KiB each, and not 168 bytes of each packet.
+    assert!(grown <= 1024, "{grown} KiB");
     let packets = slow["packets"].as_array().expect("an array");
     assert_eq!(packets.len(), 5);
     let ages: Vec<u64> = packets
