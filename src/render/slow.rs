@@ -33,7 +33,7 @@ impl Screen {
         };
         if slow.not_looked_at > 0 {
             text += &format!(
-                "; {} more than could be looked at, and slower ones may be among them",
+                "; {} were not looked at, and slower ones may be among them",
                 slow.not_looked_at
             );
         }
@@ -209,7 +209,7 @@ slow packets: none
         slow.seen = 12;
         let page = page(&slow);
         assert!(
-            page.starts_with("slow packets: the slowest 0 of 42; 30 more than could be looked at"),
+            page.starts_with("slow packets: the slowest 0 of 42; 30 were not looked at, and"),
             "{page}"
         );
     }

@@ -2,8 +2,12 @@
 //! Runs `netstacklat compare` as a child process, with commands that write to a
 //! log.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -138,6 +142,29 @@ impl Comparison {
         kill(guardian, Signal::SIGKILL).expect("it runs");
         assert_eq!(self.wait().code, None);
         wait_for_lock_release();
+    }
+
+    /// Waits until it has made so many rounds and ends, and calls `send` again and again
+    /// meanwhile.
+    pub fn wait_under_traffic(self, rounds: u64, send: impl Fn() + Sync) -> Ended {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    send();
+                    sleep(Duration::from_millis(4));
+                }
+            });
+            // Also if it does not end in time: the other thread must end.
+            let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                for round in 1..=rounds {
+                    self.wait_for_step(&format!("round {round} "));
+                }
+                self.wait()
+            }));
+            over.store(true, Ordering::Relaxed);
+            ended.expect("in time")
+        })
     }
 
     pub fn wait(mut self) -> Ended {

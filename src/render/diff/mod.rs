@@ -7,10 +7,14 @@ mod group_names;
 mod group_tests;
 mod groups;
 mod json;
+#[cfg(test)]
+mod json_tests;
 mod limits;
 mod onset;
 mod overlay;
 mod rows;
+#[cfg(test)]
+mod slow_tests;
 mod stages;
 #[cfg(test)]
 mod tests;

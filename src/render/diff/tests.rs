@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-//! Tests of the output of comparisons. Expected texts are written by hand.
+//! Tests of the text of comparisons. Expected texts are written by hand.
 
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::analysis::{Analysis, Input, analyse};
 use crate::model::comparison::Arm;
-use crate::model::hooks::{HOOK_COUNT, Hook};
+use crate::model::hooks::Hook;
 use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
-use crate::model::slow::{SlowPacket, SlowPackets};
 use crate::render::{Diff, Screen};
 use crate::runfile::{Content, RunFile};
 use crate::test_support::*;
 
-fn found(input: &Input, limits: &[&str]) -> Analysis {
+pub(super) fn found(input: &Input, limits: &[&str]) -> Analysis {
     let limits: Vec<_> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
     analyse(input, &limits)
 }
@@ -27,11 +26,11 @@ fn page(input: &Input, limits: &[&str], screen: &Screen, histograms: bool) -> St
     String::from_utf8(out).unwrap()
 }
 
-fn text(input: &Input, limits: &[&str]) -> String {
+pub(super) fn text(input: &Input, limits: &[&str]) -> String {
     page(input, limits, &Screen::new(80, false), false)
 }
 
-fn json(input: &Input, limits: &[&str]) -> Value {
+pub(super) fn json(input: &Input, limits: &[&str]) -> Value {
     let analysis = &found(input, limits);
     let mut out = Vec::new();
     Diff { input, analysis }.json(&mut out, false).unwrap();
@@ -42,7 +41,7 @@ fn json(input: &Input, limits: &[&str]) -> Value {
 
 /// tcp-start's median: 3 us with A, by a quarter slower with B; ip-start's 1 us
 /// with both; either varies by 1 %. 400 packets a period: no p99.
-fn rules() -> RunFile {
+pub(super) fn rules() -> RunFile {
     comparison(10, |name, arm, round| {
         let (base, shift) = match (name, arm) {
             ("ip-start", _) => (1000.0, 0.0),
@@ -303,87 +302,6 @@ fn names_do_not_reach_the_terminal_unchecked() {
     assert_eq!(json(&input, &[])["a"]["name"], name);
 }
 
-#[test]
-fn json_says_the_same() {
-    let file = rules();
-    let limits = [
-        "tcp-start:p50>+10%",
-        "tcp-start:p50>+9us",
-        "tcp-start:p99>1ms",
-    ];
-    let input = Input::Comparison(&file);
-    let object = json(&input, &limits);
-    let number = |value: &Value| value.as_f64().unwrap();
-    assert_eq!(
-        (&object["schema"], &object["kind"]),
-        (&2.into(), &"diff".into())
-    );
-    assert_eq!(object["unit"], "round");
-    assert_eq!(object["units_used"], serde_json::json!({"a": 10, "b": 10}));
-    assert_eq!(object["rounds_planned"], 10);
-    assert_eq!(object["questions"], 4);
-    assert_eq!(object["b"]["name"], "25k-rules");
-    assert_eq!(object["b"]["duration_ns"], 60_000_000_000u64);
-    assert_eq!(object["warnings"][0]["code"], "too-few-samples");
-    let hooks = object["hooks"].as_array().unwrap();
-    assert_eq!(hooks.len(), HOOK_COUNT);
-    let tcp_start = hooks
-        .iter()
-        .find(|hook| hook["hook"] == "tcp-start")
-        .unwrap();
-    assert_eq!(
-        (&tcp_start["hook"], &tcp_start["count"]["b"]),
-        (&"tcp-start".into(), &8000.into())
-    );
-    let p50 = &tcp_start["quantities"]["p50"];
-    assert_eq!(
-        (&p50["verdict"], &p50["in_doubt"]),
-        (&"slower".into(), &false.into())
-    );
-    let change = number(&p50["change_percent"]);
-    assert!((change - 28.4).abs() < 2.0, "{change}");
-    assert!(number(&p50["interval_percent"][0]) < change);
-    assert_eq!(p50["degrees_of_freedom"], 8.0);
-    let rounds = p50["by_round"].as_array().unwrap();
-    let numbers: Vec<u64> = rounds
-        .iter()
-        .map(|of| of["round"].as_u64().unwrap())
-        .collect();
-    assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
-    assert!(rounds[9]["change_percent"].is_f64());
-    assert!((number(&p50["p_value"]) - 2.0 / 252.0).abs() < 1e-9);
-    assert!(tcp_start["quantities"]["p99"]["a_ns"].is_null());
-    assert_eq!(hooks[0]["quantities"]["p50"]["verdict"], "not-found");
-    let onset = &object["onsets"][0];
-    assert_eq!(
-        (&onset["path"], &onset["first"]),
-        (&"tcp".into(), &"tcp-start".into())
-    );
-    assert_eq!(onset["not_at"], "ip-start");
-    let outcome = |n: usize| &object["limits"][n]["outcome"];
-    assert_eq!(outcome(0), "exceeded");
-    assert_eq!(outcome(1), "within");
-    assert_eq!(outcome(2), "cannot-be-judged");
-    assert_eq!(object["limits"][2]["reason"], "too-few-samples");
-    assert_eq!(object["limits"][0]["together"], 2);
-    // Histograms are there when they are asked for.
-    assert!(tcp_start.get("buckets").is_none());
-    let analysis = &found(&input, &[]);
-    let mut out = Vec::new();
-    let diff = Diff {
-        input: &input,
-        analysis,
-    };
-    diff.json(&mut out, true).unwrap();
-    testlab::schema::assert_valid(std::str::from_utf8(&out).unwrap());
-    let object: Value = serde_json::from_slice(&out).unwrap();
-    let mut hooks = object["hooks"].as_array().unwrap().iter();
-    let tcp_start = hooks.find(|hook| hook["hook"] == "tcp-start").unwrap();
-    let buckets = tcp_start["buckets"]["b"].as_array().unwrap();
-    let counts = buckets.iter().map(|bucket| bucket[2].as_u64().unwrap());
-    assert_eq!(counts.sum::<u64>(), 8000);
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -413,46 +331,4 @@ proptest! {
             prop_assert!(line.chars().count() <= width.max(80), "{line}");
         }
     }
-}
-
-/// Packets that were slow with B are below the table; A has looked for none.
-#[test]
-fn slow_packets_of_a_side_are_shown() {
-    let mut file = rules();
-    if let Content::Comparison { b, .. } = &mut file.content {
-        let mut slow = SlowPackets::keeping(10);
-        for age_ns in [900_000, 1_500_000, 800_000, 700_000] {
-            slow.add(SlowPacket {
-                hook: hook("tcp-socket-read"),
-                age_ns,
-                time: std::time::UNIX_EPOCH,
-                passed: vec![(hook("ip-start"), 1100)],
-                cpu: 1,
-                rx_queue: None,
-                queue_length: None,
-                remote: None,
-                local: None,
-                owner: Vec::new(),
-            });
-        }
-        slow.trim(0);
-        b.interval.counters.slow = slow;
-    }
-    let input = Input::Comparison(&file);
-    let shown = text(&input, &[]);
-    let expected = "
-the slowest packets of 25k-rules:
-1.50ms  tcp-socket-read  CPU 1
-way: ip-start 1.10us -> tcp-socket-read +1.50ms
-900us  tcp-socket-read  CPU 1
-way: ip-start 1.10us -> tcp-socket-read +899us
-800us  tcp-socket-read  CPU 1
-way: ip-start 1.10us -> tcp-socket-read +799us
-";
-    assert!(shown.ends_with(expected), "{shown}");
-    let json = json(&input, &[]);
-    assert!(json["slow"]["a"].is_null());
-    let ages = json["slow"]["b"]["packets"].as_array().unwrap().iter();
-    let ages: Vec<_> = ages.map(|packet| packet["age_ns"].clone()).collect();
-    assert_eq!(ages, [1_500_000, 900_000, 800_000]);
 }

@@ -225,7 +225,7 @@ pub(super) fn text(warning: &Warning) -> String {
         ),
         Kind::LostNotes { lost, of } => format!(
             "notes lost{at}: {}. Packets that wait long lose theirs first, so high quantiles of \
-             stages that end there may be too low (--notes)",
+             stages that end there may be too low. A larger --notes loses fewer",
             share(lost, of)
         ),
         Kind::MissedIntervals(missed) => format!(

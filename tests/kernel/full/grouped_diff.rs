@@ -3,10 +3,8 @@
 //! that one, and the other one not.
 
 use std::fs;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -172,25 +170,10 @@ fn compare_names_the_process_that_gets_slower() {
         ]
         .concat(),
     );
-    let over = AtomicBool::new(false);
-    let ended = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                for reader in [steady, slower] {
-                    reader.send(1);
-                }
-                sleep(Duration::from_millis(4));
-            }
-        });
-        // Also if it does not end in time: the other thread must end.
-        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            for round in 1..=10 {
-                comparison.wait_for_step(&format!("round {round} "));
-            }
-            comparison.wait()
-        }));
-        over.store(true, Ordering::Relaxed);
-        ended.expect("in time")
+    let ended = comparison.wait_under_traffic(10, || {
+        for reader in [steady, slower] {
+            reader.send(1);
+        }
     });
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // It has compared group by group; diff says the same as data.

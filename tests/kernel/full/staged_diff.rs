@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! `compare --stages` names the stage in which time was added, and no other one.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
-use std::time::Duration;
-
 use testlab::compare::Workdir;
 use testlab::hooks::hooks_of;
 use testlab::readers::Reader;
@@ -24,24 +19,7 @@ fn compare_names_the_stage_that_gets_slower() {
     let length = ["--rounds", "10", "--period", "500ms", "--settle", "20ms"];
     let commands = ["--b-start", &start, "--b-stop", &stop];
     let comparison = workdir.compare(&[&selected[..], &length[..], &commands[..]].concat());
-    let over = AtomicBool::new(false);
-    let ended = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                reader.send(2);
-                sleep(Duration::from_millis(4));
-            }
-        });
-        // Also if it does not end in time: the other thread must end.
-        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            for round in 1..=10 {
-                comparison.wait_for_step(&format!("round {round} "));
-            }
-            comparison.wait()
-        }));
-        over.store(true, Ordering::Relaxed);
-        ended.expect("in time")
-    });
+    let ended = comparison.wait_under_traffic(10, || reader.send(2));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     println!("{}", ended.stdout);
     let words = ended.stdout.split_whitespace().collect::<Vec<_>>();
