@@ -112,8 +112,10 @@ impl Alertmanager {
         head.contains(" 200 ").then(|| body.to_owned())
     }
 
-    /// Sends alerts, and tells which of them are inhibited.
+    /// Sends alerts, and tells which of them are inhibited, when that has not changed for
+    /// some time: Alertmanager learns of one alert after the other.
     fn inhibited(&self, alerts: &[Value]) -> Vec<String> {
+        const SETTLED: Duration = Duration::from_secs(3);
         let alerts: Vec<Value> = alerts
             .iter()
             .map(|labels| json!({"labels": labels}))
@@ -121,7 +123,8 @@ impl Alertmanager {
         let sent = Value::from(alerts.clone());
         self.ask("POST", "/api/v2/alerts", Some(&sent))
             .expect("it takes alerts");
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut last: Option<(Vec<String>, Instant)> = None;
         loop {
             let answer = self.ask("GET", "/api/v2/alerts", None).expect("it answers");
             let answer: Value = serde_json::from_str(&answer).expect("JSON");
@@ -141,7 +144,14 @@ impl Alertmanager {
                     })
                     .collect();
                 names.sort();
-                return names;
+                match &last {
+                    Some((before, since)) if *before == names => {
+                        if since.elapsed() >= SETTLED {
+                            return names;
+                        }
+                    }
+                    _ => last = Some((names, Instant::now())),
+                }
             }
             assert!(Instant::now() < deadline, "{answer:?}");
             std::thread::sleep(Duration::from_millis(100));
