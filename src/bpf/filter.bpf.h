@@ -22,8 +22,9 @@ struct netstacklat_filter {
 	__u32 interfaces;
 	/* Inode number of the network namespace; 0: all */
 	__u32 netns;
-	/* Whether only processes in netstack_pids are wanted */
+	/* Whether only some processes are wanted; and the one, where it is one */
 	__u32 pids;
+	__u32 only_pid;
 	/* How many places there are for wanted cgroups; 0: all are wanted */
 	__u32 cgroup_count;
 	/* Reads that leave at least so much in the socket's queue; 0: all */
@@ -32,7 +33,7 @@ struct netstacklat_filter {
 	__u32 note_readers;
 	/* Whether family, protocols, ports, queues or network_count is on */
 	__u32 flow;
-	/* 4 or 6; 0: both */
+	/* 4 or 6: of packets, or of all networks; 0: both */
 	__u32 family;
 	/* Protocols of which packets are wanted at IP, a bit for each number; 0: all */
 	__u32 protocols;
@@ -99,12 +100,15 @@ struct {
 	__type(value, __u32);
 } netstack_interfaces SEC(".maps");
 
-/* The processes, by what user space calls the process id. */
+/*
+ * A bit for each process, by what user space calls the process id. A look-up in a
+ * hash would take 110 instructions. The loader sets how many words there are.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, NETSTACKLAT_MAX_FILTER_PIDS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64);
 } netstack_pids SEC(".maps");
 
 struct sk_buff_head___filter {
@@ -119,11 +123,12 @@ struct udp_sock___filter {
 	struct sk_buff_head___filter reader_queue;
 } __attribute__((preserve_access_index));
 
-static __always_inline bool interface_is_wanted(const struct sample_ctx *ctx)
+static __always_inline bool interface_is_wanted(const struct sample_ctx *ctx,
+						__u32 wanted)
 {
-	struct netstacklat_interface interface = {.index = ctx->interface};
+	struct netstacklat_interface interface = {.index = interface_of(ctx)};
 
-	if (filter.interfaces == NETSTACKLAT_INTERFACES_ONE) {
+	if (wanted == NETSTACKLAT_INTERFACES_ONE) {
 		if (interface.index != netstacklat_interface.index)
 			return false;
 		return netns_of(ctx) == netstacklat_interface.netns;
@@ -197,8 +202,17 @@ is_in_network(const __u32 *address,
 	return true;
 }
 
+static __always_inline bool
+goes_to_network(const struct packet_flow *flow,
+		const volatile struct netstacklat_network *network)
+{
+	return network->family == flow->family &&
+	       (is_in_network(flow->local, network) ||
+		is_in_network(flow->remote, network));
+}
+
 /* Not inlined: its size. */
-static __noinline int address_is_wanted(const struct packet_flow *flow)
+static __noinline int goes_to_networks(const struct packet_flow *flow)
 {
 	__u32 i;
 
@@ -207,13 +221,17 @@ static __noinline int address_is_wanted(const struct packet_flow *flow)
 	for (i = 0; i < NETSTACKLAT_MAX_FILTER_NETWORKS; i++) {
 		if (i >= filter.network_count)
 			return 0;
-		if (netstacklat_networks[i].family != flow->family)
-			continue;
-		if (is_in_network(flow->local, &netstacklat_networks[i]) ||
-		    is_in_network(flow->remote, &netstacklat_networks[i]))
+		if (goes_to_network(flow, &netstacklat_networks[i]))
 			return 1;
 	}
 	return 0;
+}
+
+static __always_inline bool address_is_wanted(const struct packet_flow *flow)
+{
+	if (filter.network_count == 1)
+		return goes_to_network(flow, &netstacklat_networks[0]);
+	return goes_to_networks(flow);
 }
 
 static __always_inline bool queue_is_wanted(const struct packet_flow *flow)
@@ -230,11 +248,13 @@ static __always_inline bool queue_is_wanted(const struct packet_flow *flow)
 /* The skip reason of a packet whose headers do not match the filter, else -1. */
 static __always_inline int flow_skip(const struct sample_ctx *ctx)
 {
-	struct packet_flow room, *flow = in_memory(&room);
+	const struct packet_flow *flow;
+	struct packet_flow room;
 
-	read_flow(ctx, flow, &netstacklat_flow.filtered);
-	if (filter.family && flow->family != filter.family)
+	/* First: that of all networks that are wanted may be one. */
+	if (filter.family && family_of(ctx) != filter.family)
 		return SKIP_FILTERED;
+	flow = flow_of(ctx, &room, &netstacklat_flow.filtered);
 	if (filter.queues && !queue_is_wanted(flow))
 		return SKIP_FILTERED;
 	/* Other hooks are those of one protocol. */
@@ -303,27 +323,36 @@ static __always_inline int skip_unselected(enum netstacklat_hook hook,
 	return 0;
 }
 
-/* The skip reason if the process is not one of those wanted, else -1. */
-static __always_inline int process_skip(const struct sample_ctx *ctx)
+/*
+ * The skip reason if the process is not one of those wanted, else -1. At a read,
+ * the reader is given.
+ */
+static __always_inline int process_skip(const struct sample_ctx *ctx,
+					__u32 reader)
 {
-	__u32 pid;
+	__u32 pid, index;
+	__u64 *bits;
 
 	if (!has_sockets(ctx->hook))
 		return -1;
-	pid = pid_of(ctx);
+	pid = is_in_reader(ctx->hook) ? reader : pid_of(ctx);
 	if (!pid)
 		return SKIP_OWNER_UNKNOWN;
-	return bpf_map_lookup_elem(&netstack_pids, &pid) ? -1 : SKIP_FILTERED;
+	if (filter.only_pid)
+		return pid == filter.only_pid ? -1 : SKIP_FILTERED;
+	index = pid / 64;
+	bits = bpf_map_lookup_elem(&netstack_pids, &index);
+	return bits && *bits >> (pid & 63) & 1 ? -1 : SKIP_FILTERED;
 }
 
 /* The skip reason of a packet that the user does not want, else -1. */
 static __always_inline int selection_skip(const struct sample_ctx *ctx)
 {
+	__u32 interfaces = filter.interfaces, by_name, by_pid, reader = 0;
 	bool in_reader = is_in_reader(ctx->hook);
-	__u32 by_name = filter.process_names;
 	struct process_name name;
 
-	if (filter.interfaces && !interface_is_wanted(ctx))
+	if (interfaces && !interface_is_wanted(ctx, interfaces))
 		return SKIP_FILTERED;
 	if (filter.netns && netns_of(ctx) != filter.netns)
 		return SKIP_FILTERED;
@@ -336,21 +365,25 @@ static __always_inline int selection_skip(const struct sample_ctx *ctx)
 		if (reason >= 0)
 			return reason;
 	}
+	by_name = filter.process_names;
+	by_pid = filter.pids;
 	/* Before packets of others are left out: who reads them is known now. */
 	if (in_reader && by_name) {
 		__builtin_memset(&name, 0, sizeof(name));
 		name_of_process(&name);
 	}
+	if (in_reader && (by_pid || filter.note_readers))
+		reader = current_pid();
 	if (in_reader && filter.note_readers)
-		note_reader(ctx->sk, by_name ? &name : NULL);
+		note_reader(ctx->sk, reader, by_name ? &name : NULL);
 	if (filter.cgroup_count) {
 		int reason = cgroup_skip(ctx);
 
 		if (reason >= 0)
 			return reason;
 	}
-	if (filter.pids) {
-		int reason = process_skip(ctx);
+	if (by_pid) {
+		int reason = process_skip(ctx, reader);
 
 		if (reason >= 0)
 			return reason;

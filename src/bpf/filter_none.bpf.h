@@ -5,6 +5,9 @@
 
 #include "sample.bpf.h"
 
+#define FLOW_IS_NOTED false
+#define INTERFACE_IS_NOTED INTERFACE_MATTERS
+
 static __always_inline void note_flow(const struct sample_ctx *ctx,
 				      volatile struct packet_flow *note)
 {

@@ -11,31 +11,22 @@
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "compat.bpf.h"
 #include "group_by.bpf.h"
+#include "packet_family.bpf.h"
 #include "sample.bpf.h"
 
 /* From the kernel's headers, which are not in BTF. */
-#define AF_INET6 10
 #define NO_QUEUE_MAPPING 0xffff
 
 struct sk_buff___group {
 	__u16 queue_mapping;
 } __attribute__((preserve_access_index));
 
-struct in6_addr___group {
-	union {
-		__u32 u6_addr32[4];
-	} in6_u;
-} __attribute__((preserve_access_index));
-
 struct sock_common___flow {
 	__u16 skc_num;
-	unsigned short skc_family;
-	struct in6_addr___group skc_v6_daddr;
 	__u16 skc_rx_queue_mapping;
 } __attribute__((preserve_access_index));
 
@@ -43,34 +34,6 @@ struct sock_common___flow {
 static __always_inline bool socket_is_known(const struct sample_ctx *ctx)
 {
 	return where_it_runs(ctx->hook) >= AT_SOCKET;
-}
-
-static __always_inline __u32 family_of_skb(const struct sk_buff *skb)
-{
-	return skb->protocol == bpf_htons(ETH_P_IP) ? 4 : 6;
-}
-
-/* An IPv6 socket may have an IPv4 connection: its addresses are ::ffff:a.b.c.d. */
-static __always_inline __u32 family_of_socket(struct sock *sk)
-{
-	struct sock_common___flow *common = (void *)&sk->__sk_common;
-	const __u32 *remote;
-
-	if (common->skc_family != AF_INET6 ||
-	    !bpf_core_field_exists(common->skc_v6_daddr))
-		return 4;
-	remote = common->skc_v6_daddr.in6_u.u6_addr32;
-	return remote[0] || remote[1] || remote[2] != bpf_htonl(0xffff) ? 6 : 4;
-}
-
-/* 4 or 6. */
-static __always_inline __u32 family_of(const struct sample_ctx *ctx)
-{
-	if (ctx->hook == HOOK_TCP_SOCKET_READ)
-		return family_of_socket(ctx->sk);
-	if (ctx->hook == HOOK_UDP_SOCKET_ENQUEUED)
-		return ctx->noted_flow->family;
-	return family_of_skb(ctx->skb);
 }
 
 static __always_inline __u16 queue_of_skb(struct sk_buff *skb)

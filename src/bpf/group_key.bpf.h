@@ -203,7 +203,7 @@ static __always_inline struct group group_of(const struct sample_ctx *ctx)
 	}
 	if (GROUP_BY_INTERFACE)
 		group.key.interface[0] =
-			named_interface(net_of(ctx), ctx->interface);
+			named_interface(net_of(ctx), interface_of(ctx));
 	if (GROUP_BY_NETNS)
 		group.key.netns[0] = netns_number(net_of(ctx));
 	if (GROUP_BY_LOCAL_PORT)

@@ -63,6 +63,10 @@
 /* In the slice of a group: whether it is one; its key comes behind. */
 #define NETSTACKLAT_SLICE_IN_USE 498
 
+/* Places in which a CPU remembers two slices each: a power of two, and its logarithm. */
+#define NETSTACKLAT_RECENT_SLICES 2048
+#define NETSTACKLAT_RECENT_SLICES_BITS 11
+
 /* Counters of packets that were left out, from one CPU to the next. */
 #define NETSTACKLAT_FILTERED_STRIDE 16
 
@@ -99,8 +103,14 @@
 #define NETSTACKLAT_PORT_LOCAL 1
 #define NETSTACKLAT_PORT_REMOTE 2
 #define NETSTACKLAT_PORT_EITHER 4
-/* Sockets of which the process that reads from them is known. */
-#define NETSTACKLAT_MAX_SOCKET_READERS 65536
+/*
+ * Sockets of which the process that reads from them is known: 65,536, in rows of
+ * eight (packet_owner.bpf.h), which take 512 KiB. Bits of a process id: those of the
+ * kernel's limit of 4 million.
+ */
+#define NETSTACKLAT_READER_ROW_BITS 13
+#define NETSTACKLAT_READERS_IN_ROW 8
+#define NETSTACKLAT_PID_BITS 22
 /* Processes of which the name is kept when they have ended. */
 #define NETSTACKLAT_MAX_READER_NAMES 8192
 

@@ -15,11 +15,11 @@
 #include <bpf/bpf_helpers.h>
 
 #include "compat.bpf.h"
+#include "packet_family.bpf.h"
 #include "sample.bpf.h"
 #include "types.bpf.h"
 
 /* From the kernel's headers, which are not in BTF. */
-#define AF_INET6 10
 #define IPPROTO_HOPOPTS 0
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
@@ -42,6 +42,8 @@ struct flow_parts {
 	/* With them, the family */
 	__u32 addresses;
 	__u32 queue;
+	/* Not of the headers: the interface */
+	__u32 interface;
 };
 
 /* In .rodata, like struct filter: for filters, for groups, for either. */
@@ -56,6 +58,8 @@ struct netstacklat_flow {
 };
 
 const volatile struct netstacklat_flow netstacklat_flow = {};
+#define FLOW_IS_NOTED netstacklat_flow.note
+#define INTERFACE_IS_NOTED netstacklat_flow.noted.interface
 
 /*
  * Clang would load parts that this path has not written, and the verifier refuses
@@ -90,20 +94,13 @@ struct sk_buff___flow {
 	__u16 queue_mapping;
 } __attribute__((preserve_access_index));
 
-struct in6_addr___flow {
-	union {
-		__u32 u6_addr32[4];
-	} in6_u;
-} __attribute__((preserve_access_index));
-
 struct sock_common___flow {
 	__u32 skc_daddr;
 	__u32 skc_rcv_saddr;
 	__u16 skc_dport;
 	__u16 skc_num;
-	unsigned short skc_family;
-	struct in6_addr___flow skc_v6_daddr;
-	struct in6_addr___flow skc_v6_rcv_saddr;
+	struct in6_addr___words skc_v6_daddr;
+	struct in6_addr___words skc_v6_rcv_saddr;
 	__u16 skc_rx_queue_mapping;
 } __attribute__((preserve_access_index));
 
@@ -117,14 +114,22 @@ static __always_inline bool header_words(const struct sk_buff *skb,
 {
 	struct sk_buff___flow *flow = (void *)skb;
 	const unsigned char *at = flow->head + offset;
+	const struct in6_addr___words *four = NULL;
 	__u32 i;
 
 	if (offset + n * sizeof(*words) > flow->tail)
 		return false;
 	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+		/* Any struct with an array of words would do. */
 #pragma unroll
-		for (i = 0; i < n; i++)
-			words[i] = known_int((const int *)at + i);
+		for (i = 0; i < n; i++) {
+			if (i % 4 == 0)
+				four = bpf_rdonly_cast(
+					at + i * sizeof(*words),
+					bpf_core_type_id_kernel(
+						struct in6_addr___words));
+			words[i] = four->in6_u.u6_addr32[i % 4];
+		}
 		return true;
 	}
 	bpf_probe_read_kernel(words, n * sizeof(*words), at);
@@ -218,10 +223,11 @@ static __always_inline void read_header_ports(const struct sample_ctx *ctx,
 	struct sk_buff___flow *skb = (void *)ctx->skb;
 	__u32 offset, word = 0;
 
-	flow->local_port = unknown_to_verifier(0);
-	flow->remote_port = unknown_to_verifier(0);
 	if (ctx->hook == HOOK_IP_START) {
 		__u64 ip = ip_payload(ctx->skb);
+
+		flow->local_port = unknown_to_verifier(0);
+		flow->remote_port = unknown_to_verifier(0);
 		__u32 protocol = PAYLOAD_PROTOCOL(ip);
 
 		/* A packet of another protocol is known to have no ports. */
@@ -248,12 +254,29 @@ static __always_inline void copy_words(__u32 *to, const __u32 *from)
 		to[i] = from[i];
 }
 
-static __always_inline void ipv4_mapped(__u32 *words, __u32 address)
+static __always_inline void no_addresses(struct packet_flow *flow)
 {
-	words[0] = unknown_to_verifier(0);
-	words[1] = unknown_to_verifier(0);
-	words[2] = unknown_to_verifier(bpf_htonl(0xffff));
-	words[3] = address;
+	__u32 zero = unknown_to_verifier(0), i;
+
+	flow->addresses_known = zero;
+#pragma unroll
+	for (i = 0; i < 4; i++)
+		flow->local[i] = flow->remote[i] = zero;
+}
+
+static __always_inline void ipv4_mapped(struct packet_flow *flow, __u32 local,
+					__u32 remote)
+{
+	__u32 zero = unknown_to_verifier(0), mark = zero | bpf_htonl(0xffff);
+
+	flow->local[0] = zero;
+	flow->local[1] = zero;
+	flow->local[2] = mark;
+	flow->local[3] = local;
+	flow->remote[0] = zero;
+	flow->remote[1] = zero;
+	flow->remote[2] = mark;
+	flow->remote[3] = remote;
 }
 
 static __always_inline void read_header_addresses(const struct sample_ctx *ctx,
@@ -261,43 +284,33 @@ static __always_inline void read_header_addresses(const struct sample_ctx *ctx,
 {
 	struct sk_buff___flow *skb = (void *)ctx->skb;
 	__u32 network = skb->network_header;
-	__u32 words[8] = {};
+	__u32 words[8];
 
 	if (flow->family == 4) {
-		flow->addresses_known = unknown_to_verifier(header_words(
-			ctx->skb, network + IPV4_ADDRESSES, words, 2));
-		ipv4_mapped(flow->remote, words[0]);
-		ipv4_mapped(flow->local, words[1]);
+		if (!header_words(ctx->skb, network + IPV4_ADDRESSES, words, 2))
+			return no_addresses(flow);
+		ipv4_mapped(flow, words[1], words[0]);
 	} else {
-		flow->addresses_known = unknown_to_verifier(header_words(
-			ctx->skb, network + IPV6_ADDRESSES, words, 8));
+		if (!header_words(ctx->skb, network + IPV6_ADDRESSES, words, 8))
+			return no_addresses(flow);
 		copy_words(flow->remote, words);
 		copy_words(flow->local, words + 4);
 	}
+	flow->addresses_known = unknown_to_verifier(true);
 }
 
 static __always_inline void read_socket_addresses(struct sock *sk,
 						  struct packet_flow *flow)
 {
 	struct sock_common___flow *common = (void *)&sk->__sk_common;
-	__u32 remote[4] = {}, local[4] = {};
-
 	flow->addresses_known = unknown_to_verifier(true);
-	flow->family = unknown_to_verifier(4);
-	if (common->skc_family == AF_INET6 &&
-	    bpf_core_field_exists(common->skc_v6_daddr)) {
-		bpf_core_read(remote, sizeof(remote), &common->skc_v6_daddr);
-		bpf_core_read(local, sizeof(local), &common->skc_v6_rcv_saddr);
-		/* An IPv6 socket of an IPv4 connection has such addresses, too. */
-		if (remote[0] || remote[1] || remote[2] != bpf_htonl(0xffff)) {
-			flow->family = unknown_to_verifier(6);
-			copy_words(flow->remote, remote);
-			copy_words(flow->local, local);
-			return;
-		}
+	if (bpf_core_field_exists(common->skc_v6_daddr) && flow->family == 6) {
+		copy_words(flow->remote, common->skc_v6_daddr.in6_u.u6_addr32);
+		copy_words(flow->local,
+			   common->skc_v6_rcv_saddr.in6_u.u6_addr32);
+		return;
 	}
-	ipv4_mapped(flow->remote, common->skc_daddr);
-	ipv4_mapped(flow->local, common->skc_rcv_saddr);
+	ipv4_mapped(flow, common->skc_rcv_saddr, common->skc_daddr);
 }
 
 static __always_inline void
@@ -306,6 +319,8 @@ read_socket_flow(struct sock *sk, struct packet_flow *flow,
 {
 	struct sock_common___flow *common = (void *)&sk->__sk_common;
 
+	if (parts->family)
+		flow->family = unknown_to_verifier(family_of_socket(sk));
 	if (parts->ports) {
 		flow->ports_known = unknown_to_verifier(true);
 		flow->local_port = common->skc_num;
@@ -317,8 +332,7 @@ read_socket_flow(struct sock *sk, struct packet_flow *flow,
 		if (bpf_core_field_exists(common->skc_rx_queue_mapping))
 			flow->queue = common->skc_rx_queue_mapping + 1;
 	}
-	/* The addresses tell the family. */
-	if (parts->family)
+	if (parts->addresses)
 		read_socket_addresses(sk, flow);
 }
 
@@ -329,8 +343,7 @@ read_header_flow(const struct sample_ctx *ctx, struct packet_flow *flow,
 	struct sk_buff___flow *skb = (void *)ctx->skb;
 
 	if (parts->family)
-		flow->family = unknown_to_verifier(
-			ctx->skb->protocol == bpf_htons(ETH_P_IP) ? 4 : 6);
+		flow->family = unknown_to_verifier(family_of_skb(ctx->skb));
 	if (parts->queue)
 		flow->queue = skb->queue_mapping;
 	if (parts->ports)
@@ -339,8 +352,7 @@ read_header_flow(const struct sample_ctx *ctx, struct packet_flow *flow,
 		read_header_addresses(ctx, flow);
 }
 
-/* One of the two is shared with other CPUs. */
-static __always_inline void copy_flow(volatile struct packet_flow *to,
+static __always_inline void copy_flow(struct packet_flow *to,
 				      const volatile struct packet_flow *from,
 				      const volatile struct flow_parts *parts)
 {
@@ -372,23 +384,34 @@ static __always_inline void read_flow(const struct sample_ctx *ctx,
 {
 	if (ctx->hook == HOOK_TCP_SOCKET_READ)
 		read_socket_flow(ctx->sk, flow, parts);
-	else if (ctx->hook == HOOK_UDP_SOCKET_ENQUEUED)
+	else if (ctx->noted_flow)
 		copy_flow(flow, ctx->noted_flow, parts);
 	else
 		read_header_flow(ctx, flow, parts);
 }
 
-/* For the hook whose datagram may have been freed. */
+/* The same, read now or found in the note. */
+static __always_inline const struct packet_flow *
+flow_of(const struct sample_ctx *ctx, struct packet_flow *room,
+	const volatile struct flow_parts *parts)
+{
+	struct packet_flow *flow = in_memory(room);
+
+	if (ctx->noted_flow)
+		return in_memory((struct packet_flow *)ctx->noted_flow);
+	read_flow(ctx, flow, parts);
+	return flow;
+}
+
+/*
+ * For the hook whose datagram may have been freed. Nobody else reads or writes it
+ * meanwhile: the note is this CPU's, and the datagrams of a CPU come one by one.
+ */
 static __always_inline void note_flow(const struct sample_ctx *ctx,
 				      volatile struct packet_flow *note)
 {
-	struct packet_flow room, *flow;
-
-	if (!netstacklat_flow.note)
-		return;
-	flow = in_memory(&room);
-	read_flow(ctx, flow, &netstacklat_flow.noted);
-	copy_flow(note, flow, &netstacklat_flow.noted);
+	read_header_flow(ctx, in_memory((struct packet_flow *)note),
+			 &netstacklat_flow.noted);
 }
 
 #endif /* NETSTACKLAT_PACKET_FLOW_BPF_H */

@@ -211,17 +211,28 @@ struct sock___owner {
 	struct socket___owner *sk_socket;
 } __attribute__((preserve_access_index));
 
+/* The inode of a socket lies beside it: SOCK_INODE() in include/net/sock.h. */
+struct socket_alloc {
+	struct inode___owner vfs_inode;
+} __attribute__((preserve_access_index));
+
 /*
  * The inode number of the socket, as in /proc/PID/fd; 0: it has none, because
- * nobody has accepted the connection yet, or the kernel made the socket.
+ * nobody has accepted the connection yet. (Up to 6.1 also where the kernel made the
+ * socket for itself, without a file.)
  */
 static __always_inline __u64 socket_inode(struct sock *sk)
 {
 	struct sock___owner *owned = (void *)sk;
 	struct socket___owner *socket = owned->sk_socket;
+	struct socket_alloc *with_inode;
 
 	/* A load through NULL gives 0. */
-	return socket->file->f_inode->i_ino;
+	if (!bpf_ksym_exists(bpf_rdonly_cast))
+		return socket->file->f_inode->i_ino;
+	with_inode = bpf_rdonly_cast(
+		socket, bpf_core_type_id_kernel(struct socket_alloc));
+	return with_inode->vfs_inode.i_ino;
 }
 
 /* As /proc/PID/comm shows it, with zeroes to its end. */
@@ -267,12 +278,34 @@ static __always_inline void name_of_process(struct process_name *name)
  * user space calls the process id. Sockets have no field for this, and storage
  * for sockets cannot be used by tracing programs before 5.11. The loader fills
  * in, from /proc, who has which socket open at the start.
+ *
+ * A socket's place is one of a row of words, most often the first, and is found
+ * without a look-up in a hash, which takes 110 instructions. A word is written
+ * whole or not at all:
+ *
+ *   bits 22 to 63  tag: what the row's number does not say of the inode number
+ *   bits  0 to 21  the process
+ *
+ * Row and tag together are the inode number's low 55 bits (sockets have 32), mixed
+ * by a multiplication with an odd number, which takes each value to another one: so
+ * no socket is taken for another. In a row that is full, a new socket takes the
+ * place of another, which comes back when it is read from.
  */
+struct reader_row {
+	__u64 words[NETSTACKLAT_READERS_IN_ROW];
+};
+
+#define READER_TAG_BITS (64 - NETSTACKLAT_PID_BITS)
+#define READER_PID_MASK ((1 << NETSTACKLAT_PID_BITS) - 1)
+
+_Static_assert(sizeof(struct reader_row) == 64, "a cache line");
+
+/* The loader sets how many rows there are. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, NETSTACKLAT_MAX_SOCKET_READERS);
-	__type(key, __u64);
-	__type(value, __u32);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct reader_row);
 } netstack_readers SEC(".maps");
 
 /* What these processes call themselves. It stays when they have ended. */
@@ -291,26 +324,76 @@ static __always_inline bool is_same_name(const struct process_name *a,
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
 }
 
-/*
- * Not inlined: only where a process is asked for, and several programs do. The
- * name is given where packets are selected by it: it can be another than at the
- * last read. Otherwise it is looked up for a new reader only.
- */
-static __noinline int note_reader(struct sock *sk, struct process_name *name)
+static __always_inline __u64 mixed_inode(__u64 inode)
+{
+	return inode * NETSTACKLAT_SAMPLE_MULTIPLIER;
+}
+
+static __always_inline volatile struct reader_row *reader_row(__u64 mixed)
+{
+	__u32 row = mixed >> READER_TAG_BITS &
+		    ((1 << NETSTACKLAT_READER_ROW_BITS) - 1);
+
+	return bpf_map_lookup_elem(&netstack_readers, &row);
+}
+
+static __always_inline bool is_of_socket(__u64 word, __u64 mixed)
+{
+	return !((word ^ mixed << NETSTACKLAT_PID_BITS) >>
+		 NETSTACKLAT_PID_BITS);
+}
+
+/* Writes down who reads from a socket, in the place that it has or gets. */
+static __always_inline void set_reader(volatile struct reader_row *row,
+				       __u64 mixed, __u32 pid)
+{
+	/* Any three bits that say nothing of the row. */
+	__u32 place = mixed & (NETSTACKLAT_READERS_IN_ROW - 1), i;
+
+#pragma unroll
+	for (i = 0; i < NETSTACKLAT_READERS_IN_ROW; i++) {
+		__u64 word = row->words[i];
+
+		if (!word || is_of_socket(word, mixed)) {
+			row->words[i] = mixed << NETSTACKLAT_PID_BITS | pid;
+			return;
+		}
+	}
+	row->words[place] = mixed << NETSTACKLAT_PID_BITS | pid;
+}
+
+static __always_inline __u32 pid_in_row(const volatile struct reader_row *row,
+					__u64 mixed)
+{
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < NETSTACKLAT_READERS_IN_ROW; i++) {
+		__u64 word = row->words[i];
+
+		if (is_of_socket(word, mixed))
+			return word & READER_PID_MASK;
+	}
+	return 0;
+}
+
+/* Not inlined: what is not the first of its row is rare. */
+static __noinline __u32 search_row(const volatile struct reader_row *row,
+				   __u64 mixed)
+{
+	return row ? pid_in_row(row, mixed) : 0;
+}
+
+/* Not inlined: rare, but for packets that are selected by name. */
+static __noinline int note_row(volatile struct reader_row *row, __u64 mixed,
+			       __u32 pid, struct process_name *name)
 {
 	struct process_name own = {}, *known_name;
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	__u32 *known;
-	__u64 inode;
 
-	if (!sk)
+	if (!row)
 		return 0;
-	inode = socket_inode(sk);
-	if (!inode)
-		return 0;
-	known = bpf_map_lookup_elem(&netstack_readers, &inode);
-	if (!known || *known != pid)
-		bpf_map_update_elem(&netstack_readers, &inode, &pid, BPF_ANY);
+	if (pid_in_row(row, mixed) != pid)
+		set_reader(row, mixed, pid);
 	else if (!name)
 		return 0;
 	if (name)
@@ -324,20 +407,54 @@ static __noinline int note_reader(struct sock *sk, struct process_name *name)
 	return 0;
 }
 
+/*
+ * Notes that this process reads from the socket. The name is given where packets
+ * are selected by it: it can be another than at the last read. Otherwise it is
+ * looked up for a new reader only.
+ */
+static __always_inline void note_reader(struct sock *sk, __u32 pid,
+					struct process_name *name)
+{
+	volatile struct reader_row *row;
+	__u64 inode = socket_inode(sk), mixed;
+
+	if (!inode)
+		return;
+	mixed = mixed_inode(inode);
+	row = reader_row(mixed);
+	if (!row)
+		return;
+	if (name || row->words[0] != (mixed << NETSTACKLAT_PID_BITS | pid))
+		note_row(row, mixed, pid, name);
+}
+
+/* The process that last read from a socket; 0: not known. */
+static __always_inline __u32 reader_of(struct sock *sk)
+{
+	__u64 mixed = mixed_inode(socket_inode(sk)), word;
+	volatile struct reader_row *row = reader_row(mixed);
+
+	if (!row)
+		return 0;
+	word = row->words[0];
+	if (is_of_socket(word, mixed))
+		return word & READER_PID_MASK;
+	return search_row(row, mixed);
+}
+
+static __always_inline __u32 current_pid(void)
+{
+	return bpf_get_current_pid_tgid() >> 32;
+}
+
 /* The process of a packet; 0: not known. */
 static __always_inline __u32 pid_of(const struct sample_ctx *ctx)
 {
 	struct sock *sk;
-	__u64 inode;
-	__u32 *pid;
 
 	if (is_in_reader(ctx->hook))
-		return bpf_get_current_pid_tgid() >> 32;
-	if (!find_socket(ctx, &sk))
-		return 0;
-	inode = socket_inode(sk);
-	pid = bpf_map_lookup_elem(&netstack_readers, &inode);
-	return pid ? *pid : 0;
+		return current_pid();
+	return find_socket(ctx, &sk) ? reader_of(sk) : 0;
 }
 
 #endif /* NETSTACKLAT_PACKET_OWNER_BPF_H */

@@ -39,22 +39,23 @@ static __always_inline int record_latency(const struct sample_ctx *ctx)
 	__u64 mono = bpf_ktime_get_ns();
 	__u64 latency_m1 = mono + clock.offs_fast - ctx->tstamp - 1;
 	__u64 latency = latency_m1 + 1;
+	__u64 *slices;
 
 	if (latency_m1 >= MAX_NS) {
 		__s64 slow = slow_latency(ctx->tstamp, mono);
 
 		if (slow < 0)
 			return skip(ctx->hook, -1 - slow);
-		if (!slow) {
-			histogram_add_zero(ctx);
-			stage_add(ctx, mono);
-			return 0;
-		}
 		latency = slow;
 		latency_m1 = slow - 1;
+		if (!slow) {
+			slices = histogram_add_zero(ctx);
+			goto stage;
+		}
 	}
-	histogram_add(ctx, latency_m1, latency);
-	stage_add(ctx, mono);
+	slices = histogram_add(ctx, latency_m1, latency);
+stage:
+	stage_add(ctx, mono, slices);
 	show_if_slow(ctx, mono, latency);
 	return 0;
 }
@@ -63,7 +64,8 @@ static __always_inline int record_latency(const struct sample_ctx *ctx)
  * The same in functions of their own. A program saves callee-saved registers at
  * entry if it uses them itself; a function does so only when it is called, so a
  * packet that is sampled out does not pay. Not where packets are counted by group:
- * that takes more of the packet than its timestamp.
+ * that takes more of the packet than its timestamp. And not where all packets are
+ * measured, which would pay for the call.
  */
 #define RECORDS_APART (CAN_SAMPLE && !INTERFACE_MATTERS)
 
@@ -93,33 +95,50 @@ static __always_inline int record_apart(const struct sample_ctx *ctx)
 	}
 }
 
+/* The latency of a packet that is in the share that is measured. */
+static __always_inline int record_sampled(const struct sample_ctx *ctx,
+					  __u64 limit)
+{
+	return RECORDS_APART && limit ? record_apart(ctx) : record_latency(ctx);
+}
+
 /* The latency, if the packet is in the share that is measured. */
 static __always_inline int record(const struct sample_ctx *ctx)
 {
-	if (is_sampled_out(ctx->tstamp))
+	__u64 limit = sampling_limit();
+
+	if (is_sampled_out(limit, ctx->tstamp))
 		return skip_sampled_out(ctx->hook);
-	return RECORDS_APART ? record_apart(ctx) : record_latency(ctx);
+	return record_sampled(ctx, limit);
+}
+
+/* The same of a packet that has an skb, which its timestamp is read from. */
+static __always_inline int record_with_skb(struct sample_ctx *ctx)
+{
+	ctx->tstamp = ctx->skb->tstamp;
+	return record(ctx);
 }
 
 /* The same, if the user wants the packet. */
-static __always_inline int record_selected(const struct sample_ctx *ctx)
+static __always_inline int record_selected(struct sample_ctx *ctx)
 {
 	int unwanted = selection_skip(ctx);
 
 	if (unwanted >= 0)
 		return skip_unselected(ctx->hook, unwanted);
-	return record(ctx);
+	return record_with_skb(ctx);
 }
 
-/* On the way to the socket. */
+/*
+ * On the way to the socket. The timestamp is not read yet, so that a packet that is
+ * not wanted does not pay for that.
+ */
 static __always_inline struct sample_ctx of_skb(enum netstacklat_hook hook,
 						struct sk_buff *skb)
 {
 	return (struct sample_ctx){
 		.hook = hook,
 		.skb = skb,
-		.tstamp = skb->tstamp,
-		.interface = skb->skb_iif,
 	};
 }
 
@@ -139,8 +158,6 @@ of_socket(enum netstacklat_hook hook, struct sock *sk, struct sk_buff *skb)
 		.hook = hook,
 		.skb = skb,
 		.sk = sk,
-		.tstamp = skb->tstamp,
-		.interface = skb->skb_iif,
 	};
 }
 
@@ -162,14 +179,16 @@ static __always_inline int record_ip(struct sk_buff *skb)
 {
 	struct sample_ctx ctx = of_skb(HOOK_IP_START, skb);
 	int unwanted = selection_skip(&ctx);
+	__u64 limit = sampling_limit();
 
 	if (unwanted >= 0)
 		return skip_unselected(HOOK_IP_START, unwanted);
-	if (is_sampled_out(ctx.tstamp))
+	ctx.tstamp = skb->tstamp;
+	if (is_sampled_out(limit, ctx.tstamp))
 		return skip_sampled_out(HOOK_IP_START);
 	if (skb_has_tx_timestamp(skb))
 		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
-	return RECORDS_APART ? record_apart(&ctx) : record_latency(&ctx);
+	return record_sampled(&ctx, limit);
 }
 
 /* The same for hooks that need to know, where ip-start is off. */
@@ -178,7 +197,7 @@ static __always_inline int count_tx_timestamps(struct sk_buff *skb)
 	struct sample_ctx ctx = of_skb(HOOK_IP_START, skb);
 
 	if (skb_has_tx_timestamp(skb) && selection_skip(&ctx) < 0 &&
-	    !is_sampled_out(ctx.tstamp))
+	    !is_sampled_out(sampling_limit(), skb->tstamp))
 		return skip(HOOK_IP_START, SKIP_TX_TIMESTAMP);
 	return 0;
 }
@@ -197,7 +216,7 @@ static __always_inline int record_tcp_v6_do_rcv(struct sock *sk,
 		return skip_unselected(HOOK_TCP_DO_RCV, unwanted);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		return skip(HOOK_TCP_DO_RCV, SKIP_V4_MAPPED);
-	return record(&ctx);
+	return record_with_skb(&ctx);
 }
 
 /*
@@ -215,16 +234,15 @@ static __always_inline int record_tcp_data_queue(struct sock *sk,
 		return skip_unselected(HOOK_TCP_DATA_QUEUE, unwanted);
 	if (cb->seq == cb->end_seq)
 		return skip(HOOK_TCP_DATA_QUEUE, SKIP_NO_DATA);
-	return record(&ctx);
+	return record_with_skb(&ctx);
 }
 
-/* A read has no skb; its interface is that of the socket's last packet. */
+/* A read has no skb. */
 static __always_inline struct sample_ctx of_tcp_read(struct sock *sk)
 {
 	return (struct sample_ctx){
 		.hook = HOOK_TCP_SOCKET_READ,
 		.sk = sk,
-		.interface = INTERFACE_MATTERS ? rx_interface(sk) : 0,
 	};
 }
 
@@ -289,7 +307,8 @@ static __always_inline int note_udp_skb(struct sock *sk, struct sk_buff *skb)
 {
 	struct sample_ctx ctx = of_socket(HOOK_UDP_QUEUE_RCV, sk, skb);
 
-	return note_udp(&ctx);
+	note_udp(&ctx);
+	return 0;
 }
 
 /* Notes the timestamp that it reads, for record_udp_enqueued(). */
@@ -297,10 +316,18 @@ static __always_inline int record_udp_queue_rcv(struct sock *sk,
 						struct sk_buff *skb)
 {
 	struct sample_ctx ctx = of_socket(HOOK_UDP_QUEUE_RCV, sk, skb);
+	volatile struct udp_note *note;
+	int unwanted;
 
 	/* Also of those that are not wanted: the next hook must be able to tell. */
-	note_udp(&ctx);
-	return record_selected(&ctx);
+	note = note_udp(&ctx);
+	/* So that the headers are read once. */
+	if (FLOW_IS_NOTED && note)
+		ctx.noted_flow = &note->flow;
+	unwanted = selection_skip(&ctx);
+	if (unwanted >= 0)
+		return skip_unselected(HOOK_UDP_QUEUE_RCV, unwanted);
+	return record(&ctx);
 }
 
 /*
@@ -323,8 +350,8 @@ static __always_inline int record_udp_enqueued(struct sock *sk,
 			    error ? SKIP_DROPPED : SKIP_ENTRY_MISSED);
 	note->skb = NULL;
 	ctx.tstamp = note->tstamp;
-	if (INTERFACE_MATTERS)
-		ctx.interface = note->interface;
+	if (INTERFACE_IS_NOTED)
+		ctx.noted_interface = note->interface;
 	ctx.noted_flow = &note->flow;
 	unwanted = selection_skip(&ctx);
 	if (unwanted >= 0)
@@ -345,7 +372,7 @@ static __always_inline int record_udp_read(struct sock *sk, struct sk_buff *skb,
 		return skip_unselected(HOOK_UDP_SOCKET_READ, unwanted);
 	if (len < 0)
 		return skip(HOOK_UDP_SOCKET_READ, SKIP_PEEK);
-	return record(&ctx);
+	return record_with_skb(&ctx);
 }
 
 #endif /* NETSTACKLAT_RECORD_BPF_H */

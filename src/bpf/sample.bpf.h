@@ -5,6 +5,9 @@
 
 #include "vmlinux.h"
 
+#include <bpf/bpf_helpers.h>
+
+#include "compat.bpf.h"
 #include "types.bpf.h"
 
 /*
@@ -39,10 +42,24 @@ struct sample_ctx {
 	struct sock *sk;
 	/* When the packet entered the stack, on CLOCK_REALTIME; 0: not known */
 	__u64 tstamp;
-	/* Index of the interface that the packet came in by; 0: not known */
-	__u32 interface;
 	/* What was noted on the way in, of a datagram that may have been freed */
+	__u32 noted_interface;
+	/* NULL: nothing was noted, or nobody asks for it */
 	const volatile struct packet_flow *noted_flow;
 };
+
+/*
+ * Index of the interface that the packet came in by; 0: not known. A TCP read has no
+ * skb: its interface is that of the socket's last packet.
+ */
+static __always_inline __u32 interface_of(const struct sample_ctx *ctx)
+{
+	if (ctx->hook == HOOK_TCP_SOCKET_READ)
+		return rx_interface(ctx->sk);
+	if (ctx->hook == HOOK_UDP_SOCKET_ENQUEUED ||
+	    ctx->hook == HOOK_UDP_QUEUE_RCV)
+		return ctx->noted_interface;
+	return ctx->skb->skb_iif;
+}
 
 #endif /* NETSTACKLAT_SAMPLE_BPF_H */

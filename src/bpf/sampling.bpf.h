@@ -29,9 +29,15 @@ struct netstacklat_sampling {
 
 const volatile struct netstacklat_sampling netstacklat_sampling = {};
 
-static __always_inline bool is_sampled_out(__u64 tstamp)
+static __always_inline __u64 sampling_limit(void)
 {
-	__u64 limit = netstacklat_sampling.limit, hash;
+	return netstacklat_sampling.limit;
+}
+
+/* The limit is given, so that it is read once where it is asked for twice. */
+static __always_inline bool is_sampled_out(__u64 limit, __u64 tstamp)
+{
+	__u64 hash;
 
 	if (!limit)
 		return false;

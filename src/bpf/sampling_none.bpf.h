@@ -7,7 +7,12 @@
 
 #define CAN_SAMPLE false
 
-static __always_inline bool is_sampled_out(__u64 tstamp)
+static __always_inline __u64 sampling_limit(void)
+{
+	return 0;
+}
+
+static __always_inline bool is_sampled_out(__u64 limit, __u64 tstamp)
 {
 	return false;
 }

@@ -114,7 +114,7 @@ static __always_inline void copy_way(struct netstacklat_slow_packet *packet)
 	__u64 mixed = mixed_timestamp(packet->tstamp);
 	__u64 shared = mixed << NOTE_TAG_SHIFT | (__u64)NOTE_SHARED
 							 << NOTE_TIME_BITS;
-	volatile struct note_slot *slot = note_slot(mixed);
+	volatile struct note_slot *slot = note_slot(mixed, stages.slot_mask);
 	__u32 i;
 
 	if (slot && slot->last == shared)
@@ -131,6 +131,7 @@ static __always_inline void send_slow_packet(const struct sample_ctx *ctx,
 	struct netstacklat_slow_packet *packet = reserve_slow_packet(cpu, age);
 	bool in_reader = is_in_reader(ctx->hook);
 	struct packet_flow room, *flow;
+	struct sample_ctx whole = *ctx;
 	struct process_name reader;
 
 	if (!packet)
@@ -141,7 +142,7 @@ static __always_inline void send_slow_packet(const struct sample_ctx *ctx,
 	packet->hook = ctx->hook;
 	packet->cpu = cpu;
 	packet->netns = netns_of(ctx);
-	packet->interface = ctx->interface;
+	packet->interface = interface_of(ctx);
 	packet->cgroup = cgroup_id_of(ctx);
 	packet->pid = pid_of(ctx);
 	packet->queue_length = in_reader ? left_in_queue(ctx) : 0;
@@ -152,7 +153,10 @@ static __always_inline void send_slow_packet(const struct sample_ctx *ctx,
 	copy_way(packet);
 	__builtin_memset(&packet->flow, 0, sizeof(packet->flow));
 	flow = in_memory(&room);
-	read_flow(ctx, flow, &netstacklat_flow.shown);
+	/* What is noted on the way may be less than what is shown. */
+	if (ctx->hook != HOOK_UDP_SOCKET_ENQUEUED)
+		whole.noted_flow = NULL;
+	read_flow(&whole, flow, &netstacklat_flow.shown);
 	copy_flow(&packet->flow, flow, &netstacklat_flow.shown);
 	/* The loader reads them once a second, so nobody is woken. */
 	bpf_ringbuf_submit(packet, BPF_RB_NO_WAKEUP);

@@ -59,23 +59,22 @@ _Static_assert(sizeof(struct note_slot) == 64, "a cache line");
 
 /* What the loader knows of stages; in .rodata. */
 struct netstacklat_stages {
-	/* Whether stages are measured */
-	__u32 on;
-	/* Number of slots less one */
+	/* Number of slots less one; 0: no stages are measured */
 	__u32 slot_mask;
 	/* Whether slots have a way */
 	__u32 ways;
-	/* Slices of a stage: one for each possible CPU */
-	__u32 cpus;
 	/* By hook, NETSTACKLAT_NOTE_BEGINS or _MAY_BEGIN: whether packets begin there */
 	__u8 begins[NETSTACKLAT_NOTE_HOOKS];
 	/* By hook: whether another one comes behind, which wants a note */
 	__u8 notes[NETSTACKLAT_NOTE_HOOKS];
 	/* By hook: how many hooks are before it on its path */
 	__u8 place[NETSTACKLAT_NOTE_HOOKS];
+	/* By hook: how many stages end there */
+	__u8 ending[NETSTACKLAT_NOTE_HOOKS];
 	/*
-	 * Number of the stage that ends at the first hook and begins at the second;
-	 * NETSTACKLAT_NO_STAGE: packets do not go that way
+	 * Of the stage that ends at the first hook and begins at the second, the number
+	 * among those that end there, from 1; NETSTACKLAT_NO_STAGE: packets do not go
+	 * that way
 	 */
 	__u8 number[N_HOOKS][NETSTACKLAT_NOTE_HOOKS];
 };
@@ -92,15 +91,6 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct note_slot));
 } netstack_notes SEC(".maps");
-
-/* Stage by stage, a slice for each CPU; as the histograms of hooks. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, SLICE_ENTRIES * sizeof(__u64));
-} netstack_stages SEC(".maps");
 
 /* Packets that were recorded without a stage: by cause, CPU and hook, see filter.bpf.h. */
 volatile __u64 netstacklat_stageless[N_STAGELESS][NETSTACKLAT_ARRIVALS]
@@ -124,13 +114,13 @@ static __noinline int count_stageless(enum netstacklat_hook hook,
 }
 
 /* Adds a stage that took so long, which is out of the ordinary. Not inlined: rare. */
-static __noinline int stage_add_unusual(enum netstacklat_hook hook, __u32 index,
-					__u64 time)
+static __noinline int stage_add_unusual(enum netstacklat_hook hook,
+					__u64 *slice, __u64 time)
 {
 	/* The clock of the other CPU is ahead by its lag, and 0 is 0. */
 	if (time && time < (1ULL << NOTE_TIME_BITS) - NETSTACKLAT_CLOCK_LAG_NS)
 		return count_stageless(hook, STAGELESS_NOTE_LOST);
-	slice_add_zero(bpf_map_lookup_elem(&netstack_stages, &index));
+	slice_add_zero(slice);
 	return 0;
 }
 
@@ -139,9 +129,10 @@ static __always_inline __u64 mixed_timestamp(__u64 tstamp)
 	return tstamp * NETSTACKLAT_SAMPLE_MULTIPLIER;
 }
 
-static __always_inline volatile struct note_slot *note_slot(__u64 mixed)
+static __always_inline volatile struct note_slot *note_slot(__u64 mixed,
+							    __u32 slot_mask)
 {
-	__u32 slot = mixed >> NOTE_TAG_BITS & stages.slot_mask;
+	__u32 slot = mixed >> NOTE_TAG_BITS & slot_mask;
 
 	return bpf_map_lookup_elem(&netstack_notes, &slot);
 }
@@ -162,18 +153,22 @@ static __always_inline void leave_note(volatile struct note_slot *slot,
  * Adds the stage that ends here, and leaves a note for the next. Only packets that
  * are recorded come here: each has a stage, or begins here, or is counted as one
  * without.
+ *
+ * The histograms of stages follow the hook's own in each CPU's value, so that one
+ * look-up finds both: slices is where the hook's own begins.
  */
-static __always_inline void stage_add(const struct sample_ctx *ctx, __u64 mono)
+static __always_inline void stage_add(const struct sample_ctx *ctx, __u64 mono,
+				      __u64 *slices)
 {
-	__u64 mixed, tag, seen, time;
+	__u64 mixed, tag, seen, time, number, ending;
+	__u32 slot_mask = stages.slot_mask;
 	volatile struct note_slot *slot;
-	__u32 index, number;
 
-	if (!stages.on)
+	if (!slot_mask || !slices)
 		return;
 	mixed = mixed_timestamp(ctx->tstamp);
 	tag = mixed << NOTE_TAG_SHIFT;
-	slot = note_slot(mixed);
+	slot = note_slot(mixed, slot_mask);
 	if (!slot)
 		return;
 	seen = slot->last;
@@ -190,7 +185,10 @@ static __always_inline void stage_add(const struct sample_ctx *ctx, __u64 mono)
 	}
 	number = stages.number[ctx->hook]
 			      [seen >> NOTE_TIME_BITS & (NOTE_HOOKS - 1)];
-	if (number == NETSTACKLAT_NO_STAGE) {
+	ending = stages.ending[ctx->hook];
+	/* As in udp_note(): a test of 64 bits. */
+	barrier_var(number);
+	if (number > ending) {
 		slot->last = tag | (__u64)NOTE_SHARED << NOTE_TIME_BITS;
 		count_stageless(ctx->hook, STAGELESS_SAME_TIMESTAMP);
 		return;
@@ -198,13 +196,12 @@ static __always_inline void stage_add(const struct sample_ctx *ctx, __u64 mono)
 	if (stages.notes[ctx->hook])
 		leave_note(slot, ctx->hook, tag, time);
 	time = (time - seen) & NOTE_TIME_MASK;
-	index = number * stages.cpus + bpf_get_smp_processor_id();
+	slices += number * SLICE_ENTRIES;
 	if (time - 1 >= MAX_NS) {
-		stage_add_unusual(ctx->hook, index, time);
+		stage_add_unusual(ctx->hook, slices, time);
 		return;
 	}
-	slice_add(bpf_map_lookup_elem(&netstack_stages, &index), time - 1,
-		  time);
+	slice_add(slices, time - 1, time);
 }
 
 #endif /* NETSTACKLAT_STAGES_BPF_H */

@@ -5,7 +5,8 @@
 
 #include "sample.bpf.h"
 
-static __always_inline void stage_add(const struct sample_ctx *ctx, __u64 mono)
+static __always_inline void stage_add(const struct sample_ctx *ctx, __u64 mono,
+				      __u64 *slices)
 {
 }
 

@@ -45,18 +45,25 @@ static __always_inline volatile struct udp_note *udp_note(void)
 	return &udp_notes[cpu];
 }
 
-static __always_inline int note_udp(const struct sample_ctx *ctx)
+/* Reads what it notes, too. The note; NULL: there is no place for it. */
+static __always_inline volatile struct udp_note *
+note_udp(struct sample_ctx *ctx)
 {
-	volatile struct udp_note *note = udp_note();
+	volatile struct udp_note *note;
 
+	ctx->tstamp = ctx->skb->tstamp;
+	if (INTERFACE_IS_NOTED)
+		ctx->noted_interface = ctx->skb->skb_iif;
+	note = udp_note();
 	if (note) {
 		note->skb = ctx->skb;
 		note->tstamp = ctx->tstamp;
-		if (INTERFACE_MATTERS)
-			note->interface = ctx->interface;
-		note_flow(ctx, &note->flow);
+		if (INTERFACE_IS_NOTED)
+			note->interface = ctx->noted_interface;
+		if (FLOW_IS_NOTED)
+			note_flow(ctx, &note->flow);
 	}
-	return 0;
+	return note;
 }
 
 #endif /* NETSTACKLAT_UDP_NOTE_BPF_H */

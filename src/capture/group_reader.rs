@@ -26,6 +26,8 @@ use crate::model::tables;
 /// whose its slice is: behind so many that nobody uses, there are no more.
 const GAP: usize = 64;
 const SLICE_BYTES: usize = tables::SLICE_ENTRIES * size_of::<u64>();
+/// Where a slice says whose it is. The first word is 0 in a slice of nobody.
+const KEY: usize = tables::SLICE_IN_USE + 1;
 
 /// The maps of groups, and whether somebody has found no room in them.
 pub(super) struct GroupMaps {
@@ -197,6 +199,10 @@ impl GroupReader {
     /// they are read for the last time, and then they are free.
     fn retire(&mut self, slices: &[usize], words: &[AtomicU64]) -> Result<()> {
         let mut owners = BTreeSet::new();
+        let slice_words = |index: usize| {
+            let begin = index * tables::SLICE_ENTRIES;
+            &words[begin..begin + tables::SLICE_ENTRIES]
+        };
         for &index in slices {
             let Some(Place { owner, key, .. }) = &self.slices[index].of else {
                 continue;
@@ -204,15 +210,13 @@ impl GroupReader {
             owners.insert(*owner);
             // Both are hashes, in which only the key can be missing.
             let _ = self.maps.slots.delete(key);
+            // CPUs remember where their groups have counted, and look here.
+            slice_words(index)[KEY].store(0, Ordering::Relaxed);
             let mut group = key.clone();
             group[..size_of::<u32>()].fill(0);
             let _ = self.maps.groups.delete(&group);
         }
         wait_for_programs().context("waiting for programs to end")?;
-        let slice_words = |index: usize| {
-            let begin = index * tables::SLICE_ENTRIES;
-            &words[begin..begin + tables::SLICE_ENTRIES]
-        };
         for &index in slices {
             self.read_slice(index, slice_words(index));
             let number = (index as u32).to_ne_bytes();
@@ -234,14 +238,14 @@ fn place(words: &[AtomicU64], layout: &GroupLayout) -> Option<Place> {
     if words[tables::SLICE_IN_USE].load(Ordering::Acquire) == 0 {
         return None;
     }
-    let key = &words[tables::SLICE_IN_USE + 1..][..1 + layout.words()];
+    let key = &words[KEY..][..layout.key_words()];
     let key: Vec<u32> = key
         .iter()
         .map(|word| word.load(Ordering::Relaxed) as u32)
         .collect();
     let mut parts = key.iter().copied();
     let cpu_and_hook = parts.next()?;
-    let hook = (cpu_and_hook & 0xff) as usize;
+    let hook = (cpu_and_hook & 0xff).checked_sub(1)? as usize;
     let mut part = |on: bool| if on { parts.next() } else { None };
     let owner = Owner {
         cpu: layout.by_cpu.then_some(cpu_and_hook >> 8),
@@ -317,7 +321,7 @@ mod tests {
     fn slice(in_use: u64, key: &[u64]) -> Vec<AtomicU64> {
         let mut words = vec![0; tables::SLICE_ENTRIES];
         words[tables::SLICE_IN_USE] = in_use;
-        words[tables::SLICE_IN_USE + 1..][..key.len()].copy_from_slice(key);
+        words[KEY..][..key.len()].copy_from_slice(key);
         words.into_iter().map(AtomicU64::new).collect()
     }
 
@@ -329,7 +333,7 @@ mod tests {
             PacketFilter::default(),
         );
         assert_eq!((layout.slices, layout.key_size()), (256, 16));
-        let key = [3 << 8 | 2, 4_026_531_840, 7, 1234];
+        let key = [3 << 8 | (2 + 1), 4_026_531_840, 7, 1234];
         assert!(place(&slice(0, &key), &layout).is_none());
         let place = place(&slice(1, &key), &layout).unwrap();
         assert_eq!(place.hook.index(), 2);
@@ -358,7 +362,7 @@ mod tests {
             let words = words
                 .iter()
                 .map(|word| u64::from(u32::from_ne_bytes(*word)));
-            let key: Vec<u64> = [5 << 8, 443].into_iter().chain(words).collect();
+            let key: Vec<u64> = [5 << 8 | 1, 443].into_iter().chain(words).collect();
             place(&slice(1, &key), &layout).unwrap().owner
         };
         let address = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7);
@@ -371,11 +375,12 @@ mod tests {
     fn a_key_of_no_hook_is_nobodys() {
         let layout = layout(&[GroupKey::Cgroup], PacketFilter::default());
         assert!(place(&slice(1, &[0xff, 1]), &layout).is_none());
+        assert!(place(&slice(1, &[0, 1]), &layout).is_none());
     }
 
     #[test]
     fn the_namespace_is_in_the_key_where_there_are_several() {
-        let words = |keys: &[GroupKey], filter| layout(keys, filter).words();
+        let words = |keys: &[GroupKey], filter| layout(keys, filter).key_words() - 1;
         let interface = [GroupKey::Interface];
         assert_eq!(words(&interface, PacketFilter::default()), 2);
         let one = PacketFilter {

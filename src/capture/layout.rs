@@ -18,8 +18,6 @@ pub(super) const ADDRESS_WORDS: usize = 4;
 pub struct Layout {
     /// Slices in each map.
     pub cpus: usize,
-    /// Entries from one CPU's slice of a histogram to the next.
-    pub histogram_stride: usize,
     /// Entries from one CPU's slice of the skip counters to the next.
     pub skip_stride: usize,
 }
@@ -29,14 +27,8 @@ impl Layout {
     pub fn new(cpus: usize) -> Layout {
         Layout {
             cpus,
-            histogram_stride: tables::SLICE_ENTRIES,
             skip_stride: (HOOK_COUNT * SKIP_COUNT).next_multiple_of(LINE),
         }
-    }
-
-    /// Entries of one histogram map.
-    pub fn histogram_entries(&self) -> usize {
-        self.cpus * self.histogram_stride
     }
 
     /// Entries of the map of skip counters.
@@ -95,8 +87,17 @@ impl GroupLayout {
         }
     }
 
-    /// Words of a group's key, without the one that says CPU and hook.
-    pub fn words(&self) -> usize {
+    /// Whether it says anything of what is in the packets' headers, or beside them.
+    pub fn reads_headers(&self) -> bool {
+        self.by_local_port || self.by_rx_queue || self.by_family || self.by_remote_ip
+    }
+
+    /// Words of a key: the one that says CPU and hook, and those of the group.
+    pub fn key_words(&self) -> usize {
+        1 + self.words()
+    }
+
+    fn words(&self) -> usize {
         let parts = [
             self.by_netns,
             self.by_interface,
@@ -112,6 +113,6 @@ impl GroupLayout {
 
     /// Bytes of a key in the maps.
     pub fn key_size(&self) -> u32 {
-        ((1 + self.words()) * size_of::<u32>()) as u32
+        (self.key_words() * size_of::<u32>()) as u32
     }
 }

@@ -7,8 +7,10 @@ use libbpf_rs::{OpenMapMut, OpenObject};
 
 use crate::capture::plan::Plan;
 use crate::capture::slow_sent::room;
+use crate::capture::socket_readers;
 use crate::model::hooks::Hook;
 use crate::model::names;
+use crate::model::tables;
 
 /// Sets the sizes of all maps.
 ///
@@ -20,7 +22,12 @@ pub(super) fn set(object: &mut OpenObject, plan: &Plan) -> Result<()> {
     for mut map in object.maps_mut() {
         let hook = Hook::all().find(|hook| map.name() == hook.map_name().as_str());
         let entries = match hook {
-            Some(hook) if enabled.contains(hook) => plan.layout.cpus as u32,
+            Some(hook) if enabled.contains(hook) => {
+                let bytes = plan.histogram_stride(hook) * size_of::<u64>();
+                map.set_value_size(bytes as u32)
+                    .with_context(|| size_of_map(&map))?;
+                plan.layout.cpus as u32
+            }
             // A disabled hook's map stays, as small as it can be.
             Some(_) => continue,
             None if map.name() == names::NOTES_MAP => match &plan.stages {
@@ -32,10 +39,6 @@ pub(super) fn set(object: &mut OpenObject, plan: &Plan) -> Result<()> {
                 None => continue,
             },
             None if map.name() == names::SLOW_PACKETS_MAP => room(plan.layout.cpus).bytes,
-            None if map.name() == names::STAGES_MAP => match &plan.stages {
-                Some(stages) => stages.slices(plan.layout.cpus) as u32,
-                None => continue,
-            },
             None => match group_map(&map, plan) {
                 Some((entries, None)) => entries,
                 Some((entries, Some(key_size))) => {
@@ -63,9 +66,14 @@ fn group_map(map: &OpenMapMut<'_>, plan: &Plan) -> Option<(u32, Option<u32>)> {
     if name == names::SKIPPED_MAP {
         return Some((plan.layout.skip_entries() as u32, None));
     }
-    let is_of_readers = name == names::READERS_MAP || name == names::READER_NAMES_MAP;
-    if is_of_readers && !plan.notes_readers() {
+    if name == names::READERS_MAP && plan.notes_readers() {
+        return Some((socket_readers::ROWS, None));
+    }
+    if name == names::READER_NAMES_MAP && !plan.notes_readers() {
         return Some((1, None));
+    }
+    if name == names::PIDS_MAP && !plan.filter.pids.is_empty() {
+        return Some(((1 << tables::PID_BITS) / u64::BITS, None));
     }
     // libbpf makes the ring buffer a page, which is the least.
     let is_of_names = name == names::PROCESS_NAMES_MAP || name == names::NEW_NAMES_MAP;
@@ -77,6 +85,8 @@ fn group_map(map: &OpenMapMut<'_>, plan: &Plan) -> Option<(u32, Option<u32>)> {
         Some((groups.slices, Some(groups.key_size())))
     } else if name == names::GROUPS_MAP {
         Some((groups.max_groups, Some(groups.key_size())))
+    } else if name == names::RECENT_SLICES_MAP {
+        Some(((plan.layout.cpus * tables::RECENT_SLICES) as u32, None))
     } else if name == names::GROUP_SLICES_MAP || name == names::FREE_SLICES_MAP {
         Some((groups.slices, None))
     } else {

@@ -24,27 +24,18 @@ use crate::model::names;
 use crate::model::stage::Stage;
 use crate::model::tables;
 
-/// An array map of u64, mapped read-only.
+/// An array map of u64.
 struct MappedArray {
     address: NonNull<AtomicU64>,
     entries: usize,
 }
 
 impl MappedArray {
-    fn map(fd: BorrowedFd<'_>, entries: usize) -> nix::Result<MappedArray> {
+    fn map(fd: BorrowedFd<'_>, entries: usize, protection: ProtFlags) -> nix::Result<MappedArray> {
         let bytes = NonZeroUsize::new(entries * size_of::<u64>()).ok_or(nix::Error::EINVAL)?;
         // SAFETY: a fresh shared mapping at an address of the kernel's choice,
         // which aliases no Rust object.
-        let address = unsafe {
-            mmap(
-                None,
-                bytes,
-                ProtFlags::PROT_READ,
-                MapFlags::MAP_SHARED,
-                fd,
-                0,
-            )?
-        };
+        let address = unsafe { mmap(None, bytes, protection, MapFlags::MAP_SHARED, fd, 0)? };
         Ok(MappedArray {
             address: address.cast(),
             entries,
@@ -69,12 +60,11 @@ impl Drop for MappedArray {
 
 /// The counters of all hooks, mapped.
 pub struct Maps {
+    /// By hook; those of the stages that end there follow each CPU's own.
     histograms: Vec<(Hook, MappedArray)>,
     skips: MappedArray,
     /// The slices of groups, where packets are grouped.
     groups: Option<MappedArray>,
-    /// The slices of stages, where they are measured.
-    stages: Option<MappedArray>,
     readers: RefCell<Readers>,
 }
 
@@ -85,7 +75,7 @@ struct Readers {
     by_cpu: Option<(Names, Vec<Vec<HistogramReader>>)>,
     skips: SkipReader,
     groups: Option<GroupReader>,
-    /// By number of the stage.
+    /// Of the stages that are measured.
     stages: Vec<(Stage, HistogramReader)>,
 }
 
@@ -97,29 +87,35 @@ impl Maps {
     /// If the kernel refuses a mapping; names the map.
     pub(super) fn map(loaded: &Loaded, plan: &Plan, mut owners: Option<Names>) -> Result<Maps> {
         let layout = plan.layout;
-        let map = |name: &str, entries| {
-            MappedArray::map(loaded.map_fd(name)?, entries)
+        let map_with = |protection, name: &str, entries| {
+            MappedArray::map(loaded.map_fd(name)?, entries, protection)
                 .with_context(|| format!("mapping BPF map {name} into memory"))
         };
+        let map = |name: &str, entries| map_with(ProtFlags::PROT_READ, name, entries);
         let histograms = plan.enabled().iter().map(|hook| {
-            let mapped = map(&hook.map_name(), layout.histogram_entries())?;
+            let mapped = map(&hook.map_name(), layout.cpus * plan.histogram_stride(hook))?;
             Ok((hook, mapped))
         });
         let histograms: Vec<_> = histograms.collect::<Result<_>>()?;
-        let reader = || HistogramReader::new(plan.resolution, layout.cpus, layout.histogram_stride);
-        let of_cpu = || HistogramReader::new(plan.resolution, 1, layout.histogram_stride);
+        let reader = || HistogramReader::new(plan.resolution, layout.cpus, 0);
+        let of_cpu = || HistogramReader::new(plan.resolution, 1, 0);
         let of_hook = |_| (0..layout.cpus).map(|_| of_cpu()).collect();
         let cpu_names = owners.take_if(|_| plan.is_by_cpu_only());
         let by_cpu = cpu_names.map(|names| (names, histograms.iter().map(of_hook).collect()));
-        let stages = plan.stages.as_ref().map(|stages| {
-            let entries = stages.slices(layout.cpus) * tables::SLICE_ENTRIES;
-            map(names::STAGES_MAP, entries)
+        let of_stages = plan.stages.iter().flat_map(|stages| {
+            let reader = |stage: &Stage| {
+                let offset = stages.slice_of(*stage) * tables::SLICE_ENTRIES;
+                let reader = HistogramReader::new(plan.resolution, layout.cpus, offset);
+                (*stage, reader)
+            };
+            stages.stages.iter().map(reader)
         });
-        let of_stages = plan.stages.iter().flat_map(|layout| &layout.stages);
-        let of_stages = of_stages.map(|stage| (*stage, reader())).collect();
+        let of_stages = of_stages.collect();
         let groups = plan.groups.as_ref().map(|groups| {
             let entries = groups.slices as usize * tables::SLICE_ENTRIES;
-            map(names::GROUP_SLICES_MAP, entries)
+            // Written to when a slice is taken from its group.
+            let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+            map_with(protection, names::GROUP_SLICES_MAP, entries)
         });
         let group_reader = plan.groups.clone().zip(owners).map(|(layout, owners)| {
             let maps = loaded.group_maps()?;
@@ -133,7 +129,6 @@ impl Maps {
                 groups: group_reader.transpose()?,
                 stages: of_stages,
             }),
-            stages: stages.transpose()?,
             groups: groups.transpose()?,
             histograms,
             skips: map(names::SKIPPED_MAP, layout.skip_entries())?,
@@ -156,15 +151,13 @@ impl Maps {
         if let (Some(map), Some(reader)) = (&self.groups, &mut readers.groups) {
             reader.read(map.values(), counters)?;
         }
-        if let Some(map) = &self.stages {
-            let stride = map.values().len() / readers.stages.len().max(1);
-            let slices = map.values().chunks_exact(stride);
-            for ((stage, reader), slices) in readers.stages.iter_mut().zip(slices) {
-                let counted = reader.read(slices);
-                if counted.count() > 0 {
-                    let at = &mut counters.hook_mut(stage.to()).stages;
-                    at.insert(stage.from(), counted.clone());
-                }
+        for (stage, reader) in &mut readers.stages {
+            let hook = self.histograms.iter().find(|(hook, _)| *hook == stage.to());
+            let Some((_, map)) = hook else { continue };
+            let counted = reader.read(map.values());
+            if counted.count() > 0 {
+                let at = &mut counters.hook_mut(stage.to()).stages;
+                at.insert(stage.from(), counted.clone());
             }
         }
         readers.skips.read(self.skips.values(), counters);

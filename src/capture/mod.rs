@@ -31,6 +31,7 @@ mod skeleton;
 mod slow_limits;
 mod slow_reader;
 mod slow_sent;
+mod socket_readers;
 pub mod stage_layout;
 pub mod timestamping;
 

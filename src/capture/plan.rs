@@ -19,6 +19,7 @@ use crate::model::packet_filter::PacketFilter;
 use crate::model::sampling::Sampling;
 use crate::model::slow::SlowLimit;
 use crate::model::stage::goes_on;
+use crate::model::tables;
 
 /// Which packets are slow, and how many are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct FlowParts {
     pub addresses: bool,
     /// The receive queue; the kernel keeps it beside the headers.
     pub rx_queue: bool,
+    /// The interface that the packet came in by; so, too.
+    pub interface: bool,
 }
 
 impl FlowParts {
@@ -77,6 +80,7 @@ impl FlowParts {
             ports: self.ports || other.ports,
             addresses: self.addresses || other.addresses,
             rx_queue: self.rx_queue || other.rx_queue,
+            interface: self.interface || other.interface,
         }
     }
 }
@@ -142,10 +146,11 @@ impl Plan {
         let flow = &self.filter.flow;
         let addresses = !flow.networks.is_empty();
         FlowParts {
-            family: addresses || flow.version.is_some(),
+            family: addresses || flow.only_version().is_some(),
             ports: flow.asks_for_ports(),
             addresses,
             rx_queue: !flow.rx_queues.is_empty(),
+            interface: self.filter.interfaces.is_some(),
         }
     }
 
@@ -161,7 +166,15 @@ impl Plan {
             ports: by(GroupKey::LocalPort),
             addresses,
             rx_queue: by(GroupKey::RxQueue),
+            interface: by(GroupKey::Interface),
         }
+    }
+
+    /// Words from one CPU's histograms of a hook to the next: the hook's own, and those
+    /// of the stages that end there.
+    pub fn histogram_stride(&self, hook: Hook) -> usize {
+        let stages = self.stages.as_ref();
+        tables::SLICE_ENTRIES * stages.map_or(1, |stages| stages.slices_at(hook))
     }
 
     /// The same for this share of the packets.
@@ -196,6 +209,7 @@ impl Plan {
             ports: on,
             addresses: on,
             rx_queue: on,
+            interface: on,
         }
     }
 
@@ -217,7 +231,11 @@ impl Plan {
     /// Whether programs must note what the headers say, for a hook whose packets may
     /// have been freed.
     pub fn notes_flow(&self) -> bool {
-        self.noted_parts() != FlowParts::default() && self.enabled().iter().any(is_needy)
+        let of_headers = FlowParts {
+            interface: false,
+            ..self.noted_parts()
+        };
+        of_headers != FlowParts::default() && self.enabled().iter().any(is_needy)
     }
 
     /// What is read for such hooks: for slow packets only where they can be slow there.

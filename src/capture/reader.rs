@@ -12,9 +12,10 @@ use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::skips::{SKIP_COUNT, SkipReason};
 
-/// A hook's histogram: a slice for each CPU.
+/// A histogram, of a hook or of a stage that ends there: a slice for each CPU.
 pub(super) struct HistogramReader {
-    stride: usize,
+    /// Words before it in what a CPU has at the hook.
+    offset: usize,
     slices: Vec<Slice>,
     /// All slices together, as last read.
     total: Histogram,
@@ -36,20 +37,21 @@ pub(super) struct Slice {
 }
 
 impl HistogramReader {
-    /// Nothing read yet, of so many CPUs with so many words each.
-    pub(super) fn new(resolution: Resolution, cpus: usize, stride: usize) -> HistogramReader {
+    /// Nothing read yet, of so many CPUs.
+    pub(super) fn new(resolution: Resolution, cpus: usize, offset: usize) -> HistogramReader {
         HistogramReader {
-            stride,
+            offset,
             slices: vec![Slice::default(); cpus],
             total: Histogram::new(resolution),
         }
     }
 
     /// All samples that have been counted, those of slices that have not changed
-    /// from memory.
+    /// from memory. `words` are those of all CPUs.
     pub(super) fn read(&mut self, words: &[AtomicU64]) -> &Histogram {
-        for (slice, words) in self.slices.iter_mut().zip(words.chunks_exact(self.stride)) {
-            slice.read(words, &mut self.total);
+        let stride = words.len() / self.slices.len().max(1);
+        for (slice, words) in self.slices.iter_mut().zip(words.chunks_exact(stride)) {
+            slice.read(&words[self.offset..], &mut self.total);
         }
         &self.total
     }

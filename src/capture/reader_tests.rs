@@ -10,21 +10,24 @@ use proptest::prelude::*;
 use super::*;
 use crate::capture::layout::Layout;
 use crate::model::hooks::HookSet;
+use crate::model::tables;
 
 const CPUS: usize = 3;
 const FINE: Resolution = Resolution::FINE;
+/// A slice behind another, as those of stages are.
+const OFFSET: usize = tables::SLICE_ENTRIES;
+const STRIDE: usize = 2 * tables::SLICE_ENTRIES;
 
 /// The memory of one hook, and how programs write to it.
 struct Memory(Vec<AtomicU64>);
 
 impl Memory {
     fn new() -> Memory {
-        let words = Layout::new(CPUS).histogram_entries();
-        Memory((0..words).map(|_| AtomicU64::new(0)).collect())
+        Memory((0..CPUS * STRIDE).map(|_| AtomicU64::new(0)).collect())
     }
 
     fn word(&self, cpu: usize, index: usize) -> &AtomicU64 {
-        &self.0[cpu * Layout::new(CPUS).histogram_stride + index]
+        &self.0[cpu * STRIDE + OFFSET + index]
     }
 
     /// The first half of what a program does, as in mmap.bpf.h.
@@ -49,8 +52,7 @@ impl Memory {
     }
 
     fn reader(&self) -> HistogramReader {
-        let layout = Layout::new(CPUS);
-        HistogramReader::new(FINE, layout.cpus, layout.histogram_stride)
+        HistogramReader::new(FINE, CPUS, OFFSET)
     }
 }
 

@@ -2,11 +2,14 @@
 //! Fills the maps by which the programs select packets (`filter.bpf.h`), and
 //! keeps them right when interfaces and cgroups come and go.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
 use crate::capture::object::Loaded;
 use crate::capture::plan::Plan;
 use crate::capture::process_names;
+use crate::capture::socket_readers::SocketReaders;
 use crate::host::processes::{self, OpenSocket};
 use crate::model::names;
 use crate::model::packet_filter::{Interface, PacketFilter};
@@ -20,14 +23,18 @@ pub(super) fn fill(loaded: &Loaded, plan: &Plan) -> Result<()> {
     if !plan.is_selective() {
         return Ok(());
     }
-    for pid in &plan.filter.pids {
-        loaded.write(names::PIDS_MAP, &pid.to_ne_bytes(), &1u32.to_ne_bytes())?;
+    for (index, bits) in bits_of(&plan.filter.pids) {
+        loaded.write(names::PIDS_MAP, &index.to_ne_bytes(), &bits.to_ne_bytes())?;
     }
     if plan.notes_readers() {
+        let mut readers = SocketReaders::default();
         for OpenSocket { inode, pid, comm } in processes::open_sockets() {
-            let pid = pid.to_ne_bytes();
-            loaded.write(names::READERS_MAP, &inode.to_ne_bytes(), &pid)?;
-            loaded.write(names::READER_NAMES_MAP, &pid, &processes::padded(&comm))?;
+            readers.note(inode, pid);
+            let name = processes::padded(&comm);
+            loaded.write(names::READER_NAMES_MAP, &pid.to_ne_bytes(), &name)?;
+        }
+        for (row, words) in readers.rows() {
+            loaded.write(names::READERS_MAP, &row.to_ne_bytes(), &words)?;
         }
     }
     if !plan.filter.comms.is_empty() {
@@ -74,6 +81,15 @@ pub(super) fn update(loaded: &Loaded, filter: &PacketFilter) -> Result<()> {
         loaded.write(names::INTERFACES_MAP, key, &1u32.to_ne_bytes())?;
     }
     Ok(())
+}
+
+/// Words of a bit for each process, by their index.
+fn bits_of(pids: &[u32]) -> BTreeMap<u32, u64> {
+    let mut words = BTreeMap::new();
+    for pid in pids {
+        *words.entry(pid / u64::BITS).or_insert(0) |= 1 << (pid % u64::BITS);
+    }
+    words
 }
 
 /// As `struct netstacklat_interface` has it.

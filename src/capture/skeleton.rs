@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{Object, OpenObject};
 
-use crate::capture::plan::{ClockSource, FlowParts, Plan};
+use crate::capture::plan::{ClockSource, Plan};
 use crate::capture::shared_state::{CpuBudget, HookCounts, SharedSelection, SlowBudget};
 use crate::model::flow_choice::IpVersion;
 use crate::model::stage::STAGELESS_COUNT;
@@ -102,11 +102,10 @@ macro_rules! configure_stages {
     ($rodata:expr, $plan:expr) => {
         if let Some(stages) = &$plan.stages {
             let knobs = &mut $rodata.netstacklat_stages;
-            knobs.on = 1;
             knobs.slot_mask = stages.notes - 1;
-            knobs.cpus = $plan.layout.cpus as u32;
             knobs.begins = stages.begins;
             knobs.notes = stages.leaves_note;
+            knobs.ending = stages.ending;
             knobs.number = stages.numbers;
             knobs.place = stages.places;
             knobs.ways = stages.ways.into();
@@ -125,6 +124,9 @@ macro_rules! configure_selection {
         };
         knobs.netns = wanted.netns.unwrap_or(0);
         knobs.pids = (!wanted.pids.is_empty()).into();
+        if let [only] = wanted.pids[..] {
+            knobs.only_pid = only;
+        }
         knobs.min_queue = wanted.min_queue;
         knobs.cgroup_count = wanted.cgroup_places as u32;
         knobs.process_names = (!wanted.comms.is_empty()).into();
@@ -136,17 +138,17 @@ macro_rules! configure_selection {
             knobs.by_interface = groups.by_interface.into();
             knobs.by_cgroup = groups.by_cgroup.into();
             knobs.by_process = groups.by_process.into();
-            let by_flow = $plan.parts_of_groups();
-            knobs.by_flow = (by_flow != FlowParts::default()).into();
+            knobs.by_flow = groups.reads_headers().into();
             knobs.by_local_port = groups.by_local_port.into();
             knobs.by_queue = groups.by_rx_queue.into();
             knobs.by_family = groups.by_family.into();
             knobs.by_remote_ip = groups.by_remote_ip.into();
+            knobs.key_words = groups.key_words() as u32;
         }
         let flow = &$plan.filter.flow;
         let knobs = &mut $rodata.netstacklat_filter;
         knobs.flow = flow.is_on().into();
-        knobs.family = flow.version.map_or(0, IpVersion::number);
+        knobs.family = flow.only_version().map_or(0, IpVersion::number);
         let bits = flow
             .transports
             .iter()
@@ -178,6 +180,7 @@ macro_rules! configure_selection {
             knobs.ports = parts.ports.into();
             knobs.addresses = parts.addresses.into();
             knobs.queue = parts.rx_queue.into();
+            knobs.interface = parts.interface.into();
         }
     }};
 }

@@ -15,7 +15,7 @@ pub struct StageLayout {
     pub notes: u32,
     /// Whether notes of all hooks are kept, for slow packets.
     pub ways: bool,
-    /// The stages, by number.
+    /// The stages.
     pub stages: Vec<Stage>,
     /// By hook, `NOTE_BEGINS` or `NOTE_MAY_BEGIN`.
     pub begins: [u8; tables::NOTE_HOOKS],
@@ -23,8 +23,10 @@ pub struct StageLayout {
     pub places: [u8; tables::NOTE_HOOKS],
     /// By hook, whether another one comes behind, which looks for a note.
     pub leaves_note: [u8; tables::NOTE_HOOKS],
-    /// Number of the stage that ends at the first hook and begins at the second;
-    /// `NO_STAGE`: there is none.
+    /// By hook, how many stages end there.
+    pub ending: [u8; tables::NOTE_HOOKS],
+    /// Of the stage that ends at the first hook and begins at the second, the number
+    /// among those that end there, from 1; `NO_STAGE`: there is none.
     pub numbers: [[u8; tables::NOTE_HOOKS]; HOOK_COUNT],
 }
 
@@ -42,6 +44,7 @@ impl StageLayout {
             begins: [0; tables::NOTE_HOOKS],
             places: [0; tables::NOTE_HOOKS],
             leaves_note: [0; tables::NOTE_HOOKS],
+            ending: [0; tables::NOTE_HOOKS],
             numbers: [[tables::NO_STAGE; tables::NOTE_HOOKS]; HOOK_COUNT],
         };
         for hook in Hook::all() {
@@ -58,16 +61,28 @@ impl StageLayout {
                 0
             };
         }
-        for (number, stage) in stages.iter().enumerate() {
-            let number = u8::try_from(number).expect("there are few");
-            layout.numbers[stage.to().index()][stage.from().index()] = number;
+        for stage in &stages {
+            let ending = &mut layout.ending[stage.to().index()];
+            *ending += 1;
+            layout.numbers[stage.to().index()][stage.from().index()] = *ending;
         }
         StageLayout { stages, ..layout }
     }
 
+    /// Slices that a CPU has at a hook: the hook's own, and behind it those of the
+    /// stages that end there.
+    pub fn slices_at(&self, hook: Hook) -> usize {
+        1 + usize::from(self.ending[hook.index()])
+    }
+
+    /// The place of a stage among them.
+    pub fn slice_of(&self, stage: Stage) -> usize {
+        self.numbers[stage.to().index()][stage.from().index()].into()
+    }
+
     /// Slices of all stages together: one for each and for each CPU.
-    pub fn slices(&self, cpus: usize) -> usize {
-        self.stages.len().max(1) * cpus
+    fn slices(&self, cpus: usize) -> usize {
+        self.stages.len() * cpus
     }
 
     /// Bytes of a place for notes: one word, or also one for each hook.
@@ -103,13 +118,17 @@ mod tests {
     #[test]
     fn stages_are_numbered_once() {
         let layout = StageLayout::new(HookSet::ALL, 1024, true);
-        let mut numbers: Vec<u8> = layout.numbers.concat();
-        numbers.retain(|number| *number != tables::NO_STAGE);
-        numbers.sort_unstable();
-        assert!(numbers.iter().copied().eq(0..layout.stages.len() as u8));
-        for (number, stage) in layout.stages.iter().enumerate() {
-            let of = layout.numbers[stage.to().index()][stage.from().index()];
-            assert_eq!(usize::from(of), number, "{stage}");
+        for hook in Hook::all() {
+            let ending = layout.stages.iter().filter(|stage| stage.to() == hook);
+            let mut slices: Vec<usize> = ending.map(|stage| layout.slice_of(*stage)).collect();
+            slices.sort_unstable();
+            assert!(slices.into_iter().eq(1..layout.slices_at(hook)), "{hook}");
+            let others = layout.numbers[hook.index()].iter();
+            let others = others.filter(|number| **number == tables::NO_STAGE);
+            assert_eq!(
+                others.count(),
+                tables::NOTE_HOOKS + 1 - layout.slices_at(hook)
+            );
         }
     }
 
@@ -150,8 +169,7 @@ mod tests {
         );
         assert_eq!((layout.stages.len(), layout.slices(4)), (1, 4));
         assert_eq!(layout.memory(4), 8192 + 16384);
-        // A hook alone has no stage, and an array map at least one entry.
         let one: HookSet = [hook("udp-start")].into_iter().collect();
-        assert_eq!(StageLayout::new(one, 1024, true).slices(2), 2);
+        assert_eq!(StageLayout::new(one, 1024, true).slices(2), 0);
     }
 }

@@ -188,11 +188,18 @@ pub(crate) struct NetworkWords {
 }
 
 impl Network {
+    fn version(&self) -> IpVersion {
+        match self.0 {
+            IpNet::V4(_) => IpVersion::V4,
+            IpNet::V6(_) => IpVersion::V6,
+        }
+    }
+
     /// As the programs test it.
     pub(crate) fn words(&self) -> NetworkWords {
-        let (version, before, address) = match self.0 {
-            IpNet::V4(v4) => (IpVersion::V4, 96, v4.network().to_ipv6_mapped()),
-            IpNet::V6(v6) => (IpVersion::V6, 0, v6.network()),
+        let (before, address) = match self.0 {
+            IpNet::V4(v4) => (96, v4.network().to_ipv6_mapped()),
+            IpNet::V6(v6) => (0, v6.network()),
         };
         let words = |bytes: [u8; 16]| {
             let (words, _) = bytes.as_chunks::<4>();
@@ -201,7 +208,7 @@ impl Network {
         let prefix = before + u32::from(self.0.prefix_len());
         let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
         NetworkWords {
-            family: version.number(),
+            family: self.version().number(),
             mask: words(mask.to_be_bytes()),
             address: words(address.octets()),
         }
@@ -249,6 +256,14 @@ impl FlowChoice {
         asked.fold(0, |all, (_, what)| all | what)
     }
 
+    /// The version of IP that all packets must have: the one that is asked for, or that
+    /// of all networks. To the programs it is the cheapest test of these.
+    pub fn only_version(&self) -> Option<IpVersion> {
+        let first = self.networks.first().map(Network::version);
+        let of_all = first.filter(|first| self.networks.iter().all(|it| it.version() == *first));
+        self.version.or(of_all)
+    }
+
     /// Whether ports matter.
     pub fn asks_for_ports(&self) -> bool {
         self.asked_of_ports() != 0
@@ -279,6 +294,29 @@ mod tests {
             let error = read(bad).unwrap_err();
             assert!(error.contains(says), "{bad:?}: {error}");
         }
+    }
+
+    #[test]
+    fn networks_of_one_version_take_no_packets_of_the_other() {
+        let only = |networks: &[&str], version| {
+            let networks = networks.iter().map(|text| text.parse().unwrap());
+            let choice = FlowChoice {
+                networks: networks.collect(),
+                version,
+                ..FlowChoice::default()
+            };
+            choice.only_version()
+        };
+        assert_eq!(only(&[], None), None);
+        assert_eq!(only(&[], Some(IpVersion::V6)), Some(IpVersion::V6));
+        assert_eq!(
+            only(&["192.0.2.0/24", "10.0.0.1"], None),
+            Some(IpVersion::V4)
+        );
+        assert_eq!(only(&["2001:db8::/32"], None), Some(IpVersion::V6));
+        assert_eq!(only(&["10.0.0.1", "2001:db8::1"], None), None);
+        let both = only(&["10.0.0.1", "2001:db8::1"], Some(IpVersion::V4));
+        assert_eq!(both, Some(IpVersion::V4));
     }
 
     #[test]

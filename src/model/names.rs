@@ -7,6 +7,8 @@ pub const SKIPPED_MAP: &str = "netstack_skipped";
 pub const GROUP_SLOTS_MAP: &str = "netstack_group_slots";
 /// The slices themselves.
 pub const GROUP_SLICES_MAP: &str = "netstack_group_slices";
+/// Slices in which each CPU has counted of late.
+pub const RECENT_SLICES_MAP: &str = "netstack_recent_slices";
 /// The slices that nobody uses.
 pub const FREE_SLICES_MAP: &str = "netstack_free_slices";
 /// The groups that there are.
@@ -27,8 +29,6 @@ pub const NEW_NAMES_MAP: &str = "netstack_new_names";
 pub const NOTES_MAP: &str = "netstack_notes";
 /// Slow packets on their way to the loader.
 pub const SLOW_PACKETS_MAP: &str = "netstack_slow_packets";
-/// The histograms of stages.
-pub const STAGES_MAP: &str = "netstack_stages";
 /// The program that publishes the clock offset.
 pub const CLOCK_PROGRAM: &str = "nsl_update_vsyscall";
 /// The kernel function that it attaches to.

@@ -120,19 +120,21 @@ static __noinline int grouped_add(void *map, void *skips, struct group *group,
 	return 0;
 }
 
-static __always_inline void histogram_add(const struct sample_ctx *ctx,
-					  __u64 latency_m1, __u64 latency)
+/* Returns what stage_add() wants, which is nothing. */
+static __always_inline __u64 *histogram_add(const struct sample_ctx *ctx,
+					    __u64 latency_m1, __u64 latency)
 {
 	struct group group = group_of(ctx);
 
 	grouped_add(histogram_of(ctx->hook), skips_of(ctx->hook), &group,
 		    bucket_index(latency_m1), latency);
+	return NULL;
 }
 
 /* A latency of 0 ns, which only the lag between two CPUs' clocks produces. */
-static __always_inline void histogram_add_zero(const struct sample_ctx *ctx)
+static __always_inline __u64 *histogram_add_zero(const struct sample_ctx *ctx)
 {
-	histogram_add(ctx, 0, 0);
+	return histogram_add(ctx, 0, 0);
 }
 
 #endif /* NETSTACKLAT_HISTOGRAM_BY_GROUP_BPF_H */

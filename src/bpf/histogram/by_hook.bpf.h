@@ -19,17 +19,20 @@
 #define HISTOGRAM(name) PERCPU_COUNTERS(name, N_BUCKETS(0) + 1)
 #include "histogram/exporter.bpf.h"
 
-static __always_inline void histogram_add(const struct sample_ctx *ctx,
-					  __u64 latency_m1, __u64 latency)
+/* Returns what stage_add() wants, which is nothing. */
+static __always_inline __u64 *histogram_add(const struct sample_ctx *ctx,
+					    __u64 latency_m1, __u64 latency)
 {
 	array_add(histogram_of(ctx->hook), bucket_index(latency_m1), 1);
 	array_add(histogram_of(ctx->hook), SUM_INDEX, latency);
+	return NULL;
 }
 
 /* A latency of 0 ns, which only the lag between two CPUs' clocks produces. */
-static __always_inline void histogram_add_zero(const struct sample_ctx *ctx)
+static __always_inline __u64 *histogram_add_zero(const struct sample_ctx *ctx)
 {
 	array_add(histogram_of(ctx->hook), 0, 1);
+	return NULL;
 }
 
 #endif /* NETSTACKLAT_HISTOGRAM_BY_HOOK_BPF_H */

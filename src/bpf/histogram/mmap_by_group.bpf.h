@@ -5,9 +5,10 @@
  *
  * A group has a slice for each hook and CPU that its packets have passed; the
  * first packet takes it from a pool. So memory goes only where packets are, and
- * no CPU writes to the memory of another. One look-up finds the slice: the key
- * is made of CPU, hook and the group, and holds the value that the array of
- * slices is indexed by.
+ * no CPU writes to the memory of another. A hash finds the slice: the key is made
+ * of CPU, hook and the group, and holds the value that the array of slices is
+ * indexed by. Most packets need no such look-up, as each CPU remembers where it has
+ * counted of late.
  *
  * When no slice is left, or there are as many groups as the user allows, packets
  * count in the histograms by hook (mmap.bpf.h): those are the group "other". So
@@ -38,15 +39,17 @@ struct netstacklat_grouping {
 	__u32 by_remote_ip;
 	__u32 by_queue;
 	__u32 by_family;
+	/* Words of a key, with the one that says CPU and hook */
+	__u32 key_words;
 };
 
 const volatile struct netstacklat_grouping netstacklat_grouping = {};
 #define grouping netstacklat_grouping
 
 /*
- * The first word says CPU and hook. Behind it are those parts of the group that
- * are on, without gaps: a short key is found faster. The loader makes the key of
- * the map as long as that.
+ * The first word says CPU and hook, and is not 0: a slice where it is 0 is nobody's.
+ * Behind it are those parts of the group that are on, without gaps: a short key is
+ * found faster. The loader makes the key of the map as long as that.
  */
 struct slice_key {
 	__u32 words[1 + NETSTACKLAT_GROUP_WORDS];
@@ -75,6 +78,23 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, SLICE_ENTRIES * sizeof(__u64));
 } netstack_group_slices SEC(".maps");
+
+/*
+ * Numbers of slices in which each CPU has counted of late, by a hash of the key. What
+ * is there is only a guess: the slice says whose it is. The loader makes that nobody's
+ * before it gives a slice to others.
+ */
+struct recent_slices {
+	/* The newer first */
+	__u32 slices[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct recent_slices);
+} netstack_recent_slices SEC(".maps");
 
 /* The slices that nobody uses. The loader puts them in. */
 struct {
@@ -121,7 +141,7 @@ static __always_inline bool group_is_admitted(const struct slice_key *group,
  */
 static __noinline __u64 *new_slice(struct slice_key *key)
 {
-	__u32 cpu_and_hook, index, i;
+	__u32 cpu_and_hook, index, words, i;
 	bool is_new = false;
 	__u64 *slice;
 
@@ -150,9 +170,13 @@ static __noinline __u64 *new_slice(struct slice_key *key)
 		bpf_map_push_elem(&netstack_free_slices, &index, 0);
 		return NULL;
 	}
+	words = grouping.key_words;
 #pragma unroll
-	for (i = 0; i < 1 + NETSTACKLAT_GROUP_WORDS; i++)
-		slice[KEY_INDEX + i] = key->words[i];
+	for (i = 1; i < 1 + NETSTACKLAT_GROUP_WORDS; i++)
+		if (i < words)
+			slice[KEY_INDEX + i] = key->words[i];
+	/* Then: who guesses that the slice is its own looks at the key. */
+	*(volatile __u64 *)&slice[KEY_INDEX] = cpu_and_hook;
 	/* At last: the reader looks at the key when it sees this. */
 	__sync_fetch_and_add(&slice[IN_USE_INDEX], 1);
 	return slice;
@@ -161,58 +185,118 @@ no_room:
 	return NULL;
 }
 
+/* Whether the slice is the one of this key. */
+static __always_inline bool is_slice_of(const __u64 *slice,
+					const struct slice_key *key)
+{
+	__u32 words = grouping.key_words, i;
+
+#pragma unroll
+	for (i = 0; i < 1 + NETSTACKLAT_GROUP_WORDS; i++)
+		if (i < words && slice[KEY_INDEX + i] != key->words[i])
+			return false;
+	return true;
+}
+
+/* The slice with this number, if it is the one of this key; else NULL. */
+static __always_inline __u64 *guessed_slice(const __u32 *index,
+					    const struct slice_key *key)
+{
+	__u64 *slice = bpf_map_lookup_elem(&netstack_group_slices, index);
+
+	return slice && is_slice_of(slice, key) ? slice : NULL;
+}
+
+/* The slice of a key that is not the newest in its place. Not inlined: rare. */
+static __noinline __u64 *search_slice(struct slice_key *key,
+				      struct recent_slices *recent)
+{
+	__u64 *slice;
+	__u32 *index;
+
+	if (!key || !recent)
+		return NULL;
+	slice = guessed_slice(&recent->slices[1], key);
+	if (slice)
+		return slice;
+	index = bpf_map_lookup_elem(&netstack_group_slots, key);
+	if (!index)
+		return new_slice(key);
+	recent->slices[1] = recent->slices[0];
+	recent->slices[0] = *index;
+	return bpf_map_lookup_elem(&netstack_group_slices, index);
+}
+
+/* A key that is being written, and the hash of what has been. */
+struct key_writer {
+	__u32 *next;
+	__u64 hash;
+};
+
 /*
  * The barrier: clang would not write through a pointer that depends on what is
  * on, but make a copy of the rest for each place that it can have.
  */
-static __always_inline __u32 *append_word(__u32 *next, __u32 word)
+static __always_inline void append_word(struct key_writer *key, __u32 word)
 {
+	__u32 *next = key->next;
+
 	barrier_var(next);
 	*next = word;
-	return next + 1;
+	key->next = next + 1;
+	key->hash = (key->hash ^ word) * NETSTACKLAT_SAMPLE_MULTIPLIER;
 }
 
-static __always_inline __u32 *append_flow(__u32 *next,
-					  const struct sample_ctx *ctx)
+static __always_inline void append_flow(struct key_writer *key,
+					const struct sample_ctx *ctx)
 {
-	struct packet_flow room, *flow = in_memory(&room);
+	const struct packet_flow *flow;
+	struct packet_flow room;
 	__u32 i;
 
-	read_flow(ctx, flow, &netstacklat_flow.grouped);
+	flow = flow_of(ctx, &room, &netstacklat_flow.grouped);
 	if (grouping.by_local_port)
-		next = append_word(next, flow->local_port);
+		append_word(key, flow->local_port);
 	if (grouping.by_queue)
-		next = append_word(next, flow->queue);
+		append_word(key, flow->queue);
 	if (grouping.by_family)
-		next = append_word(next, flow->family);
+		append_word(key, flow->family);
 	if (grouping.by_remote_ip) {
 #pragma unroll
 		for (i = 0; i < 4; i++)
-			next = append_word(next, flow->remote[i]);
+			append_word(key, flow->remote[i]);
 	}
-	return next;
 }
 
 static __always_inline __u64 *group_slice(const struct sample_ctx *ctx)
 {
-	struct slice_key key = {};
-	__u32 *index, *next = key.words;
+	struct slice_key room, *key = &room;
+	__u32 cpu = bpf_get_smp_processor_id(), place;
+	struct recent_slices *recent;
+	struct key_writer writer;
+	__u64 *slice;
 
-	next = append_word(next, bpf_get_smp_processor_id() << 8 | ctx->hook);
+	/* As in_memory(): words that are off are never written. */
+	barrier_var(key);
+	writer = (struct key_writer){.next = key->words};
+	append_word(&writer, cpu << 8 | (ctx->hook + 1));
 	if (grouping.by_netns)
-		next = append_word(next, netns_of(ctx));
+		append_word(&writer, netns_of(ctx));
 	if (grouping.by_interface)
-		next = append_word(next, ctx->interface);
+		append_word(&writer, interface_of(ctx));
 	if (grouping.by_cgroup)
-		next = append_word(next, cgroup_id_of(ctx));
+		append_word(&writer, cgroup_id_of(ctx));
 	if (grouping.by_process)
-		next = append_word(next, pid_of(ctx));
+		append_word(&writer, pid_of(ctx));
 	if (grouping.by_flow)
-		next = append_flow(next, ctx);
-	index = bpf_map_lookup_elem(&netstack_group_slots, &key);
-	if (index)
-		return bpf_map_lookup_elem(&netstack_group_slices, index);
-	return new_slice(&key);
+		append_flow(&writer, ctx);
+	place = cpu * NETSTACKLAT_RECENT_SLICES +
+		(writer.hash >> (64 - NETSTACKLAT_RECENT_SLICES_BITS));
+	recent = bpf_map_lookup_elem(&netstack_recent_slices, &place);
+	if (!recent)
+		return NULL;
+	slice = guessed_slice(&recent->slices[0], key);
+	return slice ?: search_slice(key, recent);
 }
 
 static __always_inline __u64 *slice_for(const struct sample_ctx *ctx)
@@ -222,15 +306,25 @@ static __always_inline __u64 *slice_for(const struct sample_ctx *ctx)
 	return slice ?: slice_of(histogram_of(ctx->hook));
 }
 
-static __always_inline void histogram_add(const struct sample_ctx *ctx,
-					  __u64 latency_m1, __u64 latency)
+/*
+ * Gives back where the histograms of stages are, for stage_add(): there are none by
+ * group.
+ */
+static __always_inline __u64 *histogram_add(const struct sample_ctx *ctx,
+					    __u64 latency_m1, __u64 latency)
 {
-	slice_add(slice_for(ctx), latency_m1, latency);
+	__u64 *slices = slice_for(ctx);
+
+	slice_add(slices, latency_m1, latency);
+	return grouping.on ? NULL : slices;
 }
 
-static __always_inline void histogram_add_zero(const struct sample_ctx *ctx)
+static __always_inline __u64 *histogram_add_zero(const struct sample_ctx *ctx)
 {
-	slice_add_zero(slice_for(ctx));
+	__u64 *slices = slice_for(ctx);
+
+	slice_add_zero(slices);
+	return grouping.on ? NULL : slices;
 }
 
 #endif /* NETSTACKLAT_HISTOGRAM_MMAP_BY_GROUP_BPF_H */

@@ -7,22 +7,28 @@
 
 #define INTERFACE_MATTERS false
 
-static __always_inline void histogram_add(const struct sample_ctx *ctx,
-					  __u64 latency_m1, __u64 latency)
+/* Gives back where the histograms of stages are, for stage_add(). */
+static __always_inline __u64 *histogram_add(const struct sample_ctx *ctx,
+					    __u64 latency_m1, __u64 latency)
 {
-	slice_add(slice_of(histogram_of(ctx->hook)), latency_m1, latency);
+	__u64 *slices = slice_of(histogram_of(ctx->hook));
+
+	slice_add(slices, latency_m1, latency);
+	return slices;
 }
 
 /* Not inlined: rare. */
-static __noinline int add_zero(void *histogram)
+static __noinline __u64 *add_zero(void *histogram)
 {
-	slice_add_zero(slice_of(histogram));
-	return 0;
+	__u64 *slices = slice_of(histogram);
+
+	slice_add_zero(slices);
+	return slices;
 }
 
-static __always_inline void histogram_add_zero(const struct sample_ctx *ctx)
+static __always_inline __u64 *histogram_add_zero(const struct sample_ctx *ctx)
 {
-	add_zero(histogram_of(ctx->hook));
+	return add_zero(histogram_of(ctx->hook));
 }
 
 #endif /* NETSTACKLAT_HISTOGRAM_MMAP_BY_HOOK_BPF_H */

@@ -100,22 +100,28 @@ fn the_process_that_gets_slower_is_named() {
     let [of_slower, of_steady] =
         [&slower, &steady].map(|process| verdict(process, "udp-socket-read"));
     assert_eq!(of_slower["verdict"], "slower", "{of_slower}");
-    assert_eq!(of_steady["verdict"], "not-found", "{of_steady}");
-    let b_ns = of_slower["b_ns"].as_f64().expect("a number");
-    assert!(b_ns >= SLEEP.as_nanos() as f64, "{b_ns}");
-    // The slower one has a table, the other has none.
+    let p50_of_b = |of: &serde_json::Value| of["b_ns"].as_f64().expect("a number");
+    let sleep_ns = SLEEP.as_nanos() as f64;
+    assert!(p50_of_b(&of_slower) >= sleep_ns, "{of_slower}");
     assert!(page.contains(&format!("\nprocess {slower}\n")), "{page}");
-    assert!(!page.contains(&format!("\nprocess {steady}\n")), "{page}");
-    // Before the read nothing got slower. (A reader that sleeps elsewhere need not be
-    // woken, so this hook can be reached sooner.)
+    // One comparison of twenty may be wrong by chance, and on a busy machine a reader can
+    // really be held up; but the other one's wait is nowhere near this.
+    assert!(p50_of_b(&of_steady) < sleep_ns / 4.0, "{of_steady}");
+    let is_quiet = of_steady["verdict"] == "not-found";
+    println!("the steady reader: {}", of_steady["verdict"]);
+    // Before the read there was no such wait.
     let enqueued = verdict(&slower, "udp-socket-enqueued");
-    assert_ne!(enqueued["verdict"], "slower", "{page}");
-    let unchanged = page.split("\nno change seen: ").nth(1).expect("a line");
-    let unchanged = unchanged.lines().next().expect("a line");
-    assert!(
-        unchanged.contains(&steady) && !unchanged.contains(&slower),
-        "{page}"
-    );
+    assert!(p50_of_b(&enqueued) < sleep_ns / 4.0, "{page}");
+    // Who has not changed has a line and no table.
+    if is_quiet {
+        assert!(!page.contains(&format!("\nprocess {steady}\n")), "{page}");
+        let unchanged = page.split("\nno change seen: ").nth(1).expect("a line");
+        let unchanged = unchanged.lines().next().expect("a line");
+        assert!(
+            unchanged.contains(&steady) && !unchanged.contains(&slower),
+            "{page}"
+        );
+    }
 
     // Shown by one of the two keys, the groups are those of the interface.
     let shown = netstacklat(&["show", "--by", "interface", "--json"], &files[..1]);
@@ -196,13 +202,9 @@ fn compare_names_the_process_that_gets_slower() {
     };
     let (of_steady, of_slower) = (verdict(steady), verdict(slower));
     assert_eq!(of_slower["verdict"], "slower", "{of_slower}");
-    // It may get faster, as the other one leaves it the CPU.
-    assert_ne!(of_steady["verdict"], "slower", "{of_steady}");
-    // Of 22 ms it is stopped 20: half of its datagrams wait for 9 ms and more.
-    let b_ns = of_slower["b_ns"].as_f64().expect("a number");
-    assert!(b_ns > 4e6, "{b_ns}");
-    assert!(
-        of_steady["b_ns"].as_f64().expect("a number") < 4e6,
-        "{of_steady}"
-    );
+    // Of 22 ms it is stopped 20: half of its datagrams wait for 9 ms and more. What the
+    // other one's verdict is, is chance; it waits for nothing like that.
+    let b_ns = |of: &serde_json::Value| of["b_ns"].as_f64().expect("a number");
+    assert!(b_ns(&of_slower) > 4e6, "{of_slower}");
+    assert!(b_ns(&of_steady) < 4e6, "{of_steady}");
 }
