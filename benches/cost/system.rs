@@ -33,6 +33,9 @@ const CHUNK: usize = 32 << 10;
 const SEVEN: &str = "ip-start,tcp-start,tcp-socket-enqueued,tcp-socket-read,\
                      udp-start,udp-socket-enqueued,udp-socket-read";
 
+/// As many as `--stages` has room for.
+const NOTES: u32 = 16_384;
+
 /// What is sent, and how many instructions it takes, sender included.
 type Load = (&'static str, fn(&Loads) -> Result<u64>);
 const LOADS: [Load; 4] = [
@@ -78,25 +81,43 @@ impl Loads {
 }
 
 /// Prints what packets cost, sender included: without the tool, with the three
-/// hooks of the first version, with the seven of the C tool, with all. In turns,
-/// since what a card announces with one interrupt drifts.
+/// hooks of the first version, with the seven of the C tool, with all, and with all
+/// and stages. In turns, since what a card announces with one interrupt drifts.
 pub(crate) fn traffic() -> Result<()> {
+    let none = HookSet::ALL.minus(HookSet::ALL);
+    let subject = |name, hooks| Subject {
+        name,
+        hooks,
+        sampling: Sampling::ALL,
+        notes: None,
+    };
     subjects_in_turns([
-        ("off", HookSet::ALL.minus(HookSet::ALL), Sampling::ALL),
-        ("3 hooks", choice("original")?, Sampling::ALL),
-        ("7 hooks", choice(SEVEN)?, Sampling::ALL),
-        ("all hooks", HookSet::ALL, Sampling::ALL),
+        subject("off", none),
+        subject("3 hooks", choice("original")?),
+        subject("7 hooks", choice(SEVEN)?),
+        subject("all hooks", HookSet::ALL),
+        Subject {
+            notes: Some(NOTES),
+            ..subject("all hooks, `--stages`", HookSet::ALL)
+        },
     ])
 }
 
 /// Prints the same of the set light, and of one packet in 16.
 pub(crate) fn light() -> Result<()> {
     let some = Sampling::new(16).context("a share")?;
+    let none = HookSet::ALL.minus(HookSet::ALL);
+    let subject = |name, hooks, sampling| Subject {
+        name,
+        hooks,
+        sampling,
+        notes: None,
+    };
     subjects_in_turns([
-        ("off", HookSet::ALL.minus(HookSet::ALL), Sampling::ALL),
-        ("`-e light`", choice("light")?, Sampling::ALL),
-        ("`-e light --sample 1/16`", choice("light")?, some),
-        ("`--sample 1/16`", HookSet::ALL, some),
+        subject("off", none, Sampling::ALL),
+        subject("`-e light`", choice("light")?, Sampling::ALL),
+        subject("`-e light --sample 1/16`", choice("light")?, some),
+        subject("`--sample 1/16`", HookSet::ALL, some),
     ])
 }
 
@@ -109,7 +130,14 @@ fn choice(words: &str) -> Result<HookSet> {
     Ok(hooks.into_iter().collect())
 }
 
-type Subject = (&'static str, HookSet, Sampling);
+/// A way to run the tool, or not to.
+struct Subject {
+    name: &'static str,
+    hooks: HookSet,
+    sampling: Sampling,
+    /// With stages, and so many notes.
+    notes: Option<u32>,
+}
 
 /// A start takes long in an emulated guest: with an argument there are fewer turns,
 /// with as many rounds together.
@@ -119,15 +147,15 @@ fn subjects_in_turns<const N: usize>(subjects: [Subject; N]) -> Result<()> {
     let rounds = (TURNS * ROUNDS).div_ceil(turns);
     let facts = HostFacts::probe()?;
     let loads = Loads::new()?;
-    let mut costs = subjects.map(|_| LOADS.map(|_| Vec::new()));
+    let mut costs = subjects.each_ref().map(|_| LOADS.map(|_| Vec::new()));
     for _ in 0..turns {
-        for ((_, hooks, sampling), costs) in subjects.iter().zip(&mut costs) {
+        for (subject, costs) in subjects.iter().zip(&mut costs) {
             // Timestamping is on only while the tool runs: it is part of its cost.
-            let capture = if hooks.is_empty() {
+            let capture = if subject.hooks.is_empty() {
                 None
             } else {
-                let plan = decide(&facts, *hooks)?.sampled(*sampling);
-                Some(Capture::start(plan, None)?)
+                let plan = decide(&facts, subject.hooks)?.sampled(subject.sampling);
+                Some(Capture::start(plan.staged(subject.notes), None)?)
             };
             for (_, load) in &LOADS {
                 load(&loads)?;
@@ -143,12 +171,15 @@ fn subjects_in_turns<const N: usize>(subjects: [Subject; N]) -> Result<()> {
     for (place, (name, _)) in LOADS.iter().enumerate() {
         println!("| {name} | instructions | added | |\n|---|---:|---:|---:|");
         let mut off = None;
-        for ((subject, ..), costs) in subjects.iter().zip(&costs) {
+        for (subject, costs) in subjects.iter().zip(&costs) {
             let spread = Spread::of(&costs[place]);
             let off = *off.get_or_insert(spread.tenth);
             let added = spread.tenth as i64 - off as i64;
             let percent = 100.0 * added as f64 / off as f64;
-            println!("| {subject} | {spread} | {added:+} | {percent:+.1} % |");
+            println!(
+                "| {} | {spread} | {added:+} | {percent:+.1} % |",
+                subject.name
+            );
         }
         println!();
     }
