@@ -42,3 +42,53 @@ pub struct LiveArgs {
     #[arg(short = 'l', long, alias = "list-probes", help_heading = None)]
     pub list_hooks: bool,
 }
+
+impl LiveArgs {
+    /// What to measure for this view: on a screen, stages come with the sentence that
+    /// says where the slowest packets spent their time.
+    pub fn measured(&self) -> SelectArgs {
+        let select = self.select.clone();
+        if self.out.json {
+            select
+        } else {
+            select.with_sentences()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::model::slow::SlowLimit;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        live: LiveArgs,
+    }
+
+    #[test]
+    fn sentences_come_with_stages_on_a_screen() {
+        let measured = |words: &[&str]| {
+            let line = Line::try_parse_from([&["netstacklat"], words].concat()).unwrap();
+            let select = line.live.measured();
+            (select.slow_limits(), select.slowest())
+        };
+        let any = vec![SlowLimit::any()];
+        assert_eq!(measured(&["--stages"]), (any.clone(), 0));
+        assert_eq!(measured(&["--notes", "4096"]), (any.clone(), 0));
+        assert_eq!(measured(&["--slowest", "3"]), (any, 3));
+        for other in [
+            &[][..],
+            &["--stages", "--json"],
+            &["--stages", "--by", "cpu"],
+        ] {
+            assert_eq!(measured(other).0, [], "{other:?}");
+        }
+        let (limits, most) = measured(&["--stages", "--slower-than", "1ms"]);
+        assert_eq!(limits, ["1ms".parse().unwrap()]);
+        assert_eq!(most, 10);
+    }
+}

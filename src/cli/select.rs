@@ -275,6 +275,17 @@ impl SelectArgs {
         self.sample.unwrap_or_default()
     }
 
+    /// The same with the sentence that says where the slowest packets spent their time,
+    /// if stages are measured. It takes those packets, of which none need be shown. (A
+    /// run with groups has no stages, and says so.)
+    pub(super) fn with_sentences(mut self) -> SelectArgs {
+        let alone = self.notes().is_some() && self.slow_limits().is_empty();
+        if alone && self.grouping().is_none() {
+            self.slowest = Some(0);
+        }
+        self
+    }
+
     /// From which ages on packets are slow; empty: none is shown. `--slowest` alone
     /// shows the slowest of all.
     pub fn slow_limits(&self) -> Vec<SlowLimit> {

@@ -26,7 +26,7 @@ use crate::runtime::sink::stdout;
 /// If nothing can be measured here, or the output cannot be written.
 pub fn run(args: &LiveArgs, messages: &Messages) -> Result<()> {
     let interval = args.reports.interval();
-    let (mut capture, info) = start(&args.select, interval, args.reports.bpf_stats, messages)?;
+    let (mut capture, info) = start(&args.measured(), interval, args.reports.bpf_stats, messages)?;
     // What comes after the greeting is in the first report, and a signal
     // after it ends with one.
     let first = capture.snapshot()?;

@@ -148,7 +148,7 @@ impl SlowPackets {
         }
     }
 
-    /// Whether slow packets are looked for.
+    /// Whether slow packets are shown.
     pub fn is_on(&self) -> bool {
         self.most > 0
     }

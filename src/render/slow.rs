@@ -19,12 +19,13 @@ fn meaning((from, to): Part) -> String {
 const READERS: usize = 3;
 
 impl Screen {
-    /// Adds the slowest packets; nothing where none is looked for.
+    /// Adds where the slowest packets spent their time, and the packets, if they are to
+    /// be shown.
     pub(super) fn slow(&self, page: &mut String, slow: &SlowPackets) {
+        self.waits(page, slow);
         if !slow.is_on() {
             return;
         }
-        self.waits(page, slow);
         let all = slow.seen.saturating_add(slow.not_looked_at);
         let shown = slow.iter().count() as u64;
         let mut text = match all {
@@ -223,6 +224,22 @@ slow packets: none
         let mut page = String::new();
         Screen::new(200, false).utc().slow(&mut page, &slow);
         page.lines().next().expect("a line").into()
+    }
+
+    /// Without packets that are to be shown, the sentence stands alone.
+    #[test]
+    fn where_the_slowest_were_is_told_without_them() {
+        let mut slow = SlowPackets::keeping(0);
+        let read = hook("udp-socket-read");
+        let shares = slow.shares.entry(read).or_default();
+        shares.add(&[(hook("udp-start"), 10), (read, 90)]);
+        slow.seen = 1;
+        let page = page(&slow);
+        assert!(
+            page.starts_with("udp-socket-read: the slowest packets spent 90 % "),
+            "{page}"
+        );
+        assert!(!page.contains("slow packets:"), "{page}");
     }
 
     /// Hooks that are off, or that packets did not pass, are in the part that is named.

@@ -18,8 +18,9 @@ use testlab::links::Link;
 use testlab::readers::Reader;
 use testlab::receive::sleep_once_readable;
 use testlab::tcp::Connection;
+use testlab::text::TextTool;
 use testlab::tool::{Tool, command};
-use testlab::udp::{Flow, exchange};
+use testlab::udp::{Flow, exchange, until_stamped};
 use testlab::{Family, PATIENCE, at_full_length, sh, wait_until};
 
 const LATE: Duration = Duration::from_millis(400);
@@ -284,6 +285,33 @@ fn the_slowest_were_in_netfilter() {
     let run = tool.finish();
     assert!(median_percent(&run, "ip-start", "udp-start") >= 90);
     assert!(median_percent(&run, "udp-socket-enqueued", "udp-socket-read") <= 5);
+}
+
+/// On a screen, stages come with the sentence, and with no packet.
+#[test]
+fn the_live_view_says_where_the_slowest_were() {
+    let hooks = ["-e", "ip-start,udp*", "-n", "right"];
+    let tool = TextTool::start(&[&hooks[..], &["-r", "60s", "--stages"]].concat());
+    let flow = Flow::open(Family::V4, 6818);
+    until_stamped(true);
+    exchange(&[Flow::open(Family::V4, 6819)], QUICK);
+    for number in 0..SLOW {
+        flow.send(number);
+        sleep_once_readable(flow.rx.as_fd(), LATE);
+        flow.receive();
+    }
+    let (stdout, stderr) = tool.finish();
+    println!("{stderr}{stdout}");
+    let words: Vec<_> = stdout.split_whitespace().collect();
+    let words = words.join(" ");
+    let (_, rest) = words
+        .split_once("udp-socket-read: the slowest packets spent ")
+        .expect("a sentence");
+    let (percent, rest) = rest.split_once(" % of their time in: ").expect("a share");
+    assert!(percent.parse::<u32>().expect("a number") >= 90, "{percent}");
+    let reader = "waiting for the reader (median of ";
+    assert!(rest.starts_with(reader), "{rest}");
+    assert!(!words.contains("slow packets:"), "{words}");
 }
 
 /// A reader that is stopped, and one whose CPU another process has: the packets wait
