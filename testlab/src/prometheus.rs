@@ -90,6 +90,11 @@ impl Prometheus {
     /// With the files as they are, but for the intervals: a scrape, which under
     /// emulation takes up to a second, must end within one.
     pub fn start() -> Prometheus {
+        Prometheus::with_rules(RULES)
+    }
+
+    /// The same with the rules of an object that counts by other keys.
+    pub fn with_rules(rules: &str) -> Prometheus {
         let directory = Path::new(DIRECTORY);
         // What another test has had scraped is not this one's.
         let _ = fs::remove_dir_all(directory);
@@ -97,7 +102,7 @@ impl Prometheus {
         let config = CONFIG.replace("_interval: 15s", "_interval: 3s");
         assert_eq!(config.matches("_interval: 3s").count(), 2);
         fs::write(directory.join("prometheus.yml"), config).expect("a configuration");
-        fs::write(directory.join("alerts.yml"), RULES).expect("rules");
+        fs::write(directory.join("alerts.yml"), rules).expect("rules");
         let log = File::create(directory.join("log")).expect("a log");
         let child = Command::new("prometheus")
             .current_dir(directory)

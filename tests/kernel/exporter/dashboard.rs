@@ -28,7 +28,12 @@ pub struct Dashboard {
 impl Dashboard {
     /// With all that its variables offer, as "All" is.
     pub fn open(prometheus: &Prometheus) -> Dashboard {
-        let json = serde_json::from_str(DASHBOARD).expect("JSON");
+        Dashboard::read(DASHBOARD, prometheus)
+    }
+
+    /// The same of a dashboard that was made for other keys.
+    pub fn read(text: &str, prometheus: &Prometheus) -> Dashboard {
+        let json = serde_json::from_str(text).expect("JSON");
         let mut dashboard = Dashboard {
             json,
             variables: BTreeMap::new(),

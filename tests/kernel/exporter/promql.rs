@@ -89,6 +89,43 @@ fn every_expression_gives_something() {
     drop(clock);
 }
 
+/// What `make bpf GROUP_BY=local-port,family` has made, in place of ours.
+#[test]
+fn every_expression_by_other_keys_gives_something() {
+    let made = config().join("by-port");
+    let read = |name: &str| std::fs::read_to_string(made.join(name)).expect("it was made");
+    let both = "netstacklat,netstacklat-groups";
+    let exporter = Exporter::start_with(&made, both, Listen::Port(snippet::PORT));
+    let prometheus = Prometheus::with_rules(&read("alerts.yml"));
+    let _stamping = Flow::open(Family::V4, 8795).with_stamps();
+    until_stamped(true);
+    let traffic = Background::start(Rate::Moderate, 8800);
+    let over_range = Flow::open(Family::V4, 8796);
+    over_range.send(0);
+    over_loopback();
+    look_without_reading();
+    sleep(OVER_RANGE);
+    over_range.receive();
+    // Back only when Prometheus is gone, as above.
+    let clock = Settings::keep();
+    clock.step(SECOND_NS);
+    let dashboard = Dashboard::read(&read("grafana-netstacklat.json"), &prometheus);
+    records(&prometheus);
+    of_dashboard(&prometheus, &dashboard);
+    let by_port = prometheus.wait_for(
+        "sum by (local_port) (rate(ebpf_exporter_netstack_group_latency_seconds_count{hook=\"udp-socket-read\"}[1m])) > 0",
+    );
+    let ports: BTreeSet<_> = by_port
+        .iter()
+        .map(|sample| sample.metric["local_port"].as_str())
+        .collect();
+    assert!(ports.contains("8800"), "{ports:?}");
+    traffic.stop_ignoring_loss();
+    exporter.stop();
+    drop(prometheus);
+    drop(clock);
+}
+
 /// A flow whose sockets are in this cgroup, which stays.
 fn flow_in(cgroup: &str, port: u16) -> Flow {
     let path = std::path::Path::new("/sys/fs/cgroup").join(cgroup);
@@ -196,7 +233,10 @@ fn records(prometheus: &Prometheus) {
 }
 
 fn dashboard(prometheus: &Prometheus) {
-    let dashboard = Dashboard::open(prometheus);
+    of_dashboard(prometheus, &Dashboard::open(prometheus));
+}
+
+fn of_dashboard(prometheus: &Prometheus, dashboard: &Dashboard) {
     assert_eq!(dashboard.hooks().len(), Hook::all().len());
     let expressions = dashboard.expressions();
     println!("{} expressions of the dashboard", expressions.len());
