@@ -83,7 +83,8 @@ volatile __u32 netstacklat_zero __attribute__((aligned(64)));
 
 static __always_inline __u32 unknown_to_verifier(__u32 value)
 {
-	return value | netstacklat_zero;
+	/* Not with "or", of which it knows the least value. */
+	return value ^ netstacklat_zero;
 }
 
 struct sk_buff___flow {
@@ -267,7 +268,7 @@ static __always_inline void no_addresses(struct packet_flow *flow)
 static __always_inline void ipv4_mapped(struct packet_flow *flow, __u32 local,
 					__u32 remote)
 {
-	__u32 zero = unknown_to_verifier(0), mark = zero | bpf_htonl(0xffff);
+	__u32 zero = unknown_to_verifier(0), mark = zero ^ bpf_htonl(0xffff);
 
 	flow->local[0] = zero;
 	flow->local[1] = zero;

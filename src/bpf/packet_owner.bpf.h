@@ -279,17 +279,18 @@ static __always_inline void name_of_process(struct process_name *name)
  * for sockets cannot be used by tracing programs before 5.11. The loader fills
  * in, from /proc, who has which socket open at the start.
  *
- * A socket's place is one of a row of words, most often the first, and is found
- * without a look-up in a hash, which takes 110 instructions. A word is written
- * whole or not at all:
+ * A socket's place is one of a row of words, most often that which its number says,
+ * and is found without a look-up in a hash, which takes 110 instructions. A word is
+ * written whole or not at all:
  *
  *   bits 22 to 63  tag: what the row's number does not say of the inode number
  *   bits  0 to 21  the process
  *
  * Row and tag together are the inode number's low 55 bits (sockets have 32), mixed
  * by a multiplication with an odd number, which takes each value to another one: so
- * no socket is taken for another. In a row that is full, a new socket takes the
- * place of another, which comes back when it is read from.
+ * no socket is taken for another. Nothing leaves a row when a socket is closed. In a
+ * row that is full, a new socket takes the place that its number says; who was there
+ * comes back when it is read from.
  */
 struct reader_row {
 	__u64 words[NETSTACKLAT_READERS_IN_ROW];
@@ -343,57 +344,56 @@ static __always_inline bool is_of_socket(__u64 word, __u64 mixed)
 		 NETSTACKLAT_PID_BITS);
 }
 
-/* Writes down who reads from a socket, in the place that it has or gets. */
-static __always_inline void set_reader(volatile struct reader_row *row,
-				       __u64 mixed, __u32 pid)
+/* Where in its row a socket is, unless another was there first. */
+static __always_inline __u32 home_in_row(__u64 mixed)
 {
 	/* Any three bits that say nothing of the row. */
-	__u32 place = mixed & (NETSTACKLAT_READERS_IN_ROW - 1), i;
-
-#pragma unroll
-	for (i = 0; i < NETSTACKLAT_READERS_IN_ROW; i++) {
-		__u64 word = row->words[i];
-
-		if (!word || is_of_socket(word, mixed)) {
-			row->words[i] = mixed << NETSTACKLAT_PID_BITS | pid;
-			return;
-		}
-	}
-	row->words[place] = mixed << NETSTACKLAT_PID_BITS | pid;
+	return mixed & (NETSTACKLAT_READERS_IN_ROW - 1);
 }
 
-static __always_inline __u32 pid_in_row(const volatile struct reader_row *row,
-					__u64 mixed)
+/* The word of a socket in its row; if it has none, that which it may take. */
+static __always_inline volatile __u64 *
+place_in_row(volatile struct reader_row *row, __u64 mixed)
 {
+	volatile __u64 *place = &row->words[home_in_row(mixed)];
+	bool is_taken = *place;
 	__u32 i;
 
 #pragma unroll
 	for (i = 0; i < NETSTACKLAT_READERS_IN_ROW; i++) {
 		__u64 word = row->words[i];
 
-		if (is_of_socket(word, mixed))
-			return word & READER_PID_MASK;
+		if (word && is_of_socket(word, mixed))
+			return &row->words[i];
+		if (!word && is_taken) {
+			place = &row->words[i];
+			is_taken = false;
+		}
 	}
-	return 0;
+	return place;
 }
 
-/* Not inlined: what is not the first of its row is rare. */
-static __noinline __u32 search_row(const volatile struct reader_row *row,
-				   __u64 mixed)
+/* Not inlined: what is not where it is looked for first is rare. */
+static __noinline __u32 search_row(volatile struct reader_row *row, __u64 mixed)
 {
-	return row ? pid_in_row(row, mixed) : 0;
+	__u64 word = row ? *place_in_row(row, mixed) : 0;
+
+	return is_of_socket(word, mixed) ? word & READER_PID_MASK : 0;
 }
 
 /* Not inlined: rare, but for packets that are selected by name. */
 static __noinline int note_row(volatile struct reader_row *row, __u64 mixed,
 			       __u32 pid, struct process_name *name)
 {
+	__u64 word = mixed << NETSTACKLAT_PID_BITS | pid;
 	struct process_name own = {}, *known_name;
+	volatile __u64 *place;
 
 	if (!row)
 		return 0;
-	if (pid_in_row(row, mixed) != pid)
-		set_reader(row, mixed, pid);
+	place = place_in_row(row, mixed);
+	if (*place != word)
+		*place = word;
 	else if (!name)
 		return 0;
 	if (name)
@@ -424,7 +424,8 @@ static __always_inline void note_reader(struct sock *sk, __u32 pid,
 	row = reader_row(mixed);
 	if (!row)
 		return;
-	if (name || row->words[0] != (mixed << NETSTACKLAT_PID_BITS | pid))
+	if (name || row->words[home_in_row(mixed)] !=
+			    (mixed << NETSTACKLAT_PID_BITS | pid))
 		note_row(row, mixed, pid, name);
 }
 
@@ -436,7 +437,7 @@ static __always_inline __u32 reader_of(struct sock *sk)
 
 	if (!row)
 		return 0;
-	word = row->words[0];
+	word = row->words[home_in_row(mixed)];
 	if (is_of_socket(word, mixed))
 		return word & READER_PID_MASK;
 	return search_row(row, mixed);

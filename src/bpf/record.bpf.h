@@ -179,11 +179,12 @@ static __always_inline int record_ip(struct sk_buff *skb)
 {
 	struct sample_ctx ctx = of_skb(HOOK_IP_START, skb);
 	int unwanted = selection_skip(&ctx);
-	__u64 limit = sampling_limit();
+	__u64 limit;
 
 	if (unwanted >= 0)
 		return skip_unselected(HOOK_IP_START, unwanted);
 	ctx.tstamp = skb->tstamp;
+	limit = sampling_limit();
 	if (is_sampled_out(limit, ctx.tstamp))
 		return skip_sampled_out(HOOK_IP_START);
 	if (skb_has_tx_timestamp(skb))

@@ -56,8 +56,8 @@ static __always_inline __u32 interface_of(const struct sample_ctx *ctx)
 {
 	if (ctx->hook == HOOK_TCP_SOCKET_READ)
 		return rx_interface(ctx->sk);
-	if (ctx->hook == HOOK_UDP_SOCKET_ENQUEUED ||
-	    ctx->hook == HOOK_UDP_QUEUE_RCV)
+	/* Elsewhere nothing is noted, and this is 0. */
+	if (ctx->hook == HOOK_UDP_SOCKET_ENQUEUED || ctx->noted_interface)
 		return ctx->noted_interface;
 	return ctx->skb->skb_iif;
 }

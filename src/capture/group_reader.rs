@@ -5,12 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
-use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
-use nix::errno::Errno;
-use nix::libc;
+use libbpf_rs::{MapCore as _, MapFlags, MapHandle, MapType};
 
 use crate::capture::group_places::{Activity, is_named};
 use crate::capture::layout::GroupLayout;
@@ -45,6 +44,7 @@ pub(super) struct GroupReader {
     layout: GroupLayout,
     resolution: Resolution,
     maps: GroupMaps,
+    programs_end: ProgramsEnd,
     names: Names,
     slices: Vec<Used>,
     /// Which group it is, by what the programs know of it: fixed at first sight.
@@ -76,23 +76,27 @@ struct Place {
 }
 
 impl GroupReader {
+    /// # Errors
+    ///
+    /// If the kernel makes no map.
     pub(super) fn new(
         layout: GroupLayout,
         resolution: Resolution,
         maps: GroupMaps,
         names: Names,
-    ) -> GroupReader {
-        GroupReader {
+    ) -> Result<GroupReader> {
+        Ok(GroupReader {
             layout,
             resolution,
             maps,
+            programs_end: ProgramsEnd::new()?,
             names,
             slices: Vec::new(),
             owners: BTreeMap::new(),
             worthy: BTreeSet::new(),
             other: 0,
             totals: BTreeMap::new(),
-        }
+        })
     }
 
     /// Adds what groups have counted to `counters`: to the groups, and to all
@@ -109,7 +113,7 @@ impl GroupReader {
             groups: self.read_slices(words),
             other: other - std::mem::replace(&mut self.other, other),
         };
-        if self.maps.no_room.load(Ordering::Relaxed) != 0 && can_wait_for_programs() {
+        if self.maps.no_room.load(Ordering::Relaxed) != 0 {
             let leaving = activity.leaving();
             let leaves = |slice: &Used| {
                 let of = slice.of.as_ref();
@@ -216,7 +220,9 @@ impl GroupReader {
             group[..size_of::<u32>()].fill(0);
             let _ = self.maps.groups.delete(&group);
         }
-        wait_for_programs().context("waiting for programs to end")?;
+        self.programs_end
+            .wait()
+            .context("waiting for BPF programs to end")?;
         for &index in slices {
             self.read_slice(index, slice_words(index));
             let number = (index as u32).to_ne_bytes();
@@ -271,24 +277,44 @@ fn place(words: &[AtomicU64], layout: &GroupLayout) -> Option<Place> {
     })
 }
 
-/// membarrier(2), Linux 4.3: waits for a grace period of RCU. Programs are RCU
-/// readers, so after it all that ran before have ended.
-fn membarrier(command: libc::c_int) -> nix::Result<libc::c_long> {
-    // SAFETY: takes numbers only.
-    let status = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
-    Errno::result(status)
+/// Waits until all programs have ended that run now.
+///
+/// The kernel does that before an update of a map of maps returns, by
+/// `synchronize_rcu()`: programs are RCU readers (`maybe_wait_bpf_programs()` in
+/// `kernel/bpf/syscall.c`, Linux 4.18). membarrier(2) does it only with several CPUs
+/// online, and not with nohz_full.
+struct ProgramsEnd {
+    outer: MapHandle,
+    inner: MapHandle,
 }
 
-const QUERY: libc::c_int = 0;
-const GLOBAL: libc::c_int = 1;
+impl ProgramsEnd {
+    /// # Errors
+    ///
+    /// If the kernel makes no map.
+    fn new() -> Result<ProgramsEnd> {
+        const WORD: u32 = size_of::<u32>() as u32;
+        let mut options = libbpf_sys::bpf_map_create_opts {
+            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
+            ..Default::default()
+        };
+        let inner = MapHandle::create(MapType::Array, Some("nsl_inner"), WORD, WORD, 1, &options);
+        let inner = inner.context("making a BPF map")?;
+        options.inner_map_fd = inner.as_fd().as_raw_fd() as u32;
+        let kind = MapType::ArrayOfMaps;
+        let outer = MapHandle::create(kind, Some("nsl_outer"), WORD, WORD, 1, &options);
+        let outer = outer.context("making a BPF map of maps")?;
+        Ok(ProgramsEnd { outer, inner })
+    }
 
-/// Not with CPUs that have no tick (nohz_full): then groups keep their room.
-fn can_wait_for_programs() -> bool {
-    membarrier(QUERY).is_ok_and(|commands| commands & libc::c_long::from(GLOBAL) != 0)
-}
-
-fn wait_for_programs() -> nix::Result<()> {
-    membarrier(GLOBAL).map(drop)
+    /// # Errors
+    ///
+    /// If the kernel refuses an update of the map.
+    fn wait(&self) -> Result<()> {
+        let fd = self.inner.as_fd().as_raw_fd().to_ne_bytes();
+        let updated = self.outer.update(&0_u32.to_ne_bytes(), &fd, MapFlags::ANY);
+        updated.context("updating a BPF map of maps")
+    }
 }
 
 /// What a process called itself when it began to read from a socket.

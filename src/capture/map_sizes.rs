@@ -72,7 +72,7 @@ fn group_map(map: &OpenMapMut<'_>, plan: &Plan) -> Option<(u32, Option<u32>)> {
     if name == names::READER_NAMES_MAP && !plan.notes_readers() {
         return Some((1, None));
     }
-    if name == names::PIDS_MAP && !plan.filter.pids.is_empty() {
+    if name == names::PIDS_MAP && plan.filter.pids.len() > 1 {
         return Some(((1 << tables::PID_BITS) / u64::BITS, None));
     }
     // libbpf makes the ring buffer a page, which is the least.

@@ -119,7 +119,7 @@ impl Maps {
         });
         let group_reader = plan.groups.clone().zip(owners).map(|(layout, owners)| {
             let maps = loaded.group_maps()?;
-            anyhow::Ok(GroupReader::new(layout, plan.resolution, maps, owners))
+            GroupReader::new(layout, plan.resolution, maps, owners)
         });
         Ok(Maps {
             readers: RefCell::new(Readers {

@@ -201,9 +201,9 @@ impl Plan {
         self
     }
 
-    /// What slow packets have to read of their headers.
+    /// What slow packets have to read of their headers, if any is shown.
     pub fn parts_of_slow(&self) -> FlowParts {
-        let on = self.slow.is_some();
+        let on = self.slow.as_ref().is_some_and(|slow| slow.most > 0);
         FlowParts {
             family: on,
             ports: on,
@@ -241,15 +241,16 @@ impl Plan {
     /// What is read for such hooks: for slow packets only where they can be slow there.
     pub fn noted_parts(&self) -> FlowParts {
         let parts = self.parts_of_filter().or(self.parts_of_groups());
-        if self.is_slow_at(is_needy) {
+        if self.shows_slow_at(is_needy) {
             parts.or(self.parts_of_slow())
         } else {
             parts
         }
     }
 
-    fn is_slow_at(&self, hook: impl Fn(Hook) -> bool) -> bool {
-        let slow = self.slow.as_ref();
+    /// Whether packets are shown that are slow at such a hook.
+    fn shows_slow_at(&self, hook: impl Fn(Hook) -> bool) -> bool {
+        let slow = self.slow.as_ref().filter(|slow| slow.most > 0);
         slow.is_some_and(|slow| slow.limits.keys().any(|at| hook(*at)))
     }
 
@@ -265,7 +266,7 @@ impl Plan {
         let in_stack = |hook: Hook| hook.knows_socket() && !hook.is_in_reader();
         let by_process = self.groups.as_ref().is_some_and(|groups| groups.by_process);
         by_process
-            || self.is_slow_at(in_stack)
+            || self.shows_slow_at(in_stack)
             || self.filter.asks_for_processes() && self.enabled().iter().any(in_stack)
     }
 

@@ -23,8 +23,10 @@ pub(super) fn fill(loaded: &Loaded, plan: &Plan) -> Result<()> {
     if !plan.is_selective() {
         return Ok(());
     }
-    for (index, bits) in bits_of(&plan.filter.pids) {
-        loaded.write(names::PIDS_MAP, &index.to_ne_bytes(), &bits.to_ne_bytes())?;
+    if plan.filter.pids.len() > 1 {
+        for (index, bits) in bits_of(&plan.filter.pids) {
+            loaded.write(names::PIDS_MAP, &index.to_ne_bytes(), &bits.to_ne_bytes())?;
+        }
     }
     if plan.notes_readers() {
         let mut readers = SocketReaders::default();

@@ -60,6 +60,11 @@ impl Limit {
         }
     }
 
+    /// Whether the user has not said from which age on a packet is slow.
+    pub(super) fn is_any(&self) -> bool {
+        self.wanted == 0
+    }
+
     /// Whether some slow packets are not looked at now.
     pub(super) fn is_raised(&self) -> bool {
         self.from > self.wanted

@@ -24,6 +24,7 @@ use crate::model::histogram::Histogram;
 use crate::model::hooks::Hook;
 use crate::model::names;
 use crate::model::owner_choice::COMM;
+use crate::model::shares::QUICK_NS;
 use crate::model::slow::{SlowPacket, SlowPackets, stages};
 use crate::text::one_line;
 
@@ -163,7 +164,11 @@ impl SlowReader {
             let from = limit.and_then(|limit| limit.slowest_hundredth(&counted[&hook]));
             if from.is_some_and(|from| packet.age > from) {
                 let shares = self.found.shares.entry(hook).or_default();
-                shares.add(&stages(&packet.passed(), (hook, packet.age)));
+                let stages = stages(&packet.passed(), (hook, packet.age));
+                shares.add(&stages);
+                if packet.age < QUICK_NS && limit.is_some_and(Limit::is_any) {
+                    shares.mark_quick(&stages);
+                }
             }
         }
         self.add_cpu_waits(&sent);

@@ -12,33 +12,34 @@ const TAG_BITS: u32 = u64::BITS - tables::PID_BITS;
 
 /// The rows in which there is somebody.
 #[derive(Default)]
-pub(super) struct SocketReaders(BTreeMap<u32, Vec<u64>>);
+pub(super) struct SocketReaders(BTreeMap<u32, [u64; tables::READERS_IN_ROW]>);
 
 impl SocketReaders {
-    /// Notes the process of a socket; of several, the last. In a row that is full
-    /// there is no room: then the process is not known until it reads.
+    /// Notes the process of a socket; of several, the last. In a row that is full it
+    /// takes the place of another, of which the process is not known until it reads.
     pub(super) fn note(&mut self, inode: u64, pid: u32) {
         let mixed = inode.wrapping_mul(tables::SAMPLE_MULTIPLIER);
         let tag = mixed << tables::PID_BITS;
         let row = (mixed >> TAG_BITS) as u32 & (ROWS - 1);
         let row = self.0.entry(row).or_default();
-        let of_socket = |word: &&mut u64| (**word ^ tag) >> tables::PID_BITS == 0;
         let word = tag | u64::from(pid);
-        if let Some(known) = row.iter_mut().find(of_socket) {
-            *known = word;
-        } else if row.len() < tables::READERS_IN_ROW {
-            row.push(word);
-        }
+        let home = (mixed as usize) % tables::READERS_IN_ROW;
+        let own = row
+            .iter()
+            .position(|other| *other != 0 && (other ^ tag) >> tables::PID_BITS == 0);
+        let free = || row.iter().position(|other| *other == 0);
+        let place = own
+            .or((row[home] == 0).then_some(home))
+            .or_else(free)
+            .unwrap_or(home);
+        row[place] = word;
     }
 
     /// The rows by their number, as they are in the map.
     pub(super) fn rows(self) -> impl Iterator<Item = (u32, Vec<u8>)> {
-        self.0.into_iter().map(|(number, mut words)| {
-            words.resize(tables::READERS_IN_ROW, 0);
-            (
-                number,
-                words.into_iter().flat_map(u64::to_ne_bytes).collect(),
-            )
+        self.0.into_iter().map(|(number, words)| {
+            let bytes = words.into_iter().flat_map(u64::to_ne_bytes).collect();
+            (number, bytes)
         })
     }
 }
@@ -85,8 +86,9 @@ mod tests {
         let rows = words(readers);
         assert_eq!(rows.len(), 1);
         let (_, words) = &rows[0];
-        assert_eq!(words[0] & ((1 << tables::PID_BITS) - 1), 4_194_303);
-        assert_eq!(words[1..], [0; 7]);
+        let used: Vec<_> = words.iter().filter(|word| **word != 0).collect();
+        assert_eq!(used.len(), 1);
+        assert_eq!(used[0] & ((1 << tables::PID_BITS) - 1), 4_194_303);
     }
 
     #[test]

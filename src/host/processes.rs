@@ -11,6 +11,9 @@ use crate::model::owner_choice::COMM;
 /// when somebody reads from them.
 const MOST_SOCKETS: usize = 65_536;
 
+/// Threads of a process whose waiting is added up: of more, the first ones.
+const MOST_THREADS: usize = 256;
+
 /// A socket that a process has open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OpenSocket {
@@ -48,7 +51,7 @@ fn comm_bytes(process: &Path) -> Option<Vec<u8>> {
 /// sched-stats.rst). `None`: it has ended, or the kernel does not count.
 pub(crate) fn waited_for_cpu(pid: u32) -> Option<u64> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
-    let waits = threads.filter_map(|thread| {
+    let waits = threads.take(MOST_THREADS).filter_map(|thread| {
         let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
         text.split_whitespace().nth(1)?.parse::<u64>().ok()
     });

@@ -8,6 +8,10 @@ use crate::model::hooks::Hook;
 /// A part of a packet's way: from a hook, or from its timestamp, to a hook.
 pub type Part = (Option<Hook>, Hook);
 
+/// Packets below this age, 1 ms, are no reason to name a part of their way, unless the
+/// user has said from which age on a packet is slow.
+pub const QUICK_NS: u64 = 1_000_000;
+
 /// For each part of the way, how many packets spent which share of their age in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shares {
@@ -15,16 +19,25 @@ pub struct Shares {
     pub packets: u64,
     /// Packets without a note: nothing is known of where they were.
     pub incomplete: u64,
+    /// Of `packets`, those that were too quick for anybody to look for a reason: see
+    /// [`QUICK_NS`].
+    pub quick: u64,
     /// Packets by their share in percent, rounded down.
     parts: BTreeMap<Part, BTreeMap<u8, u64>>,
 }
 
 impl Shares {
     /// As read from a file.
-    pub fn of(packets: u64, incomplete: u64, parts: BTreeMap<Part, BTreeMap<u8, u64>>) -> Shares {
+    pub fn of(
+        packets: u64,
+        incomplete: u64,
+        quick: u64,
+        parts: BTreeMap<Part, BTreeMap<u8, u64>>,
+    ) -> Shares {
         Shares {
             packets,
             incomplete,
+            quick,
             parts,
         }
     }
@@ -51,6 +64,16 @@ impl Shares {
             *counts.entry(percent).or_default() += 1;
             from = Some(hook);
         }
+    }
+
+    /// Counts the packet that was added last as too quick, if its way is known.
+    pub fn mark_quick(&mut self, stages: &[(Hook, u64)]) {
+        self.quick += u64::from(stages.len() >= 2);
+    }
+
+    /// Whether more than half of the packets were too quick.
+    pub fn are_quick(&self) -> bool {
+        self.quick > self.packets / 2
     }
 
     /// The parts, with the packets that spent a share in percent there. Packets that
@@ -102,6 +125,7 @@ impl Shares {
         Shares {
             packets: self.packets.saturating_sub(earlier.packets),
             incomplete: self.incomplete.saturating_sub(earlier.incomplete),
+            quick: self.quick.saturating_sub(earlier.quick),
             parts: parts
                 .into_iter()
                 .filter(|(_, counts)| !counts.is_empty())
@@ -114,6 +138,7 @@ impl Shares {
     pub fn try_add(&mut self, other: &Shares) -> Option<()> {
         self.packets = self.packets.checked_add(other.packets)?;
         self.incomplete = self.incomplete.checked_add(other.incomplete)?;
+        self.quick = self.quick.checked_add(other.quick)?;
         for (part, counts) in &other.parts {
             let mine = self.parts.entry(*part).or_default();
             for (percent, count) in counts {
@@ -183,5 +208,25 @@ mod tests {
         let mut sum = first;
         sum.try_add(&second).unwrap();
         assert_eq!(sum, all);
+    }
+
+    #[test]
+    fn packets_are_quick_if_most_of_them_are() {
+        let mut shares = Shares::default();
+        assert!(!shares.are_quick());
+        for (is_quick, are_quick) in [(true, true), (false, false), (true, true)] {
+            shares.add(&packet(800));
+            if is_quick {
+                shares.mark_quick(&packet(800));
+            }
+            assert_eq!(shares.are_quick(), are_quick, "{shares:?}");
+        }
+        // Of a packet without notes nothing is said anyway.
+        let lost = [(hook("udp-socket-read"), 1000)];
+        shares.add(&lost);
+        shares.mark_quick(&lost);
+        assert_eq!((shares.packets, shares.quick), (3, 2));
+        let none = shares.since(&shares);
+        assert_eq!(none.quick, 0);
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Slow packets: two lines for each, which it was and where its time went.
 
-use crate::model::shares::Part;
+use std::time::Duration;
+
+use crate::model::shares::{Part, QUICK_NS};
 use crate::model::slow::{SlowPacket, SlowPackets};
 use crate::model::stage::Stage;
 use crate::render::{Screen, units};
@@ -84,6 +86,10 @@ impl Screen {
             };
             let packets = units::count(shares.packets, "packet");
             let text = match shares.largest() {
+                Some(_) if shares.are_quick() => format!(
+                    "most of the slowest packets took less than {} ({packets}{notes})",
+                    humantime::format_duration(Duration::from_nanos(QUICK_NS))
+                ),
                 Some((part, percent)) if percent >= CLEAR_PERCENT => format!(
                     "the slowest packets spent {percent} % of their time in: {} (median of \
                      {packets}{notes})",
@@ -270,6 +276,21 @@ slow packets: none
         assert!(
             line.contains("not known (0 packets, and 1 without notes)"),
             "{line}"
+        );
+    }
+
+    /// On a quiet host there is nothing to look for.
+    #[test]
+    fn no_part_is_named_of_packets_that_were_quick() {
+        let mut slow = SlowPackets::keeping(0);
+        let read = hook("udp-socket-read");
+        let shares = slow.shares.entry(read).or_default();
+        let stages = [(hook("udp-start"), 10), (read, 90)];
+        shares.add(&stages);
+        shares.mark_quick(&stages);
+        assert_eq!(
+            page(&slow),
+            "udp-socket-read: most of the slowest packets took less than 1ms (1 packet)\n"
         );
     }
 

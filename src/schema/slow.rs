@@ -44,6 +44,9 @@ pub struct SharesFields {
     pub packets: u64,
     /// Packets without notes.
     pub incomplete: u64,
+    /// Of `packets`, those younger than 1 ms, if `--slower-than` does not say from which age on a packet is slow. If more than half of them are, text names no part.
+    #[serde(default)]
+    pub quick: u64,
     /// The parts of the way.
     pub parts: List<PartFields, MANY>,
 }
@@ -158,6 +161,7 @@ impl From<(&Hook, &Shares)> for SharesFields {
             hook: hook.name().into(),
             packets: shares.packets,
             incomplete: shares.incomplete,
+            quick: shares.quick,
             parts: parts.collect(),
         }
     }
@@ -209,7 +213,13 @@ impl SharesFields {
                 return Err("shares: a part is there twice".into());
             }
         }
-        let shares = Shares::of(self.packets, self.incomplete, parts);
+        if self.quick > self.packets {
+            return Err(format!(
+                "shares: of {} packets, {} are quick",
+                self.packets, self.quick
+            ));
+        }
+        let shares = Shares::of(self.packets, self.incomplete, self.quick, parts);
         Ok(Some((hook, shares)))
     }
 }

@@ -85,7 +85,7 @@ struct {
  * before it gives a slice to others.
  */
 struct recent_slices {
-	/* The newer first */
+	/* The one that was found later first */
 	__u32 slices[2];
 };
 
@@ -207,24 +207,29 @@ static __always_inline __u64 *guessed_slice(const __u32 *index,
 	return slice && is_slice_of(slice, key) ? slice : NULL;
 }
 
-/* The slice of a key that is not the newest in its place. Not inlined: rare. */
+/* The slice of a key that is not the first in its place. Not inlined: rare. */
 static __noinline __u64 *search_slice(struct slice_key *key,
 				      struct recent_slices *recent)
 {
+	__u32 *found, index;
 	__u64 *slice;
-	__u32 *index;
 
 	if (!key || !recent)
 		return NULL;
 	slice = guessed_slice(&recent->slices[1], key);
 	if (slice)
 		return slice;
-	index = bpf_map_lookup_elem(&netstack_group_slots, key);
-	if (!index)
+	found = bpf_map_lookup_elem(&netstack_group_slots, key);
+	if (!found)
 		return new_slice(key);
+	index = *found;
 	recent->slices[1] = recent->slices[0];
-	recent->slices[0] = *index;
-	return bpf_map_lookup_elem(&netstack_group_slices, index);
+	recent->slices[0] = index;
+	/*
+	 * Asked, too: the entry may have been given to another key meanwhile, or this
+	 * has interrupted a task that is about to write the slice's key.
+	 */
+	return guessed_slice(&index, key);
 }
 
 /* A key that is being written, and the hash of what has been. */
