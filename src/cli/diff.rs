@@ -18,7 +18,7 @@ three files a side or more, verdicts say how sure a difference is. A file of
 Examples:
   netstacklat diff base.nsl new.nsl
   netstacklat diff old=1.nsl old=2.nsl old=3.nsl new=4.nsl new=5.nsl new=6.nsl
-  netstacklat diff base.nsl new.nsl --by process
+  netstacklat diff before.nsl after.nsl --by process
   netstacklat diff compare.nsl --fail-if 'any:p99>+25%'
 
 Exit code: 0 compared, 1 could not compare, 2 usage error, 3 a --fail-if limit

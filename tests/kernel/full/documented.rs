@@ -91,11 +91,14 @@ fn recordings(directory: &str) {
     for name in ["base", "new", "1", "2", "3", "4", "5", "6"] {
         record(directory, name, name);
     }
-    let (code, text) = run(
-        directory,
-        "netstacklat record -e udp-start -o services.nsl --by process --duration 10ms",
-    );
-    assert_eq!(code, Some(0), "{text}");
+    for name in ["services", "before", "after"] {
+        let command = format!(
+            "netstacklat record -e udp-start -o {name}.nsl --name {name} --by process \
+             --duration 10ms"
+        );
+        let (code, text) = run(directory, &command);
+        assert_eq!(code, Some(0), "{text}");
+    }
     for kernel in ["6.1", "6.12"] {
         for day in ["mon", "tue", "wed", "thu", "fri"] {
             // That of Monday is made by the command that is shown.
