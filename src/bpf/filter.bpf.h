@@ -15,6 +15,7 @@
 #include "packet_flow.bpf.h"
 #include "packet_owner.bpf.h"
 #include "process_name.bpf.h"
+#include "socket_readers.bpf.h"
 #include "types.bpf.h"
 
 struct netstacklat_filter {
@@ -251,7 +252,7 @@ static __always_inline int flow_skip(const struct sample_ctx *ctx)
 	const struct packet_flow *flow;
 	struct packet_flow room;
 
-	/* First: that of all networks that are wanted may be one. */
+	/* The IP version comes first: no address of the other version is read. */
 	if (filter.family && family_of(ctx) != filter.family)
 		return SKIP_FILTERED;
 	flow = flow_of(ctx, &room, &netstacklat_flow.filtered);

@@ -105,7 +105,7 @@
 #define NETSTACKLAT_PORT_EITHER 4
 /*
  * Sockets of which the process that reads from them is known: 65,536, in rows of
- * eight (packet_owner.bpf.h), which take 512 KiB. Bits of a process id: those of the
+ * eight (socket_readers.bpf.h), which take 512 KiB. Bits of a process id: those of the
  * kernel's limit of 4 million.
  */
 #define NETSTACKLAT_READER_ROW_BITS 13

@@ -9,6 +9,7 @@
 #define NETSTACKLAT_PROCESS_NAME_BPF_H
 
 #include "packet_owner.bpf.h"
+#include "socket_readers.bpf.h"
 
 /*
  * Any process can give itself any number of names: those that are longest not

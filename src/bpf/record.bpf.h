@@ -64,8 +64,8 @@ stage:
  * The same in functions of their own. A program saves callee-saved registers at
  * entry if it uses them itself; a function does so only when it is called, so a
  * packet that is sampled out does not pay. Not where packets are counted by group:
- * that takes more of the packet than its timestamp. And not where all packets are
- * measured, which would pay for the call.
+ * that takes more of the packet than its timestamp. Where all packets are measured,
+ * record_sampled() inlines the same, so that none pays for the call.
  */
 #define RECORDS_APART (CAN_SAMPLE && !INTERFACE_MATTERS)
 

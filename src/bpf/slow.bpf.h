@@ -12,6 +12,7 @@
 #include "filter.bpf.h"
 #include "packet_flow.bpf.h"
 #include "packet_owner.bpf.h"
+#include "socket_readers.bpf.h"
 #include "stages.bpf.h"
 
 struct netstacklat_slow {

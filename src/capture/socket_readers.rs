@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Which process reads from which socket, as the programs keep it
-//! (`packet_owner.bpf.h`): what is known from /proc before they run.
+//! (`socket_readers.bpf.h`): what is known from /proc before they run.
 
 use std::collections::BTreeMap;
 

@@ -21,6 +21,7 @@
 #include "histogram/mmap.bpf.h"
 #include "packet_flow.bpf.h"
 #include "packet_owner.bpf.h"
+#include "socket_readers.bpf.h"
 
 #define INTERFACE_MATTERS true
 
@@ -175,7 +176,7 @@ static __noinline __u64 *new_slice(struct slice_key *key)
 	for (i = 1; i < 1 + NETSTACKLAT_GROUP_WORDS; i++)
 		if (i < words)
 			slice[KEY_INDEX + i] = key->words[i];
-	/* Then: who guesses that the slice is its own looks at the key. */
+	/* This word is written after the others: a guess compares the whole key. */
 	*(volatile __u64 *)&slice[KEY_INDEX] = cpu_and_hook;
 	/* At last: the reader looks at the key when it sees this. */
 	__sync_fetch_and_add(&slice[IN_USE_INDEX], 1);
@@ -226,8 +227,8 @@ static __noinline __u64 *search_slice(struct slice_key *key,
 	recent->slices[1] = recent->slices[0];
 	recent->slices[0] = index;
 	/*
-	 * Asked, too: the entry may have been given to another key meanwhile, or this
-	 * has interrupted a task that is about to write the slice's key.
+	 * The slice is asked here, too: the entry may belong to another key by now, or
+	 * this program has interrupted a task that is about to write the slice's key.
 	 */
 	return guessed_slice(&index, key);
 }
