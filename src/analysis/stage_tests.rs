@@ -3,6 +3,7 @@
 
 use crate::analysis::{Analysis, Input, Verdict, analyse};
 use crate::model::comparison::Arm;
+use crate::model::hook_counters::HookCounters;
 use crate::model::quantity::Quantity;
 use crate::model::skips::SkipReason;
 use crate::model::stage::Cause;
@@ -33,6 +34,16 @@ fn netfilter() -> RunFile {
         };
         Some(at(ns * (1.0 + 0.02 * noise(from, arm, round))))
     })
+}
+
+/// The same, after `change` of what B has counted at the read.
+fn netfilter_with(change: impl FnOnce(&mut HookCounters)) -> RunFile {
+    let mut file = netfilter();
+    let Content::Comparison { b, .. } = &mut file.content else {
+        panic!("a comparison");
+    };
+    change(stats(b, "udp-socket-read"));
+    file
 }
 
 fn verdicts(analysis: &Analysis, quantity: Quantity) -> Vec<(String, Option<Verdict>)> {
@@ -131,12 +142,10 @@ fn stages_need_packets_on_both_sides() {
 /// 0.2 % of the notes are lost: the p99 stands, the tail may be too short.
 #[test]
 fn lost_notes_make_the_slowest_doubtful() {
-    let mut file = netfilter();
-    if let Content::Comparison { b, .. } = &mut file.content {
-        let read = stats(b, "udp-socket-read");
+    let file = netfilter_with(|read| {
         let lost = read.histogram.count() / 500;
         read.stageless.add(Cause::NOTE_LOST, lost);
-    }
+    });
     let analysis = analyse(&Input::Comparison(&file), &[]);
     let codes = analysis.warnings.iter().map(|warning| warning.code());
     assert_eq!(codes.filter(|code| *code == "lost-notes").count(), 1);
@@ -192,12 +201,10 @@ fn a_path_without_stages_is_judged_by_ages() {
 /// What took longer than is measured has no stage: the slowest packets may be those.
 #[test]
 fn packets_over_range_make_the_slowest_doubtful() {
-    let mut file = netfilter();
-    if let Content::Comparison { b, .. } = &mut file.content {
-        let read = stats(b, "udp-socket-read");
+    let file = netfilter_with(|read| {
         let over = read.histogram.count() / 200;
         read.skips.add(SkipReason::OVER_RANGE, over);
-    }
+    });
     let analysis = analyse(&Input::Comparison(&file), &[]);
     let stage = analysis.stages.last().unwrap();
     assert_eq!(stage.name(), "udp-start -> udp-socket-read");

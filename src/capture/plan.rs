@@ -68,7 +68,7 @@ pub struct FlowParts {
     pub addresses: bool,
     /// The receive queue; the kernel keeps it beside the headers.
     pub rx_queue: bool,
-    /// The interface that the packet came in by; so, too.
+    /// The interface that the packet came in by, which the kernel keeps there, too.
     pub interface: bool,
 }
 

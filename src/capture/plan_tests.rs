@@ -4,6 +4,7 @@
 use super::*;
 use crate::host::facts::test_facts::facts;
 use crate::model::grouping::GroupKey;
+use crate::test_support::tcp_and_udp;
 
 fn without(function: &str) -> HostFacts {
     let mut facts = facts();
@@ -178,11 +179,7 @@ fn packets_are_slow_at_the_last_hooks_that_are_left() {
     };
     let plan = |facts: &HostFacts, texts: &[&str]| {
         // Other paths end at hooks of their own.
-        let hooks = Hook::all().filter(|hook| {
-            let name = hook.name();
-            name == "ip-start" || name.starts_with("tcp-") || name.starts_with("udp-")
-        });
-        let plan = decide(facts, hooks.collect()).unwrap();
+        let plan = decide(facts, tcp_and_udp()).unwrap();
         let plan = plan.staged(Some(1024));
         let mut plan = plan.showing_slow(&limits(texts), 10, false);
         plan.lay_out_stages();

@@ -162,6 +162,7 @@ impl Sub for Stageless {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::tcp_and_udp;
 
     fn hook(name: &str) -> Hook {
         Hook::named(name).unwrap()
@@ -193,13 +194,7 @@ mod tests {
     #[test]
     fn there_are_as_many_as_pairs_on_a_path() {
         // Of TCP 6 hooks with ip-start, of UDP 5.
-        let hooks: HookSet = Hook::all()
-            .filter(|hook| {
-                let name = hook.name();
-                name == "ip-start" || name.starts_with("tcp-") || name.starts_with("udp-")
-            })
-            .collect();
-        assert_eq!(Stage::all(hooks).count(), 15 + 10);
+        assert_eq!(Stage::all(tcp_and_udp()).count(), 15 + 10);
         let two: HookSet = [hook("ip-start"), hook("udp-socket-read")]
             .into_iter()
             .collect();

@@ -101,6 +101,25 @@ fn held_datagrams_are_shown_with_their_way() {
     tool.finish();
 }
 
+/// At a hook where the datagram is noted for the next one, its interface is shown, also
+/// if nobody else asks for it.
+#[test]
+fn a_limit_in_the_stack_shows_the_interface() {
+    let hooks = ["-e", "ip-start,udp*", "-n", "right", "-r", "60s"];
+    let limit = ["--slower-than", "udp-queue-rcv:1ns", "--slowest", "5"];
+    let tool = Tool::start(&[&hooks[..], &limit[..]].concat());
+    tool.warm_up();
+    exchange(&[Flow::open(Family::V4, 6820)], 20);
+    let run = tool.finish();
+    let slow = run.total.slow.as_ref().expect("they are looked for");
+    let packets = slow["packets"].as_array().expect("an array");
+    assert_eq!(packets.len(), 5);
+    for packet in packets {
+        assert_eq!(packet["hook"], "udp-queue-rcv");
+        assert_eq!(packet["owner"]["interface"], "eth0@right", "{packet}");
+    }
+}
+
 fn is_of(packet: &Value, family: Family) -> bool {
     let local: SocketAddr = text(packet, "local").parse().expect("an address");
     local.is_ipv4() == (family == Family::V4)
