@@ -164,7 +164,8 @@ impl GroupReader {
                 self.slices.push(Used::default());
             }
             if self.slices[index].of.is_none() {
-                self.slices[index].of = place(words, &self.layout);
+                let place = place(words, &self.layout);
+                self.slices[index].of = place.filter(|place| self.is_found_at(index, place));
             }
             if self.slices[index].of.is_none() {
                 unused += 1;
@@ -176,6 +177,15 @@ impl GroupReader {
             }
         }
         packets
+    }
+
+    /// Whether the programs find a slice by the key that it shows. Where a CPU does not
+    /// see in order what another one writes (arm64), the key can be seen half written:
+    /// then it is read the next time.
+    fn is_found_at(&self, index: usize, place: &Place) -> bool {
+        let number = self.maps.slots.lookup(&place.key, MapFlags::ANY);
+        number
+            .is_ok_and(|number| number.is_some_and(|number| number == (index as u32).to_ne_bytes()))
     }
 
     /// Reads a slice that is in use. Whose it is, and how many packets have come.
