@@ -6,11 +6,15 @@ use netstacklat::model::hooks::{Hook, Program, programs};
 /// The table in the C header and the programs in the objects say the same.
 #[test]
 fn the_objects_hold_the_programs_of_the_table() {
-    let is_primary = |program: &Program| !program.is_helper() && !program.is_fallback();
+    let is_primary = |program: &Program| {
+        !program.is_helper() && !program.is_fallback() && !program.hook.is_optional()
+    };
     holds_the_programs("netstacklat.bpf.o", is_primary);
     holds_the_programs("before-5.19/netstacklat.bpf.o", |program| {
         let mut of_hook = program.hook.programs();
-        program.is_fallback() || (is_primary(program) && !of_hook.any(|other| other.is_fallback()))
+        !program.hook.is_optional()
+            && (program.is_fallback()
+                || is_primary(program) && !of_hook.any(|other| other.is_fallback()))
     });
 }
 
@@ -37,6 +41,6 @@ fn holds_the_programs(object: &str, expects: impl Fn(&Program) -> bool) {
         }
     }
     for hook in Hook::all() {
-        assert!(has(&hook.map_name()), "{}", hook.map_name());
+        assert_eq!(has(&hook.map_name()), !hook.is_optional(), "{hook}");
     }
 }

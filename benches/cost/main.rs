@@ -6,6 +6,7 @@
 //! `cost hooks` prints the cost of each program, `cost objects` the same of the
 //! objects for ebpf_exporter, `cost selection` that of filters and groups, `cost
 //! sampling` that of packets that are not in the sample, `cost stages` that of stages,
+//! `cost forwarding` that of forwarded packets,
 //! `cost snapshot` that of one snapshot, `cost traffic` that of packets with and without the tool, `cost
 //! light` the same of the cheapest ways to run it, `cost start` what its start takes.
 
@@ -25,6 +26,7 @@ use netstacklat::model::hooks::{HookSet, programs};
 use testlab::Ns;
 use testlab::objects::floor::FloorSkelBuilder;
 
+mod forwarding;
 mod objects;
 mod sampling;
 mod selection;
@@ -49,9 +51,10 @@ fn main() -> Result<()> {
         "selection" => selection::selection(),
         "sampling" => sampling::sampling(),
         "stages" => stages::stages(),
+        "forwarding" => forwarding::forwarding(),
         _ => bail!(
-            "usage: cost hooks|objects|selection|sampling|stages|snapshot|traffic|light|start, in a guest: \
-             see tools/bench"
+            "usage: cost hooks|objects|selection|sampling|stages|forwarding|snapshot|traffic|light|start, \
+             in a guest: see tools/bench"
         ),
     }
 }
@@ -66,7 +69,7 @@ fn hooks() -> Result<()> {
     println!("stamp and clock read {:.0}", floors.clock_read);
 
     let facts = HostFacts::probe()?;
-    let capture = Capture::start(decide(&facts, HookSet::ALL)?, None)?;
+    let capture = Capture::start(decide(&facts, HookSet::default_ones())?, None)?;
     let costs = traffic.cheapest("nsl_")?;
     for program in programs() {
         // The kernel keeps 15 characters of a program's name.
@@ -118,7 +121,7 @@ fn floors(traffic: &Traffic) -> Result<Floors> {
 fn snapshot() -> Result<()> {
     let facts = HostFacts::probe()?;
     let traffic = Traffic::new()?;
-    let capture = Capture::start(decide(&facts, HookSet::ALL)?, None)?;
+    let capture = Capture::start(decide(&facts, HookSet::default_ones())?, None)?;
     for busy in [false, true] {
         let mut least = u128::MAX;
         for _ in 0..20 {
@@ -183,26 +186,32 @@ impl Traffic {
 
     /// Mean instructions per run of each program, in its cheapest round.
     fn cheapest(&self, prefix: &str) -> Result<BTreeMap<String, f64>> {
-        let mut least = BTreeMap::new();
-        self.exchange()?;
-        let mut before = run_times(prefix);
-        for _ in 0..ROUNDS {
-            for _ in 0..MESSAGES {
-                self.exchange()?;
-            }
-            let after = run_times(prefix);
-            for (name, (time, runs)) in &after {
-                let (time_before, runs_before) = before.get(name).copied().unwrap_or_default();
-                if *runs > runs_before {
-                    let mean = (time - time_before) as f64 / (runs - runs_before) as f64;
-                    let entry = least.entry(name.clone()).or_insert(mean);
-                    *entry = entry.min(mean);
-                }
-            }
-            before = after;
-        }
-        Ok(least)
+        cheapest(prefix, || self.exchange())
     }
+}
+
+/// Mean instructions per run of each program that `exchange` makes run, in its cheapest
+/// round.
+fn cheapest(prefix: &str, exchange: impl Fn() -> Result<()>) -> Result<BTreeMap<String, f64>> {
+    let mut least = BTreeMap::new();
+    exchange()?;
+    let mut before = run_times(prefix);
+    for _ in 0..ROUNDS {
+        for _ in 0..MESSAGES {
+            exchange()?;
+        }
+        let after = run_times(prefix);
+        for (name, (time, runs)) in &after {
+            let (time_before, runs_before) = before.get(name).copied().unwrap_or_default();
+            if *runs > runs_before {
+                let mean = (time - time_before) as f64 / (runs - runs_before) as f64;
+                let entry = least.entry(name.clone()).or_insert(mean);
+                *entry = entry.min(mean);
+            }
+        }
+        before = after;
+    }
+    Ok(least)
 }
 
 /// `run_time_ns` and `run_cnt` of the loaded programs, by kernel name.

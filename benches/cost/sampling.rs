@@ -59,7 +59,7 @@ fn costs(
     sampling: Sampling,
     grouping: Option<Grouping>,
 ) -> Result<BTreeMap<String, f64>> {
-    let plan = decide(&HostFacts::probe()?, HookSet::ALL)?.sampled(sampling);
+    let plan = decide(&HostFacts::probe()?, HookSet::default_ones())?.sampled(sampling);
     let packets = Packets::resolve(&PacketChoice::default())?;
     let _capture = Capture::start_for(plan, packets, grouping, None)?;
     traffic.cheapest("nsl_")

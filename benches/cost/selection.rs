@@ -140,7 +140,7 @@ pub(crate) fn selection() -> Result<()> {
             max_groups: 256,
             memory: 64 << 20,
         });
-        let plan = decide(&facts, HookSet::ALL)?;
+        let plan = decide(&facts, HookSet::default_ones())?;
         let capture = Capture::start_for(plan, packets, grouping, None)?;
         let costs = traffic.cheapest("nsl_")?;
         let cells = PROGRAMS.map(|(_, program)| {

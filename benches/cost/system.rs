@@ -84,7 +84,7 @@ impl Loads {
 /// hooks of the first version, with the seven of the C tool, with all, and with all
 /// and stages. In turns, since what a card announces with one interrupt drifts.
 pub(crate) fn traffic() -> Result<()> {
-    let none = HookSet::ALL.minus(HookSet::ALL);
+    let none = HookSet::default_ones().minus(HookSet::default_ones());
     let subject = |name, hooks| Subject {
         name,
         hooks,
@@ -95,10 +95,10 @@ pub(crate) fn traffic() -> Result<()> {
         subject("off", none),
         subject("3 hooks", choice("original")?),
         subject("7 hooks", choice(SEVEN)?),
-        subject("all hooks", HookSet::ALL),
+        subject("all hooks", HookSet::default_ones()),
         Subject {
             notes: Some(NOTES),
-            ..subject("all hooks, `--stages`", HookSet::ALL)
+            ..subject("all hooks, `--stages`", HookSet::default_ones())
         },
     ])
 }
@@ -106,7 +106,7 @@ pub(crate) fn traffic() -> Result<()> {
 /// Prints the same of the set light, and of one packet in 16.
 pub(crate) fn light() -> Result<()> {
     let some = Sampling::new(16).context("a share")?;
-    let none = HookSet::ALL.minus(HookSet::ALL);
+    let none = HookSet::default_ones().minus(HookSet::default_ones());
     let subject = |name, hooks, sampling| Subject {
         name,
         hooks,
@@ -117,7 +117,7 @@ pub(crate) fn light() -> Result<()> {
         subject("off", none, Sampling::ALL),
         subject("`-e light`", choice("light")?, Sampling::ALL),
         subject("`-e light --sample 1/16`", choice("light")?, some),
-        subject("`--sample 1/16`", HookSet::ALL, some),
+        subject("`--sample 1/16`", HookSet::default_ones(), some),
     ])
 }
 
@@ -345,7 +345,7 @@ fn one_start() -> Result<Vec<(&'static str, u64)>> {
     };
     let facts = HostFacts::probe()?;
     done("facts (the kernel's type information)")?;
-    let mut plan = decide(&facts, HookSet::ALL)?;
+    let mut plan = decide(&facts, HookSet::default_ones())?;
     let mut loaded = Loaded::load(&mut plan)?;
     done("load (relocations, verifier)")?;
     let clock = Clock::start(&mut loaded, &plan)?;

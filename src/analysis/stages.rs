@@ -11,7 +11,7 @@ use crate::model::histogram::Histogram;
 use crate::model::hooks::{Hook, HookSet, Protocol};
 use crate::model::side::PerSide;
 use crate::model::skips::SkipReason;
-use crate::model::stage::{Cause, Stage, goes_on};
+use crate::model::stage::{Cause, Stage, can_end};
 
 /// A stage is compared if it has this share of the packets that were recorded at the
 /// hook where it ends, on both sides together. Rarer ones would be many questions.
@@ -66,7 +66,7 @@ impl Stages {
         // The age at a hook is made of the stages that lead there. It is judged where
         // there is none, and where packets leave the stack.
         let replaced = compared.iter().map(|stage| stage.to());
-        let replaced: HookSet = replaced.filter(|hook| goes_on(*hook, live)).collect();
+        let replaced: HookSet = replaced.filter(|hook| !can_end(*hook, live)).collect();
         Stages {
             compared,
             left_out: names(left_out),

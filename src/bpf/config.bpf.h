@@ -16,12 +16,15 @@ struct netstacklat_config {
 	__u32 clock_source;
 	/* Whether TCP reads that waited for a missing segment count, too */
 	__u32 include_hol_blocked;
+	/* A bit for each hook of which another one needs the notes */
+	__u32 noting_hooks;
 };
 
 const volatile struct netstacklat_config netstacklat_config = {
 	.skip_stride = 0,
 	.clock_source = NETSTACKLAT_CLOCK_VSYSCALL,
 	.include_hol_blocked = false,
+	.noting_hooks = 0,
 };
 #define config netstacklat_config
 

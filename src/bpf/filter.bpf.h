@@ -259,7 +259,7 @@ static __always_inline int flow_skip(const struct sample_ctx *ctx)
 	if (filter.queues && !queue_is_wanted(flow))
 		return SKIP_FILTERED;
 	/* Other hooks are those of one protocol. */
-	if (ctx->hook == HOOK_IP_START && filter.protocols) {
+	if (is_at_ip(ctx->hook) && filter.protocols) {
 		__u32 protocol = PAYLOAD_PROTOCOL(ip_payload(ctx->skb));
 
 		if (protocol == PROTOCOL_UNKNOWN)
@@ -294,7 +294,7 @@ static __always_inline __u32 left_in_queue(const struct sample_ctx *ctx)
 	__u32 left = sk->sk_receive_queue.qlen;
 	__u32 second = 0;
 
-	if (ctx->hook == HOOK_UDP_SOCKET_READ)
+	if (!is_tcp_read(ctx->hook))
 		bpf_core_read(&second, sizeof(second), &udp->reader_queue.qlen);
 	return left + second;
 }

@@ -57,7 +57,7 @@ static __always_inline __u32 rx_queue_of(const struct sample_ctx *ctx)
 {
 	__u32 queue;
 
-	if (ctx->hook == HOOK_TCP_SOCKET_READ)
+	if (is_tcp_read(ctx->hook))
 		queue = queue_of_socket(ctx->sk);
 	else if (ctx->hook == HOOK_UDP_SOCKET_ENQUEUED)
 		queue = ctx->noted_flow->queue;

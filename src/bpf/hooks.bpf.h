@@ -15,13 +15,13 @@
 SEC("fentry/ip_rcv_core")
 int BPF_PROG(nsl_ip_rcv_core, struct sk_buff *skb)
 {
-	return record_ip(skb);
+	return record_ip_start(skb);
 }
 
 SEC("fentry/ip6_rcv_core")
 int BPF_PROG(nsl_ip6_rcv_core, struct sk_buff *skb)
 {
-	return record_ip(skb);
+	return record_ip_start(skb);
 }
 
 SEC("fentry/tcp_v4_do_rcv")

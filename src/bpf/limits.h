@@ -92,6 +92,16 @@
 #define NETSTACKLAT_DEFAULT_NOTES 16384
 #define NETSTACKLAT_MAX_NOTES 1048576
 
+/*
+ * Packets that are noted from ip-forward to inner-ip-start: a power of two, and its
+ * logarithm.
+ */
+#define NETSTACKLAT_FORWARD_NOTES 16384
+#define NETSTACKLAT_FORWARD_NOTES_BITS 14
+/* The same for packets that have come through a veth pair, up to their read. */
+#define NETSTACKLAT_ORIGIN_NOTES 16384
+#define NETSTACKLAT_ORIGIN_NOTES_BITS 14
+
 /* What a filter can name at most. */
 #define NETSTACKLAT_MAX_FILTER_CGROUPS 8
 #define NETSTACKLAT_MAX_FILTER_INTERFACES 256

@@ -47,7 +47,7 @@ static __always_inline __u32 family_of_socket(struct sock *sk)
 /* 4 or 6. Of a datagram that may have been freed: as noted. */
 static __always_inline __u32 family_of(const struct sample_ctx *ctx)
 {
-	if (ctx->hook == HOOK_TCP_SOCKET_READ)
+	if (is_tcp_read(ctx->hook))
 		return family_of_socket(ctx->sk);
 	if (ctx->hook == HOOK_UDP_SOCKET_ENQUEUED)
 		return ctx->noted_flow->family;

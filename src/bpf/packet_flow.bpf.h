@@ -16,6 +16,7 @@
 
 #include "compat.bpf.h"
 #include "packet_family.bpf.h"
+#include "packet_headers.bpf.h"
 #include "sample.bpf.h"
 #include "types.bpf.h"
 
@@ -28,10 +29,8 @@
 #define IPPROTO_DSTOPTS 60
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV6_FRAGMENT_OFFSET 0xfff8
-/* Bytes of an IPv6 header, and the words of it that the addresses follow. */
+/* Bytes of an IPv6 header. */
 #define IPV6_HEADER 40
-#define IPV6_ADDRESSES 8
-#define IPV4_ADDRESSES 12
 /* So many extension headers are passed over: as many as RFC 8200, 4.1, orders. */
 #define MOST_EXTENSIONS 5
 
@@ -87,14 +86,6 @@ static __always_inline __u32 unknown_to_verifier(__u32 value)
 	return value ^ netstacklat_zero;
 }
 
-struct sk_buff___flow {
-	unsigned char *head;
-	unsigned int tail;
-	__u16 network_header;
-	__u16 transport_header;
-	__u16 queue_mapping;
-} __attribute__((preserve_access_index));
-
 struct sock_common___flow {
 	__u32 skc_daddr;
 	__u32 skc_rcv_saddr;
@@ -104,38 +95,6 @@ struct sock_common___flow {
 	struct in6_addr___words skc_v6_rcv_saddr;
 	__u16 skc_rx_queue_mapping;
 } __attribute__((preserve_access_index));
-
-/*
- * Reads words of the packet's headers; false: they are not in its linear part. At
- * ip-start they need not be: virtio's driver leaves large packets in pages, and
- * the kernel's functions copy their header to the linear part one by one.
- */
-static __always_inline bool header_words(const struct sk_buff *skb,
-					 __u32 offset, __u32 *words, __u32 n)
-{
-	struct sk_buff___flow *flow = (void *)skb;
-	const unsigned char *at = flow->head + offset;
-	const struct in6_addr___words *four = NULL;
-	__u32 i;
-
-	if (offset + n * sizeof(*words) > flow->tail)
-		return false;
-	if (bpf_ksym_exists(bpf_rdonly_cast)) {
-		/* Any struct with an array of words would do. */
-#pragma unroll
-		for (i = 0; i < n; i++) {
-			if (i % 4 == 0)
-				four = bpf_rdonly_cast(
-					at + i * sizeof(*words),
-					bpf_core_type_id_kernel(
-						struct in6_addr___words));
-			words[i] = four->in6_u.u6_addr32[i % 4];
-		}
-		return true;
-	}
-	bpf_probe_read_kernel(words, n * sizeof(*words), at);
-	return true;
-}
 
 /* What the IP header says of what follows it: the result of ip_payload(). */
 #define PAYLOAD_PROTOCOL(ip) ((ip)&0xff)
@@ -224,7 +183,7 @@ static __always_inline void read_header_ports(const struct sample_ctx *ctx,
 	struct sk_buff___flow *skb = (void *)ctx->skb;
 	__u32 offset, word = 0;
 
-	if (ctx->hook == HOOK_IP_START) {
+	if (is_at_ip(ctx->hook)) {
 		__u64 ip = ip_payload(ctx->skb);
 
 		flow->local_port = unknown_to_verifier(0);
@@ -383,7 +342,7 @@ static __always_inline void read_flow(const struct sample_ctx *ctx,
 				      struct packet_flow *flow,
 				      const volatile struct flow_parts *parts)
 {
-	if (ctx->hook == HOOK_TCP_SOCKET_READ)
+	if (is_tcp_read(ctx->hook))
 		read_socket_flow(ctx->sk, flow, parts);
 	else if (ctx->noted_flow)
 		copy_flow(flow, ctx->noted_flow, parts);

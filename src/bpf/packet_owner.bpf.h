@@ -89,6 +89,7 @@ static __always_inline bool find_socket(const struct sample_ctx *ctx,
 					struct sock **sk)
 {
 	switch (where_it_runs(ctx->hook)) {
+	case AT_IP:
 	case BEFORE_SOCKET:
 		return false;
 	case EARLY_DEMUX:

@@ -175,7 +175,7 @@ static __always_inline int record_socket_skb(enum netstacklat_hook hook,
  * Local delivery gives such skbs a new one, so this is the only place to see
  * them, and they are counted here even when the hook itself is off.
  */
-static __always_inline int record_ip(struct sk_buff *skb)
+static __always_inline int record_ip_start(struct sk_buff *skb)
 {
 	struct sample_ctx ctx = of_skb(HOOK_IP_START, skb);
 	int unwanted = selection_skip(&ctx);
@@ -252,7 +252,7 @@ static __always_inline int record_tcp_read(struct sample_ctx *ctx,
 {
 	if (tp->rcv_ooopack && !config.include_hol_blocked &&
 	    read_hol_blocked(tp))
-		return skip(HOOK_TCP_SOCKET_READ, SKIP_HOL_BLOCKED);
+		return skip(ctx->hook, SKIP_HOL_BLOCKED);
 	ctx->tstamp = tstamp;
 	return record(ctx);
 }

@@ -54,7 +54,7 @@ struct sample_ctx {
  */
 static __always_inline __u32 interface_of(const struct sample_ctx *ctx)
 {
-	if (ctx->hook == HOOK_TCP_SOCKET_READ)
+	if (is_tcp_read(ctx->hook))
 		return rx_interface(ctx->sk);
 	/* Elsewhere nothing is noted, and this is 0. */
 	if (ctx->hook == HOOK_UDP_SOCKET_ENQUEUED || ctx->noted_interface)

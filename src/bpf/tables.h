@@ -16,15 +16,18 @@
 /*
  * HOOK(ID, ident, name, aliases, protocol, runs, after, needs, meaning, stage,
  *      before)
- * in the order in which a packet meets them.
+ * in the order in which a packet meets them. DEFAULT hooks measure unless the user
+ * chooses others; OPTIONAL ones only if the user asks for them.
  *
  * ident: makes the map name, netstack_<ident>_latency_seconds.
  * name: what users type, and what every output shows.
  * aliases: former names: NONE, or ALIASES("name", ...).
  * protocol: whose packets pass: ANY, or the name of one protocol, whose hooks
- *   form a path of their own.
- * runs: BEFORE_SOCKET: in the stack, where the packet's socket is not known
- *   yet; EARLY_DEMUX: in the stack, where the sockets of established connections
+ *   form a path of their own. So do those of "forwarded" packets, be they TCP, UDP
+ *   or others.
+ * runs: AT_IP: in the stack, where neither the packet's socket nor its transport
+ *   protocol is known yet; BEFORE_SOCKET: in the stack, where the socket is not
+ *   known yet; EARLY_DEMUX: in the stack, where the sockets of established connections
  *   are known, unless net.ipv4.ip_early_demux or tcp_early_demux is off;
  *   AT_SOCKET: in the stack, where it is known; IN_READER: in the task that reads
  *   from the socket.
@@ -38,12 +41,17 @@
  * meaning: what a packet has behind it here, in a few words.
  * stage: what happens between the hook before and this one, in two or three words.
  * before: the same in full, from net/core/dev.c,
- *   net/ipv4/ip_input.c, net/ipv6/ip6_input.c, net/ipv4/tcp_ipv4.c,
- *   net/ipv4/tcp_input.c and net/ipv4/udp.c of Linux 5.10 to 7.
+ *   net/ipv4/ip_input.c, net/ipv6/ip6_input.c, net/ipv4/ip_forward.c,
+ *   net/ipv6/ip6_output.c, net/ipv4/tcp_ipv4.c, net/ipv4/tcp_input.c and
+ *   net/ipv4/udp.c of Linux 5.10 to 7.
  */
 #define NETSTACKLAT_HOOKS(HOOK)                                                \
-	HOOK(IP_START, ip_start, "ip-start", NONE, ANY, BEFORE_SOCKET, FIRST,  \
-	     NOTHING, "past traffic control, at IP", "traffic control",        \
+	NETSTACKLAT_DEFAULT_HOOKS(HOOK)                                        \
+	NETSTACKLAT_OPTIONAL_HOOKS(HOOK)
+
+#define NETSTACKLAT_DEFAULT_HOOKS(HOOK)                                        \
+	HOOK(IP_START, ip_start, "ip-start", NONE, ANY, AT_IP, FIRST, NOTHING, \
+	     "past traffic control, at IP", "traffic control",                 \
 	     TEXT("receive steering (RPS), generic XDP, packet taps, ",        \
 		  "traffic control, bridges and bonds"))                       \
 	HOOK(TCP_START, tcp_start, "tcp-start", NONE, "TCP", EARLY_DEMUX,      \
@@ -94,6 +102,43 @@
 		  "wake-up and scheduling included"))
 
 /*
+ * Hosts that do not forward need none of these, and the program of the second one
+ * also runs for each packet that the host itself sends. The last three measure the
+ * age since the packet entered the host, behind a veth pair, where the kernel gives it
+ * a new timestamp.
+ */
+#define NETSTACKLAT_OPTIONAL_HOOKS(HOOK)                                       \
+	HOOK(IP_FORWARD, ip_forward, "ip-forward", NONE, "forwarded", AT_IP,   \
+	     AFTER(IP_START), NOTHING, "past routing, to be forwarded",        \
+	     "netfilter, routing",                                             \
+	     TEXT("netfilter before routing (PREROUTING, connection ",         \
+		  "tracking included) and routing"))                           \
+	HOOK(IP_FORWARDED, ip_forwarded, "ip-forwarded", NONE, "forwarded",    \
+	     AT_IP, AFTER(IP_FORWARD), REQUIRES(IP_FORWARD),                   \
+	     "past the FORWARD chain, to be sent", "netfilter FORWARD",        \
+	     "the FORWARD chain of netfilter")                                 \
+	HOOK(INNER_IP_START, inner_ip_start, "inner-ip-start", NONE,           \
+	     "forwarded", AT_IP, AFTER(IP_FORWARDED), REQUIRES(IP_FORWARDED),  \
+	     "forwarded over veth, at IP in the other namespace",              \
+	     "queueing discipline, veth",                                      \
+	     TEXT("the POSTROUTING chain, the queueing discipline, and the ",  \
+		  "way through the veth pair"))                                \
+	HOOK(INNER_TCP_SOCKET_READ, inner_tcp_socket_read,                     \
+	     "inner-tcp-socket-read", NONE, "forwarded", IN_READER,            \
+	     AFTER(INNER_IP_START), REQUIRES(INNER_IP_START),                  \
+	     "the same packet, at the end of a TCP read there",                \
+	     "inner stack, waiting for the reader",                            \
+	     TEXT("the stack of the other namespace, and the wait in the ",    \
+		  "socket until the reader asks"))                             \
+	HOOK(INNER_UDP_SOCKET_READ, inner_udp_socket_read,                     \
+	     "inner-udp-socket-read", NONE, "forwarded", IN_READER,            \
+	     AFTER(INNER_IP_START), REQUIRES(INNER_IP_START),                  \
+	     "the same packet, at a UDP read there",                           \
+	     "inner stack, waiting for the reader",                            \
+	     TEXT("the stack of the other namespace, and the wait in the ",    \
+		  "socket until the reader asks"))
+
+/*
  * PROGRAM(HOOK_ID, attach, function, role): the programs, and where they
  * attach. hooks.bpf.h and the objects (*.bpf.c) have their SEC() lines.
  *
@@ -101,6 +146,9 @@
  * FALLBACK(what is different then): the same, where the primary function does
  *   not exist or cannot be attached to. (BPF trampolines pass on 6 arguments,
  *   and tcp_recvmsg_locked had 7 until 5.19.)
+ * INNER, INNER_FALLBACK(what is different then), INNER_HELPER: the same, where
+ *   another hook has a program at the function; they are called nsl_in_<function>
+ *   and nsl_in_for_<function>.
  * HELPER, HELPER_FROM(major, minor): nsl_for_<function> only does what hooks
  *   that need this one rely on. It is loaded in place of the primary programs
  *   when this hook is off, from that kernel on.
@@ -128,7 +176,23 @@
 	PROGRAM(UDP_QUEUE_RCV, "fentry", __udp_enqueue_schedule_skb, HELPER)   \
 	PROGRAM(UDP_SOCKET_ENQUEUED, "fexit", __udp_enqueue_schedule_skb,      \
 		PRIMARY)                                                       \
-	PROGRAM(UDP_SOCKET_READ, "fentry", skb_consume_udp, PRIMARY)
+	PROGRAM(UDP_SOCKET_READ, "fentry", skb_consume_udp, PRIMARY)           \
+	PROGRAM(IP_FORWARD, "fentry", ip_forward, PRIMARY)                     \
+	PROGRAM(IP_FORWARD, "fentry", ip6_forward, PRIMARY)                    \
+	PROGRAM(IP_FORWARD, "fentry", ip_forward, HELPER)                      \
+	PROGRAM(IP_FORWARD, "fentry", ip6_forward, HELPER)                     \
+	PROGRAM(IP_FORWARDED, "fentry", ip_output, PRIMARY)                    \
+	PROGRAM(IP_FORWARDED, "fentry", ip6_output, PRIMARY)                   \
+	PROGRAM(IP_FORWARDED, "fentry", ip_output, HELPER)                     \
+	PROGRAM(IP_FORWARDED, "fentry", ip6_output, HELPER)                    \
+	PROGRAM(INNER_IP_START, "fentry", ip_rcv_core, INNER)                  \
+	PROGRAM(INNER_IP_START, "fentry", ip6_rcv_core, INNER)                 \
+	PROGRAM(INNER_IP_START, "fentry", ip_rcv_core, INNER_HELPER)           \
+	PROGRAM(INNER_IP_START, "fentry", ip6_rcv_core, INNER_HELPER)          \
+	PROGRAM(INNER_TCP_SOCKET_READ, "fexit", tcp_recvmsg_locked, INNER)     \
+	PROGRAM(INNER_TCP_SOCKET_READ, "fentry", tcp_recv_timestamp,           \
+		INNER_FALLBACK("MSG_PEEK reads are counted as reads there"))   \
+	PROGRAM(INNER_UDP_SOCKET_READ, "fentry", skb_consume_udp, INNER)
 
 /*
  * HOOK(ID, ident): the hooks of the object for ebpf_exporter that counts by
@@ -163,7 +227,8 @@
 /*
  * HOOK(ID): the sets of hooks that have names (-e light). Light are the first hook
  * of all, and for each protocol the last one before the wait for the reader and
- * the one after it: three hooks a packet, not five.
+ * the one after it: three hooks a packet, not five. Forwarding are those that
+ * forwarded packets pass.
  */
 #define NETSTACKLAT_LIGHT_HOOKS(HOOK)                                          \
 	HOOK(IP_START)                                                         \
@@ -171,10 +236,20 @@
 	HOOK(TCP_SOCKET_READ)                                                  \
 	HOOK(UDP_SOCKET_ENQUEUED)                                              \
 	HOOK(UDP_SOCKET_READ)
+#define NETSTACKLAT_FORWARDING_HOOKS(HOOK)                                     \
+	HOOK(IP_START)                                                         \
+	HOOK(IP_FORWARD)                                                       \
+	HOOK(IP_FORWARDED)                                                     \
+	HOOK(INNER_IP_START)                                                   \
+	HOOK(INNER_TCP_SOCKET_READ)                                            \
+	HOOK(INNER_UDP_SOCKET_READ)
 #define NETSTACKLAT_ORIGINAL_HOOKS(HOOK)                                       \
 	HOOK(TCP_DO_RCV)                                                       \
 	HOOK(TCP_DATA_QUEUE)                                                   \
 	HOOK(UDP_QUEUE_RCV)
+
+/* HOOK(ID): at these hooks some packets leave the host, though others go on. */
+#define NETSTACKLAT_WAYS_OUT(HOOK) HOOK(IP_FORWARDED)
 
 /*
  * SKIP(ID, name, aliases, lost, meaning): why a program run added no sample.
@@ -199,7 +274,7 @@
 	SKIP(MPTCP, "mptcp", NONE, 1,                                          \
 	     "the timestamp belongs to an MPTCP read")                         \
 	SKIP(ENTRY_MISSED, "entry-missed", NONE, 1,                            \
-	     "the kernel left out the program that notes the timestamp")       \
+	     "the timestamp was not noted on the way, or the note was lost")   \
 	SKIP(MAP_FULL, "map-full", NONE, 1, "no room left for the group")      \
 	SKIP(V4_MAPPED, "v4-mapped", NONE, 0,                                  \
 	     "IPv4 passing tcp_v6_do_rcv, recorded by tcp_v4_do_rcv")          \
@@ -215,7 +290,9 @@
 		  "the socket, whether its name is wanted, or what the ",      \
 		  "headers say"))                                              \
 	SKIP(SAMPLED_OUT, "sampled-out", NONE, 0,                              \
-	     "not among the share of packets that --sample measures")
+	     "not among the share of packets that --sample measures")          \
+	SKIP(NOT_FORWARDED, "not-forwarded", NONE, 0,                          \
+	     "not a forwarded packet, or on a way that is not measured")
 
 /*
  * SKIP(ID): the reasons that are found behind the test of --sample, hence only of

@@ -18,7 +18,13 @@ enum netstacklat_stageless {
 };
 enum { NETSTACKLAT_CLOCK_STATES(STATE_ENUM) N_CLOCK_STATES };
 
-enum netstacklat_runs { BEFORE_SOCKET, EARLY_DEMUX, AT_SOCKET, IN_READER };
+enum netstacklat_runs {
+	AT_IP,
+	BEFORE_SOCKET,
+	EARLY_DEMUX,
+	AT_SOCKET,
+	IN_READER,
+};
 
 #define RUNS_CASE(id, ident, name, aliases, protocol, runs, ...)               \
 	case HOOK_##id:                                                        \
@@ -31,7 +37,7 @@ where_it_runs(enum netstacklat_hook hook)
 	switch (hook) {
 		NETSTACKLAT_HOOKS(RUNS_CASE)
 	default:
-		return BEFORE_SOCKET;
+		return AT_IP;
 	}
 }
 
@@ -46,7 +52,24 @@ is_in_reader(enum netstacklat_hook hook)
 static inline __attribute__((always_inline)) bool
 has_sockets(enum netstacklat_hook hook)
 {
-	return where_it_runs(hook) != BEFORE_SOCKET;
+	return where_it_runs(hook) > BEFORE_SOCKET;
+}
+
+/*
+ * Whether the kernel may not know yet what follows the IP header.
+ */
+static inline __attribute__((always_inline)) bool
+is_at_ip(enum netstacklat_hook hook)
+{
+	return where_it_runs(hook) == AT_IP;
+}
+
+/* Whether it is a TCP read, which has no packet. */
+static inline __attribute__((always_inline)) bool
+is_tcp_read(enum netstacklat_hook hook)
+{
+	return hook == HOOK_TCP_SOCKET_READ ||
+	       hook == HOOK_INNER_TCP_SOCKET_READ;
 }
 
 /* Largest sample, and the number of buckets with 2^bits of them per octave. */

@@ -66,6 +66,13 @@ fn group_map(map: &OpenMapMut<'_>, plan: &Plan) -> Option<(u32, Option<u32>)> {
     if name == names::SKIPPED_MAP {
         return Some((plan.layout.skip_entries() as u32, None));
     }
+    let forwards = plan.noting_hooks().iter().any(|hook| !hook.knows_socket());
+    if name == names::FORWARD_NOTES_MAP && forwards {
+        return Some((tables::FORWARD_NOTES, None));
+    }
+    if name == names::ORIGIN_NOTES_MAP && forwards {
+        return Some((tables::ORIGIN_NOTES, None));
+    }
     if name == names::READERS_MAP && plan.notes_readers() {
         return Some((socket_readers::ROWS, None));
     }

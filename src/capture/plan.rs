@@ -3,6 +3,7 @@
 //! that each decision can be tested without a kernel.
 
 use std::collections::BTreeMap;
+use std::iter::successors;
 
 use crate::capture::hook_plan::{HookPlan, hook_plan};
 use crate::capture::layout::{GroupLayout, Layout};
@@ -18,7 +19,7 @@ use crate::model::names;
 use crate::model::packet_filter::PacketFilter;
 use crate::model::sampling::Sampling;
 use crate::model::slow::SlowLimit;
-use crate::model::stage::goes_on;
+use crate::model::stage::can_end;
 use crate::model::tables;
 
 /// Which packets are slow, and how many are shown.
@@ -270,6 +271,15 @@ impl Plan {
             || self.filter.asks_for_processes() && self.enabled().iter().any(in_stack)
     }
 
+    /// The hooks, be they on or off, on whose notes others rely that are on.
+    pub fn noting_hooks(&self) -> HookSet {
+        let enabled = self.enabled();
+        let chains = enabled
+            .iter()
+            .map(|hook| successors(required(hook), |hook| required(*hook)));
+        chains.flatten().collect()
+    }
+
     /// The hooks that measure.
     pub fn enabled(&self) -> HookSet {
         let on = self.hooks.iter().filter(|verdict| verdict.measures());
@@ -345,9 +355,23 @@ impl Plan {
     }
 }
 
-/// A hook whose packets may have been freed.
+/// The hook on whose notes this one relies.
+fn required(hook: Hook) -> Option<Hook> {
+    match hook.needs() {
+        Needs::Requires(provider) => Some(provider),
+        Needs::Nothing | Needs::Uses(_) => None,
+    }
+}
+
+/// A hook whose packets may have been freed: what is noted of them at the socket is not
+/// the timestamp alone.
 fn is_needy(hook: Hook) -> bool {
-    matches!(hook.needs(), Needs::Requires(_))
+    required(hook).is_some_and(Hook::knows_socket)
+}
+
+/// The hooks that must do something for this one, and those that must for them.
+fn providers(hook: Hook) -> impl Iterator<Item = Hook> {
+    successors(hook.needs().hook(), |hook| hook.needs().hook())
 }
 
 /// By hook, from which age on a packet is slow, ns. A limit without a hook is for the
@@ -360,7 +384,7 @@ fn limits(wanted: &[SlowLimit], enabled: HookSet) -> BTreeMap<Hook, u64> {
     };
     let hooks = enabled.iter().filter_map(|hook| {
         let own = lowest(&|limit| limit.hook == Some(hook));
-        let is_last = !goes_on(hook, enabled);
+        let is_last = can_end(hook, enabled);
         let ns = own.or_else(|| lowest(&|limit| limit.hook.is_none()).filter(|_| is_last))?;
         Some((hook, ns))
     });
@@ -398,7 +422,7 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
     let version = facts.version();
     let on = |hook: Hook| hooks[hook.index()].measures();
     // Programs of some hooks do something for others, also when they are off.
-    let needed = |hook| Hook::all().any(|other| on(other) && other.needs().hook() == Some(hook));
+    let needed = |hook| Hook::all().any(|other| on(other) && providers(other).any(|it| it == hook));
     let (loaded, spare): (Vec<_>, Vec<_>) = programs()
         .filter(|program| match program.role {
             Role::Helper { since } => {

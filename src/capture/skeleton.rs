@@ -93,6 +93,8 @@ macro_rules! configure {
             ClockSource::TaiOffset => tables::CLOCK_TAI,
         };
         knobs.include_hol_blocked = $plan.filter.include_hol_blocked.into();
+        let noting = $plan.noting_hooks();
+        knobs.noting_hooks = noting.iter().fold(0, |bits, hook| bits | 1 << hook.index());
         rodata
     }};
 }

@@ -371,11 +371,8 @@ mod tests {
                 .map(|(index, by_function)| (*index.get(&hooks), by_function))
                 .collect();
             let name = |&(hook, by_function): &(Hook, bool)| {
-                if by_function {
-                    hook.programs().next().unwrap().function
-                } else {
-                    hook.name()
-                }
+                let function = hook.own_functions().next();
+                function.filter(|_| by_function).unwrap_or(hook.name())
             };
             let (first, second) = picks.split_at(picks.len() / 2);
             let mut args = Vec::new();

@@ -31,7 +31,8 @@ use crate::model::tables;
 #[command(next_help_heading = "What to measure")]
 pub struct SelectArgs {
     /// Measure only these hooks, comma-separated: names, kernel functions,
-    /// quoted globs ('tcp*'), or the sets light, original and all
+    /// quoted globs ('tcp*'), or the sets light, original, forwarding, default
+    /// and all
     #[arg(
         short = 'e',
         long,
@@ -44,7 +45,7 @@ pub struct SelectArgs {
     )]
     pub hooks: Vec<HookChoice>,
 
-    /// Measure all hooks except these
+    /// Measure the default hooks except these
     #[arg(
         short = 'd',
         long,
@@ -342,10 +343,19 @@ impl SelectArgs {
         ListingArgs { top, sort }.listing()
     }
 
+    /// The hooks that are listed: all, unless the user chooses some.
+    pub fn listed_hooks(&self) -> HookSet {
+        if self.hooks.is_empty() && self.exclude_hooks.is_empty() {
+            HookSet::ALL
+        } else {
+            self.wanted_hooks()
+        }
+    }
+
     /// The hooks that the user wants.
     pub fn wanted_hooks(&self) -> HookSet {
         let chosen = if self.hooks.is_empty() {
-            HookSet::ALL.minus(union(&self.exclude_hooks))
+            HookSet::default_ones().minus(union(&self.exclude_hooks))
         } else {
             union(&self.hooks)
         };
@@ -353,13 +363,16 @@ impl SelectArgs {
         if transports.is_empty() {
             return chosen;
         }
-        // No packet passes the hooks of another protocol.
-        let passes = |hook: &Hook| {
+        // No packet passes the hooks of the other protocol.
+        let is_of = |hook: &Hook, transport: &Transport| {
             let protocol = hook.protocol();
-            protocol.is_none_or(|protocol| {
-                let mut names = transports.iter().map(|transport| transport.name());
-                names.any(|name| name == protocol.name())
-            })
+            protocol.is_some_and(|protocol| protocol.name() == transport.name())
+        };
+        let passes = |hook: &Hook| {
+            let mut unwanted = Transport::ALL
+                .iter()
+                .filter(|transport| !transports.contains(transport));
+            !unwanted.any(|transport| is_of(hook, transport))
         };
         chosen.iter().filter(passes).collect()
     }

@@ -13,7 +13,7 @@ use crate::render::terminal;
 ///
 /// If standard output cannot be written.
 pub fn run(args: &LiveArgs) -> Result<()> {
-    let wanted = args.select.wanted_hooks();
+    let wanted = args.select.listed_hooks();
     let mut text = Vec::new();
     if args.out.json {
         hooks::json(&mut text, wanted)?;

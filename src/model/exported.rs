@@ -142,7 +142,7 @@ impl Object {
     /// Its hooks, in path order.
     pub fn hooks(self) -> Vec<Hook> {
         match self {
-            Object::Hooks => Hook::all().collect(),
+            Object::Hooks => Hook::default_ones().collect(),
             Object::Groups => Hook::all()
                 .filter(|hook| tables::GROUPED_HOOKS.contains(&hook.index()))
                 .collect(),

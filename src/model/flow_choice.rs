@@ -40,6 +40,9 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All that hooks tell apart.
+    pub const ALL: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+
     /// As the hook table calls it.
     pub fn name(self) -> &'static str {
         match self {

@@ -14,34 +14,55 @@ pub struct NamedSet {
     pub name: &'static str,
     /// What the set is for.
     pub meaning: &'static str,
-    /// Indexes of its hooks; `None`: of all.
-    ids: Option<&'static [usize]>,
+    hooks: Members,
+}
+
+/// The hooks of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Members {
+    /// By their indexes.
+    These(&'static [usize]),
+    NotOptional,
+    All,
 }
 
 /// The sets, in the order in which they are listed.
-pub const SETS: [NamedSet; 3] = [
+pub const SETS: [NamedSet; 5] = [
     NamedSet {
         name: "light",
         meaning: "at IP, where packets reach the socket, and at the read",
-        ids: Some(tables::LIGHT_HOOKS),
+        hooks: Members::These(tables::LIGHT_HOOKS),
     },
     NamedSet {
         name: "original",
         meaning: "the hooks of the original netstacklat",
-        ids: Some(tables::ORIGINAL_HOOKS),
+        hooks: Members::These(tables::ORIGINAL_HOOKS),
+    },
+    NamedSet {
+        name: "forwarding",
+        meaning: "packets that this host forwards",
+        hooks: Members::These(tables::FORWARDING_HOOKS),
+    },
+    NamedSet {
+        name: "default",
+        meaning: "packets for this host",
+        hooks: Members::NotOptional,
     },
     NamedSet {
         name: "all",
-        meaning: "every hook (the default)",
-        ids: None,
+        meaning: "every hook",
+        hooks: Members::All,
     },
 ];
 
 impl NamedSet {
     /// Its hooks.
     pub fn hooks(&self) -> HookSet {
-        let is_in = |hook: &Hook| self.ids.is_none_or(|ids| ids.contains(&hook.index()));
-        Hook::all().filter(is_in).collect()
+        match self.hooks {
+            Members::These(ids) => ids.iter().map(|id| Hook::at(*id)).collect(),
+            Members::NotOptional => HookSet::default_ones(),
+            Members::All => HookSet::ALL,
+        }
     }
 
     fn find(name: &str) -> Option<NamedSet> {
@@ -85,20 +106,21 @@ impl FromStr for HookChoice {
     }
 }
 
-/// The hooks whose name, or one of whose functions, a glob matches.
+/// The hooks whose name, or one of whose functions, a glob matches. Optional ones are
+/// among them only if no other hook is: `ip*` is not meant for them.
 fn matching(glob: &str) -> Result<HookSet, String> {
-    let hooks: HookSet = Hook::all()
-        .filter(|hook| {
-            let mut functions = hook.programs().map(|program| program.function);
-            matches(glob, hook.name()) || functions.any(|function| matches(glob, function))
-        })
-        .collect();
-    if hooks.is_empty() {
+    let is_meant = |hook: &Hook| {
+        let mut functions = hook.own_functions();
+        matches(glob, hook.name()) || functions.any(|function| matches(glob, function))
+    };
+    let all: HookSet = Hook::all().filter(is_meant).collect();
+    let default: HookSet = all.iter().filter(|hook| !hook.is_optional()).collect();
+    if all.is_empty() {
         return Err(
             "it matches no hook and no kernel function; netstacklat -l lists them".to_owned(),
         );
     }
-    Ok(hooks)
+    Ok(if default.is_empty() { all } else { default })
 }
 
 /// Whether a glob matches all of a name, in any case.
@@ -188,6 +210,23 @@ mod tests {
         assert_eq!(chosen("?dp-start"), ["udp-start"]);
         // Of the function.
         assert_eq!(chosen("skb_consume*"), ["udp-socket-read"]);
+    }
+
+    #[test]
+    fn optional_hooks_are_chosen_by_their_own_names_only() {
+        assert_eq!(chosen("ip*"), ["ip-start"]);
+        assert_eq!(chosen("ip-forw*"), ["ip-forward", "ip-forwarded"]);
+        assert_eq!(chosen("ip_output"), ["ip-forwarded"]);
+        let default = "default".parse::<HookChoice>().unwrap().hooks;
+        assert_eq!(default, HookSet::default_ones());
+        let forwarding = "forwarding".parse::<HookChoice>().unwrap().hooks;
+        let optional: Vec<_> = Hook::all().filter(|hook| hook.is_optional()).collect();
+        assert!(!optional.is_empty());
+        assert!(
+            optional
+                .iter()
+                .all(|hook| forwarding.contains(*hook) && !default.contains(*hook))
+        );
     }
 
     #[test]

@@ -88,6 +88,12 @@ impl Hook {
         (0..HOOK_COUNT as u8).map(Hook)
     }
 
+    /// Those that measure if the user chooses none: all that are not
+    /// [optional](Hook::is_optional).
+    pub fn default_ones() -> impl DoubleEndedIterator<Item = Hook> {
+        Hook::all().filter(|hook| !hook.is_optional())
+    }
+
     fn row(self) -> &'static HookRow {
         &tables::HOOKS[self.index()]
     }
@@ -142,12 +148,26 @@ impl Hook {
     /// Whether the packet's socket is known there: at `tcp-start` that of
     /// established connections, if early demux is on.
     pub fn knows_socket(self) -> bool {
-        self.row().runs != Runs::BeforeSocket
+        match self.row().runs {
+            Runs::AtIp | Runs::BeforeSocket => false,
+            Runs::EarlyDemux | Runs::AtSocket | Runs::InReader => true,
+        }
     }
 
     /// Whether it is known of some packets only: those of established connections.
     pub fn has_early_demux(self) -> bool {
         self.row().runs == Runs::EarlyDemux
+    }
+
+    /// Whether it measures only if the user asks for it.
+    pub fn is_optional(self) -> bool {
+        tables::OPTIONAL_HOOKS.contains(&self.index())
+    }
+
+    /// Whether some packets leave the host there, though others go on to the hooks
+    /// behind it.
+    pub fn is_way_out(self) -> bool {
+        tables::WAYS_OUT.contains(&self.index())
     }
 
     /// The hook before it; `None`: it is the first after the timestamp.
@@ -197,6 +217,17 @@ impl Hook {
         programs().filter(move |program| program.hook == self && !program.is_helper())
     }
 
+    /// The kernel functions that stand for the hook: of those that several hooks
+    /// measure at, the first hook has it.
+    pub fn own_functions(self) -> impl Iterator<Item = &'static str> {
+        let taken = move |function: &&str| {
+            let mut earlier = Hook::all().take_while(move |hook| *hook < self);
+            earlier.any(|hook| hook.programs().any(|program| program.function == *function))
+        };
+        let functions = self.programs().map(|program| program.function);
+        functions.filter(move |function| !taken(function))
+    }
+
     /// The hook of a name, or of a former one.
     pub fn named(name: &str) -> Option<Hook> {
         find_row(name, tables::HOOKS, |row| (row.name, row.aliases)).map(Hook::at)
@@ -208,7 +239,7 @@ impl Hook {
         let is = |known: &str| known.eq_ignore_ascii_case(name);
         let mut all = Hook::all();
         Hook::named(&name.to_ascii_lowercase())
-            .or_else(|| all.find(|hook| hook.programs().any(|program| is(program.function))))
+            .or_else(|| all.find(|hook| hook.own_functions().any(is)))
     }
 }
 
@@ -266,6 +297,11 @@ const _: () = assert!(HOOK_COUNT < 64, "a HookSet has a bit for each hook");
 impl HookSet {
     /// Every hook.
     pub const ALL: HookSet = HookSet((1 << HOOK_COUNT) - 1);
+
+    /// Those that measure if the user chooses none.
+    pub fn default_ones() -> HookSet {
+        Hook::default_ones().collect()
+    }
 
     /// The set without `hook`.
     #[must_use]

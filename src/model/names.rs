@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //! Names in the BPF object and in the kernel that do not belong to a hook.
 
+/// Timestamps of packets that are about to be forwarded.
+pub const FORWARD_NOTES_MAP: &str = "netstack_forward_notes";
+/// When packets entered the host that have come through a veth pair.
+pub const ORIGIN_NOTES_MAP: &str = "netstack_origin_notes";
 /// The map of skip counters.
 pub const SKIPPED_MAP: &str = "netstack_skipped";
 /// The slices of groups, by CPU, hook and group.

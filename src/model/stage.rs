@@ -70,6 +70,11 @@ pub fn goes_on(hook: Hook, enabled: HookSet) -> bool {
     enabled.iter().any(|other| other.is_behind(hook))
 }
 
+/// Whether this is the last hook that measures, at least for some packets.
+pub fn can_end(hook: Hook, enabled: HookSet) -> bool {
+    !goes_on(hook, enabled) || hook.is_way_out()
+}
+
 /// Why a packet was recorded at a hook without a stage that ends there, as declared in
 /// `src/bpf/tables.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -210,5 +215,17 @@ mod tests {
         assert!(begins(hook("tcp-start"), tcp) && begins(hook("udp-start"), tcp));
         assert!(goes_on(hook("ip-start"), HookSet::ALL));
         assert!(!goes_on(hook("tcp-socket-read"), HookSet::ALL));
+        let ends = HookSet::ALL
+            .iter()
+            .filter(|hook| can_end(*hook, HookSet::ALL));
+        let ends: Vec<_> = ends.map(Hook::name).collect();
+        let expected = [
+            "tcp-socket-read",
+            "udp-socket-read",
+            "ip-forwarded",
+            "inner-tcp-socket-read",
+            "inner-udp-socket-read",
+        ];
+        assert_eq!(ends, expected);
     }
 }

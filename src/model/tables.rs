@@ -25,6 +25,7 @@ pub(crate) struct HookRow {
 /// Where a hook's programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runs {
+    AtIp,
     BeforeSocket,
     EarlyDemux,
     AtSocket,

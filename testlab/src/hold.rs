@@ -35,14 +35,20 @@ pub struct Held {
     pub age: Between,
 }
 
-/// Holds what comes to [`PORT`] in the right namespace.
+/// Holds what goes to [`PORT`] through the right namespace.
 pub struct Holder {
     queue: Queue,
     _rules: Undo,
 }
 
 impl Holder {
+    /// In the INPUT chain.
     pub fn start() -> Holder {
+        Holder::at("input")
+    }
+
+    /// In this chain of netfilter.
+    pub fn at(chain: &str) -> Holder {
         let queue = Ns::Right.run(|| {
             let mut queue = Queue::open().expect("a netlink socket");
             queue.bind(0).expect("nfnetlink_queue");
@@ -51,14 +57,16 @@ impl Holder {
             queue
         });
         let rules = Undo::after(
-            "ip netns exec right nft -f - <<'TEXT'
-table inet hold {
-    chain input {
-        type filter hook input priority 0
-        meta l4proto { tcp, udp } th dport 6400 queue num 0
-    }
-}
-TEXT",
+            &format!(
+                "ip netns exec right nft -f - <<'TEXT'
+table inet hold {{
+    chain {chain} {{
+        type filter hook {chain} priority 0
+        meta l4proto {{ tcp, udp }} th dport {PORT} queue num 0
+    }}
+}}
+TEXT"
+            ),
             "ip netns exec right nft delete table inet hold",
         );
         Holder {

@@ -50,9 +50,12 @@ pub enum Ns {
     Root,
     Left,
     Right,
+    /// Behind `Right`, which forwards: there while [`links::routed`] is.
+    Inner,
 }
 
 impl Ns {
+    /// Those that are always there.
     pub const ALL: [Ns; 3] = [Ns::Root, Ns::Left, Ns::Right];
 
     /// Runs `f` on a thread of this namespace. Sockets opened there stay in it.
@@ -71,6 +74,7 @@ impl Ns {
             Ns::Root => return,
             Ns::Left => "/run/netns/left",
             Ns::Right => "/run/netns/right",
+            Ns::Inner => "/run/netns/inner",
         };
         let ns = File::open(path).expect("the guest has the pair of cards (--net pair)");
         // SAFETY: takes a descriptor that is open, and no memory.
@@ -81,7 +85,7 @@ impl Ns {
     /// An address of this namespace's card. `Root` has none.
     pub fn at(self, family: Family, port: u16) -> SocketAddr {
         let host = match self {
-            Ns::Root => panic!("the root namespace has no card"),
+            Ns::Root | Ns::Inner => panic!("it has no card"),
             Ns::Left => 1,
             Ns::Right => 2,
         };

@@ -14,16 +14,20 @@ pub enum Link {
     Loopback,
     /// There while [`veth`] is.
     Veth,
+    /// Over the wire to the right namespace, which forwards: there while [`routed`] is.
+    Routed,
 }
 
 impl Link {
+    /// Those that end in the right namespace.
     pub const ALL: [Link; 3] = [Link::Wire, Link::Loopback, Link::Veth];
 
     pub fn way(self, family: Family, port: u16) -> Way {
-        let (from, v4, v6) = match self {
+        let (from, to, v4, v6) = match self {
             Link::Wire => return Way::wire(Ns::Left, Ns::Right, family, port),
-            Link::Loopback => (Ns::Right, "127.0.0.1", "::1"),
-            Link::Veth => (Ns::Left, "10.1.0.2", "fd01::2"),
+            Link::Loopback => (Ns::Right, Ns::Right, "127.0.0.1", "::1"),
+            Link::Veth => (Ns::Left, Ns::Right, "10.1.0.2", "fd01::2"),
+            Link::Routed => (Ns::Left, Ns::Inner, "10.2.0.2", "fd02::2"),
         };
         let address: IpAddr = match family {
             Family::V4 => v4.parse(),
@@ -32,7 +36,7 @@ impl Link {
         .expect("an address");
         Way {
             from,
-            to: Ns::Right,
+            to,
             at: SocketAddr::new(address, port),
         }
     }
@@ -94,5 +98,40 @@ TEXT
         end left 1 right 2
         end right 2 left 1",
     );
+    undo
+}
+
+/// Adds a namespace behind the right one, by a veth pair. The right one forwards between
+/// it and the left one.
+pub fn routed() -> Undo {
+    let undo = Undo::after(
+        "ip netns add inner
+        ip link add inner0 netns right type veth peer name eth0 netns inner",
+        "ip netns exec right sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+        ip -n left route del 10.2.0.0/24
+        ip -n left route del fd02::/64
+        ip -n right link del inner0
+        ip netns del inner",
+    );
+    // As with veth().
+    sh("mac() { ip netns exec $1 cat /sys/class/net/$2/address; }
+        ip netns exec right sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+        end() {
+            ip -n $1 -batch - <<TEXT
+link set lo up
+link set $2 addrgenmode none
+link set $2 arp off up
+addr add 10.2.0.$3/24 dev $2
+addr add fd02::$3/64 dev $2 nodad
+neigh replace 10.2.0.$6 lladdr $(mac $4 $5) dev $2 nud permanent
+neigh replace fd02::$6 lladdr $(mac $4 $5) dev $2 nud permanent
+TEXT
+        }
+        end right inner0 1 inner eth0 2
+        end inner eth0 2 right inner0 1
+        ip -n inner route add default via 10.2.0.1
+        ip -n inner route add default via fd02::1
+        ip -n left route add 10.2.0.0/24 via 10.0.0.2
+        ip -n left route add fd02::/64 via fd00::2");
     undo
 }

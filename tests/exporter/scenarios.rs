@@ -50,7 +50,7 @@ impl Scenario {
     fn host(&mut self, target: &Target, packets: impl Fn(Hook) -> f64) {
         self.series(&format!("up{{{target}}}"), |_| Some(1.0));
         self.clock("netstack", target);
-        for hook in Hook::all() {
+        for hook in Hook::default_ones() {
             self.hook(target, hook, packets(hook), 0.001);
             for reason in SkipReason::all() {
                 self.skips(target, hook, reason, |_| 0.0);
@@ -202,7 +202,7 @@ fn target(instance: &str) -> Target {
 
 /// The hook that all packets pass.
 fn first() -> Hook {
-    let mut all = Hook::all().filter(|hook| hook.protocol().is_none());
+    let mut all = Hook::default_ones().filter(|hook| hook.protocol().is_none());
     all.next().expect("ip-start")
 }
 

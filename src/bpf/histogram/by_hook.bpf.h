@@ -14,7 +14,7 @@
 #define INTERFACE_MATTERS false
 
 #define NAME(name) netstack_##name
-#define EXPORTED_HOOKS NETSTACKLAT_HOOKS
+#define EXPORTED_HOOKS NETSTACKLAT_DEFAULT_HOOKS
 /* Bucket to count, and after the last bucket the sum. */
 #define HISTOGRAM(name) PERCPU_COUNTERS(name, N_BUCKETS(0) + 1)
 #include "histogram/exporter.bpf.h"

@@ -209,7 +209,7 @@ impl Compared<'_> {
     /// Both count the same packets, and of none does the exporter say that it
     /// came sooner: packets that nobody held included.
     fn both_agree(&self) {
-        for hook in Hook::all().map(Hook::name) {
+        for hook in Hook::default_ones().map(Hook::name) {
             let (served, ours) = (self.served(hook), self.ours(hook));
             let coarse = log2(&ours);
             println!("{hook}: {:?}, ours {:?}", served.filled(), coarse.filled());

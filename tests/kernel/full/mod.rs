@@ -15,6 +15,7 @@ mod exporter_object;
 pub mod filters;
 mod firewall;
 mod flows;
+mod forwarding;
 mod grouped;
 mod grouped_diff;
 mod hold;

@@ -115,7 +115,7 @@ pub(super) fn all_hooks(grid: &mut Grid) {
             buckets(CHOSEN, SHOWN)
         )
     };
-    let place = Hook::all().map(|hook| {
+    let place = Hook::default_ones().map(|hook| {
         let count = select(&format!("{LATENCY}_count"), &[&of_hook(hook)]);
         format!("group by (hook) ({count}) * {}", hook.index() + 1)
     });
@@ -203,7 +203,8 @@ pub(super) fn all_hooks(grid: &mut Grid) {
             })
             .collect()
     };
-    for protocol in Protocol::all() {
+    let exported = |protocol: &Protocol| protocol.path().all(|hook| !hook.is_optional());
+    for protocol in Protocol::all().into_iter().filter(exported) {
         grid.series(
             12,
             10,
@@ -228,10 +229,10 @@ pub(super) fn all_hooks(grid: &mut Grid) {
             "Samples per hook",
             "Latencies recorded a second. GRO merges packets before they are counted, and tcp-socket-read counts reads.",
             "cps",
-            each(Hook::all(), |selector| samples(selector, NOW)),
+            each(Hook::default_ones(), |selector| samples(selector, NOW)),
         ),
     );
-    let means = Hook::all().map(|hook| {
+    let means = Hook::default_ones().map(|hook| {
         let selector = of_hook(hook);
         target(
             "{{hook}}",
