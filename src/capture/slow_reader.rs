@@ -24,7 +24,6 @@ use crate::model::histogram::Histogram;
 use crate::model::hooks::Hook;
 use crate::model::names;
 use crate::model::owner_choice::COMM;
-use crate::model::shares::QUICK_NS;
 use crate::model::slow::{SlowPacket, SlowPackets, stages};
 use crate::text::one_line;
 
@@ -165,11 +164,13 @@ impl SlowReader {
             if from.is_some_and(|from| packet.age > from) {
                 let shares = self.found.shares.entry(hook).or_default();
                 let stages = stages(&packet.passed(), (hook, packet.age));
+                shares.may_be_quick = limit.is_some_and(Limit::is_any);
                 shares.add(&stages);
-                if packet.age < QUICK_NS && limit.is_some_and(Limit::is_any) {
-                    shares.mark_quick(&stages);
-                }
             }
+        }
+        for (hook, counted) in counted {
+            let shares = self.found.shares.entry(*hook).or_default();
+            shares.counted = counted.count();
         }
         self.add_cpu_waits(&sent);
         // Names are looked up of those that are kept only.

@@ -47,9 +47,14 @@ impl Shares {
         self.packets == 0 && self.incomplete == 0
     }
 
+    /// Packets, be their way known or not.
+    fn all(&self) -> u64 {
+        self.packets.saturating_add(self.incomplete)
+    }
+
     /// Adds a packet, by its times from hook to hook. If there is only one, of the
     /// whole way, its notes were lost.
-    pub fn add(&mut self, stages: &[(Hook, u64)]) {
+    fn add(&mut self, stages: &[(Hook, u64)]) {
         if stages.len() < 2 {
             self.incomplete += 1;
             return;
@@ -67,7 +72,7 @@ impl Shares {
     }
 
     /// Counts the packet that was added last as too quick, if its way is known.
-    pub fn mark_quick(&mut self, stages: &[(Hook, u64)]) {
+    fn mark_quick(&mut self, stages: &[(Hook, u64)]) {
         self.quick += u64::from(stages.len() >= 2);
     }
 
@@ -150,6 +155,90 @@ impl Shares {
     }
 }
 
+/// The same, apart by how old the packets were: what was among the slowest hundredth in
+/// a quiet second is not when others come that are much slower.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharesByAge {
+    /// Packets that the hook has counted in this time, slow or not.
+    pub counted: u64,
+    /// Whether nothing is to be named if the p99 of these is below [`QUICK_NS`].
+    pub may_be_quick: bool,
+    /// By the logarithm to base 2 of the age in ns, rounded down.
+    octaves: BTreeMap<u32, Shares>,
+}
+
+impl SharesByAge {
+    /// As read from a file, which has those of the slowest only.
+    pub fn of(slowest: Shares) -> SharesByAge {
+        SharesByAge {
+            octaves: [(0, slowest)].into(),
+            ..SharesByAge::default()
+        }
+    }
+
+    /// Whether there was no packet.
+    pub fn is_empty(&self) -> bool {
+        self.octaves.values().all(Shares::is_empty)
+    }
+
+    /// Adds a packet, by its times from hook to hook. If there is only one, of the
+    /// whole way, its notes were lost.
+    pub fn add(&mut self, stages: &[(Hook, u64)]) {
+        let age: u64 = stages.iter().map(|(_, time)| time).sum();
+        let shares = self.octaves.entry(age.max(1).ilog2()).or_default();
+        shares.add(stages);
+        if self.may_be_quick && age < QUICK_NS {
+            shares.mark_quick(stages);
+        }
+    }
+
+    /// Those of the oldest packets: a hundredth of what the hook has counted, and the
+    /// others that are as old as the youngest of these, within a factor of two. If fewer
+    /// were slow, all of them count as quick.
+    pub fn slowest(&self) -> Shares {
+        let hundredth = self.counted.div_ceil(100);
+        let mut slowest = Shares::default();
+        for shares in self.octaves.values().rev() {
+            // Counters of one run: no sum is more than 64 bits hold.
+            let _ = slowest.try_add(shares);
+            if slowest.all() >= hundredth.max(1) {
+                break;
+            }
+        }
+        let slow = slowest.all() - slowest.quick;
+        if self.may_be_quick && slow < hundredth {
+            slowest.quick = slowest.packets;
+        }
+        slowest
+    }
+
+    /// What has come since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &SharesByAge) -> SharesByAge {
+        let octaves = self.octaves.iter().map(|(octave, now)| {
+            let then = earlier.octaves.get(octave);
+            let since = then.map_or_else(|| now.clone(), |then| now.since(then));
+            (*octave, since)
+        });
+        SharesByAge {
+            counted: self.counted.saturating_sub(earlier.counted),
+            may_be_quick: self.may_be_quick,
+            octaves: octaves.filter(|(_, shares)| !shares.is_empty()).collect(),
+        }
+    }
+
+    /// Adds those of another span. `None`: more than 64 bits hold.
+    #[must_use]
+    pub fn try_add(&mut self, other: &SharesByAge) -> Option<()> {
+        self.counted = self.counted.checked_add(other.counted)?;
+        self.may_be_quick |= other.may_be_quick;
+        for (octave, shares) in &other.octaves {
+            self.octaves.entry(*octave).or_default().try_add(shares)?;
+        }
+        Some(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,6 +297,39 @@ mod tests {
         let mut sum = first;
         sum.try_add(&second).unwrap();
         assert_eq!(sum, all);
+    }
+
+    /// A thousand packets, of which ten waited long, behind some that were the slowest
+    /// until then: those are not among the slowest hundredth of all.
+    #[test]
+    fn the_slowest_of_a_quiet_second_make_way() {
+        let (start, read) = (hook("udp-start"), hook("udp-socket-read"));
+        let mut shares = SharesByAge {
+            may_be_quick: true,
+            ..SharesByAge::default()
+        };
+        for _ in 0..20 {
+            shares.add(&[(start, 9_000), (read, 1_000)]);
+        }
+        shares.counted = 500;
+        let quiet = shares.clone();
+        assert_eq!((quiet.slowest().packets, quiet.slowest().quick), (20, 20));
+        for _ in 0..10 {
+            shares.add(&[(start, 1_000), (read, 400_000_000)]);
+        }
+        shares.counted = 1000;
+        let slowest = shares.slowest();
+        assert_eq!((slowest.packets, slowest.quick), (10, 0));
+        assert_eq!(slowest.largest(), Some(((Some(start), read), 99)));
+        // Were they fewer than a hundredth, the others would be, too, and nothing slow.
+        shares.counted = 1001;
+        let slowest = shares.slowest();
+        assert_eq!((slowest.packets, slowest.quick), (30, 30));
+        let mut sum = quiet.clone();
+        sum.try_add(&shares.since(&quiet)).unwrap();
+        assert_eq!(sum, shares);
+        assert!(shares.since(&shares).is_empty());
+        assert!(SharesByAge::default().slowest().is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use crate::model::hooks::Hook;
-use crate::model::shares::Shares;
+use crate::model::shares::SharesByAge;
 
 /// From which age on a packet is slow: `1ms` at all reads, `udp-start:100us` at a
 /// hook.
@@ -125,7 +125,7 @@ pub struct SlowPackets {
     /// Slow packets that were not: there were too many.
     pub not_looked_at: u64,
     /// By hook, where the slowest hundredth of all packets there spent its time.
-    pub shares: BTreeMap<Hook, Shares>,
+    pub shares: BTreeMap<Hook, SharesByAge>,
     /// How long readers of slow packets have waited for a CPU since the start, ns.
     pub cpu_waits: BTreeMap<String, u64>,
 }

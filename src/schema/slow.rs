@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::hooks::Hook;
-use crate::model::shares::Shares;
+use crate::model::shares::{Shares, SharesByAge};
 use crate::model::slow::{SlowPacket, SlowPackets};
 use crate::schema::bounded::{List, Named};
 use crate::schema::format::{MANY, Short, time_of_text, time_to_text};
@@ -108,7 +108,11 @@ impl From<&SlowPackets> for SlowFields {
             seen: slow.seen,
             not_looked_at: slow.not_looked_at,
             packets: slow.iter().map(SlowLine::from).collect(),
-            shares: slow.shares.iter().map(SharesFields::from).collect(),
+            shares: slow
+                .shares
+                .iter()
+                .map(|(hook, shares)| SharesFields::of(*hook, &shares.slowest()))
+                .collect(),
             cpu_waits_ns: slow
                 .cpu_waits
                 .iter()
@@ -146,8 +150,8 @@ impl From<&SlowPacket> for SlowLine {
     }
 }
 
-impl From<(&Hook, &Shares)> for SharesFields {
-    fn from((hook, shares): (&Hook, &Shares)) -> SharesFields {
+impl SharesFields {
+    fn of(hook: Hook, shares: &Shares) -> SharesFields {
         let parts = shares.parts().map(|(part, counts)| PartFields {
             from: part.0.map(|hook| hook.name().into()),
             to: part.1.name().into(),
@@ -241,6 +245,7 @@ impl SlowFields {
             let Some((hook, shares)) = line.checked(unknown)? else {
                 continue;
             };
+            let shares = SharesByAge::of(shares);
             if slow.shares.insert(hook, shares).is_some() {
                 return Err(format!("shares: {hook} is there twice"));
             }
@@ -340,7 +345,11 @@ mod tests {
             assert_eq!(again.most(), 3);
             assert!(again.iter().eq(slow.iter()));
             assert_eq!((again.seen, again.not_looked_at), (packets as u64, 5));
-            assert_eq!(again.shares, slow.shares);
+            let slowest = |slow: &SlowPackets| -> Vec<_> {
+                let shares = slow.shares.iter();
+                shares.map(|(hook, all)| (*hook, all.slowest())).collect()
+            };
+            assert_eq!(slowest(&again), slowest(&slow));
             assert_eq!(again.cpu_waits, slow.cpu_waits);
             let mut sum = again.clone();
             sum.try_add(&again).unwrap();

@@ -4,6 +4,7 @@
 mod behaviour;
 mod blocked_output;
 mod buckets;
+pub mod causes;
 mod clock;
 mod compare;
 mod containers;

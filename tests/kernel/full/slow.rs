@@ -2,11 +2,9 @@
 //! Slow packets are shown in full: those that were held, with where they were held,
 //! and no others.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
@@ -18,10 +16,11 @@ use testlab::links::Link;
 use testlab::readers::Reader;
 use testlab::receive::sleep_once_readable;
 use testlab::tcp::Connection;
-use testlab::text::TextTool;
 use testlab::tool::{Tool, command};
-use testlab::udp::{Flow, exchange, until_stamped};
-use testlab::{Family, PATIENCE, at_full_length, sh, wait_until};
+use testlab::udp::{Flow, exchange};
+use testlab::{Family, PATIENCE, at_full_length, wait_until};
+
+use super::causes::{hog, read_late, reader_on_the_second_cpu, stop};
 
 const LATE: Duration = Duration::from_millis(400);
 
@@ -285,93 +284,16 @@ fn cpu_wait(run: &Run, reader: &Reader) -> Duration {
 }
 
 const SLOWEST: [&str; 6] = ["-r", "60s", "-n", "right", "--slowest", "5"];
-const QUICK: u64 = 200;
-const SLOW: u64 = 8;
-
-/// What the slowest hundredth has in common is named: netfilter here.
-#[test]
-fn the_slowest_were_in_netfilter() {
-    let mut holder = Holder::start();
-    let tool = Tool::start_for_udp(&SLOWEST);
-    tool.warm_up();
-    exchange(&[Flow::open(Family::V4, 6815)], QUICK);
-    let held = Flow::open(Family::V4, hold::PORT);
-    for number in 0..SLOW {
-        held.send(number);
-        // Longer than a busy machine keeps the guest from running.
-        holder.hold(1, Duration::from_millis(800));
-        held.receive();
-    }
-    let run = tool.finish();
-    assert!(median_percent(&run, "ip-start", "udp-start") >= 90);
-    assert!(median_percent(&run, "udp-socket-enqueued", "udp-socket-read") <= 5);
-}
-
-/// On a screen, stages come with the sentence, and with no packet.
-#[test]
-fn the_live_view_says_where_the_slowest_were() {
-    let hooks = ["-e", "ip-start,udp*", "-n", "right"];
-    let tool = TextTool::start(&[&hooks[..], &["-r", "60s", "--stages"]].concat());
-    let flow = Flow::open(Family::V4, 6818);
-    until_stamped(true);
-    exchange(&[Flow::open(Family::V4, 6819)], QUICK);
-    for number in 0..SLOW {
-        flow.send(number);
-        sleep_once_readable(flow.rx.as_fd(), LATE);
-        flow.receive();
-    }
-    let (stdout, stderr) = tool.finish();
-    println!("{stderr}{stdout}");
-    let words: Vec<_> = stdout.split_whitespace().collect();
-    let words = words.join(" ");
-    let (_, rest) = words
-        .split_once("udp-socket-read: the slowest packets spent ")
-        .expect("a sentence");
-    let (percent, rest) = rest.split_once(" % of their time in: ").expect("a share");
-    assert!(percent.parse::<u32>().expect("a number") >= 90, "{percent}");
-    let reader = "waiting for the reader (median of ";
-    assert!(rest.starts_with(reader), "{rest}");
-    assert!(!words.contains("slow packets:"), "{words}");
-}
 
 /// A reader that is stopped, and one whose CPU another process has: the packets wait
 /// in the same place, and the second one has waited for its CPU, too.
 #[test]
 fn the_slowest_waited_for_their_reader() {
-    const LONG: Duration = Duration::from_millis(400);
-    for hogged in [false, true] {
-        let reader = Reader::start(None);
-        let pid = reader.pid();
-        sh(&format!("taskset -p 2 {pid} >/dev/null"));
+    for (hinder, hogged) in [(stop as fn(&Reader), false), (hog, true)] {
+        let reader = reader_on_the_second_cpu();
         let tool = Tool::start_for_udp(&SLOWEST);
         tool.warm_up();
-        let read = |n: u64| {
-            wait_until(PATIENCE, "all is read", || {
-                let text = fs::read_to_string(format!("/proc/{pid}/io")).expect("it runs");
-                let calls = text.lines().find_map(|line| line.strip_prefix("syscr: "));
-                calls.expect("a line").parse::<u64>().expect("a number") >= n
-            });
-        };
-        for _ in 0..QUICK / 10 {
-            reader.send(10);
-            sleep(Duration::from_millis(5));
-        }
-        if hogged {
-            let mut hog = Command::new("timeout")
-                .args(["0.4", "chrt", "-f", "50", "taskset", "2", "sh", "-c"])
-                .arg("while :; do :; done")
-                .spawn()
-                .expect("they are in the guest");
-            sleep(Duration::from_millis(50));
-            reader.send(SLOW);
-            hog.wait().expect("it ends");
-        } else {
-            sh(&format!("kill -STOP {pid}"));
-            reader.send(SLOW);
-            sleep(LONG);
-            sh(&format!("kill -CONT {pid}"));
-        }
-        read(QUICK + SLOW);
+        read_late(&reader, hinder);
         let run = tool.finish();
         println!("beside a hog: {hogged}");
         assert!(median_percent(&run, "udp-socket-enqueued", "udp-socket-read") >= 90);
