@@ -8,10 +8,10 @@ use netstacklat::capture::Capture;
 use netstacklat::capture::plan::decide;
 use netstacklat::host::facts::HostFacts;
 use netstacklat::model::hooks::{Hook, HookSet};
-use testlab::Family;
 use testlab::links::{Link, routed};
 use testlab::tcp::Connection;
 use testlab::udp::{Flow, until_stamped};
+use testlab::{Family, Ns};
 
 use crate::{Traffic, cheapest, floors};
 
@@ -27,7 +27,8 @@ const MIXED: [&str; 4] = [
 /// Prints a line for each program: instructions above the floor, of packets that are not
 /// forwarded, and of those that are; without stages, and with them.
 pub(crate) fn forwarding() -> Result<()> {
-    let floor = floors(&Traffic::new()?)?.empty;
+    // On a thread of its own, because that traffic enters other namespaces.
+    let floor = Ns::Root.run(|| anyhow::Ok(floors(&Traffic::new()?)?.empty))?;
     let _routed = routed();
     let without = costs(None)?;
     let with = costs(Some(16384))?;
