@@ -126,14 +126,14 @@
 	HOOK(INNER_TCP_SOCKET_READ, inner_tcp_socket_read,                     \
 	     "inner-tcp-socket-read", NONE, "forwarded", IN_READER,            \
 	     AFTER(INNER_IP_START), REQUIRES(INNER_IP_START),                  \
-	     "the same packet, at the end of a TCP read there",                \
+	     "forwarded over veth, last segment of a TCP read there",          \
 	     "inner stack, waiting for the reader",                            \
 	     TEXT("the stack of the other namespace, and the wait in the ",    \
 		  "socket until the reader asks"))                             \
 	HOOK(INNER_UDP_SOCKET_READ, inner_udp_socket_read,                     \
 	     "inner-udp-socket-read", NONE, "forwarded", IN_READER,            \
 	     AFTER(INNER_IP_START), REQUIRES(INNER_IP_START),                  \
-	     "the same packet, at a UDP read there",                           \
+	     "forwarded over veth, read by UDP there",                         \
 	     "inner stack, waiting for the reader",                            \
 	     TEXT("the stack of the other namespace, and the wait in the ",    \
 		  "socket until the reader asks"))

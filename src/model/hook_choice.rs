@@ -45,7 +45,7 @@ pub const SETS: [NamedSet; 5] = [
     },
     NamedSet {
         name: "default",
-        meaning: "packets for this host",
+        meaning: "packets for this host: what is measured without -e",
         hooks: Members::NotOptional,
     },
     NamedSet {
