@@ -342,7 +342,10 @@ impl Plan {
             }
             let needy = &mut self.hooks[hook.index()];
             for missing in lacking {
-                let needs = format!("needs {missing}");
+                let needs = match missing.strip_prefix("needs ") {
+                    Some(_) => missing.clone(),
+                    None => format!("needs {missing}"),
+                };
                 if !needy.missing.contains(&needs) {
                     needy.missing.push(needs);
                 }

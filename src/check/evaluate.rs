@@ -84,11 +84,13 @@ fn confinement(settings: &Settings) -> CheckItem {
 }
 
 /// Lockdown does not forbid tracing, only `bpf_probe_read_kernel`
-/// (`LOCKDOWN_BPF_READ_KERNEL`). Only `tcp-socket-read` on Linux 5.19 to 6.1 uses
-/// that.
+/// (`LOCKDOWN_BPF_READ_KERNEL`). Up to Linux 6.1 the hooks of forwarded packets use
+/// that, and from 5.19 on `tcp-socket-read`.
 fn lockdown(facts: &HostFacts) -> CheckItem {
+    const REMEDY: &str = "if that matters, use Linux 6.2 or newer, which does not need that helper";
     let version = facts.version();
-    let uses_it = version.is_some_and(|version| ((5, 19)..(6, 2)).contains(&version));
+    let uses_it = version.is_some_and(|version| version < (6, 2));
+    let reads_use_it = version.is_some_and(|version| version >= (5, 19));
     match facts.settings.lockdown.as_deref() {
         None => CheckItem::new(
             Status::Unknown,
@@ -100,13 +102,16 @@ fn lockdown(facts: &HostFacts) -> CheckItem {
             Status::Warning,
             "lockdown",
             "confidentiality",
-            "programs cannot use bpf_probe_read_kernel: tcp-socket-read is measured at \
-             tcp_recv_timestamp, where MSG_PEEK reads are counted as reads; all other hooks are \
-             not affected",
+            if reads_use_it {
+                "programs cannot use bpf_probe_read_kernel: tcp-socket-read is measured at \
+                 tcp_recv_timestamp, where MSG_PEEK reads are counted as reads, and the hooks of \
+                 -e forwarding are off; all other hooks are not affected"
+            } else {
+                "programs cannot use bpf_probe_read_kernel: the hooks of -e forwarding are off; \
+                 all other hooks are not affected"
+            },
         )
-        .remedy(
-            "if MSG_PEEK reads matter, use Linux 6.2 or newer, which does not need that helper",
-        ),
+        .remedy(REMEDY),
         Some(mode) => CheckItem::ok("lockdown", mode),
     }
 }
@@ -189,7 +194,13 @@ fn hook(plan: &HookPlan, tried: bool) -> CheckItem {
     let functions = plan.functions.join(", ");
     match plan.reason() {
         Some(reason) if plan.functions.is_empty() => {
-            CheckItem::new(Status::Problem, subject, "off", reason).remedy(
+            // Nobody misses an optional hook without having asked for it.
+            let state = if plan.hook.is_optional() {
+                Status::Warning
+            } else {
+                Status::Problem
+            };
+            CheckItem::new(state, subject, CheckItem::OFF, reason).remedy(
                 "none on this kernel; Debian's kernels from 5.10 on have all hooks. The other \
                  hooks are not affected",
             )
@@ -274,7 +285,7 @@ mod tests {
     fn lockdown_matters_if_a_program_uses_probe_read() {
         let mut facts = healthy();
         facts.settings.lockdown = Some("confidentiality".into());
-        for (kernel, warnings) in [("5.18.0", 0), ("5.19.0", 1), ("6.1.0-50", 1), ("6.2.0", 0)] {
+        for (kernel, warnings) in [("5.18.0", 1), ("5.19.0", 1), ("6.1.0-50", 1), ("6.2.0", 0)] {
             facts.kernel = kernel.into();
             assert_eq!(warned(&facts).len(), warnings, "{kernel}");
         }

@@ -42,6 +42,14 @@ pub struct CheckItem {
 }
 
 impl CheckItem {
+    /// What is found of a hook that cannot be measured.
+    pub const OFF: &str = "off";
+
+    /// Whether it is of such a hook.
+    pub fn is_off(&self) -> bool {
+        self.found == CheckItem::OFF
+    }
+
     /// A finding of state `ok`, without an explanation.
     pub fn ok(subject: &'static str, found: impl Into<String>) -> CheckItem {
         CheckItem {

@@ -25,7 +25,7 @@ pub(crate) struct Check<'a> {
 
 /// The widths of the columns for state and subject, with the gap after them.
 const STATE: usize = "problem  ".len();
-const SUBJECT: usize = "udp-socket-enqueued  ".len();
+const SUBJECT: usize = "inner-tcp-socket-read  ".len();
 
 impl Check<'_> {
     /// Writes the result as text, in a single write.
@@ -62,12 +62,14 @@ impl Check<'_> {
     }
 
     fn verdict(&self) -> String {
-        let off = self.hooks.iter().filter(|h| h.state == Status::Problem);
+        let off = self.hooks.iter().filter(|hook| hook.is_off());
         let (off, all) = (off.count(), self.hooks.len());
         let verdict = match self.outcome {
-            CheckOutcome::Usable => format!("Usable: all {all} hooks measure"),
-            CheckOutcome::HooksMissing => format!("Usable: {} of {all} hooks measure", all - off),
             CheckOutcome::NotUsable => "Not usable".into(),
+            _ if off == 0 => format!("Usable: all {all} hooks measure"),
+            CheckOutcome::Usable | CheckOutcome::HooksMissing => {
+                format!("Usable: {} of {all} hooks measure", all - off)
+            }
         };
         let mut parts = vec![verdict];
         for state in [Status::Problem, Status::Warning] {
@@ -176,16 +178,16 @@ mod tests {
         let expected = "\
 netstacklat 1.2.3 on box
 
-ok       kernel               Linux 6.12.1
-warning  default-qdisc        fq
+ok       kernel                 Linux 6.12.1
+warning  default-qdisc          fq
          fq sends by the time that packets carry, and drops those whose time is
          far in the future
          Remedy: fq_codel
-problem  tracing              refused: one
-                              two
+problem  tracing                refused: one
+                                two
          a policy
 
-ok       udp-socket-enqueued  __udp_enqueue
+ok       udp-socket-enqueued    __udp_enqueue
 
 Not usable, 1 problem (tracing), 1 warning (default-qdisc).
 ";

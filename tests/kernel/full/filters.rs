@@ -108,8 +108,14 @@ fn reads_of_tcp_by_interface() {
     let reads = run.hook("tcp-socket-read");
     println!("{} recorded, {:?}", reads.count, reads.skipped);
     assert_eq!((reads.count, reads.skip("filtered")), (50, 30));
-    for hook in &run.start.hooks {
-        assert!(hook.attached, "{}: {:?}", hook.hook, hook.reason);
+    for line in &run.start.hooks {
+        let hook = Hook::find(&line.hook).expect("a hook of the table");
+        assert_eq!(
+            line.attached,
+            !hook.is_optional(),
+            "{hook}: {:?}",
+            line.reason
+        );
     }
 }
 

@@ -274,3 +274,61 @@ TEXT",
     assert_eq!(forwarded.count, 2 * N, "{:?}", forwarded.skipped);
     assert_eq!(forwarded.skip("entry-missed"), 0);
 }
+
+/// Filters and groups apply at each of these hooks, and `--sample` keeps the same packets
+/// at all of them, on both sides of the veth pair.
+#[test]
+fn filters_groups_and_shares() {
+    const N: u64 = 200;
+    const LOST: u64 = N / 10;
+    const HOOKS: [&str; 4] = [
+        "ip-forward",
+        "ip-forwarded",
+        "inner-ip-start",
+        "inner-udp-socket-read",
+    ];
+    let _routed = routed();
+    let send = || {
+        for (family, port) in [(Family::V4, 6950), (Family::V6, 6951), (Family::V4, 6952)] {
+            exchange(&[Flow::over(Link::Routed.way(family, port))], N);
+        }
+    };
+    let options = [
+        "-r",
+        "100ms",
+        "-e",
+        "forwarding",
+        "--local-port",
+        "6950-6951",
+    ];
+    let tool = Tool::start(&[&options[..], &["--by", "family"]].concat());
+    tool.warm_up();
+    send();
+    let run = tool.finish();
+    for hook in HOOKS {
+        let groups = run.groups(hook);
+        println!("{hook}: {groups:?}");
+        for family in ["IPv4", "IPv6"] {
+            let count = groups[&vec![family.to_owned()]];
+            assert!((N - LOST..=N).contains(&count), "{hook}, {family}");
+        }
+        assert_eq!(groups.len(), 2, "{hook}");
+        assert!(run.hook(hook).skip("filtered") >= N - LOST, "{hook}");
+    }
+    let tool = Tool::start(&[&options[..], &["--sample", "1/4"]].concat());
+    tool.warm_up();
+    send();
+    let run = tool.finish();
+    let kept = run.hook("ip-forward");
+    println!("ip-forward: {} kept, {:?}", kept.count, kept.skipped);
+    assert_eq!(kept.count + kept.skip("sampled-out"), 2 * N);
+    assert!((N / 4..N).contains(&kept.count));
+    for hook in HOOKS {
+        let counts = run.hook(hook);
+        println!("{hook}: {} kept, {:?}", counts.count, counts.skipped);
+        let kept = kept.count - LOST..=kept.count;
+        assert!(kept.contains(&counts.count), "{hook}");
+        let all = counts.count + counts.skip("sampled-out");
+        assert!((2 * N - LOST..=2 * N).contains(&all), "{hook}");
+    }
+}

@@ -16,12 +16,14 @@ fn all_hooks_measure_in_confidentiality_mode() {
 
     let helper_needed = has_recvmsg_locked() && !linux_from(6, 2);
     let check = HostCondition::plain().check(0);
-    let state = if helper_needed { "warning" } else { "ok" };
-    assert_eq!(check.finding("lockdown").state, state);
+    let state = |affected| if affected { "warning" } else { "ok" };
+    let forwarding = linux_from(6, 2);
+    assert_eq!(check.finding("lockdown").state, state(!forwarding));
+    assert_eq!(check.hook("ip-forward").state, state(!forwarding));
     assert_eq!(check.finding("tracing").state, "ok");
     assert_eq!(check.finding("self-test").state, "ok");
     let reads = check.hook("tcp-socket-read");
-    assert_eq!(reads.state, state);
+    assert_eq!(reads.state, state(helper_needed));
     let regular = has_recvmsg_locked() && !helper_needed;
     let function = if regular {
         "tcp_recvmsg_locked"

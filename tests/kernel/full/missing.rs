@@ -2,7 +2,7 @@
 //! A kernel without some of the functions: the user is told which hooks do not
 //! measure, and those that can, do.
 
-use netstacklat::model::hooks::HOOK_COUNT;
+use netstacklat::model::hooks::Hook;
 
 use testlab::text::TextTool;
 use testlab::{Family, PATIENCE, udp, wait_until};
@@ -23,7 +23,7 @@ fn verdicts_are_printed_and_the_rest_measures() {
     println!("{stderr}\n{total}");
 
     let said: Vec<&str> = stderr.lines().collect();
-    let left = HOOK_COUNT - 1;
+    let left = Hook::default_ones().count() - 1;
     let expected = format!("netstacklat: measuring at {left} hooks, ");
     assert!(said[0].starts_with(&expected), "{said:?}");
     let verdicts = [
