@@ -267,6 +267,13 @@ static __always_inline int flow_skip(const struct sample_ctx *ctx)
 		if (protocol > 31 || !(filter.protocols >> protocol & 1))
 			return SKIP_FILTERED;
 	}
+	/* The reads of forwarded packets are of one path, and of two protocols. */
+	if (ctx->hook == HOOK_INNER_TCP_SOCKET_READ && filter.protocols &&
+	    !(filter.protocols >> IPPROTO_TCP & 1))
+		return SKIP_FILTERED;
+	if (ctx->hook == HOOK_INNER_UDP_SOCKET_READ && filter.protocols &&
+	    !(filter.protocols >> IPPROTO_UDP & 1))
+		return SKIP_FILTERED;
 	if (filter.ports) {
 		if (!flow->ports_known)
 			return SKIP_OWNER_UNKNOWN;

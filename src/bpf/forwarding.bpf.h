@@ -26,10 +26,12 @@
 
 #include "compat.bpf.h"
 #include "packet_headers.bpf.h"
+#include "packet_owner.bpf.h"
 #include "record.bpf.h"
 
-/* In place of a timestamp: it was a transmit time. (1 ns after 1970.) */
+/* In place of a timestamp, in ns after 1970: it was a transmit time, or there was none. */
 #define NOTED_TX_TIMESTAMP 1
+#define NOTED_NO_TIMESTAMP 2
 
 #define SKB_ALIGNMENT_BITS 6
 #define NOTE_HALF_BITS 32
@@ -45,7 +47,10 @@ struct forward_note {
 	__u64 high;
 	/* The tag, and a hash of the header */
 	__u64 header;
-	/* 1 more than the hook that the packet has passed last; 0: none wants the note */
+	/*
+	 * 1 more than the hook that the packet has passed last, and above that the network
+	 * namespace; 0: none wants the note
+	 */
 	__u64 passed;
 };
 
@@ -122,6 +127,12 @@ static __always_inline __u32 header_hash(const struct sk_buff *skb)
 	return hash >> NOTE_HALF_BITS;
 }
 
+static __always_inline __u64 passed_hook(enum netstacklat_hook hook,
+					 __u32 netns)
+{
+	return (__u64)netns << 8 | (hook + 1);
+}
+
 static __always_inline void note_forward(const struct sk_buff *skb,
 					 __u64 tstamp)
 {
@@ -133,24 +144,28 @@ static __always_inline void note_forward(const struct sk_buff *skb,
 	note = forward_note(number);
 	if (!note)
 		return;
+	if (!tstamp)
+		tstamp = NOTED_NO_TIMESTAMP;
 	note->low = tag | (tstamp & NOTE_HALF_MASK);
 	note->high = tag | tstamp >> NOTE_HALF_BITS;
 	note->header = tag | header_hash(skb);
-	note->passed = HOOK_IP_FORWARD + 1;
+	note->passed = passed_hook(HOOK_IP_FORWARD, 0);
 }
 
 /*
- * The timestamp that a packet had when it passed a hook; 0: it did not, or the note is
- * lost. From then on it has passed another one, or (0) nobody wants to know.
+ * The timestamp that a packet had when it passed a hook, in another network namespace
+ * than this one, if one is given; 0: it did not, or the note is lost. From then on it
+ * has passed another hook, or (0) nobody wants to know.
  */
 static __always_inline __u64 take_forward_note(const struct sk_buff *skb,
 					       enum netstacklat_hook hook,
-					       __u64 passed)
+					       __u32 other_netns, __u64 passed)
 {
 	__u64 number = skb_number(skb), tag = skb_tag(number), low, high;
 	volatile struct forward_note *note = forward_note(number);
 
-	if (!note || note->passed != hook + 1)
+	if (!note || (note->passed & 0xff) != hook + 1 ||
+	    (other_netns && note->passed >> 8 == other_netns))
 		return 0;
 	low = note->low;
 	high = note->high;
@@ -161,19 +176,61 @@ static __always_inline __u64 take_forward_note(const struct sk_buff *skb,
 	return high << NOTE_HALF_BITS | (low & NOTE_HALF_MASK);
 }
 
-/* The same at ip-forwarded. */
-static __always_inline __u64 forwarded_timestamp(const struct sk_buff *skb)
+struct net_device___forwarding {
+	void *rtnl_link_ops;
+} __attribute__((preserve_access_index));
+
+struct dst_entry___forwarding {
+	struct net_device___forwarding *dev;
+} __attribute__((preserve_access_index));
+
+struct sk_buff___forwarding {
+	unsigned long _skb_refdst;
+} __attribute__((preserve_access_index));
+
+/*
+ * Whether the packet goes out by a device without hardware, such as veth or a bridge. An
+ * skb that goes out by a card is freed there, and its note would be found by whoever
+ * gets it next.
+ */
+static __always_inline bool goes_to_virtual_device(const struct sk_buff *skb)
 {
-	return take_forward_note(
-		skb, HOOK_IP_FORWARD,
-		is_noting(HOOK_IP_FORWARDED) ? HOOK_IP_FORWARDED + 1 : 0);
+	struct sk_buff___forwarding *with_dst = (void *)skb;
+	/* The lowest bit says that there is no reference (SKB_DST_NOREF). */
+	unsigned long place = with_dst->_skb_refdst & ~1UL;
+	struct dst_entry___forwarding *dst = (void *)place;
+
+	if (!place)
+		return false;
+	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+		dst = bpf_rdonly_cast(
+			dst,
+			bpf_core_type_id_kernel(struct dst_entry___forwarding));
+		return dst->dev->rtnl_link_ops;
+	}
+	return BPF_CORE_READ(dst, dev, rtnl_link_ops);
+}
+
+/* The same at ip-forwarded. */
+static __always_inline __u64 forwarded_timestamp(const struct sample_ctx *ctx)
+{
+	__u64 passed = 0;
+
+	if (is_noting(HOOK_IP_FORWARDED) && goes_to_virtual_device(ctx->skb))
+		passed = passed_hook(HOOK_IP_FORWARDED, netns_of(ctx));
+	return take_forward_note(ctx->skb, HOOK_IP_FORWARD, 0, passed);
 }
 
 /* What record_ip_forwarded() has to know, where ip-forward is off. */
 static __always_inline int note_ip_forward(struct sk_buff *skb)
 {
-	note_forward(skb, skb_has_tx_timestamp(skb) ? NOTED_TX_TIMESTAMP
-						    : skb->tstamp);
+	__u64 tstamp = skb->tstamp;
+
+	/* As record_ip_forward(). */
+	if (!is_sampled_out(sampling_limit(), tstamp) &&
+	    skb_has_tx_timestamp(skb))
+		tstamp = NOTED_TX_TIMESTAMP;
+	note_forward(skb, tstamp);
 	return 0;
 }
 
@@ -204,6 +261,13 @@ static __always_inline int record_ip_forward(struct sk_buff *skb)
 	return record_sampled(&ctx, limit);
 }
 
+/* Counts a packet that had no timestamp, or a transmit time. */
+static __always_inline int skip_noted(enum netstacklat_hook hook, __u64 noted)
+{
+	return skip(hook, noted == NOTED_TX_TIMESTAMP ? SKIP_TX_TIMESTAMP
+						      : SKIP_NO_TIMESTAMP);
+}
+
 /*
  * Packets that this host sends come to ip_output(), too, hence the cheapest test first:
  * they have come in by no interface.
@@ -216,22 +280,24 @@ static __always_inline int record_ip_forwarded(struct sk_buff *skb)
 	if (!skb->skb_iif)
 		return skip(HOOK_IP_FORWARDED, SKIP_NOT_FORWARDED);
 	/* Also of packets that are not wanted: the next hook must be able to tell. */
-	ctx.tstamp = forwarded_timestamp(skb);
+	ctx.tstamp = forwarded_timestamp(&ctx);
 	unwanted = selection_skip(&ctx);
 	if (unwanted >= 0)
 		return skip_unselected(HOOK_IP_FORWARDED, unwanted);
 	if (!ctx.tstamp)
 		return skip(HOOK_IP_FORWARDED, SKIP_ENTRY_MISSED);
-	if (ctx.tstamp == NOTED_TX_TIMESTAMP)
-		return skip(HOOK_IP_FORWARDED, SKIP_TX_TIMESTAMP);
+	if (ctx.tstamp <= NOTED_NO_TIMESTAMP)
+		return skip_noted(HOOK_IP_FORWARDED, ctx.tstamp);
 	return record(&ctx);
 }
 
 /* What the inner hooks have to know, where ip-forwarded is off. */
 static __always_inline int note_ip_forwarded(struct sk_buff *skb)
 {
+	struct sample_ctx ctx = of_skb(HOOK_IP_FORWARDED, skb);
+
 	if (skb->skb_iif)
-		forwarded_timestamp(skb);
+		forwarded_timestamp(&ctx);
 	return 0;
 }
 

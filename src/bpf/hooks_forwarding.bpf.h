@@ -96,7 +96,8 @@ SEC("fentry/tcp_recv_timestamp")
 int BPF_PROG(nsl_in_tcp_recv_timestamp, struct msghdr *msg, struct sock *sk,
 	     struct scm_timestamping_internal *tss)
 {
-	return record_inner_tcp_read(sk, software_timestamp(tss));
+	return record_inner_tcp_read(sk, bpf_skc_to_tcp_sock(sk),
+				     software_timestamp(tss));
 }
 
 SEC("fentry/skb_consume_udp")

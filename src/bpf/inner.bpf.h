@@ -91,25 +91,26 @@ static __always_inline void note_origin(__u64 tstamp, __u64 entered)
 }
 
 /* When a packet that comes to IP entered the host; 0: it has not been forwarded. */
-static __always_inline __u64 entered_host(struct sk_buff *skb)
+static __always_inline __u64 entered_host(const struct sample_ctx *ctx)
 {
-	return take_forward_note(skb, HOOK_IP_FORWARDED, 0);
+	return take_forward_note(ctx->skb, HOOK_IP_FORWARDED, netns_of(ctx), 0);
 }
 
 static __always_inline int record_inner_start(struct sk_buff *skb)
 {
 	struct sample_ctx ctx = of_skb(HOOK_INNER_IP_START, skb);
-	__u64 entered = entered_host(skb);
+	__u64 entered = entered_host(&ctx);
 	int unwanted;
 
 	if (!entered)
 		return skip(HOOK_INNER_IP_START, SKIP_NOT_FORWARDED);
-	if (entered == NOTED_TX_TIMESTAMP)
-		return skip(HOOK_INNER_IP_START, SKIP_TX_TIMESTAMP);
-	note_origin(skb->tstamp, entered);
+	if (entered > NOTED_NO_TIMESTAMP)
+		note_origin(skb->tstamp, entered);
 	unwanted = selection_skip(&ctx);
 	if (unwanted >= 0)
 		return skip_unselected(HOOK_INNER_IP_START, unwanted);
+	if (entered <= NOTED_NO_TIMESTAMP)
+		return skip_noted(HOOK_INNER_IP_START, entered);
 	ctx.tstamp = entered;
 	return record(&ctx);
 }
@@ -117,9 +118,10 @@ static __always_inline int record_inner_start(struct sk_buff *skb)
 /* What the reads have to know, where inner-ip-start is off. */
 static __always_inline int note_inner_start(struct sk_buff *skb)
 {
-	__u64 entered = entered_host(skb);
+	struct sample_ctx ctx = of_skb(HOOK_INNER_IP_START, skb);
+	__u64 entered = entered_host(&ctx);
 
-	if (entered > NOTED_TX_TIMESTAMP)
+	if (entered > NOTED_NO_TIMESTAMP)
 		note_origin(skb->tstamp, entered);
 	return 0;
 }
@@ -143,14 +145,14 @@ static __always_inline int record_inner_udp_read(struct sock *sk,
 }
 
 /* A read of TCP whose last segment has this timestamp. */
-static __always_inline int record_inner_tcp_read(struct sock *sk, __u64 tstamp)
+static __always_inline int
+record_inner_tcp_read(struct sock *sk, struct tcp_sock *tp, __u64 tstamp)
 {
 	struct sample_ctx ctx = {
 		.hook = HOOK_INNER_TCP_SOCKET_READ,
 		.sk = sk,
 	};
 	__u64 entered = origin_of(tstamp);
-	struct tcp_sock *tp;
 	int unwanted;
 
 	if (entered <= ORIGIN_SHARED)
@@ -158,7 +160,6 @@ static __always_inline int record_inner_tcp_read(struct sock *sk, __u64 tstamp)
 	unwanted = selection_skip(&ctx);
 	if (unwanted >= 0)
 		return skip_unselected(HOOK_INNER_TCP_SOCKET_READ, unwanted);
-	tp = known_tcp_sock(sk);
 	if (!tp)
 		return skip(HOOK_INNER_TCP_SOCKET_READ, SKIP_MPTCP);
 	return record_tcp_read(&ctx, tp, entered);
@@ -175,7 +176,8 @@ record_inner_tcp_recvmsg(struct sock *sk, int flags,
 		return skip(HOOK_INNER_TCP_SOCKET_READ, SKIP_PEEK);
 	if (!(kernel_int(cmsg_flags) & TCP_CMSG_TS))
 		return skip(HOOK_INNER_TCP_SOCKET_READ, SKIP_NOT_FORWARDED);
-	return record_inner_tcp_read(sk, software_timestamp(tss));
+	return record_inner_tcp_read(sk, known_tcp_sock(sk),
+				     software_timestamp(tss));
 }
 
 #endif /* NETSTACKLAT_INNER_BPF_H */

@@ -327,6 +327,23 @@ impl Plan {
         self.tai_helper
     }
 
+    /// What the programs of a hook lack on which others rely, and those on which they
+    /// rely themselves.
+    fn lacking(&self, provider: Hook) -> Vec<String> {
+        let lost = self.lost_helpers.iter().filter(|(of, _)| *of == provider);
+        let mut lacking: Vec<_> = lost.map(|(_, why)| why.clone()).collect();
+        let provides = &self.hooks[provider.index()];
+        if provides.measures() {
+            lacking.extend_from_slice(&provides.missing);
+        }
+        lacking.extend(
+            required(provider)
+                .into_iter()
+                .flat_map(|next| self.lacking(next)),
+        );
+        lacking
+    }
+
     /// A hook that cannot be measured without what another hook's programs do
     /// lacks what they lack: none of those, none of these.
     fn drop_dependents(&mut self) {
@@ -334,12 +351,7 @@ impl Plan {
             let Needs::Requires(provider) = hook.needs() else {
                 continue;
             };
-            let lost = self.lost_helpers.iter().filter(|(of, _)| *of == provider);
-            let mut lacking: Vec<_> = lost.map(|(_, why)| why.clone()).collect();
-            let provides = &self.hooks[provider.index()];
-            if provides.measures() {
-                lacking.extend_from_slice(&provides.missing);
-            }
+            let lacking = self.lacking(provider);
             let needy = &mut self.hooks[hook.index()];
             for missing in lacking {
                 let needs = match missing.strip_prefix("needs ") {

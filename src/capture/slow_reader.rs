@@ -170,7 +170,7 @@ impl SlowReader {
         }
         for (hook, counted) in counted {
             let shares = self.found.shares.entry(*hook).or_default();
-            shares.counted = counted.count();
+            shares.counted = Some(counted.clone());
         }
         self.add_cpu_waits(&sent);
         // Names are looked up of those that are kept only.

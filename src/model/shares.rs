@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::histogram::Histogram;
 use crate::model::hooks::Hook;
+use crate::model::quantile::{Estimate, Quantile};
 
 /// A part of a packet's way: from a hook, or from its timestamp, to a hook.
 pub type Part = (Option<Hook>, Hook);
@@ -45,11 +47,6 @@ impl Shares {
     /// Whether there was no packet.
     pub fn is_empty(&self) -> bool {
         self.packets == 0 && self.incomplete == 0
-    }
-
-    /// Packets, be their way known or not.
-    fn all(&self) -> u64 {
-        self.packets.saturating_add(self.incomplete)
     }
 
     /// Adds a packet, by its times from hook to hook. If there is only one, of the
@@ -159,8 +156,9 @@ impl Shares {
 /// a quiet second is not when others come that are much slower.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SharesByAge {
-    /// Packets that the hook has counted in this time, slow or not.
-    pub counted: u64,
+    /// The ages of all packets that the hook has counted in this time. `None`: read from
+    /// a file, which has the shares of the slowest only.
+    pub counted: Option<Histogram>,
     /// Whether nothing is to be named if the p99 of these is below [`QUICK_NS`].
     pub may_be_quick: bool,
     /// By the logarithm to base 2 of the age in ns, rounded down.
@@ -168,7 +166,7 @@ pub struct SharesByAge {
 }
 
 impl SharesByAge {
-    /// As read from a file, which has those of the slowest only.
+    /// As read from a file.
     pub fn of(slowest: Shares) -> SharesByAge {
         SharesByAge {
             octaves: [(0, slowest)].into(),
@@ -192,21 +190,21 @@ impl SharesByAge {
         }
     }
 
-    /// Those of the oldest packets: a hundredth of what the hook has counted, and the
-    /// others that are as old as the youngest of these, within a factor of two. If fewer
-    /// were slow, all of them count as quick.
+    /// Those of the packets that are as old as the p99 of all, or older; within a factor
+    /// of two. If that is below [`QUICK_NS`], all of them count as quick.
     pub fn slowest(&self) -> Shares {
-        let hundredth = self.counted.div_ceil(100);
+        let counted = self.counted.as_ref();
+        let p99 = counted.and_then(|counted| match Quantile::P99.of(counted, 0)? {
+            Estimate::Ns(p99) => Some(p99),
+            Estimate::OverRange => Some(u64::MAX),
+        });
+        let from = p99.map_or(0, |p99| p99.max(1).ilog2());
         let mut slowest = Shares::default();
-        for shares in self.octaves.values().rev() {
+        for (_, shares) in self.octaves.range(from..) {
             // Counters of one run: no sum is more than 64 bits hold.
             let _ = slowest.try_add(shares);
-            if slowest.all() >= hundredth.max(1) {
-                break;
-            }
         }
-        let slow = slowest.all() - slowest.quick;
-        if self.may_be_quick && slow < hundredth {
+        if self.may_be_quick && p99.is_some_and(|p99| p99 < QUICK_NS) {
             slowest.quick = slowest.packets;
         }
         slowest
@@ -220,8 +218,12 @@ impl SharesByAge {
             let since = then.map_or_else(|| now.clone(), |then| now.since(then));
             (*octave, since)
         });
+        let counted = match (&self.counted, &earlier.counted) {
+            (Some(now), Some(then)) => Some(now.since(then)),
+            (now, _) => now.clone(),
+        };
         SharesByAge {
-            counted: self.counted.saturating_sub(earlier.counted),
+            counted,
             may_be_quick: self.may_be_quick,
             octaves: octaves.filter(|(_, shares)| !shares.is_empty()).collect(),
         }
@@ -230,7 +232,12 @@ impl SharesByAge {
     /// Adds those of another span. `None`: more than 64 bits hold.
     #[must_use]
     pub fn try_add(&mut self, other: &SharesByAge) -> Option<()> {
-        self.counted = self.counted.checked_add(other.counted)?;
+        match (&mut self.counted, &other.counted) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine @ None, Some(theirs)) if self.octaves.is_empty() => *mine = Some(theirs.clone()),
+            // Of a part it is not known.
+            (mine, _) => *mine = None,
+        }
         self.may_be_quick |= other.may_be_quick;
         for (octave, shares) in &other.octaves {
             self.octaves.entry(*octave).or_default().try_add(shares)?;
@@ -242,6 +249,7 @@ impl SharesByAge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::histogram::Resolution;
 
     fn hook(name: &str) -> Hook {
         Hook::named(name).unwrap()
@@ -299,8 +307,16 @@ mod tests {
         assert_eq!(sum, all);
     }
 
-    /// A thousand packets, of which ten waited long, behind some that were the slowest
-    /// until then: those are not among the slowest hundredth of all.
+    fn counted(ages: &[(u64, u64)]) -> Option<Histogram> {
+        let mut histogram = Histogram::new(Resolution::FINE);
+        for &(ns, count) in ages {
+            (0..count).for_each(|_| assert!(histogram.record(ns)));
+        }
+        Some(histogram)
+    }
+
+    /// Those of a quiet second are not among the slowest hundredth of all when others
+    /// come that waited long.
     #[test]
     fn the_slowest_of_a_quiet_second_make_way() {
         let (start, read) = (hook("udp-start"), hook("udp-socket-read"));
@@ -311,25 +327,42 @@ mod tests {
         for _ in 0..20 {
             shares.add(&[(start, 9_000), (read, 1_000)]);
         }
-        shares.counted = 500;
+        shares.counted = counted(&[(1_000, 480), (10_000, 20)]);
         let quiet = shares.clone();
         assert_eq!((quiet.slowest().packets, quiet.slowest().quick), (20, 20));
-        for _ in 0..10 {
+        for _ in 0..11 {
             shares.add(&[(start, 1_000), (read, 400_000_000)]);
         }
-        shares.counted = 1000;
+        shares.counted = counted(&[(1_000, 969), (10_000, 20), (400_001_000, 11)]);
         let slowest = shares.slowest();
-        assert_eq!((slowest.packets, slowest.quick), (10, 0));
+        assert_eq!((slowest.packets, slowest.quick), (11, 0));
         assert_eq!(slowest.largest(), Some(((Some(start), read), 99)));
-        // Were they fewer than a hundredth, the others would be, too, and nothing slow.
-        shares.counted = 1001;
+        // Fewer than a hundredth are slow: the p99 is quick.
+        shares.counted = counted(&[(1_000, 1969), (10_000, 20), (400_001_000, 11)]);
         let slowest = shares.slowest();
-        assert_eq!((slowest.packets, slowest.quick), (30, 30));
+        assert_eq!((slowest.packets, slowest.quick), (31, 31));
         let mut sum = quiet.clone();
         sum.try_add(&shares.since(&quiet)).unwrap();
         assert_eq!(sum, shares);
         assert!(shares.since(&shares).is_empty());
         assert!(SharesByAge::default().slowest().is_empty());
+    }
+
+    /// So many packets are slow that only some of them are looked at: they are slow.
+    #[test]
+    fn few_of_many_slow_packets_are_not_quick() {
+        let mut shares = SharesByAge {
+            may_be_quick: true,
+            ..SharesByAge::default()
+        };
+        for _ in 0..5 {
+            shares.add(&[
+                (hook("udp-start"), 1_000),
+                (hook("udp-socket-read"), 50_000_000),
+            ]);
+        }
+        shares.counted = counted(&[(50_001_000, 5000)]);
+        assert_eq!((shares.slowest().packets, shares.slowest().quick), (5, 0));
     }
 
     #[test]

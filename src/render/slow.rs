@@ -196,8 +196,6 @@ way: ip-start 1.10us -> udp-start +3.00us -> udp-socket-read +1.50ms
         for _ in 0..3 {
             shares.add(&stages(&packet().passed, (packet().hook, packet().age_ns)));
         }
-        // Were a hundredth of 400 as slow, this would be among them.
-        shares.counted = 400;
         shares.add(&[(hook("udp-socket-read"), 7)]);
         slow.cpu_waits.insert("dns(7)".into(), 2_000_000);
         slow.cpu_waits.insert("idle(8)".into(), 0);
