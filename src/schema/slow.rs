@@ -44,7 +44,7 @@ pub struct SharesFields {
     pub packets: u64,
     /// Packets without notes.
     pub incomplete: u64,
-    /// Of `packets`, those younger than 1 ms, if `--slower-than` does not say from which age on a packet is slow. If more than half of them are, text names no part.
+    /// Of `packets`, those younger than 1 ms; or all, if the p99 of the hook in this time is below 1 ms. 0 with `--slower-than`. If more than half of them are, text names no part.
     #[serde(default)]
     pub quick: u64,
     /// The parts of the way.
