@@ -35,9 +35,9 @@ fn check_needs_no_privilege_to_name_the_one_that_is_missing() {
     assert!(output.stderr.is_empty());
     let page = String::from_utf8(output.stdout).expect("UTF-8");
     for words in [
-        "\nproblem  privileges           missing privileges: CAP_BPF and CAP_PERFMON\n",
+        "\nproblem  privileges             missing privileges: CAP_BPF and CAP_PERFMON\n",
         "\n         Remedy: run as root (sudo netstacklat ...)",
-        "\nunknown  tracing              not tried\n",
+        "\nunknown  tracing                not tried\n",
         "\nNot usable, ",
     ] {
         assert!(page.contains(words), "no {words:?} in:\n{page}");
