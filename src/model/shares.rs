@@ -199,6 +199,13 @@ impl SharesByAge {
             Estimate::OverRange => Some(u64::MAX),
         });
         let from = p99.map_or(0, |p99| p99.max(1).ilog2());
+        // The p99 is the middle of a bucket, and may be older than all that were found.
+        let found = self
+            .octaves
+            .iter()
+            .rev()
+            .find(|(_, shares)| !shares.is_empty());
+        let from = from.min(found.map_or(0, |(octave, _)| *octave));
         let mut slowest = Shares::default();
         for (_, shares) in self.octaves.range(from..) {
             // Counters of one run: no sum is more than 64 bits hold.
@@ -362,6 +369,9 @@ mod tests {
             ]);
         }
         shares.counted = counted(&[(50_001_000, 5000)]);
+        assert_eq!((shares.slowest().packets, shares.slowest().quick), (5, 0));
+        // Also if none of those was found that are as old as the p99.
+        shares.counted = counted(&[(50_001_000, 4000), (500_001_000, 1000)]);
         assert_eq!((shares.slowest().packets, shares.slowest().quick), (5, 0));
     }
 
