@@ -83,21 +83,20 @@ pub(super) fn find(hooks: &[HookResult], warnings: &[Warning]) -> Vec<Onset> {
     for path in live {
         let before = onsets.len();
         for quantity in Quantity::JUDGED {
-            let Some(onset) = of_path(path, quantity, hooks, warnings) else {
-                continue;
-            };
-            // Quantities with the same onset share it.
-            let same = |other: &Onset| {
-                let of_other = Onset {
-                    quantities: other.quantities.clone(),
-                    after: other.after.clone(),
-                    ..onset.clone()
+            for onset in of_path(path, quantity, hooks, warnings) {
+                // Quantities with the same onset share it.
+                let same = |other: &Onset| {
+                    let of_other = Onset {
+                        quantities: other.quantities.clone(),
+                        after: other.after.clone(),
+                        ..onset.clone()
+                    };
+                    *other == of_other && other.differs_after().eq(onset.differs_after())
                 };
-                *other == of_other && other.differs_after().eq(onset.differs_after())
-            };
-            match onsets[before..].iter().position(same) {
-                Some(place) => onsets[before + place].quantities.push(quantity),
-                None => onsets.push(onset),
+                match onsets[before..].iter().position(same) {
+                    Some(place) => onsets[before + place].quantities.push(quantity),
+                    None => onsets.push(onset),
+                }
             }
         }
         let onset_quantities: Vec<Quantity> = onsets[before..]
@@ -133,55 +132,66 @@ fn answer<'a>(result: &'a HookResult, quantity: Quantity, warnings: &[Warning]) 
     }
 }
 
+/// The onsets of a quantity: the hooks with a change on whose way there is none before
+/// them. A path can part into several, and then each part can have one.
 fn of_path(
     path: Protocol,
     quantity: Quantity,
     hooks: &[HookResult],
     warnings: &[Warning],
-) -> Option<Onset> {
+) -> Vec<Onset> {
     let answers: Vec<(Hook, Answer)> = path
         .path()
         .map(|hook| (hook, answer(&hooks[hook.index()], quantity, warnings)))
         .collect();
-    let changed = |(_, answer): &(Hook, Answer)| {
-        matches!(answer, Answer::Judged(Verdict::Slower | Verdict::Faster, _))
-    };
-    let begins = answers.iter().position(changed)?;
-    let (first, Answer::Judged(verdict, row)) = &answers[begins] else {
-        return None;
-    };
-    let mut onset = Onset {
-        path,
-        quantities: vec![quantity],
-        unchanged: Vec::new(),
-        not_judged: Vec::new(),
-        first: *first,
-        verdict: *verdict,
-        not_at: None,
-        may_hide: false,
-        unjudged: Vec::new(),
-        after: Vec::new(),
-    };
-    for (hook, answer) in answers[..begins].iter().rev() {
-        match answer {
-            Answer::Judged(_, before) => {
-                onset.not_at = Some(*hook);
-                onset.may_hide = may_hide(before, row);
-                break;
+    let changed: Vec<(Hook, Verdict, &Row)> = answers
+        .iter()
+        .filter_map(|(hook, answer)| match answer {
+            Answer::Judged(verdict @ (Verdict::Slower | Verdict::Faster), row) => {
+                Some((*hook, *verdict, *row))
             }
-            Answer::Not(why) => onset.unjudged.insert(0, (*hook, *why)),
+            _ => None,
+        })
+        .collect();
+    let is_first = |hook: Hook| !changed.iter().any(|(other, ..)| hook.is_behind(*other));
+    let firsts = changed.iter().filter(|(hook, ..)| is_first(*hook));
+    let onsets = firsts.map(|&(first, verdict, row)| {
+        let mut onset = Onset {
+            path,
+            quantities: vec![quantity],
+            unchanged: Vec::new(),
+            not_judged: Vec::new(),
+            first,
+            verdict,
+            not_at: None,
+            may_hide: false,
+            unjudged: Vec::new(),
+            after: Vec::new(),
+        };
+        let before = answers.iter().rev();
+        for (hook, answer) in before.filter(|(hook, _)| first.is_behind(*hook)) {
+            match answer {
+                Answer::Judged(_, before) => {
+                    onset.not_at = Some(*hook);
+                    onset.may_hide = may_hide(before, row);
+                    break;
+                }
+                Answer::Not(why) => onset.unjudged.insert(0, (*hook, *why)),
+            }
         }
-    }
-    for (hook, answer) in &answers[begins + 1..] {
-        if let Answer::Judged(verdict, later) = answer {
-            onset.after.push(After {
-                hook: *hook,
-                verdict: *verdict,
-                may_hide: *verdict == Verdict::NotFound && may_hide(later, row),
-            });
+        let after = answers.iter();
+        for (hook, answer) in after.filter(|(hook, _)| hook.is_behind(first)) {
+            if let Answer::Judged(verdict, later) = answer {
+                onset.after.push(After {
+                    hook: *hook,
+                    verdict: *verdict,
+                    may_hide: *verdict == Verdict::NotFound && may_hide(later, row),
+                });
+            }
         }
-    }
-    Some(onset)
+        onset
+    });
+    onsets.collect()
 }
 
 /// Whether the same change could be present at another hook without being seen.

@@ -167,3 +167,28 @@ fn what_is_less_than_a_bucket_does_not_tell_where_it_begins() {
     assert_eq!(onset.unjudged, [(hook("ip-start"), Reason::BelowBucket)]);
     assert!(onset.after.is_empty(), "{:?}", onset.after);
 }
+
+/// Forwarded packets are read by TCP or by UDP: neither read is on the way of the other.
+#[test]
+fn each_branch_of_a_path_has_its_onset() {
+    let file = changes(&[
+        ("ip-start", 1.0),
+        ("ip-forward", 1.0),
+        ("inner-tcp-socket-read", 1.5),
+        ("inner-udp-socket-read", 0.6),
+    ]);
+    let onsets = of(&file).onsets;
+    let firsts: Vec<_> = onsets
+        .iter()
+        .map(|onset| (onset.first.name(), onset.verdict, onset.not_at))
+        .collect();
+    let not_at = Some(hook("ip-forward"));
+    assert_eq!(
+        firsts,
+        [
+            ("inner-tcp-socket-read", Verdict::Slower, not_at),
+            ("inner-udp-socket-read", Verdict::Faster, not_at),
+        ]
+    );
+    assert!(onsets.iter().all(|onset| onset.after.is_empty()));
+}

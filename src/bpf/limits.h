@@ -68,7 +68,7 @@
 #define NETSTACKLAT_RECENT_SLICES_BITS 11
 
 /* Counters of packets that were left out, from one CPU to the next. */
-#define NETSTACKLAT_FILTERED_STRIDE 16
+#define NETSTACKLAT_FILTERED_STRIDE 32
 
 /* 2^64 divided by the golden ratio: an odd number without a pattern in it. */
 #define NETSTACKLAT_SAMPLE_MULTIPLIER 0x9E3779B97F4A7C15

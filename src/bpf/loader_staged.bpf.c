@@ -22,6 +22,7 @@
 #include "hooks.bpf.h"
 #include "hooks_forwarding.bpf.h"
 #include "hooks_helpers.bpf.h"
+#include "hooks_softirq.bpf.h"
 #include "tcp_read.bpf.h"
 #include "tcp_read_before_5_19.bpf.h"
 

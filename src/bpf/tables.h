@@ -25,7 +25,8 @@
  * protocol: whose packets pass: ANY, or the name of one protocol, whose hooks
  *   form a path of their own. So do those of "forwarded" packets, be they TCP, UDP
  *   or others.
- * runs: AT_IP: in the stack, where neither the packet's socket nor its transport
+ *   Runs of a "softirq" are no packets.
+ * runs: NO_PACKET: what is measured is no packet; AT_IP: in the stack, where neither the packet's socket nor its transport
  *   protocol is known yet; BEFORE_SOCKET: in the stack, where the socket is not
  *   known yet; EARLY_DEMUX: in the stack, where the sockets of established connections
  *   are known, unless net.ipv4.ip_early_demux or tcp_early_demux is off;
@@ -101,13 +102,17 @@
 	     TEXT("the wait in the socket until the reader asks, its ",        \
 		  "wake-up and scheduling included"))
 
+#define NETSTACKLAT_OPTIONAL_HOOKS(HOOK)                                       \
+	NETSTACKLAT_HOOKS_OF_FORWARDED(HOOK)                                   \
+	NETSTACKLAT_SOFTIRQ_HOOKS(HOOK)
+
 /*
  * Hosts that do not forward need none of these, and the program of the second one
  * also runs for each packet that the host itself sends. The last three measure the
  * age since the packet entered the host, behind a veth pair, where the kernel gives it
  * a new timestamp.
  */
-#define NETSTACKLAT_OPTIONAL_HOOKS(HOOK)                                       \
+#define NETSTACKLAT_HOOKS_OF_FORWARDED(HOOK)                                   \
 	HOOK(IP_FORWARD, ip_forward, "ip-forward", NONE, "forwarded", AT_IP,   \
 	     AFTER(IP_START), NOTHING, "past routing, to be forwarded",        \
 	     "netfilter, routing",                                             \
@@ -139,6 +144,26 @@
 		  "socket until the reader asks"))
 
 /*
+ * What lies before the timestamp, and is in no age: how long a CPU takes to come to
+ * its packets, and how long it then is busy with them. These are times of a CPU, not
+ * ages of packets (net/core/dev.c and kernel/softirq.c).
+ */
+#define NETSTACKLAT_SOFTIRQ_HOOKS(HOOK)                                        \
+	HOOK(RX_SOFTIRQ_WAIT, rx_softirq_wait, "rx-softirq-wait", NONE,        \
+	     "softirq", NO_PACKET, FIRST, NOTHING,                             \
+	     "time from raising NET_RX on a CPU until its softirq runs",       \
+	     "wait for the softirq",                                           \
+	     TEXT("interrupts and other softirqs of this CPU, and the wait ",  \
+		  "until ksoftirqd gets the CPU"))                             \
+	HOOK(NET_RX_ACTION, net_rx_action, "net-rx-action", NONE, "softirq",   \
+	     NO_PACKET, FIRST, NOTHING,                                        \
+	     "time that one run of the NET_RX softirq takes",                  \
+	     "run of the softirq",                                             \
+	     TEXT("the polls of the drivers, and for the packets that they ",  \
+		  "bring the whole way up to the sockets, interrupts ",        \
+		  "included"))
+
+/*
  * PROGRAM(HOOK_ID, attach, function, role): the programs, and where they
  * attach. hooks.bpf.h and the objects (*.bpf.c) have their SEC() lines.
  *
@@ -149,6 +174,8 @@
  * INNER, INNER_FALLBACK(what is different then), INNER_HELPER: the same, where
  *   another hook has a program at the function; they are called nsl_in_<function>
  *   and nsl_in_for_<function>.
+ * NOTES: nsl_note_<function> notes what other programs of the hook need, which cannot
+ *   be measured without it.
  * HELPER, HELPER_FROM(major, minor): nsl_for_<function> only does what hooks
  *   that need this one rely on. It is loaded in place of the primary programs
  *   when this hook is off, from that kernel on.
@@ -192,7 +219,12 @@
 	PROGRAM(INNER_TCP_SOCKET_READ, "fexit", tcp_recvmsg_locked, INNER)     \
 	PROGRAM(INNER_TCP_SOCKET_READ, "fentry", tcp_recv_timestamp,           \
 		INNER_FALLBACK("MSG_PEEK reads are counted as reads there"))   \
-	PROGRAM(INNER_UDP_SOCKET_READ, "fentry", skb_consume_udp, INNER)
+	PROGRAM(INNER_UDP_SOCKET_READ, "fentry", skb_consume_udp, INNER)       \
+	PROGRAM(RX_SOFTIRQ_WAIT, "tp_btf", softirq_raise, NOTES)               \
+	PROGRAM(RX_SOFTIRQ_WAIT, "fentry", net_rx_action, PRIMARY)             \
+	PROGRAM(NET_RX_ACTION, "fentry", net_rx_action, NOTES)                 \
+	PROGRAM(NET_RX_ACTION, "tp_btf", napi_poll, NOTES)                     \
+	PROGRAM(NET_RX_ACTION, "fexit", net_rx_action, INNER)
 
 /*
  * HOOK(ID, ident): the hooks of the object for ebpf_exporter that counts by
@@ -228,7 +260,7 @@
  * HOOK(ID): the sets of hooks that have names (-e light). Light are the first hook
  * of all, and for each protocol the last one before the wait for the reader and
  * the one after it: three hooks a packet, not five. Forwarding are those that
- * forwarded packets pass.
+ * forwarded packets pass, and softirq those before the timestamp.
  */
 #define NETSTACKLAT_LIGHT_HOOKS(HOOK)                                          \
 	HOOK(IP_START)                                                         \
@@ -292,7 +324,13 @@
 	SKIP(SAMPLED_OUT, "sampled-out", NONE, 0,                              \
 	     "not among the share of packets that --sample measures")          \
 	SKIP(NOT_FORWARDED, "not-forwarded", NONE, 0,                          \
-	     "not a forwarded packet, or on a way that is not measured")
+	     "not a forwarded packet, or on a way that is not measured")       \
+	SKIP(NOT_RAISED, "not-raised", NONE, 0,                                \
+	     TEXT("a run of the softirq that was raised before the run ",      \
+		  "before it began, or before the start"))                     \
+	SKIP(POLLED_ELSEWHERE, "polled-elsewhere", NONE, 1,                    \
+	     TEXT("a poll that brought packets outside of the softirq: ",      \
+		  "threaded NAPI, or busy polling"))
 
 /*
  * SKIP(ID): the reasons that are found behind the test of --sample, hence only of

@@ -19,6 +19,7 @@ enum netstacklat_stageless {
 enum { NETSTACKLAT_CLOCK_STATES(STATE_ENUM) N_CLOCK_STATES };
 
 enum netstacklat_runs {
+	NO_PACKET,
 	AT_IP,
 	BEFORE_SOCKET,
 	EARLY_DEMUX,

@@ -53,7 +53,7 @@ impl HookPlan {
     pub fn difference(&self) -> Option<&'static str> {
         match self.fallback()?.role {
             Role::Fallback { difference } => Some(difference),
-            Role::Primary | Role::Helper { .. } => None,
+            Role::Primary | Role::Notes | Role::Helper { .. } => None,
         }
     }
 }
@@ -61,7 +61,7 @@ impl HookPlan {
 impl BtfFacts {
     /// Whether the program's function exists and a trampoline takes it.
     pub(super) fn fits(&self, program: &Program) -> bool {
-        let parameters = self.functions.get(program.function);
+        let parameters = self.functions.get(program.btf_name().as_ref());
         parameters.is_some_and(|&count| count <= TRAMPOLINE_ARGS)
     }
 }
@@ -78,15 +78,23 @@ pub(super) fn hook_plan(btf: &BtfFacts, hook: Hook, wanted: bool) -> HookPlan {
     // Where it is needed and there, the fallback stands for the regular one.
     let fits = |program: &Program| btf.fits(program);
     let stands_in = fallbacks.iter().any(fits) && !regular.iter().any(fits);
-    for program in if stands_in { fallbacks } else { regular } {
-        let function = program.function;
+    let (notes, measuring): (Vec<_>, Vec<_>) = if stands_in { fallbacks } else { regular }
+        .into_iter()
+        .partition(|program| program.role == Role::Notes);
+    for program in measuring {
         if fits(&program) {
-            verdict.functions.push(function);
+            verdict.functions.push(program.function);
         } else {
-            verdict
-                .missing
-                .push(format!("{function} is not in this kernel's BTF"));
+            verdict.missing.push(not_in_btf(&program));
         }
     }
+    for program in notes.iter().filter(|program| !fits(program)) {
+        verdict.functions.clear();
+        verdict.missing.push(not_in_btf(program));
+    }
     verdict
+}
+
+fn not_in_btf(program: &Program) -> String {
+    format!("{} is not in this kernel's BTF", program.place())
 }

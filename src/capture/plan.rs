@@ -133,6 +133,9 @@ impl Plan {
         self.groups = grouping.as_ref().filter(by_programs).map(layout);
         self.filter = filter;
         self.grouping = grouping;
+        if self.groups.is_some() {
+            self.turn_off_where_no_packet_is("--by");
+        }
         self
     }
 
@@ -181,6 +184,9 @@ impl Plan {
     /// The same for this share of the packets.
     pub fn sampled(mut self, sampling: Sampling) -> Plan {
         self.sampling = sampling;
+        if sampling.is_on() {
+            self.turn_off_where_no_packet_is("--sample");
+        }
         self
     }
 
@@ -306,16 +312,37 @@ impl Plan {
     pub fn drop_program(&mut self, name: &str, why: &str) -> Option<Program> {
         let at = self.programs.iter().position(|p| p.name == name)?;
         let program = self.programs.remove(at);
-        let why = format!("{}: {why}", program.function);
-        if program.is_helper() {
-            self.lost_helpers.push((program.hook, why));
-        } else {
-            let verdict = &mut self.hooks[program.hook.index()];
-            verdict.functions.retain(|f| *f != program.function);
-            verdict.missing.push(why);
+        let why = format!("{}: {why}", program.place());
+        let verdict = &mut self.hooks[program.hook.index()];
+        match program.role {
+            Role::Helper { .. } => self.lost_helpers.push((program.hook, why)),
+            Role::Primary | Role::Fallback { .. } => {
+                verdict.functions.retain(|f| *f != program.function);
+                verdict.missing.push(why);
+            }
+            Role::Notes => self.turn_off(program.hook, why),
         }
         self.drop_dependents();
         Some(program)
+    }
+
+    /// Takes out what measures at a hook.
+    fn turn_off(&mut self, hook: Hook, why: String) {
+        let verdict = &mut self.hooks[hook.index()];
+        verdict.functions.clear();
+        verdict.missing.push(why);
+        self.programs.retain(|p| p.hook != hook || p.is_helper());
+    }
+
+    /// Takes out the hooks that count no packets: those cannot be put into a group, and
+    /// all of them are counted.
+    fn turn_off_where_no_packet_is(&mut self, option: &str) {
+        for hook in Hook::all().filter(|hook| !hook.is_of_packets()) {
+            if self.hooks[hook.index()].measures() {
+                let why = format!("{option} does not apply to what is no packet");
+                self.turn_off(hook, why);
+            }
+        }
     }
 
     /// Goes on without the clock program, if that can be; `why` it must.
@@ -446,9 +473,13 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
                     && version.is_none_or(|version| version >= since)
                     && btf.fits(program)
             }
+            Role::Notes => on(program.hook),
             Role::Primary | Role::Fallback { .. } => hooks[program.hook.index()].wanted,
         })
-        .partition(|p| p.is_helper() || hooks[p.hook.index()].functions.contains(&p.function));
+        .partition(|p| match p.role {
+            Role::Helper { .. } | Role::Notes => true,
+            _ => hooks[p.hook.index()].functions.contains(&p.function),
+        });
     let stands_by = |p: &Program| p.is_fallback() && btf.fits(p);
     let mut plan = Plan {
         clock,

@@ -31,8 +31,8 @@ use crate::model::tables;
 #[command(next_help_heading = "What to measure")]
 pub struct SelectArgs {
     /// Measure only these hooks, comma-separated: names, kernel functions,
-    /// quoted globs ('tcp*'), or the sets light, original, forwarding, default
-    /// and all
+    /// quoted globs ('tcp*'), or the sets light, original, forwarding, softirq,
+    /// default and all. A glob matches optional hooks only if it matches no others
     #[arg(
         short = 'e',
         long,

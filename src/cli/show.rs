@@ -32,7 +32,8 @@ pub struct ShowArgs {
     pub file: PathBuf,
 
     /// Show only these hooks, comma-separated: names, kernel functions, quoted
-    /// globs ('tcp*'), or the sets light, original, forwarding, default and all
+    /// globs ('tcp*'), or the sets light, original, forwarding, softirq, default and
+    /// all
     #[arg(
         short = 'e',
         long,

@@ -141,6 +141,14 @@ fn shortcomings(capture: &Capture) -> String {
             names(hooks)
         ));
     }
+    let no_packets = plan.enabled().iter().filter(|hook| !hook.is_of_packets());
+    let no_packets: Vec<Hook> = no_packets.collect();
+    if plan.filter.is_on() && !no_packets.is_empty() {
+        text += &line(&format!(
+            "filters do not apply at {}, which measure the time of CPUs, not packets",
+            names(no_packets)
+        ));
+    }
     if plan.filter.min_queue > 0 {
         text += &line("--min-queue-length applies at reads only; other hooks ignore it");
     }

@@ -14,6 +14,7 @@ use crate::host::environment;
 use crate::host::facts::HostFacts;
 use crate::host::packets::Packets;
 use crate::host::start_error::StartError;
+use crate::model::hooks::Hook;
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::runfile::writer::Readers;
 use crate::runtime::messages::Messages;
@@ -63,6 +64,7 @@ fn on_terminal(text: &str, messages: &Messages) {
 fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Capture> {
     // The user's mistakes first.
     let packets = Packets::resolve(&select.packets())?;
+    refuse_what_no_packet_has(select)?;
     let plan = decide(facts, select.wanted_hooks())?;
     let plan = plan.sampled(select.sampling()).staged(select.notes());
     let limits = select.slow_limits();
@@ -72,6 +74,13 @@ fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Cap
     };
     plan.lay_out_stages();
     for limit in &limits {
+        if let Some(hook) = limit.hook.filter(|hook| !hook.is_of_packets()) {
+            return Err(UsageError(format!(
+                "--slower-than {limit} cannot be used: {hook} measures the time of CPUs, and no \
+                 packet can be slow there; name another hook"
+            ))
+            .into());
+        }
         let off = limit.hook.map(|hook| &plan.hooks[hook.index()]);
         if let Some(off) = off.filter(|verdict| !verdict.measures()) {
             let why = off.reason().unwrap_or_else(|| "it is not selected".into());
@@ -101,6 +110,27 @@ fn attach(facts: &HostFacts, select: &SelectArgs, bpf_stats: bool) -> Result<Cap
     // Before all else: what has been attached takes seconds to detach.
     let statistics = bpf_stats.then(BpfStats::enable).transpose()?;
     Capture::start_for(plan, packets, select.grouping(), statistics)
+}
+
+/// Options for packets, where nothing else is to be measured.
+fn refuse_what_no_packet_has(select: &SelectArgs) -> Result<()> {
+    let by = select.grouping().is_some_and(|by| !by.is_by_cpu_only());
+    let option = match (by, select.sampling().is_on()) {
+        (true, _) => "--by",
+        (false, true) => "--sample",
+        (false, false) => return Ok(()),
+    };
+    let wanted = select.wanted_hooks();
+    if wanted.iter().any(Hook::is_of_packets) {
+        return Ok(());
+    }
+    let hooks: Vec<_> = wanted.iter().map(Hook::name).collect();
+    Err(UsageError(format!(
+        "{option} cannot be used with {}: these measure the time of CPUs, not packets; leave \
+         out {option}, or select other hooks with -e",
+        hooks.join(", ")
+    ))
+    .into())
 }
 
 /// Where to read more, if it is a refusal and no accident.

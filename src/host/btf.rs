@@ -15,8 +15,9 @@ use crate::model::names;
 /// Facts from the kernel's type information.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BtfFacts {
-    /// The number of parameters of each function that programs attach to. The kernel
-    /// does not have the functions that are missing here.
+    /// The number of parameters of each function that programs attach to, and 0 for
+    /// each tracepoint ([`btf_name`](crate::model::hooks::Program::btf_name)). The
+    /// kernel does not have those that are missing here.
     pub functions: BTreeMap<String, usize>,
     /// Whether the helper `bpf_ktime_get_tai_ns` exists (Linux 6.1).
     pub tai_helper: bool,
@@ -38,10 +39,9 @@ impl BtfFacts {
             return Err(format!("{VMLINUX_BTF} does not exist"));
         }
         let bytes = fs::read(VMLINUX_BTF).map_err(|error| format!("{VMLINUX_BTF}: {error}"))?;
-        let wanted: Vec<&str> = programs()
-            .map(|program| program.function)
-            .chain([names::CLOCK_FUNCTION])
-            .collect();
+        let names: Vec<_> = programs().map(|program| program.btf_name()).collect();
+        let functions = names.iter().map(AsRef::as_ref);
+        let wanted: Vec<&str> = functions.chain([names::CLOCK_FUNCTION]).collect();
         let facts = scan(&bytes, &wanted);
         facts.ok_or_else(|| format!("{VMLINUX_BTF} is not in BTF format"))
     }
@@ -84,7 +84,6 @@ fn scan(btf: &[u8], wanted: &[&str]) -> Option<BtfFacts> {
         let data = match info >> 24 & 0x1f {
             kind::PTR
             | kind::FWD
-            | kind::TYPEDEF
             | kind::VOLATILE
             | kind::CONST
             | kind::RESTRICT
@@ -107,7 +106,8 @@ fn scan(btf: &[u8], wanted: &[&str]) -> Option<BtfFacts> {
                 count = members as u16;
                 PARAMETER * members
             }
-            kind::FUNC => {
+            // A tracepoint has a type that is named after it.
+            kind::FUNC | kind::TYPEDEF => {
                 let rest = strings.get(name as usize..)?;
                 if first_two(rest).is_some_and(|two| begins[usize::from(two)])
                     && let Some(name) = string(strings, name)

@@ -127,7 +127,7 @@ pub(crate) mod test_facts {
             ..BtfFacts::default()
         };
         for program in programs() {
-            btf.functions.insert(program.function.into(), 2);
+            btf.functions.insert(program.btf_name().into_owned(), 2);
         }
         btf.functions.insert("tcp_recvmsg_locked".into(), 6);
         btf.functions.insert("update_vsyscall".into(), 1);

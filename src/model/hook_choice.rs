@@ -27,7 +27,7 @@ enum Members {
 }
 
 /// The sets, in the order in which they are listed.
-pub const SETS: [NamedSet; 5] = [
+pub const SETS: [NamedSet; 6] = [
     NamedSet {
         name: "light",
         meaning: "at IP, where packets reach the socket, and at the read",
@@ -42,6 +42,11 @@ pub const SETS: [NamedSet; 5] = [
         name: "forwarding",
         meaning: "packets that this host forwards",
         hooks: Members::These(tables::FORWARDING_HOOKS),
+    },
+    NamedSet {
+        name: "softirq",
+        meaning: "how long the NET_RX softirq waits and runs",
+        hooks: Members::These(tables::SOFTIRQ_HOOKS),
     },
     NamedSet {
         name: "default",
@@ -219,13 +224,15 @@ mod tests {
         assert_eq!(chosen("ip_output"), ["ip-forwarded"]);
         let default = "default".parse::<HookChoice>().unwrap().hooks;
         assert_eq!(default, HookSet::default_ones());
-        let forwarding = "forwarding".parse::<HookChoice>().unwrap().hooks;
+        let members = |set: &str| set.parse::<HookChoice>().unwrap().hooks;
+        let (forwarding, softirq) = (members("forwarding"), members("softirq"));
         let optional: Vec<_> = Hook::all().filter(|hook| hook.is_optional()).collect();
         assert!(!optional.is_empty());
         assert!(
             optional
                 .iter()
-                .all(|hook| forwarding.contains(*hook) && !default.contains(*hook))
+                .all(|hook| forwarding.contains(*hook) != softirq.contains(*hook)
+                    && !default.contains(*hook))
         );
     }
 

@@ -2,6 +2,7 @@
 //! The hooks: points of the receive path at which packets are measured. All
 //! that is known of them is in the tables of `src/bpf/tables.h`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 pub use crate::model::tables::Role;
@@ -32,9 +33,9 @@ pub enum Needs {
 pub struct Program {
     /// The hook that the program belongs to.
     pub hook: Hook,
-    /// `fentry` or `fexit`.
+    /// `fentry`, `fexit` or `tp_btf`.
     pub attach: &'static str,
-    /// The kernel function.
+    /// The kernel function, or the tracepoint.
     pub function: &'static str,
     /// The program's name in the BPF object.
     pub name: &'static str,
@@ -145,11 +146,17 @@ impl Hook {
         self.row().runs == Runs::InReader
     }
 
+    /// Whether it measures the ages of packets; otherwise they are times of a CPU, of
+    /// which no packet is known.
+    pub fn is_of_packets(self) -> bool {
+        self.row().runs != Runs::NoPacket
+    }
+
     /// Whether the packet's socket is known there: at `tcp-start` that of
     /// established connections, if early demux is on.
     pub fn knows_socket(self) -> bool {
         match self.row().runs {
-            Runs::AtIp | Runs::BeforeSocket => false,
+            Runs::NoPacket | Runs::AtIp | Runs::BeforeSocket => false,
             Runs::EarlyDemux | Runs::AtSocket | Runs::InReader => true,
         }
     }
@@ -264,15 +271,47 @@ impl Program {
     pub fn is_fallback(&self) -> bool {
         match self.role {
             Role::Fallback { .. } => true,
-            Role::Primary | Role::Helper { .. } => false,
+            Role::Primary | Role::Notes | Role::Helper { .. } => false,
         }
+    }
+
+    /// What the program is at, as BTF names it: a function, or a tracepoint.
+    pub fn btf_name(&self) -> Cow<'static, str> {
+        if self.is_at_tracepoint() {
+            // libbpf looks for this, too.
+            format!("btf_trace_{}", self.function).into()
+        } else {
+            self.function.into()
+        }
+    }
+
+    /// The same as users know it.
+    pub fn place(&self) -> Cow<'static, str> {
+        if self.is_at_tracepoint() {
+            format!("tracepoint {}", self.function).into()
+        } else {
+            self.function.into()
+        }
+    }
+
+    /// The same with the kind of program: `fentry ip_rcv_core`.
+    pub fn attachment(&self) -> String {
+        if self.is_at_tracepoint() {
+            self.place().into_owned()
+        } else {
+            format!("{} {}", self.attach, self.function)
+        }
+    }
+
+    fn is_at_tracepoint(&self) -> bool {
+        self.attach == "tp_btf"
     }
 
     /// See [`Role::Helper`].
     pub fn is_helper(&self) -> bool {
         match self.role {
             Role::Helper { .. } => true,
-            Role::Primary | Role::Fallback { .. } => false,
+            Role::Primary | Role::Notes | Role::Fallback { .. } => false,
         }
     }
 }

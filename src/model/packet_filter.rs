@@ -86,7 +86,11 @@ impl PacketFilter {
     /// measure all packets. `None`: all options apply at all of `hooks`.
     /// (`src/bpf/filter.bpf.h` tests the same.)
     pub fn not_applied(&self, hooks: HookSet) -> Option<(Vec<&'static str>, Vec<Hook>)> {
-        self.asked_at(hooks.iter().filter(|hook| !hook.knows_socket()))
+        self.asked_at(
+            hooks
+                .iter()
+                .filter(|hook| hook.is_of_packets() && !hook.knows_socket()),
+        )
     }
 
     /// These options, and the hooks at which only established connections have a

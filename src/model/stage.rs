@@ -62,7 +62,7 @@ impl fmt::Display for Stage {
 /// Where packets of these hooks begin: nothing that measures is before them on the
 /// path.
 pub fn begins(hook: Hook, enabled: HookSet) -> bool {
-    !enabled.iter().any(|other| hook.is_behind(other))
+    hook.is_of_packets() && !enabled.iter().any(|other| hook.is_behind(other))
 }
 
 /// Whether a hook that measures comes behind this one.
@@ -72,7 +72,7 @@ pub fn goes_on(hook: Hook, enabled: HookSet) -> bool {
 
 /// Whether this is the last hook that measures, at least for some packets.
 pub fn can_end(hook: Hook, enabled: HookSet) -> bool {
-    !goes_on(hook, enabled) || hook.is_way_out()
+    hook.is_of_packets() && (!goes_on(hook, enabled) || hook.is_way_out())
 }
 
 /// Why a packet was recorded at a hook without a stage that ends there, as declared in

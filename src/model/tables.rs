@@ -25,6 +25,7 @@ pub(crate) struct HookRow {
 /// Where a hook's programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runs {
+    NoPacket,
     AtIp,
     BeforeSocket,
     EarlyDemux,
@@ -49,6 +50,9 @@ pub enum Role {
         /// What is then different, as a sentence without its full stop.
         difference: &'static str,
     },
+    /// It only notes what other programs of its hook need, which cannot be measured
+    /// without it.
+    Notes,
     /// It only does what other hooks need, in place of a hook that is off.
     Helper {
         /// The first kernel on which there is something to do.

@@ -22,7 +22,7 @@ pub(crate) fn text(out: &mut dyn Write, wanted: HookSet) -> io::Result<()> {
             .programs()
             .map(|program| {
                 let or = if program.is_fallback() { "or " } else { "" };
-                format!("{or}{} {}", program.attach, program.function)
+                format!("{or}{}", program.attachment())
             })
             .collect();
         text += &format!("    {}\n", functions.join(", "));

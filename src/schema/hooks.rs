@@ -39,7 +39,7 @@ pub struct ListedHook {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ListedProgram {
     /// How it is attached.
-    #[schemars(extend("enum" = ["fentry", "fexit"]))]
+    #[schemars(extend("enum" = ["fentry", "fexit", "tp_btf"]))]
     pub attach: &'static str,
     /// The kernel function.
     pub function: &'static str,

@@ -35,6 +35,7 @@ mod restore;
 mod sampling;
 mod sleepers;
 mod slow;
+mod softirq;
 mod staged_diff;
 mod stages;
 mod stalled;

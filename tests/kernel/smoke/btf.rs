@@ -11,19 +11,24 @@ use netstacklat::model::names;
 #[test]
 fn functions_are_those_that_libbpf_finds() {
     let btf = Btf::from_vmlinux().expect("the kernel's BTF");
-    let wanted = || {
-        programs()
-            .map(|program| program.function)
-            .chain([names::CLOCK_FUNCTION])
-    };
+    let wanted: Vec<_> = programs()
+        .map(|program| program.btf_name().into_owned())
+        .chain([names::CLOCK_FUNCTION.to_owned()])
+        .collect();
+    let is_wanted = |name: &&str| wanted.iter().any(|wanted| wanted == name);
     let mut expected = BTreeMap::new();
     for function in btf.type_by_kind::<types::Func<'_>>() {
         let name = function.name().and_then(|name| name.to_str());
-        if let Some(name) = name.filter(|name| wanted().any(|wanted| wanted == *name)) {
+        if let Some(name) = name.filter(is_wanted) {
             let prototype = btf.type_by_id::<types::FuncProto<'_>>(function.referenced_type_id());
             let parameters = prototype.map_or(0, |prototype| prototype.len());
             expected.insert(name.to_owned(), parameters);
         }
+    }
+    // Tracepoints.
+    for tracepoint in btf.type_by_kind::<types::Typedef<'_>>() {
+        let name = tracepoint.name().and_then(|name| name.to_str());
+        expected.extend(name.filter(is_wanted).map(|name| (name.to_owned(), 0)));
     }
     let helpers = btf.type_by_name::<types::Enum<'_>>("bpf_func_id");
     let tai_helper = helpers.is_some_and(|helpers| {
