@@ -18,6 +18,8 @@ struct netstacklat_config {
 	__u32 include_hol_blocked;
 	/* A bit for each hook of which another one needs the notes */
 	__u32 noting_hooks;
+	/* Whether also packets that go out by a card leave a note */
+	__u32 notes_to_cards;
 };
 
 const volatile struct netstacklat_config netstacklat_config = {
@@ -25,6 +27,7 @@ const volatile struct netstacklat_config netstacklat_config = {
 	.clock_source = NETSTACKLAT_CLOCK_VSYSCALL,
 	.include_hol_blocked = false,
 	.noting_hooks = 0,
+	.notes_to_cards = false,
 };
 #define config netstacklat_config
 

@@ -176,6 +176,40 @@ static __always_inline __u64 take_forward_note(const struct sk_buff *skb,
 	return high << NOTE_HALF_BITS | (low & NOTE_HALF_MASK);
 }
 
+/*
+ * The kernel has copied an skb that has passed ip-forwarded, because there was no room
+ * for the header of the device. (IPv6 does so from 5.15 on, where the device needs more
+ * than an Ethernet header: f1260ff15a71.)
+ */
+static __always_inline int move_forward_note(const struct sk_buff *from,
+					     const struct sk_buff *to)
+{
+	__u64 number = skb_number(from), tag = skb_tag(number), low, high, header;
+	volatile struct forward_note *note = forward_note(number), *moved;
+	__u64 passed;
+
+	if (!to || to == from || !note)
+		return 0;
+	low = note->low ^ tag;
+	high = note->high ^ tag;
+	header = note->header ^ tag;
+	passed = note->passed;
+	if (low >> NOTE_HALF_BITS || high >> NOTE_HALF_BITS ||
+	    header >> NOTE_HALF_BITS || (passed & 0xff) != HOOK_IP_FORWARDED + 1)
+		return 0;
+	note->passed = 0;
+	number = skb_number(to);
+	tag = skb_tag(number);
+	moved = forward_note(number);
+	if (!moved)
+		return 0;
+	moved->low = tag | low;
+	moved->high = tag | high;
+	moved->header = tag | header;
+	moved->passed = passed;
+	return 0;
+}
+
 struct net_device___forwarding {
 	void *rtnl_link_ops;
 } __attribute__((preserve_access_index));
@@ -191,7 +225,7 @@ struct sk_buff___forwarding {
 /*
  * Whether the packet goes out by a device without hardware, such as veth or a bridge. An
  * skb that goes out by a card is freed there, and its note would be found by whoever
- * gets it next.
+ * gets it next, unless forwarded-sent takes it.
  */
 static __always_inline bool goes_to_virtual_device(const struct sk_buff *skb)
 {
@@ -216,7 +250,8 @@ static __always_inline __u64 forwarded_timestamp(const struct sample_ctx *ctx)
 {
 	__u64 passed = 0;
 
-	if (is_noting(HOOK_IP_FORWARDED) && goes_to_virtual_device(ctx->skb))
+	if (is_noting(HOOK_IP_FORWARDED) &&
+	    (config.notes_to_cards || goes_to_virtual_device(ctx->skb)))
 		passed = passed_hook(HOOK_IP_FORWARDED, netns_of(ctx));
 	return take_forward_note(ctx->skb, HOOK_IP_FORWARD, 0, passed);
 }
@@ -288,6 +323,29 @@ static __always_inline int record_ip_forwarded(struct sk_buff *skb)
 		return skip(HOOK_IP_FORWARDED, SKIP_ENTRY_MISSED);
 	if (ctx.tstamp <= NOTED_NO_TIMESTAMP)
 		return skip_noted(HOOK_IP_FORWARDED, ctx.tstamp);
+	return record(&ctx);
+}
+
+/*
+ * Each device on its way has a queueing discipline, and the last one is a card: so what
+ * a device without hardware sends is not looked at.
+ */
+static __always_inline int
+record_forwarded_sent(struct sk_buff *skb, struct net_device___forwarding *dev)
+{
+	struct sample_ctx ctx = of_skb(HOOK_FORWARDED_SENT, skb);
+	int unwanted;
+
+	if (!skb->skb_iif || dev->rtnl_link_ops)
+		return skip(HOOK_FORWARDED_SENT, SKIP_NOT_FORWARDED);
+	ctx.tstamp = take_forward_note(skb, HOOK_IP_FORWARDED, 0, 0);
+	if (!ctx.tstamp)
+		return skip(HOOK_FORWARDED_SENT, SKIP_NOT_FORWARDED);
+	unwanted = selection_skip(&ctx);
+	if (unwanted >= 0)
+		return skip_unselected(HOOK_FORWARDED_SENT, unwanted);
+	if (ctx.tstamp <= NOTED_NO_TIMESTAMP)
+		return skip_noted(HOOK_FORWARDED_SENT, ctx.tstamp);
 	return record(&ctx);
 }
 

@@ -46,6 +46,20 @@ int BPF_PROG(nsl_ip6_output, struct net *net, struct sock *sk,
 	return record_ip_forwarded(skb);
 }
 
+SEC("fexit/skb_expand_head")
+int BPF_PROG(nsl_note_skb_expand_head, struct sk_buff *skb,
+	     unsigned int headroom, struct sk_buff *copy)
+{
+	return move_forward_note(skb, copy);
+}
+
+SEC("tp_btf/net_dev_start_xmit")
+int BPF_PROG(nsl_net_dev_start_xmit, struct sk_buff *skb,
+	     struct net_device___forwarding *dev)
+{
+	return record_forwarded_sent(skb, dev);
+}
+
 SEC("fentry/ip_output")
 int BPF_PROG(nsl_for_ip_output, struct net *net, struct sock *sk,
 	     struct sk_buff *skb)

@@ -107,10 +107,10 @@
 	NETSTACKLAT_SOFTIRQ_HOOKS(HOOK)
 
 /*
- * Hosts that do not forward need none of these, and the program of the second one
- * also runs for each packet that the host itself sends. The last three measure the
- * age since the packet entered the host, behind a veth pair, where the kernel gives it
- * a new timestamp.
+ * Hosts that do not forward need none of these, and the programs of the second and the
+ * third one also run for each packet that the host itself sends. The last three measure
+ * the age since the packet entered the host, behind a veth pair, where the kernel gives
+ * it a new timestamp.
  */
 #define NETSTACKLAT_HOOKS_OF_FORWARDED(HOOK)                                   \
 	HOOK(IP_FORWARD, ip_forward, "ip-forward", NONE, "forwarded", AT_IP,   \
@@ -122,6 +122,12 @@
 	     AT_IP, AFTER(IP_FORWARD), REQUIRES(IP_FORWARD),                   \
 	     "past the FORWARD chain, to be sent", "netfilter FORWARD",        \
 	     "the FORWARD chain of netfilter")                                 \
+	HOOK(FORWARDED_SENT, forwarded_sent, "forwarded-sent", NONE,           \
+	     "forwarded", AT_IP, AFTER(IP_FORWARDED), REQUIRES(IP_FORWARDED),  \
+	     "past the queueing discipline, handed to a card",                 \
+	     "queueing discipline",                                            \
+	     TEXT("the POSTROUTING chain, the queueing discipline, and ",      \
+		  "devices without hardware on the way (bridge, bond, VLAN)")) \
 	HOOK(INNER_IP_START, inner_ip_start, "inner-ip-start", NONE,           \
 	     "forwarded", AT_IP, AFTER(IP_FORWARDED), REQUIRES(IP_FORWARDED),  \
 	     "forwarded over veth, at IP in the other namespace",              \
@@ -175,7 +181,8 @@
  *   another hook has a program at the function; they are called nsl_in_<function>
  *   and nsl_in_for_<function>.
  * NOTES: nsl_note_<function> notes what other programs of the hook need, which cannot
- *   be measured without it.
+ *   be measured without it. NOTES_IF_THERE: the same, but kernels that have not the
+ *   function do nothing that would have to be noted.
  * HELPER, HELPER_FROM(major, minor): nsl_for_<function> only does what hooks
  *   that need this one rely on. It is loaded in place of the primary programs
  *   when this hook is off, from that kernel on.
@@ -212,6 +219,8 @@
 	PROGRAM(IP_FORWARDED, "fentry", ip6_output, PRIMARY)                   \
 	PROGRAM(IP_FORWARDED, "fentry", ip_output, HELPER)                     \
 	PROGRAM(IP_FORWARDED, "fentry", ip6_output, HELPER)                    \
+	PROGRAM(FORWARDED_SENT, "tp_btf", net_dev_start_xmit, PRIMARY)         \
+	PROGRAM(FORWARDED_SENT, "fexit", skb_expand_head, NOTES_IF_THERE)      \
 	PROGRAM(INNER_IP_START, "fentry", ip_rcv_core, INNER)                  \
 	PROGRAM(INNER_IP_START, "fentry", ip6_rcv_core, INNER)                 \
 	PROGRAM(INNER_IP_START, "fentry", ip_rcv_core, INNER_HELPER)           \
@@ -260,7 +269,8 @@
  * HOOK(ID): the sets of hooks that have names (-e light). Light are the first hook
  * of all, and for each protocol the last one before the wait for the reader and
  * the one after it: three hooks a packet, not five. Forwarding are those that
- * forwarded packets pass, and softirq those before the timestamp.
+ * forwarded packets pass (but for forwarded-sent, which not everybody needs and which
+ * runs for all that the host sends), and softirq those before the timestamp.
  */
 #define NETSTACKLAT_LIGHT_HOOKS(HOOK)                                          \
 	HOOK(IP_START)                                                         \

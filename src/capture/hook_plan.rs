@@ -53,7 +53,7 @@ impl HookPlan {
     pub fn difference(&self) -> Option<&'static str> {
         match self.fallback()?.role {
             Role::Fallback { difference } => Some(difference),
-            Role::Primary | Role::Notes | Role::Helper { .. } => None,
+            Role::Primary | Role::Notes { .. } | Role::Helper { .. } => None,
         }
     }
 }
@@ -80,7 +80,7 @@ pub(super) fn hook_plan(btf: &BtfFacts, hook: Hook, wanted: bool) -> HookPlan {
     let stands_in = fallbacks.iter().any(fits) && !regular.iter().any(fits);
     let (notes, measuring): (Vec<_>, Vec<_>) = if stands_in { fallbacks } else { regular }
         .into_iter()
-        .partition(|program| program.role == Role::Notes);
+        .partition(|program| matches!(program.role, Role::Notes { .. }));
     for program in measuring {
         if fits(&program) {
             verdict.functions.push(program.function);
@@ -88,7 +88,11 @@ pub(super) fn hook_plan(btf: &BtfFacts, hook: Hook, wanted: bool) -> HookPlan {
             verdict.missing.push(not_in_btf(&program));
         }
     }
-    for program in notes.iter().filter(|program| !fits(program)) {
+    let required = Role::Notes { required: true };
+    let lacking = notes
+        .iter()
+        .filter(|program| program.role == required && !fits(program));
+    for program in lacking {
         verdict.functions.clear();
         verdict.missing.push(not_in_btf(program));
     }

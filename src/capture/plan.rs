@@ -20,7 +20,7 @@ use crate::model::packet_filter::PacketFilter;
 use crate::model::sampling::Sampling;
 use crate::model::slow::SlowLimit;
 use crate::model::stage::can_end;
-use crate::model::tables;
+use crate::model::tables::{self, HookId};
 
 /// Which packets are slow, and how many are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -286,6 +286,13 @@ impl Plan {
         chains.flatten().collect()
     }
 
+    /// Whether forwarded packets that go out by a card leave a note, too: for the hook
+    /// behind its queueing discipline.
+    pub fn notes_to_cards(&self) -> bool {
+        self.enabled()
+            .contains(Hook::at(HookId::FORWARDED_SENT as usize))
+    }
+
     /// The hooks that measure.
     pub fn enabled(&self) -> HookSet {
         let on = self.hooks.iter().filter(|verdict| verdict.measures());
@@ -320,7 +327,7 @@ impl Plan {
                 verdict.functions.retain(|f| *f != program.function);
                 verdict.missing.push(why);
             }
-            Role::Notes => self.turn_off(program.hook, why),
+            Role::Notes { .. } => self.turn_off(program.hook, why),
         }
         self.drop_dependents();
         Some(program)
@@ -473,11 +480,11 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
                     && version.is_none_or(|version| version >= since)
                     && btf.fits(program)
             }
-            Role::Notes => on(program.hook),
+            Role::Notes { .. } => on(program.hook) && btf.fits(program),
             Role::Primary | Role::Fallback { .. } => hooks[program.hook.index()].wanted,
         })
         .partition(|p| match p.role {
-            Role::Helper { .. } | Role::Notes => true,
+            Role::Helper { .. } | Role::Notes { .. } => true,
             _ => hooks[p.hook.index()].functions.contains(&p.function),
         });
     let stands_by = |p: &Program| p.is_fallback() && btf.fits(p);

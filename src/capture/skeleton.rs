@@ -94,6 +94,7 @@ macro_rules! configure {
         };
         knobs.include_hol_blocked = $plan.filter.include_hol_blocked.into();
         let noting = $plan.noting_hooks();
+        knobs.notes_to_cards = $plan.notes_to_cards().into();
         knobs.noting_hooks = noting.iter().fold(0, |bits, hook| bits | 1 << hook.index());
         rodata
     }};

@@ -271,7 +271,7 @@ impl Program {
     pub fn is_fallback(&self) -> bool {
         match self.role {
             Role::Fallback { .. } => true,
-            Role::Primary | Role::Notes | Role::Helper { .. } => false,
+            Role::Primary | Role::Notes { .. } | Role::Helper { .. } => false,
         }
     }
 
@@ -311,7 +311,7 @@ impl Program {
     pub fn is_helper(&self) -> bool {
         match self.role {
             Role::Helper { .. } => true,
-            Role::Primary | Role::Notes | Role::Fallback { .. } => false,
+            Role::Primary | Role::Notes { .. } | Role::Fallback { .. } => false,
         }
     }
 }

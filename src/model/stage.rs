@@ -223,6 +223,7 @@ mod tests {
             "tcp-socket-read",
             "udp-socket-read",
             "ip-forwarded",
+            "forwarded-sent",
             "inner-tcp-socket-read",
             "inner-udp-socket-read",
         ];

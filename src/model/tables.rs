@@ -50,9 +50,12 @@ pub enum Role {
         /// What is then different, as a sentence without its full stop.
         difference: &'static str,
     },
-    /// It only notes what other programs of its hook need, which cannot be measured
-    /// without it.
-    Notes,
+    /// It only notes what other programs of its hook need.
+    Notes {
+        /// Whether the hook cannot be measured without; otherwise, kernels that do not
+        /// have its function do nothing that would have to be noted.
+        required: bool,
+    },
     /// It only does what other hooks need, in place of a hook that is off.
     Helper {
         /// The first kernel on which there is something to do.

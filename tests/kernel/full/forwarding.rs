@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use netstacklat::model::hooks::Hook;
 use testlab::hold::{self, Holder};
 use testlab::hooks::hooks_of;
 use testlab::lines::{Counts, Run};
@@ -169,6 +170,57 @@ fn a_delay_of_a_forwarded_packet_is_in_its_stage() {
     }
 }
 
+/// Behind the FORWARD chain, the queueing discipline of a card delays packets: each that
+/// leaves by it is in the stage, and the host's own packets are not.
+#[test]
+fn the_queueing_discipline_of_a_card_is_a_stage() {
+    const N: u64 = 50;
+    const DELAY: u64 = 50_000_000;
+    let _routed = routed();
+    let _netem = Undo::after(
+        "modprobe sch_netem
+        tc -n right qdisc replace dev eth0 root netem delay 50ms",
+        "tc -n right qdisc replace dev eth0 root pfifo limit 100000",
+    );
+    let options = ["-r", "100ms", "-n", "right", "--stages"];
+    let tool = Tool::start(&[&options[..], &["-e", "forwarding,forwarded-sent"]].concat());
+    tool.warm_up();
+    let before = forwarded_sent_and_received();
+    for (family, port) in Family::BOTH.into_iter().zip([6960, 6961]) {
+        exchange(
+            &[Flow::over(Way::wire(Ns::Inner, Ns::Left, family, port))],
+            N,
+        );
+        // The other way, by a veth device, and the host's own.
+        exchange(&[Flow::over(Link::Routed.way(family, port))], N);
+        exchange(
+            &[Flow::over(Way::wire(Ns::Right, Ns::Left, family, port + 2))],
+            N,
+        );
+    }
+    let [forwarded, ..] = forwarded_sent_and_received();
+    let forwarded = forwarded - before[0];
+    let run = tool.finish();
+    let sent = run.hook("forwarded-sent");
+    println!(
+        "{forwarded} forwarded; sent {}, {:?}",
+        sent.count, sent.skipped
+    );
+    // Neighbours and routers are asked for, too.
+    assert!((2 * N..forwarded - N).contains(&sent.count));
+    let stage = sent.stage("ip-forwarded");
+    let late = stage.above(DELAY / 16 * 15);
+    assert!(
+        late >= 2 * N && late == stage.count,
+        "{late} of {}",
+        stage.count
+    );
+    for (hook, before) in [("ip-forward", "ip-start"), ("ip-forwarded", "ip-forward")] {
+        assert_eq!(run.hook(hook).stage(before).above(DELAY / 2), 0, "{hook}");
+    }
+    assert!(sent.skip("not-forwarded") >= 4 * N);
+}
+
 /// Ages of the slow packets, in the order in which they came.
 fn shown(run: &Run) -> Vec<i64> {
     let slow = run.total.slow.as_ref().expect("they are looked for");
@@ -215,7 +267,8 @@ fn packets_in_a_container_are_as_old_as_in_the_host() {
         Connection::open(family, port).talk(N);
     }
     let run = tool.finish();
-    for hook in hooks_of("forwarded") {
+    let of_set = |hook: &Hook| hook.name() != "forwarded-sent";
+    for hook in hooks_of("forwarded").into_iter().filter(of_set) {
         let counts = run.hook(hook.name());
         println!(
             "{hook}: {}, {:?}, missed {}, without a stage {:?}",
