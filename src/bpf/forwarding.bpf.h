@@ -184,7 +184,8 @@ static __always_inline __u64 take_forward_note(const struct sk_buff *skb,
 static __always_inline int move_forward_note(const struct sk_buff *from,
 					     const struct sk_buff *to)
 {
-	__u64 number = skb_number(from), tag = skb_tag(number), low, high, header;
+	__u64 number = skb_number(from), tag = skb_tag(number), low, high,
+	      header;
 	volatile struct forward_note *note = forward_note(number), *moved;
 	__u64 passed;
 
@@ -195,7 +196,8 @@ static __always_inline int move_forward_note(const struct sk_buff *from,
 	header = note->header ^ tag;
 	passed = note->passed;
 	if (low >> NOTE_HALF_BITS || high >> NOTE_HALF_BITS ||
-	    header >> NOTE_HALF_BITS || (passed & 0xff) != HOOK_IP_FORWARDED + 1)
+	    header >> NOTE_HALF_BITS ||
+	    (passed & 0xff) != HOOK_IP_FORWARDED + 1)
 		return 0;
 	note->passed = 0;
 	number = skb_number(to);

@@ -306,9 +306,9 @@ read_header_flow(const struct sample_ctx *ctx, struct packet_flow *flow,
 		flow->family = unknown_to_verifier(family_of_skb(ctx->skb));
 	/* Where a packet is sent, that is the transmit queue. */
 	if (parts->queue)
-		flow->queue = ctx->hook == HOOK_FORWARDED_SENT ?
-				      unknown_to_verifier(0) :
-				      skb->queue_mapping;
+		flow->queue = ctx->hook == HOOK_FORWARDED_SENT
+				      ? unknown_to_verifier(0)
+				      : skb->queue_mapping;
 	if (parts->ports)
 		read_header_ports(ctx, flow);
 	if (parts->addresses)
