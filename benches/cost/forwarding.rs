@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use netstacklat::capture::Capture;
 use netstacklat::capture::plan::decide;
 use netstacklat::host::facts::HostFacts;
+use netstacklat::model::hook_choice::HookChoice;
 use netstacklat::model::hooks::{Hook, HookSet};
 use testlab::links::{Link, routed};
 use testlab::tcp::Connection;
@@ -30,8 +31,10 @@ pub(crate) fn forwarding() -> Result<()> {
     // On a thread of its own, because that traffic enters other namespaces.
     let floor = Ns::Root.run(|| anyhow::Ok(floors(&Traffic::new()?)?.empty))?;
     let _routed = routed();
-    let without = costs(None)?;
-    let with = costs(Some(16384))?;
+    let set = |name: &str| name.parse::<HookChoice>().map(|choice| choice.hooks);
+    let forwarding = set("forwarding").map_err(Error::msg)?;
+    let without = costs(forwarding, None)?;
+    let with = costs(forwarding, Some(16384))?;
     println!("| program | of other packets | of forwarded ones | with stages |");
     println!("|---|---:|---:|---:|");
     for (name, (others, forwarded)) in &without {
@@ -45,14 +48,23 @@ pub(crate) fn forwarding() -> Result<()> {
             cell(*staged)
         );
     }
+    // Of these, packets that leave by a card, softirqs and polls alone are looked at.
+    let optional = Hook::all().filter(|hook| hook.is_optional());
+    let others: HookSet = optional.collect::<HookSet>().minus(forwarding);
+    println!("\n| program | of packets that are not forwarded |");
+    println!("|---|---:|");
+    for (name, (cost, _)) in costs(others, None)? {
+        if let Some(cost) = cost {
+            println!("| `{name}` | {:.0} |", cost - floor);
+        }
+    }
     Ok(())
 }
 
 /// By program: of packets that are not forwarded, and of those that are.
 type Costs = BTreeMap<String, (Option<f64>, Option<f64>)>;
 
-fn costs(notes: Option<u32>) -> Result<Costs> {
-    let hooks: HookSet = Hook::all().filter(|hook| hook.is_optional()).collect();
+fn costs(hooks: HookSet, notes: Option<u32>) -> Result<Costs> {
     let plan = decide(&HostFacts::probe()?, hooks)?.staged(notes);
     let _capture = Capture::start(plan, None)?;
     until_stamped(true);

@@ -12,7 +12,6 @@ use crate::model::group::{Group, UNKNOWN};
 use crate::model::grouping::GroupKey;
 use crate::model::hooks::HOOK_COUNT;
 use crate::model::side::PerSide;
-use crate::model::skips::SkipReason;
 use crate::runfile::{RunFile, Totals};
 
 /// How a comparison is grouped.
@@ -104,8 +103,8 @@ impl<'a> Found<'a> {
         let mut packets: BTreeMap<Group, PerSide<[u64; HOOK_COUNT]>> = BTreeMap::new();
         for (arm, totals) in sources(input) {
             for (group, hook, counters) in totals.interval.counters.groups() {
-                let over_range = counters.skips.get(SkipReason::OVER_RANGE);
-                let samples = counters.histogram.count().saturating_add(over_range);
+                let beyond = counters.skips.beyond().total();
+                let samples = counters.histogram.count().saturating_add(beyond);
                 // Files of different shares must count alike.
                 let count = totals.interval.counters.sampling.scale(samples);
                 let new = || PerSide::both([0; HOOK_COUNT]);

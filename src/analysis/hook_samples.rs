@@ -15,7 +15,6 @@ use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::{HOOK_COUNT, Hook};
 use crate::model::quantity::Quantity;
 use crate::model::side::PerSide;
-use crate::model::skips::SkipReason;
 use crate::model::sparse::Sparse;
 use crate::model::stage::Stage;
 use crate::stats::outlier::disturbed;
@@ -68,10 +67,11 @@ impl Times {
         }
     }
 
-    /// Packets that took longer than is measured. They have no age, and no stage.
-    pub(super) fn over_range(self, counters: &HookCounters) -> u64 {
+    /// Packets that took longer than is measured, or that came late and are of unknown
+    /// age. They are in no histogram, and have no stage.
+    pub(super) fn beyond(self, counters: &HookCounters) -> u64 {
         match self {
-            Times::Age(_) => counters.skips.get(SkipReason::OVER_RANGE),
+            Times::Age(_) => counters.skips.beyond().total(),
             Times::Stage(_) => 0,
         }
     }
@@ -209,7 +209,7 @@ impl<'a> HookUnits<'a> {
                 files
                     .map(|file| {
                         let stats = file.totals(arm).hook(times.hook())?;
-                        Some(Sparse::new(times.of(stats)?, times.over_range(stats)))
+                        Some(Sparse::new(times.of(stats)?, times.beyond(stats)))
                     })
                     .collect()
             })),

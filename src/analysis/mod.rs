@@ -248,7 +248,7 @@ fn hook_result(
         let stats = files.filter_map(move |file| file.totals(arm).hook(times.hook()));
         stats.fold((false, 0u64, 0u64), |(_, count, sampled_out), stats| {
             let latencies = times.of(stats).map_or(0, Histogram::count);
-            let more = latencies.saturating_add(times.over_range(stats));
+            let more = latencies.saturating_add(times.beyond(stats));
             let out = stats.skips.get(SkipReason::SAMPLED_OUT);
             (
                 true,

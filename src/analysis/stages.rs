@@ -10,7 +10,6 @@ use crate::model::counters::Counters;
 use crate::model::histogram::Histogram;
 use crate::model::hooks::{Hook, HookSet, Protocol};
 use crate::model::side::PerSide;
-use crate::model::skips::SkipReason;
 use crate::model::stage::{Cause, Stage, can_end};
 
 /// A stage is compared if it has this share of the packets that were recorded at the
@@ -88,7 +87,7 @@ impl Stages {
 
 /// The slowest packets of a stage that may be missing, and all of them, with the
 /// former: those that have lost their note, and those that took longer than is
-/// measured, in any stage that ends at the hook.
+/// measured, or have no age, in any stage that ends at the hook.
 pub(super) fn missing(input: &Input, stage: Stage) -> PerSide<(u64, u64)> {
     PerSide::of(|arm| {
         let files = input.side(arm).iter();
@@ -97,8 +96,8 @@ pub(super) fn missing(input: &Input, stage: Stage) -> PerSide<(u64, u64)> {
             let Some(counted) = counters.measured(stage.to()) else {
                 return (missing, of);
             };
-            let over_range = counted.skips.get(SkipReason::OVER_RANGE);
-            let lost = lost_notes_of(counters, stage.to()).saturating_add(over_range);
+            let beyond = counted.skips.beyond().total();
+            let lost = lost_notes_of(counters, stage.to()).saturating_add(beyond);
             let times = counted.stages.get(&stage.from());
             let found = times.map_or(0, Histogram::count).saturating_add(lost);
             (missing.saturating_add(lost), of.saturating_add(found))

@@ -281,7 +281,7 @@ proptest! {
         let file = comparison(rounds, |name, arm, round| {
             let place = hook(name).index() * 11 + arm as usize * 3 + round as usize;
             let (ns, count) = values[place % 40]?;
-            Some(At { ns, count, tail: 1.0 })
+            Some(At { count, ..at(ns) })
         });
         let analysis = analyse(&Input::Comparison(&file), &limits(&[&limit]));
         for row in analysis.hooks.iter().flat_map(HookResult::rows) {
@@ -291,4 +291,29 @@ proptest! {
             }
         }
     }
+}
+
+/// Half of the reads with B are late ones of unknown age. Those that have one are
+/// faster, and B is not.
+#[test]
+fn late_reads_of_unknown_age_do_not_make_a_side_faster() {
+    let read = |collapsed_of_b| {
+        let file = comparison(10, |name, arm, round| {
+            let (ns, collapsed) = match arm {
+                Arm::A => (10_000.0, 0),
+                Arm::B => (8_000.0, collapsed_of_b),
+            };
+            let ns = ns * (1.0 + 0.002 * noise(name, arm, round));
+            (name == "tcp-socket-read").then(|| At {
+                collapsed,
+                ..at(ns)
+            })
+        });
+        let analysis = of(&file);
+        let verdict = |quantity| row(&analysis, "tcp-socket-read", quantity).verdict;
+        [Quantity::P50, Quantity::P99, Quantity::Tail].map(verdict)
+    };
+    let faster = Some(Verdict::Faster);
+    assert_eq!(read(0)[..2], [faster, faster]);
+    assert_eq!(read(5000), [None; 3]);
 }

@@ -73,6 +73,18 @@ software_timestamp(struct scm_timestamping_internal *tss)
 	return tss->ts[0].tv_sec * 1000000000ULL + tss->ts[0].tv_nsec;
 }
 
+/* Whether the read has a hardware timestamp, too. */
+static __always_inline bool
+has_hardware_timestamp(struct scm_timestamping_internal *tss)
+{
+	struct scm_timestamping_internal___v7x *v7x = (void *)tss;
+
+	if (bpf_core_type_size(struct scm_timestamping_internal) ==
+	    sizeof(struct scm_timestamping_internal___v7x))
+		return v7x->ts[2];
+	return tss->ts[2].tv_sec || tss->ts[2].tv_nsec;
+}
+
 /*
  * From 6.2 (a35b9af4ec2c) the verifier takes our word for what a pointer points
  * to, and loads through it need no helper call.

@@ -238,6 +238,25 @@ static __always_inline int record_tcp_data_queue(struct sock *sk,
 	return record_with_skb(&ctx);
 }
 
+/*
+ * The kernel says that the segment came with a timestamp, and has none: it has copied
+ * the receive queue to save memory (tcp_collapse(), TCPRcvCollapsed), and timestamps
+ * are not copied. A hardware timestamp would be gone, too; if there is one, the packet
+ * came before software timestamps were on. Of those that are left, the share that
+ * --sample measures: there is no timestamp that could decide.
+ */
+static __noinline int skip_unstamped_read(enum netstacklat_hook hook,
+					  bool has_hardware)
+{
+	__u64 limit = sampling_limit();
+
+	if (has_hardware)
+		return skip(hook, SKIP_NO_TIMESTAMP);
+	if (limit && bpf_get_prandom_u32() >= limit >> 32)
+		return skip_sampled_out(hook);
+	return skip(hook, SKIP_COLLAPSED);
+}
+
 /* A read has no skb. */
 static __always_inline struct sample_ctx of_tcp_read(struct sock *sk)
 {
@@ -269,6 +288,7 @@ record_tcp_recvmsg(struct sock *sk, int flags,
 	struct sample_ctx ctx = of_tcp_read(sk);
 	int unwanted = selection_skip(&ctx);
 	struct tcp_sock *tp;
+	__u64 tstamp;
 
 	if (unwanted >= 0)
 		return skip_unselected(HOOK_TCP_SOCKET_READ, unwanted);
@@ -281,7 +301,11 @@ record_tcp_recvmsg(struct sock *sk, int flags,
 	tp = known_tcp_sock(sk);
 	if (!tp)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
-	return record_tcp_read(&ctx, tp, software_timestamp(tss));
+	tstamp = software_timestamp(tss);
+	if (!tstamp)
+		return skip_unstamped_read(HOOK_TCP_SOCKET_READ,
+					   has_hardware_timestamp(tss));
+	return record_tcp_read(&ctx, tp, tstamp);
 }
 
 /*
@@ -295,12 +319,16 @@ record_tcp_recv_timestamp(struct sock *sk,
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct sample_ctx ctx = of_tcp_read(sk);
 	int unwanted = selection_skip(&ctx);
+	__u64 tstamp = software_timestamp(tss);
 
 	if (unwanted >= 0)
 		return skip_unselected(HOOK_TCP_SOCKET_READ, unwanted);
 	if (!tp)
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
-	return record_tcp_read(&ctx, tp, software_timestamp(tss));
+	if (!tstamp)
+		return skip_unstamped_read(HOOK_TCP_SOCKET_READ,
+					   has_hardware_timestamp(tss));
+	return record_tcp_read(&ctx, tp, tstamp);
 }
 
 /* What record_udp_enqueued() has to know, where udp-queue-rcv is off. */

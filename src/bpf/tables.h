@@ -313,6 +313,9 @@
 	SKIP(OVER_RANGE, "over-range", NONE, 1, "more than 2^34 ns (17.2 s)")  \
 	SKIP(HOL_BLOCKED, "hol-blocked", NONE, 1,                              \
 	     "read late because an earlier segment was missing")               \
+	SKIP(COLLAPSED, "collapsed", NONE, 1,                                  \
+	     TEXT("a late read of TCP, of unknown age: short of memory, the ", \
+		  "kernel had copied the receive queue, without timestamps"))  \
 	SKIP(MPTCP, "mptcp", NONE, 1,                                          \
 	     "the timestamp belongs to an MPTCP read")                         \
 	SKIP(ENTRY_MISSED, "entry-missed", NONE, 1,                            \
@@ -348,6 +351,7 @@
  */
 #define NETSTACKLAT_SAMPLED_SKIPS(SKIP)                                        \
 	SKIP(TX_TIMESTAMP)                                                     \
+	SKIP(COLLAPSED)                                                        \
 	SKIP(CLOCK_NOT_READY)                                                  \
 	SKIP(CLOCK_STEP)                                                       \
 	SKIP(NEGATIVE)                                                         \

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::histogram::Histogram;
 use crate::model::hooks::Hook;
-use crate::model::quantile::{Estimate, Quantile};
+use crate::model::quantile::{Beyond, Estimate, Quantile};
 
 /// The p99 is that of so many looks: of a minute.
 const WINDOW: usize = 60;
@@ -119,7 +119,7 @@ impl Limit {
         let oldest = self.counted.front();
         let oldest = oldest.filter(|_| self.counted.len() > WINDOW);
         let window = oldest.map_or_else(|| now.clone(), |oldest| now.since(oldest));
-        let Estimate::Ns(p99) = Quantile::P99.of(&window, 0)? else {
+        let Estimate::Ns(p99) = Quantile::P99.of(&window, Beyond::default())? else {
             return None;
         };
         let (resolution, all) = (window.resolution(), window.count());

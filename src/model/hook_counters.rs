@@ -128,9 +128,9 @@ impl HookCounters {
         HookCounters::of(Histogram::new(resolution))
     }
 
-    /// A quantile over recorded and over-range samples.
+    /// A quantile over recorded samples, those over range, and late ones of unknown age.
     pub fn quantile(&self, quantile: Quantile) -> Option<Estimate> {
-        quantile.of(&self.histogram, self.skips.get(SkipReason::OVER_RANGE))
+        quantile.of(&self.histogram, self.skips.beyond())
     }
 
     /// Whether there is a latency to show, if only an over-range one.
@@ -140,10 +140,9 @@ impl HookCounters {
 
     /// The same with only the non-empty buckets.
     pub(crate) fn compact(&self) -> HookCounters<Sparse> {
-        let over_range = self.skips.get(SkipReason::OVER_RANGE);
         let stages = self.stages.iter();
         HookCounters {
-            histogram: Sparse::new(&self.histogram, over_range),
+            histogram: Sparse::new(&self.histogram, self.skips.beyond().total()),
             skips: self.skips,
             missed: self.missed,
             cost: self.cost,

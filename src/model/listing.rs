@@ -10,7 +10,6 @@ use crate::model::group::Group;
 use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::Hook;
 use crate::model::quantile::{Estimate, Quantile};
-use crate::model::skips::SkipReason;
 use crate::model::sparse::Sparse;
 
 /// What groups are sorted by.
@@ -147,15 +146,14 @@ impl Slowest {
     }
 }
 
-/// Its packets, those over range too.
+/// Its packets, also those beyond the histogram.
 fn packets(counters: &HookCounters) -> u64 {
-    let over_range = counters.skips.get(SkipReason::OVER_RANGE);
-    counters.histogram.count().saturating_add(over_range)
+    let beyond = counters.skips.beyond().total();
+    counters.histogram.count().saturating_add(beyond)
 }
 
 fn sparse(counters: &HookCounters) -> Sparse {
-    let over_range = counters.skips.get(SkipReason::OVER_RANGE);
-    Sparse::new(&counters.histogram, over_range)
+    Sparse::new(&counters.histogram, counters.skips.beyond().total())
 }
 
 /// What a hook counted of a group.
@@ -243,7 +241,7 @@ impl Listing {
         let quantile = |quantile: Quantile| {
             most(&|hook| match hook.counters.quantile(quantile)? {
                 Estimate::Ns(ns) => Some(ns as f64),
-                Estimate::OverRange => Some(f64::INFINITY),
+                Estimate::Unknown | Estimate::OverRange => Some(f64::INFINITY),
             })
         };
         Place {

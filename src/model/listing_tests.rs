@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+use crate::model::skips::SkipReason;
 use proptest::prelude::*;
 
 use super::*;

@@ -18,8 +18,26 @@ const ABOVE_TO_COMPARE: u64 = 30;
 pub enum Estimate {
     /// The middle of the bucket that holds the quantile, ns.
     Ns(u64),
+    /// Among late samples of unknown age.
+    Unknown,
     /// Above the histogram's range, 2^34 ns.
     OverRange,
+}
+
+/// Samples that are in no bucket of the histogram, and are taken for larger ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// Late ones of unknown age.
+    pub unknown: u64,
+    /// Those above the histogram's range.
+    pub over_range: u64,
+}
+
+impl Beyond {
+    /// Both together.
+    pub fn total(self) -> u64 {
+        self.unknown.saturating_add(self.over_range)
+    }
 }
 
 impl Quantile {
@@ -50,10 +68,10 @@ impl Quantile {
         1000u64.div_ceil(u64::from(1000 - self.0))
     }
 
-    /// The quantile of the samples in `histogram` and of `over_range` larger ones: the
-    /// sample of rank ceil(q n), as the middle of its bucket. `None` if n < 1/(1-q).
-    pub fn of(self, histogram: &Histogram, over_range: u64) -> Option<Estimate> {
-        let n = histogram.count() + over_range;
+    /// The quantile of the samples in `histogram` and of those beyond: the sample of
+    /// rank ceil(q n), as the middle of its bucket. `None` if n < 1/(1-q).
+    pub fn of(self, histogram: &Histogram, beyond: Beyond) -> Option<Estimate> {
+        let n = histogram.count() + beyond.total();
         if n < self.samples_to_show() {
             return None;
         }
@@ -66,7 +84,11 @@ impl Quantile {
                 return Some(Estimate::Ns(bucket.lo_ns + half));
             }
         }
-        Some(Estimate::OverRange)
+        if seen + u128::from(beyond.unknown) >= rank {
+            Some(Estimate::Unknown)
+        } else {
+            Some(Estimate::OverRange)
+        }
     }
 
     /// The number of samples that a comparison needs, if none is over range.
@@ -76,12 +98,12 @@ impl Quantile {
 
     /// The quantile for comparisons, in ns. The samples of its bucket are taken to lie
     /// evenly between the bounds, so a shift of less than a bucket is not lost. `None`
-    /// if fewer than 30 samples are above it, or if it is over range.
-    pub fn to_compare(self, histogram: &Histogram, over_range: u64) -> Option<f64> {
+    /// if fewer than 30 samples are above it, or if it is one of those beyond.
+    pub fn to_compare(self, histogram: &Histogram, beyond: u64) -> Option<f64> {
         let buckets = histogram
             .buckets()
             .map(|bucket| (bucket.lo_ns, bucket.hi_ns, bucket.count));
-        self.of_buckets(buckets, histogram.count() + over_range)
+        self.of_buckets(buckets, histogram.count() + beyond)
     }
 
     /// The same from non-empty buckets `(lo, hi, count)`. `n` also counts the samples
@@ -121,7 +143,8 @@ mod tests {
         for n in 1..=1000u64 {
             histogram.record(1000);
             for (quantile, needed) in REPORTED.into_iter().zip([2, 10, 100, 1000]) {
-                assert_eq!(quantile.of(&histogram, 0).is_some(), n >= needed);
+                let estimate = quantile.of(&histogram, Beyond::default());
+                assert_eq!(estimate.is_some(), n >= needed);
             }
         }
     }
@@ -136,8 +159,18 @@ mod tests {
     fn over_range_samples_have_the_highest_ranks() {
         let mut histogram = Histogram::new(Resolution::FINE);
         (0..95).for_each(|_| assert!(histogram.record(5)));
-        assert_eq!(REPORTED[1].of(&histogram, 5), Some(Estimate::Ns(5)));
-        assert_eq!(REPORTED[2].of(&histogram, 5), Some(Estimate::OverRange));
+        let of = |place: usize, unknown, over_range| {
+            let beyond = Beyond {
+                unknown,
+                over_range,
+            };
+            REPORTED[place].of(&histogram, beyond)
+        };
+        assert_eq!(of(1, 0, 5), Some(Estimate::Ns(5)));
+        assert_eq!(of(2, 0, 5), Some(Estimate::OverRange));
+        assert_eq!(of(2, 5, 0), Some(Estimate::Unknown));
+        assert_eq!(of(2, 3, 2), Some(Estimate::OverRange));
+        assert_eq!(of(0, 95, 2), Some(Estimate::Unknown));
     }
 
     #[test]
@@ -164,7 +197,7 @@ mod tests {
             samples.iter().for_each(|&ns| assert!(histogram.record(ns)));
             samples.sort_unstable();
             for (quantile, q) in REPORTED.into_iter().zip([0.5, 0.9, 0.99, 0.999]) {
-                let Some(Estimate::Ns(estimate)) = quantile.of(&histogram, 0) else { continue };
+                let Some(Estimate::Ns(estimate)) = quantile.of(&histogram, Beyond::default()) else { continue };
                 let rank = (q * samples.len() as f64 - 1e-9).ceil() as usize;
                 let exact = samples[rank - 1] as f64;
                 let error = (estimate as f64 - exact).abs() / exact;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::histogram::Histogram;
 use crate::model::hooks::Hook;
-use crate::model::quantile::{Estimate, Quantile};
+use crate::model::quantile::{Beyond, Estimate, Quantile};
 
 /// A part of a packet's way: from a hook, or from its timestamp, to a hook.
 pub type Part = (Option<Hook>, Hook);
@@ -194,10 +194,13 @@ impl SharesByAge {
     /// of two. If that is below [`QUICK_NS`], all of them count as quick.
     pub fn slowest(&self) -> Shares {
         let counted = self.counted.as_ref();
-        let p99 = counted.and_then(|counted| match Quantile::P99.of(counted, 0)? {
-            Estimate::Ns(p99) => Some(p99),
-            Estimate::OverRange => Some(u64::MAX),
-        });
+        let p99 =
+            counted.and_then(
+                |counted| match Quantile::P99.of(counted, Beyond::default())? {
+                    Estimate::Ns(p99) => Some(p99),
+                    Estimate::Unknown | Estimate::OverRange => Some(u64::MAX),
+                },
+            );
         let from = p99.map_or(0, |p99| p99.max(1).ilog2());
         // The p99 is the middle of a bucket, and may be older than all that were found.
         let found = self

@@ -3,6 +3,7 @@
 
 use std::ops::{AddAssign, Sub};
 
+use crate::model::quantile::Beyond;
 use crate::model::sampling::Sampling;
 use crate::model::tables::{self, find_row};
 
@@ -20,6 +21,8 @@ impl SkipReason {
     pub const TX_TIMESTAMP: SkipReason = SkipReason(tables::SkipId::TX_TIMESTAMP as u8);
     /// The skb had no timestamp.
     pub const NO_TIMESTAMP: SkipReason = SkipReason(tables::SkipId::NO_TIMESTAMP as u8);
+    /// A late read, of unknown age.
+    pub const COLLAPSED: SkipReason = SkipReason(tables::SkipId::COLLAPSED as u8);
     /// The wall clock was stepped, or may have been, since the timestamp.
     pub const CLOCK_STEP: SkipReason = SkipReason(tables::SkipId::CLOCK_STEP as u8);
 
@@ -91,6 +94,15 @@ impl Skips {
     /// Adds to the count of one reason.
     pub fn add(&mut self, reason: SkipReason, count: u64) {
         self.0[reason.index()] += count;
+    }
+
+    /// Samples that are in no histogram, and have a rank all the same: those over range,
+    /// and late ones of unknown age.
+    pub fn beyond(&self) -> Beyond {
+        Beyond {
+            unknown: self.get(SkipReason::COLLAPSED),
+            over_range: self.get(SkipReason::OVER_RANGE),
+        }
     }
 
     /// Reasons that occurred, with their counts.

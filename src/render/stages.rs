@@ -2,7 +2,7 @@
 //! The table of stages, and what is missing from it.
 
 use crate::model::hooks::Hook;
-use crate::model::quantile::{Quantile, REPORTED};
+use crate::model::quantile::{Beyond, Quantile, REPORTED};
 use crate::model::snapshot::Interval;
 use crate::model::stage::Cause;
 use crate::render::table::{Row, Table, row, titles};
@@ -17,7 +17,8 @@ impl Screen {
             .stages()
             .filter(|(_, times)| times.count() > 0)
             .map(|(stage, times)| {
-                let quantile = |quantile: Quantile| units::estimate(quantile.of(times, 0));
+                let quantile =
+                    |quantile: Quantile| units::estimate(quantile.of(times, Beyond::default()));
                 let figures = row(interval, "", times, REPORTED.map(quantile), String::new());
                 (format!("{stage}: {}", stage.meaning()), figures)
             })

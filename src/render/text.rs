@@ -101,6 +101,7 @@ impl Text {
         let rate = units::rate(interval.rate(sampling.scale(count)));
         let max = match stats.histogram.max_le_ns() {
             _ if stats.skips.get(SkipReason::OVER_RANGE) > 0 => units::over_range(),
+            _ if stats.skips.get(SkipReason::COLLAPSED) > 0 => units::UNKNOWN.into(),
             Some(ns) => units::duration(ns),
             None => units::NONE.into(),
         };

@@ -7,6 +7,8 @@ use crate::model::sampling::Sampling;
 
 /// Stands for a number that does not exist.
 pub(crate) const NONE: &str = "-";
+/// A quantile of which it is only known that it is late.
+pub(crate) const UNKNOWN: &str = "?";
 
 /// A duration in ns: `0ns`, `999ns`, `4.10us`, `17.2s`, `86400s`.
 ///
@@ -37,6 +39,7 @@ pub(crate) fn estimate(estimate: Option<Estimate>) -> String {
     match estimate {
         None => NONE.into(),
         Some(Estimate::Ns(ns)) => duration(ns),
+        Some(Estimate::Unknown) => UNKNOWN.into(),
         Some(Estimate::OverRange) => over_range(),
     }
 }

@@ -10,7 +10,7 @@ use crate::model::group::Group;
 use crate::model::histogram::{Histogram, Resolution};
 use crate::model::hook_counters::{Cost, HookCounters};
 use crate::model::hooks::Hook;
-use crate::model::quantile::{Estimate, Quantile, REPORTED};
+use crate::model::quantile::{Beyond, Estimate, Quantile, REPORTED};
 use crate::model::skips::{SkipReason, Skips};
 use crate::model::stage::{Cause, Stage, Stageless};
 use crate::schema::bounded::{List, Named};
@@ -252,7 +252,7 @@ impl StageLine {
                 .map(|b| [b.lo_ns, b.hi_ns, b.count])
                 .collect(),
             max_le_ns: times.max_le_ns(),
-            quantiles_ns: QuantileFields::of(|quantile| quantile.of(times, 0)),
+            quantiles_ns: QuantileFields::of(|quantile| quantile.of(times, Beyond::default())),
         }
     }
 }
@@ -276,7 +276,7 @@ impl QuantileFields {
     fn of(estimate: impl Fn(Quantile) -> Option<Estimate>) -> QuantileFields {
         let [p50, p90, p99, p999] = REPORTED.map(|quantile| match estimate(quantile) {
             Some(Estimate::Ns(ns)) => Some(ns),
-            Some(Estimate::OverRange) | None => None,
+            Some(Estimate::Unknown | Estimate::OverRange) | None => None,
         });
         QuantileFields {
             p50,

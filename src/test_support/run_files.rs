@@ -13,6 +13,7 @@ use crate::model::hook_counters::HookCounters;
 use crate::model::hooks::{Hook, HookSet};
 use crate::model::run::{ClockInfo, HookStatus, RunInfo};
 use crate::model::selection::Selection;
+use crate::model::skips::SkipReason;
 use crate::model::snapshot::Interval;
 use crate::model::sparse::Sparse;
 use crate::runfile::{Content, Period, RunFile, Totals};
@@ -101,6 +102,8 @@ pub(crate) struct At {
     pub(crate) count: u32,
     /// The slowest 0.5 % are slower by this factor.
     pub(crate) tail: f64,
+    /// Reads besides that are `collapsed`.
+    pub(crate) collapsed: u64,
 }
 
 /// Latencies with this median, enough for a p99.
@@ -109,6 +112,7 @@ pub(crate) fn at(ns: f64) -> At {
         ns,
         count: 4000,
         tail: 1.0,
+        collapsed: 0,
     }
 }
 
@@ -171,6 +175,10 @@ pub(crate) fn comparison_of(
                         let side = &mut sides[arm as usize].interval;
                         count(&mut side.counters, group.as_ref(), hook, &histogram);
                         count(&mut period.counters, group.as_ref(), hook, &histogram);
+                        for counters in [&mut side.counters, &mut period.counters] {
+                            let skips = &mut counters.hook_mut(hook).skips;
+                            skips.add(SkipReason::COLLAPSED, at.collapsed);
+                        }
                         on.push(hook);
                     }
                 }

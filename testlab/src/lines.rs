@@ -300,10 +300,11 @@ fn check_sum(line: &HookLine) {
     assert!(plausible.contains(&line.sum_ns), "sum of {line:?}");
 }
 
-/// The middle of the bucket with the sample of rank ceil(q n); over-range
+/// The middle of the bucket with the sample of rank ceil(q n); over-range and collapsed
 /// samples have the highest ranks.
 fn quantile(line: &HookLine, thousandths: u64) -> Option<u64> {
-    let n = line.count + skipped(&line.skipped, "over-range");
+    let beyond = ["over-range", "collapsed"].map(|reason| skipped(&line.skipped, reason));
+    let n = line.count + beyond.iter().sum::<u64>();
     if n * (1000 - thousandths) < 1000 {
         return None;
     }

@@ -201,7 +201,8 @@ fn excluded() -> Vec<Alert> {
             meaning: "Quantiles and means of this hook leave these packets out, so a p99 does not speak for all of them.",
             action: "no-timestamp: timestamping was off for a part of the time, see NetstacklatNotStamped. clock-step, \
                      negative: something keeps setting the clock (`chronyc tracking`). clock-not-ready: the clock's program \
-                     is not attached. entry-missed, map-full: see the reasons in docs/json.md.",
+                     is not attached. collapsed: these are the slowest reads of TCP; a reader is late, and its receive buffer \
+                     is short (`nstat -az TcpExtTCPRcvCollapsed`). entry-missed, map-full: see the reasons in docs/json.md.",
             see: "docs/troubleshooting.md#it-runs-but-the-output-looks-wrong",
         },
         Alert {

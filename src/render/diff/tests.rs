@@ -316,7 +316,7 @@ proptest! {
         let mut file = comparison(rounds, |name, arm, round| {
             let place = hook(name).index() * 11 + arm as usize * 3 + round as usize;
             let (ns, count) = values[place % 40]?;
-            Some(At { ns, count, tail: 1.0 })
+            Some(At { count, ..at(ns) })
         });
         file.info.comparison.as_mut().unwrap().a.name = name;
         file.problems.push(problem);

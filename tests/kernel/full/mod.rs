@@ -6,6 +6,7 @@ mod blocked_output;
 mod buckets;
 pub mod causes;
 mod clock;
+mod collapse;
 mod compare;
 mod containers;
 mod cost;
