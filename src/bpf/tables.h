@@ -58,8 +58,7 @@
 	HOOK(TCP_START, tcp_start, "tcp-start", NONE, "TCP", EARLY_DEMUX,      \
 	     AFTER(IP_START), USES(IP_START),                                  \
 	     "past routing and netfilter, at TCP", "netfilter, routing",       \
-	     TEXT("netfilter (connection tracking included), routing and ",    \
-		  "reassembly"))                                               \
+	     "netfilter (connection tracking included) and routing")           \
 	HOOK(TCP_DO_RCV, tcp_do_rcv, "tcp-do-rcv", NONE, "TCP", AT_SOCKET,     \
 	     AFTER(TCP_START), USES(IP_START),                                 \
 	     "socket found and owned (or backlog replayed)",                   \
@@ -85,8 +84,7 @@
 	HOOK(UDP_START, udp_start, "udp-start", NONE, "UDP", BEFORE_SOCKET,    \
 	     AFTER(IP_START), NOTHING, "past routing and netfilter, at UDP",   \
 	     "netfilter, routing",                                             \
-	     TEXT("netfilter (connection tracking included), routing and ",    \
-		  "reassembly"))                                               \
+	     "netfilter (connection tracking included) and routing")           \
 	HOOK(UDP_QUEUE_RCV, udp_queue_rcv, "udp-queue-rcv", NONE, "UDP",       \
 	     AT_SOCKET, AFTER(UDP_START), NOTHING, "socket found",             \
 	     "socket lookup", "the checksum and the socket lookup")            \

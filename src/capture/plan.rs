@@ -10,6 +10,7 @@ use crate::capture::layout::{GroupLayout, Layout};
 use crate::capture::stage_layout::StageLayout;
 use crate::host::btf::BtfFacts;
 use crate::host::facts::HostFacts;
+use crate::host::links::Renewals;
 use crate::host::preconditions::unmet;
 use crate::host::start_error::{StartError, StartErrorKind};
 use crate::model::grouping::{GroupKey, Grouping};
@@ -121,6 +122,8 @@ pub struct Plan {
     tai_helper: bool,
     /// Whether the kernel gives packets with a transmit timestamp another one.
     restamps: bool,
+    /// What makes the kernel take timestamps late.
+    pub renewals: Renewals,
     /// One for each hook, in path order.
     pub hooks: Vec<HookPlan>,
 }
@@ -505,6 +508,7 @@ pub fn plan(facts: &HostFacts, btf: &BtfFacts, wanted: HookSet) -> Result<Plan, 
         fallbacks: spare.into_iter().filter(stands_by).collect(),
         lost_helpers: Vec::new(),
         tai_helper: btf.tai_helper,
+        renewals: facts.renewals.clone(),
         hooks,
     };
     plan.drop_dependents();

@@ -5,6 +5,7 @@
 use crate::capture::hook_plan::HookPlan;
 use crate::capture::plan::Plan;
 use crate::host::facts::HostFacts;
+use crate::host::links::listed;
 use crate::host::preconditions::unmet;
 use crate::host::settings::Settings;
 use crate::host::start_error::StartErrorKind;
@@ -22,7 +23,8 @@ pub(super) fn findings(facts: &HostFacts) -> CheckItems {
         jit(settings),
         statistics(settings),
         prequeue(settings),
-        default_qdisc(settings),
+        fq(facts),
+        renewed_timestamps(facts),
     ];
     let mut findings = CheckItems::default();
     for finding in errors.chain(met(facts)).chain(others) {
@@ -164,23 +166,55 @@ fn prequeue(settings: &Settings) -> CheckItem {
     }
 }
 
-fn default_qdisc(settings: &Settings) -> CheckItem {
-    let subject = "default-qdisc";
-    match settings.default_qdisc.as_deref() {
-        None => unread(subject, "net.core.default_qdisc"),
-        Some("fq") => CheckItem::new(
+/// fq sends packets by their timestamp, and drops those that are far in the future. The
+/// kernel clears an RX timestamp before a packet that `tc` redirects comes to a queueing
+/// discipline, if it has been built with CONFIG_NET_REDIRECT (`skb_set_redirected()`).
+fn fq(facts: &HostFacts) -> CheckItem {
+    let subject = "fq";
+    let links = match &facts.links {
+        Ok(links) => links,
+        Err(why) => {
+            return CheckItem::new(Status::Unknown, subject, "network devices", why.clone());
+        }
+    };
+    let with_fq = links.iter().filter(|link| link.has_fq);
+    let with_fq: Vec<String> = with_fq.map(|link| link.name.clone()).collect();
+    if with_fq.is_empty() {
+        return CheckItem::ok(subject, "attached to no device");
+    }
+    let found = format!("attached to {}", listed(&with_fq));
+    match &facts.btf {
+        Ok(btf) if btf.clears_redirected => CheckItem::ok(subject, found),
+        _ => CheckItem::new(
             Status::Warning,
             subject,
-            "net.core.default_qdisc = fq",
-            "fq sends packets by their timestamp. On some container hosts, forwarded packets with \
-             an RX timestamp were reported to be dropped by fq, for as long as RX timestamping \
-             was on",
+            found,
+            "fq sends packets by their timestamp, and this kernel does not clear the RX \
+             timestamp of packets that tc redirects to a device: fq can drop all of them for as \
+             long as RX timestamping is on",
         )
         .remedy(
-            "if containers lose packets while netstacklat runs, use fq_codel on the devices that \
-             packets are forwarded to (tc qdisc replace dev DEVICE root fq_codel)",
+            "if tc redirects packets to these devices (some container networks do), use fq_codel \
+             there: tc qdisc replace dev DEVICE root fq_codel",
         ),
-        Some(qdisc) => CheckItem::ok(subject, format!("net.core.default_qdisc = {qdisc}")),
+    }
+}
+
+fn renewed_timestamps(facts: &HostFacts) -> CheckItem {
+    let subject = "renewed-timestamps";
+    let renewals = &facts.renewals;
+    let devices = [&renewals.redirected, &renewals.tunnels, &renewals.cpumap];
+    let devices: Vec<String> = devices.into_iter().flatten().cloned().collect();
+    match &facts.links {
+        Err(why) => CheckItem::new(Status::Unknown, subject, "network devices", why.clone()),
+        Ok(_) if devices.is_empty() => CheckItem::ok(subject, "by no device that is up"),
+        Ok(_) => CheckItem::new(
+            Status::Warning,
+            subject,
+            listed(&devices),
+            renewals.sentences().join(". "),
+        )
+        .remedy("see what-is-counted.md: from where the hooks measure"),
     }
 }
 
@@ -226,6 +260,7 @@ fn hook(plan: &HookPlan, tried: bool) -> CheckItem {
 mod tests {
     use super::*;
     use crate::host::facts::test_facts::facts;
+    use crate::host::links::Link;
 
     fn healthy() -> HostFacts {
         HostFacts {
@@ -234,7 +269,6 @@ mod tests {
                 bpf_jit_enable: Some(1),
                 bpf_stats_enabled: Some(0),
                 tstamp_prequeue: Some(1),
-                default_qdisc: Some("fq_codel".into()),
                 lockdown: Some("integrity".into()),
                 user_namespace: Some(false),
                 seccomp_filter: Some(false),
@@ -265,12 +299,11 @@ mod tests {
     #[test]
     fn each_setting_that_distorts_is_found() {
         type Change = fn(&mut Settings);
-        let changes: [(&str, Change); 5] = [
+        let changes: [(&str, Change); 4] = [
             ("confinement", |s| s.user_namespace = Some(true)),
             ("jit", |s| s.bpf_jit_enable = Some(0)),
             ("bpf-stats", |s| s.bpf_stats_enabled = Some(1)),
             ("tstamp-prequeue", |s| s.tstamp_prequeue = Some(0)),
-            ("default-qdisc", |s| s.default_qdisc = Some("fq".into())),
         ];
         for (subject, change) in changes {
             let found = with(change);
@@ -279,6 +312,30 @@ mod tests {
             assert_eq!(found[0].state, Status::Warning);
             assert!(found[0].meaning.is_some() && found[0].remedy.is_some());
         }
+    }
+
+    #[test]
+    fn fq_matters_where_the_kernel_leaves_the_timestamp() {
+        let mut facts = healthy();
+        facts.links = Ok(vec![Link {
+            name: "eth0".into(),
+            has_fq: true,
+            ..Link::default()
+        }]);
+        let found = warned(&facts);
+        assert_eq!((found.len(), found[0].subject), (1, "fq"), "{found:?}");
+        assert!(found[0].found.contains("eth0"));
+        facts.btf.as_mut().unwrap().clears_redirected = true;
+        assert_eq!(warned(&facts), []);
+    }
+
+    #[test]
+    fn devices_that_renew_timestamps_are_a_warning() {
+        let mut facts = healthy();
+        facts.renewals.tunnels = vec!["wg0".into()];
+        let found = warned(&facts);
+        assert_eq!(found[0].subject, "renewed-timestamps");
+        assert!(found[0].meaning.as_ref().unwrap().starts_with("wg0: "));
     }
 
     #[test]
@@ -294,7 +351,7 @@ mod tests {
     #[test]
     fn unreadable_settings_are_unknown_not_ok() {
         let unread = with(|settings| *settings = Settings::default());
-        assert_eq!(unread.len(), 7, "{unread:?}");
+        assert_eq!(unread.len(), 6, "{unread:?}");
         assert!(unread.iter().all(|f| f.state == Status::Unknown));
     }
 

@@ -45,7 +45,8 @@ impl HostCheck {
     ///
     /// Only if uname(2) fails.
     pub(crate) fn take() -> Result<HostCheck> {
-        let facts = HostFacts::probe()?;
+        let mut facts = HostFacts::probe()?;
+        facts.look_into_namespaces();
         let mut found = evaluate::findings(&facts);
         let loopback = Loopback::open();
         // Before our own socket turns timestamping on.

@@ -113,6 +113,9 @@ fn shortcomings(capture: &Capture) -> String {
             text += &line(&format!("{}{off}: {reason}", verdict.hook));
         }
     }
+    for sentence in plan.renewals.sentences() {
+        text += &line(&sentence);
+    }
     for absent in capture.packets().absent() {
         text += &line(&format!(
             "there is no {absent} now; it is measured when it appears"

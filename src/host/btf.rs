@@ -21,6 +21,9 @@ pub struct BtfFacts {
     pub functions: BTreeMap<String, usize>,
     /// Whether the helper `bpf_ktime_get_tai_ns` exists (Linux 6.1).
     pub tai_helper: bool,
+    /// Whether the kernel clears the timestamp of packets that `tc` redirects: it has
+    /// been built with CONFIG_NET_REDIRECT, and `struct sk_buff` a member for that.
+    pub clears_redirected: bool,
 }
 
 const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -70,7 +73,12 @@ fn scan(btf: &[u8], wanted: &[&str]) -> Option<BtfFacts> {
     for name in wanted {
         begins[usize::from(first_two(name.as_bytes())?)] = true;
     }
-    let mut facts = BtfFacts::default();
+    // No other type has a member of this name.
+    const MEMBER: &[u8] = b"\0from_ingress\0";
+    let mut facts = BtfFacts {
+        clears_redirected: memchr::memmem::find(strings, MEMBER).is_some(),
+        ..BtfFacts::default()
+    };
     let mut found: Vec<(&str, usize)> = Vec::new();
     // Indexed by type id, which counts from 1: the number of parameters, if the type
     // is a prototype.

@@ -46,6 +46,7 @@ pub(crate) fn read() -> BTreeMap<String, String> {
             file("/proc/cpuinfo").and_then(|text| cpu_model(&text)),
         ),
         ("governor", governors()),
+        ("napi_threaded", threaded_devices()),
     ];
     let all = settings.into_iter().chain(files).chain(others);
     let known = all.filter_map(|(name, value)| {
@@ -113,6 +114,18 @@ fn cpu_model(cpuinfo: &str) -> Option<String> {
         let (implementer, part) = (field("CPU implementer")?, field("CPU part")?);
         Some(format!("implementer {implementer}, part {part}"))
     })
+}
+
+/// The devices whose packets are polled by threads of their own.
+fn threaded_devices() -> Option<String> {
+    let devices = fs::read_dir("/sys/class/net").ok()?;
+    let threaded = devices.flatten().filter(|device| {
+        let setting = fs::read_to_string(device.path().join("threaded"));
+        setting.is_ok_and(|setting| setting.trim() != "0")
+    });
+    let names = threaded.map(|device| device.file_name().to_string_lossy().into_owned());
+    let names: BTreeSet<String> = names.collect();
+    Some(names.into_iter().collect::<Vec<_>>().join(","))
 }
 
 /// The governors of all CPUs, each once.

@@ -8,6 +8,7 @@ use caps::{CapSet, Capability};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::host::btf::BtfFacts;
+use crate::host::links::{self, Link, Renewals};
 use crate::host::settings::Settings;
 
 /// An environment variable for tests: kernel functions, separated by commas, that
@@ -34,6 +35,11 @@ pub struct HostFacts {
     pub open_files: u64,
     /// Settings of the kernel, and restrictions on this process.
     pub settings: Settings,
+    /// The network devices in the namespace of this process, or the reason why they are
+    /// unknown.
+    pub links: Result<Vec<Link>, String>,
+    /// What makes the kernel take timestamps late.
+    pub renewals: Renewals,
     /// The kernel's functions and features, or the reason why they are unknown.
     pub btf: Result<BtfFacts, String>,
 }
@@ -46,6 +52,14 @@ const CAPABILITIES: [(&str, Capability); 4] = [
 ];
 
 impl HostFacts {
+    /// Adds the devices in other namespaces, which takes a while where there are many.
+    pub(crate) fn look_into_namespaces(&mut self) {
+        if let Ok(known) = &mut self.links {
+            known.extend(links::in_named_namespaces());
+            self.renewals = Renewals::of(known, links::has_cpumap_threads);
+        }
+    }
+
     /// Reads the facts. A fact that cannot be read is recorded as unknown.
     ///
     /// # Errors
@@ -63,7 +77,11 @@ impl HostFacts {
                 btf.functions.remove(name);
             });
         }
+        let links = links::own();
+        let known = links.as_deref().unwrap_or_default();
         Ok(HostFacts {
+            renewals: Renewals::of(known, links::has_cpumap_threads),
+            links: links.map_err(|error| error.to_string()),
             kernel: uname.release().to_string_lossy().into_owned(),
             arch: uname.machine().to_string_lossy().into_owned(),
             host: uname.nodename().to_string_lossy().into_owned(),
@@ -140,6 +158,8 @@ pub(crate) mod test_facts {
             memlock_unlimited: false,
             open_files: 1024,
             settings: Settings::default(),
+            links: Ok(Vec::new()),
+            renewals: Renewals::default(),
             btf: Ok(btf),
         }
     }

@@ -15,6 +15,7 @@ pub(crate) mod containers;
 pub(crate) mod environment;
 pub mod facts;
 pub(crate) mod link_monitor;
+pub mod links;
 pub mod names;
 pub(crate) mod namespaces;
 pub mod packets;

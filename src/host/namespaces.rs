@@ -179,6 +179,15 @@ impl Netns {
     }
 }
 
+/// The namespaces that have names, and may be entered, in the order of the names.
+pub(crate) fn named() -> Vec<(String, Netns)> {
+    let found = names().into_iter().filter_map(|name| {
+        let netns = Netns::at(&Path::new(NAMED).join(&name)).ok()?;
+        Some((name, netns))
+    });
+    found.collect()
+}
+
 /// Names of namespaces, in order.
 fn names() -> Vec<String> {
     let entries = fs::read_dir(NAMED).into_iter().flatten().flatten();

@@ -19,8 +19,6 @@ pub struct Settings {
     pub bpf_stats_enabled: Option<u64>,
     /// `net.core.netdev_tstamp_prequeue`. At 0 packets get their timestamp after RPS.
     pub tstamp_prequeue: Option<u64>,
-    /// `net.core.default_qdisc`.
-    pub default_qdisc: Option<String>,
     /// The kernel's lockdown mode.
     pub lockdown: Option<String>,
     /// Whether this process is in a user namespace other than the initial one.
@@ -37,7 +35,6 @@ impl Settings {
             bpf_jit_enable: number("net/core/bpf_jit_enable"),
             bpf_stats_enabled: number("kernel/bpf_stats_enabled"),
             tstamp_prequeue: number("net/core/netdev_tstamp_prequeue"),
-            default_qdisc: sysctl("net/core/default_qdisc"),
             lockdown: fs::read_to_string("/sys/kernel/security/lockdown")
                 .ok()
                 .and_then(|modes| chosen(&modes).map(str::to_owned)),

@@ -134,8 +134,8 @@ fn a_comparison() {
     for expected in [
         format!("{}\n", idle(&["ip-start", "tcp-start"])).as_str(),
         "\nTCP: p50 and p90 slower, first seen at tcp-start. Between ip-start and\n  \
-         tcp-start: netfilter (connection tracking included), routing and reassembly.\n  \
-         No change seen at ip-start. Not judged: p99 and tail.\n",
+         tcp-start: netfilter (connection tracking included) and routing. No change\n  \
+         seen at ip-start. Not judged: p99 and tail.\n",
         "\n~: no change seen. The smallest change this run could see: ip-start p50 ",
         "\nverdicts: 4 questions, 10 rounds (a verdict needs 8); the chance that any\n  \
          verdict is wrong is at most 5%\n",

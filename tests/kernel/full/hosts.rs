@@ -54,19 +54,14 @@ fn with_nothing_missing() {
 fn with_settings_that_distort() {
     let _set = Undo::after(
         "sysctl -qw kernel.bpf_stats_enabled=1 net.core.bpf_jit_enable=0 \
-         net.core.netdev_tstamp_prequeue=0
-         modprobe sch_fq
-         sysctl -n net.core.default_qdisc >/tmp/qdisc
-         sysctl -qw net.core.default_qdisc=fq",
-        "sysctl -qw net.core.bpf_jit_enable=1 net.core.netdev_tstamp_prequeue=1 \
-         net.core.default_qdisc=$(</tmp/qdisc)",
+         net.core.netdev_tstamp_prequeue=0",
+        "sysctl -qw net.core.bpf_jit_enable=1 net.core.netdev_tstamp_prequeue=1",
     );
     let check = HostCondition::plain().check_in_both_forms(0);
     let mut expected = vec![
         ("jit", "warning"),
         ("bpf-stats", "warning"),
         ("tstamp-prequeue", "warning"),
-        ("default-qdisc", "warning"),
     ];
     // From 6.2 on its program calls a kernel function, which needs the JIT.
     if linux_from(6, 2) {
@@ -78,6 +73,49 @@ fn with_settings_that_distort() {
         expected.extend(forwarding.map(|hook| (hook.name(), "warning")));
     }
     assert_eq!(check.not_ok(), expected);
+}
+
+/// Behind some devices packets get a new timestamp. The kernels of Debian clear that of
+/// redirected packets, so that fq is no danger.
+#[test]
+fn with_devices_that_renew_timestamps() {
+    let _devices = Undo::after(
+        "modprobe -a sch_fq tun
+         modprobe ifb numifbs=0
+         tc -n right qdisc replace dev eth0 root fq
+         ip link add ifb9 type ifb
+         ip link set ifb9 up
+         ip tuntap add dev tun9 mode tun
+         ip link set tun9 up",
+        "ip link del tun9
+         ip link del ifb9
+         tc -n right qdisc replace dev eth0 root pfifo limit 100000",
+    );
+    let check = HostCondition::plain().check(0);
+    let renewed = check.finding("renewed-timestamps");
+    assert_eq!(renewed.state, "warning");
+    assert!(
+        ["ifb9", "tun9"]
+            .iter()
+            .all(|name| renewed.found.contains(name)),
+        "{}",
+        renewed.found
+    );
+    let fq = check.finding("fq");
+    assert_eq!(
+        (fq.state.as_str(), fq.found.as_str()),
+        ("ok", "attached to right/eth0")
+    );
+    let run = Tool::start(&["-r", "1s"]).finish();
+    println!("{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("netstacklat: ifb9: packets that tc redirects")
+    );
+    assert!(
+        run.stderr
+            .contains("netstacklat: tun9: packets get a new timestamp")
+    );
 }
 
 /// The check looks at packets, which needs no privileges.
@@ -104,7 +142,6 @@ fn in_a_network_namespace_without_lo() {
     let unseen = [
         "jit",
         "tstamp-prequeue",
-        "default-qdisc",
         "other-timestamping",
         "timestamps",
         "self-test",
