@@ -5,7 +5,8 @@
 
 # Programs of this machine that are put into the guest when present.
 GUEST_TOOLS=(
-    bash ip tc ss bridge ethtool iperf3 nft jq strace bpftool setpriv capsh getcap setcap unshare nsenter sysctl modprobe
+    bash dash ip tc ss bridge ethtool iperf3 nft jq strace bpftool setpriv capsh getcap setcap unshare nsenter
+    sysctl modprobe
     iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore
     iptables-legacy iptables-legacy-save iptables-legacy-restore
     ip6tables-legacy ip6tables-legacy-save ip6tables-legacy-restore
@@ -141,8 +142,10 @@ build_tools() { # build_tools DIR
     for name in $("$STAGE/usr/bin/busybox" --list); do
         ln -sf ../../bin/busybox "$STAGE/usr/lib/busybox/$name"
     done
-    # As quick to start as dash, which is what Debian has.
-    ln -sf busybox "$STAGE/usr/bin/sh"
+    # Debian's, where it is: busybox's sh takes its own ip and others before those in PATH.
+    name=busybox
+    [[ ! -e $STAGE/usr/bin/dash ]] || name=dash
+    ln -sf "$name" "$STAGE/usr/bin/sh"
     [[ -e $STAGE/usr/bin/env ]] || ln -s busybox "$STAGE/usr/bin/env"
     for tree in "${GUEST_TREES[@]}"; do
         [[ -d $tree ]] || continue
