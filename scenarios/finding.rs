@@ -4,22 +4,47 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
+
+use crate::checks::Checks;
 
 /// What `netstacklat diff --json` says, as far as it is looked at.
 #[derive(Deserialize)]
 pub struct Finding {
     hooks: Vec<Hook>,
+    groups: Vec<Group>,
+    warnings: Vec<Warning>,
 }
 
 #[derive(Deserialize)]
+struct Warning {
+    code: String,
+    hook: Option<String>,
+    text: String,
+}
+
+#[derive(Clone, Deserialize)]
 struct Hook {
     hook: String,
+    count: Sides,
     quantities: BTreeMap<String, Row>,
 }
 
+/// What was compared group by group (`--by`).
 #[derive(Deserialize)]
+struct Group {
+    group: BTreeMap<String, String>,
+    hooks: Vec<Hook>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Sides {
+    a: u64,
+    b: u64,
+}
+
+#[derive(Clone, Deserialize)]
 struct Row {
     a_ns: Option<f64>,
     b_ns: Option<f64>,
@@ -43,6 +68,12 @@ pub enum Expected<'a> {
     /// [`Expected::Same`] of all these hooks, and no verdict but `~` at any hook and
     /// quantile.
     NothingAt(&'a [&'a str]),
+    /// Side A has packets at `hook`, at most as many as at the hook before it.
+    /// Side B has none, and there is no verdict; though the hook before it has
+    /// seen as many packets on both sides.
+    OnlyInA { hook: &'a str, behind: &'a str },
+    /// It is said that there were too few packets at this hook.
+    TooFewAt(&'a str),
 }
 
 const MEDIAN: &str = "p50";
@@ -57,18 +88,28 @@ impl Finding {
         Ok(serde_json::from_slice(json)?)
     }
 
+    /// That of a group.
+    pub fn of(&self, key: &str, value: &str) -> Result<Finding> {
+        println!("\nscenario: {key} {value}");
+        let mut groups = self.groups.iter();
+        let found = groups.find(|group| group.group.get(key).is_some_and(|found| found == value));
+        let hooks = found.context("this group was not compared")?.hooks.clone();
+        Ok(Finding {
+            hooks,
+            groups: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
     /// Says of each expectation whether it is so.
     pub fn check(&self, expected: &[Expected]) -> Result<()> {
         println!();
-        let mut failed = 0;
+        let mut checks = Checks::default();
         for expected in expected {
             let (holds, found) = self.holds(*expected);
-            let word = if holds { "ok" } else { "NOT FOUND" };
-            println!("scenario: {expected}: {word} ({found})");
-            failed += usize::from(!holds);
+            checks.that(&expected.to_string(), holds, found);
         }
-        ensure!(failed == 0, "{failed} of what was expected is not so");
-        Ok(())
+        checks.end()
     }
 
     fn holds(&self, expected: Expected) -> (bool, String) {
@@ -113,12 +154,34 @@ impl Finding {
                 }
                 (told.is_empty() && silent.is_empty(), found)
             }
+            Expected::TooFewAt(hook) => {
+                let mut warnings = self.warnings.iter();
+                let found = warnings.find(|warning| {
+                    warning.code == "too-few-samples" && warning.hook.as_deref() == Some(hook)
+                });
+                let text = found.map_or("no such warning", |warning| &*warning.text);
+                (found.is_some(), text.into())
+            }
+            Expected::OnlyInA { hook, behind } => match (self.hook(hook), self.hook(behind)) {
+                (Some(at), Some(before)) => {
+                    let [seen, came] = [at.count, before.count];
+                    let judged = at.quantities.values().any(|row| row.verdict.is_some());
+                    let found = format!("{seen} there, {came} at {behind}");
+                    let rows = if judged { "; judged" } else { "; not judged" };
+                    let only = (1..=came.a).contains(&seen.a) && seen.b == 0;
+                    let alike = came.a.abs_diff(came.b) < came.a / 20;
+                    (only && alike && !judged, found + rows)
+                }
+                _ => (false, "no such hook".into()),
+            },
         }
     }
 
     fn is(&self, hook: &str, verdict: &str) -> (bool, String) {
-        let of_it = self.hooks.iter().find(|found| found.hook == hook);
-        match of_it.and_then(|found| found.quantities.get(MEDIAN)) {
+        match self
+            .hook(hook)
+            .and_then(|found| found.quantities.get(MEDIAN))
+        {
             Some(row) => {
                 let found = row.verdict.as_deref();
                 let same = verdict == "not-found" && found.is_some_and(is_same);
@@ -126,6 +189,16 @@ impl Finding {
             }
             None => (false, "no such hook".into()),
         }
+    }
+
+    fn hook(&self, hook: &str) -> Option<&Hook> {
+        self.hooks.iter().find(|found| found.hook == hook)
+    }
+}
+
+impl fmt::Display for Sides {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} and {}", self.a, self.b)
     }
 }
 
@@ -152,6 +225,10 @@ impl fmt::Display for Expected<'_> {
             }
             Expected::Same(hook) => write!(f, "{MEDIAN} not changed at {hook}"),
             Expected::NotSlower(hook) => write!(f, "{MEDIAN} not slower at {hook}"),
+            Expected::OnlyInA { hook, .. } => {
+                write!(f, "packets of side A only at {hook}, and no verdict")
+            }
+            Expected::TooFewAt(hook) => write!(f, "a warning of too few packets at {hook}"),
             Expected::NothingAt(_) => write!(f, "no verdict but `~` at any hook"),
         }
     }

@@ -4,16 +4,14 @@
 //! One port of a server that has two is recorded, by process. What was recorded
 //! must agree with what the client, nginx and the firewall have seen.
 
-use std::fmt::Display;
-use std::process::{Command, Stdio};
-
-use anyhow::{Context as _, Result, ensure};
-use testlab::lines::{Counts, Report, Run};
+use anyhow::{Context as _, Result};
+use testlab::lines::{Counts, Report};
 use testlab::sh;
 
+use crate::checks::Checks;
 use crate::nginx::{Nginx, OTHER_PORT, PORT, Packets, Served};
 use crate::requests::{STOPPED, Seen};
-use crate::trial::show;
+use crate::trial::{netstacklat, record};
 
 /// A way to ask.
 struct Way {
@@ -84,12 +82,7 @@ pub fn run() -> Result<()> {
     checks.of_tcp(&kept, &each);
     checks.of_latency(&kept, &each);
     checks.of_held_up(&held_up);
-    ensure!(
-        checks.failed == 0,
-        "{} of what was expected is not so",
-        checks.failed
-    );
-    Ok(())
+    checks.end()
 }
 
 impl Nginx {
@@ -111,10 +104,8 @@ impl Nginx {
         let load = format!("{bystander} & {client}; wait");
         let (file, port) = (file(name), PORT.to_string());
         let before = (Packets::until_now()?, self.log_lines()?);
-        netstacklat(&[
-            "record", "--output", &file, "--name", name, "--port", &port, "--by", "process", "--",
-            "sh", "-c", &load,
-        ])?;
+        let options = ["--name", name, "--port", &port, "--by", "process"];
+        let run = record(&file, &options, &load)?;
         let packets = Packets::until_now()? - before.0;
         let served = self.served(before.1)?;
         let seen = |who| -> Result<Seen> {
@@ -122,9 +113,6 @@ impl Nginx {
             Ok(serde_json::from_slice(&json)?)
         };
         let (seen, bystander) = (seen("client")?, seen("bystander")?);
-        let lines = std::fs::read_to_string(&file)?;
-        let lines = lines.lines().map(serde_json::from_str);
-        let run = Run::checked(lines.collect::<Result<_, _>>()?, String::new());
         Ok(Recorded {
             name,
             requests,
@@ -322,28 +310,7 @@ impl Recorded {
     }
 }
 
-#[derive(Default)]
-struct Checks {
-    failed: u32,
-}
-
 impl Checks {
-    fn that(&mut self, what: &str, holds: bool, found: impl Display) {
-        let word = if holds { "ok" } else { "NOT FOUND" };
-        println!("scenario: {what}: {word} ({found})");
-        self.failed += u32::from(!holds);
-    }
-
-    fn equal<const N: usize>(&mut self, what: &str, found: [u64; N], expected: u64) {
-        let holds = found.iter().all(|number| *number == expected);
-        let all: Vec<_> = found.iter().map(u64::to_string).collect();
-        self.that(
-            what,
-            holds,
-            format!("{}; expected {expected}", all.join(", ")),
-        );
-    }
-
     /// A connection takes three segments to open (SYN, SYN and ACK, ACK), and two
     /// (FIN) to four to close. A request and its answer are two, and each may
     /// have an ACK of its own.
@@ -418,12 +385,4 @@ impl Checks {
 
 fn file(name: &str) -> String {
     format!("/root/{name}.nsl")
-}
-
-fn netstacklat(words: &[&str]) -> Result<()> {
-    show(words);
-    let mut command = Command::new("netstacklat");
-    let status = command.args(words).stdin(Stdio::null()).status()?;
-    ensure!(status.success(), "netstacklat {}: {status}", words[0]);
-    Ok(())
 }

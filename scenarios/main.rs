@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "the modules of one program")]
 
 mod burn;
+mod checks;
 mod finding;
 mod forward;
 mod keepalive;

@@ -9,6 +9,11 @@ use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand_distr::{Distribution as _, Exp};
 
+/// Before the first packet of a recording, and after the last one. The kernel
+/// begins to stamp packets a moment after it was asked to; and connections end
+/// after their last byte.
+pub const QUIET: Duration = Duration::from_millis(500);
+
 /// Moments of a Poisson process. Not evenly spaced, as such would come at the
 /// same places between the ticks of the kernel's clock each time.
 pub struct Pace {

@@ -4,7 +4,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,16 +14,13 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use testlab::{Family, Ns, PATIENCE};
 
-use crate::pace::Pace;
+use crate::pace::{Pace, QUIET};
 
 /// What the server has to serve as `/`. With its header it fits into one
 /// segment.
 pub const FILE: &[u8] = &[b'x'; 512];
 /// How long the server is stopped for each request, with `--stop`.
 pub const STOPPED: Duration = Duration::from_millis(50);
-/// Before the first request: the kernel begins to stamp packets a moment after
-/// it was asked to. After the last one: connections end after their last byte.
-const QUIET: Duration = Duration::from_millis(500);
 
 /// Requests, one after the other, each answered before the next is made.
 #[derive(Args, Clone, Debug)]
@@ -69,8 +66,7 @@ impl Requests {
             None => self.one_connection_each()?,
         };
         std::thread::sleep(QUIET);
-        let json = serde_json::to_vec(&seen)?;
-        std::fs::write(&self.report, json).with_context(|| self.report.display().to_string())
+        seen.write(&self.report)
     }
 
     fn over_kept(&self, connections: usize) -> Result<Seen> {
@@ -159,7 +155,7 @@ fn is_whole(answer: &[u8]) -> Result<bool> {
 }
 
 impl Seen {
-    fn new() -> Seen {
+    pub fn new() -> Seen {
         Seen {
             pid: std::process::id(),
             connections: 0,
@@ -168,7 +164,12 @@ impl Seen {
         }
     }
 
-    fn took(&mut self, begin: Instant) -> Result<()> {
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let json = serde_json::to_vec(self)?;
+        std::fs::write(path, json).with_context(|| path.display().to_string())
+    }
+
+    pub fn took(&mut self, begin: Instant) -> Result<()> {
         self.times_ns.push(begin.elapsed().as_nanos().try_into()?);
         Ok(())
     }
