@@ -13,6 +13,7 @@ use crate::checks::Checks;
 #[derive(Deserialize)]
 pub struct Finding {
     hooks: Vec<Hook>,
+    stages: Vec<Stage>,
     groups: Vec<Group>,
     warnings: Vec<Warning>,
 }
@@ -28,6 +29,13 @@ struct Warning {
 struct Hook {
     hook: String,
     count: Sides,
+    quantities: BTreeMap<String, Row>,
+}
+
+#[derive(Deserialize)]
+struct Stage {
+    from: String,
+    to: String,
     quantities: BTreeMap<String, Row>,
 }
 
@@ -72,8 +80,15 @@ pub enum Expected<'a> {
     /// Side B has none, and there is no verdict; though the hook before it has
     /// seen as many packets on both sides.
     OnlyInA { hook: &'a str, behind: &'a str },
-    /// It is said that there were too few packets at this hook.
-    TooFewAt(&'a str),
+    /// Of stages: `slower` are these quantities, and no quantity of any other
+    /// stage.
+    SlowerStages(&'a [(&'a str, &'a str, &'a [&'a str])]),
+    /// Of a stage: a verdict was possible of this quantity, and is `~`.
+    SameStage(&'a str, &'a str, &'a str),
+    /// Side A has no packets at this hook, and side B has.
+    NoneInA(&'a str),
+    /// There is a warning of this code, about this hook.
+    Warned(&'a str, &'a str),
 }
 
 const MEDIAN: &str = "p50";
@@ -96,6 +111,7 @@ impl Finding {
         let hooks = found.context("this group was not compared")?.hooks.clone();
         Ok(Finding {
             hooks,
+            stages: Vec::new(),
             groups: Vec::new(),
             warnings: Vec::new(),
         })
@@ -154,11 +170,58 @@ impl Finding {
                 }
                 (told.is_empty() && silent.is_empty(), found)
             }
-            Expected::TooFewAt(hook) => {
+            Expected::SlowerStages(expected) => {
+                let mut missing: Vec<String> = Vec::new();
+                for (from, to, quantities) in expected {
+                    for quantity in *quantities {
+                        let row = self.stage(from, to).and_then(|q| q.get(*quantity));
+                        let verdict = row.and_then(|row| row.verdict.as_deref());
+                        if verdict != Some("slower") {
+                            let row = row.map_or("no row".into(), Row::to_string);
+                            missing.push(format!("{from} -> {to} {quantity} {row}"));
+                        }
+                    }
+                }
+                let (mut slower, mut others) = (Vec::new(), false);
+                for Stage {
+                    from,
+                    to,
+                    quantities,
+                } in &self.stages
+                {
+                    for (quantity, row) in quantities {
+                        if row.verdict.as_deref() == Some("slower") {
+                            slower.push(format!("{from} -> {to} {quantity} {row}"));
+                            others |= !expected.iter().any(|(a, b, _)| a == from && b == to);
+                        }
+                    }
+                }
+                let mut found = format!("slower: {}", slower.join(", "));
+                if !missing.is_empty() {
+                    found += &format!("; not slower: {}", missing.join(", "));
+                }
+                (missing.is_empty() && !others, found)
+            }
+            Expected::SameStage(from, to, quantity) => {
+                match self.stage(from, to).and_then(|q| q.get(quantity)) {
+                    Some(row) => {
+                        let same = row.verdict.as_deref().is_some_and(is_same);
+                        (same, row.to_string())
+                    }
+                    None => (false, "no row".into()),
+                }
+            }
+            Expected::NoneInA(hook) => match self.hook(hook) {
+                Some(at) => {
+                    let Sides { a, b } = at.count;
+                    (a == 0 && b > 0, at.count.to_string())
+                }
+                None => (false, "no such hook".into()),
+            },
+            Expected::Warned(code, hook) => {
                 let mut warnings = self.warnings.iter();
-                let found = warnings.find(|warning| {
-                    warning.code == "too-few-samples" && warning.hook.as_deref() == Some(hook)
-                });
+                let found = warnings
+                    .find(|warning| warning.code == code && warning.hook.as_deref() == Some(hook));
                 let text = found.map_or("no such warning", |warning| &*warning.text);
                 (found.is_some(), text.into())
             }
@@ -189,6 +252,12 @@ impl Finding {
             }
             None => (false, "no such hook".into()),
         }
+    }
+
+    fn stage(&self, from: &str, to: &str) -> Option<&BTreeMap<String, Row>> {
+        let mut stages = self.stages.iter();
+        let found = stages.find(|stage| stage.from == from && stage.to == to);
+        found.map(|stage| &stage.quantities)
     }
 
     fn hook(&self, hook: &str) -> Option<&Hook> {
@@ -228,7 +297,20 @@ impl fmt::Display for Expected<'_> {
             Expected::OnlyInA { hook, .. } => {
                 write!(f, "packets of side A only at {hook}, and no verdict")
             }
-            Expected::TooFewAt(hook) => write!(f, "a warning of too few packets at {hook}"),
+            Expected::SlowerStages(stages) => {
+                let named = stages.iter().map(|(from, to, _)| format!("{from} -> {to}"));
+                let named: Vec<_> = named.collect();
+                write!(
+                    f,
+                    "slower in {}, and in no other stage",
+                    named.join(" and ")
+                )
+            }
+            Expected::SameStage(from, to, quantity) => {
+                write!(f, "{quantity} not changed in {from} -> {to}")
+            }
+            Expected::NoneInA(hook) => write!(f, "packets of side B only at {hook}"),
+            Expected::Warned(code, hook) => write!(f, "a warning of {code} at {hook}"),
             Expected::NothingAt(_) => write!(f, "no verdict but `~` at any hook"),
         }
     }

@@ -10,6 +10,8 @@ mod checks;
 mod finding;
 mod forward;
 mod keepalive;
+mod kube;
+mod kube_proxy;
 mod nginx;
 mod pace;
 mod requests;
@@ -42,6 +44,8 @@ enum Command {
     Rules { format: rules::Format, count: u32 },
     /// Requests from the namespace left to a web server in the right one
     Requests(requests::Requests),
+    /// What clients send to services of Kubernetes
+    Clients(kube::Clients),
     /// Takes a CPU, until it is killed
     Hog,
 }
@@ -63,6 +67,7 @@ fn run(command: Command) -> Result<()> {
         Command::Forward { kind } => forward::run(kind),
         Command::Rules { format, count } => rules::write(format, count),
         Command::Requests(requests) => requests.run(),
+        Command::Clients(clients) => clients.run(),
         Command::Hog => burn::hog(),
     }
 }

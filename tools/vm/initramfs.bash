@@ -5,7 +5,7 @@
 
 # Programs of this machine that are put into the guest when present.
 GUEST_TOOLS=(
-    bash dash ip tc ss bridge ethtool iperf3 nft jq strace bpftool setpriv capsh getcap setcap unshare nsenter
+    bash dash ip tc ss bridge ethtool iperf3 nft ipvsadm jq strace bpftool setpriv capsh getcap setcap unshare nsenter
     sysctl modprobe
     iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore
     iptables-legacy iptables-legacy-save iptables-legacy-restore
@@ -25,7 +25,7 @@ GUEST_MODULES=(
     sch_netem sch_fq sch_fq_codel sch_ingress sch_htb sch_tbf cls_bpf cls_u32 cls_matchall cls_flower act_mirred
     ip_tables iptable_filter iptable_raw iptable_mangle iptable_nat ip6_tables ip6table_filter ip6table_raw
     ip6table_mangle x_tables xt_tcpudp xt_comment xt_multiport xt_conntrack xt_mark xt_limit xt_LOG xt_NOTRACK xt_CT
-    xt_statistic xt_string xt_u32 xt_bpf ipt_REJECT ip6t_REJECT
+    xt_statistic xt_string xt_u32 xt_bpf xt_nat ipt_REJECT ip6t_REJECT ip_vs ip_vs_rr
     nf_tables nft_compat nft_ct nft_counter nft_limit nft_log nft_reject nft_reject_inet nft_nat nft_chain_nat
     nf_conntrack nfnetlink nfnetlink_queue nft_queue
     tcp_bbr tcp_diag udp_diag inet_diag mptcp_diag
