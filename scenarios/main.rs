@@ -5,6 +5,8 @@
 
 #![allow(unreachable_pub, reason = "the modules of one program")]
 
+mod ask;
+mod batching;
 mod burn;
 mod checks;
 mod finding;
@@ -17,6 +19,7 @@ mod pace;
 mod requests;
 mod rules;
 mod scenarios;
+mod serve;
 mod traffic;
 mod trial;
 
@@ -44,6 +47,10 @@ enum Command {
     Rules { format: rules::Format, count: u32 },
     /// Requests from the namespace left to a web server in the right one
     Requests(requests::Requests),
+    /// A UDP server with many sockets
+    Serve(serve::Serve),
+    /// Requests to it
+    Ask(ask::Ask),
     /// What clients send to services of Kubernetes
     Clients(kube::Clients),
     /// Takes a CPU, until it is killed
@@ -68,6 +75,8 @@ fn run(command: Command) -> Result<()> {
         Command::Rules { format, count } => rules::write(format, count),
         Command::Requests(requests) => requests.run(),
         Command::Clients(clients) => clients.run(),
+        Command::Serve(serve) => serve.run(),
+        Command::Ask(ask) => ask.run(),
         Command::Hog => burn::hog(),
     }
 }

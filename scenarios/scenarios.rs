@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use testlab::sh;
 
+use crate::batching;
 use crate::finding::Expected::{NotSlower, NothingAt, OnlyInA, Same, Slower, SlowerAbove, Warned};
 use crate::forward;
 use crate::keepalive;
@@ -24,6 +25,7 @@ pub enum Scenario {
     ForwarderSplice,
     HttpKeepalive,
     KubeProxy,
+    BatchingReader,
 }
 
 impl Scenario {
@@ -39,6 +41,7 @@ impl Scenario {
             Scenario::ForwarderSplice => forwarder_splice(),
             Scenario::HttpKeepalive => keepalive::run(),
             Scenario::KubeProxy => kube_proxy::run(),
+            Scenario::BatchingReader => batching::run(),
         }
     }
 }
