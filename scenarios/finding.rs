@@ -297,6 +297,7 @@ impl fmt::Display for Expected<'_> {
             Expected::OnlyInA { hook, .. } => {
                 write!(f, "packets of side A only at {hook}, and no verdict")
             }
+            Expected::SlowerStages([]) => write!(f, "slower in no stage"),
             Expected::SlowerStages(stages) => {
                 let named = stages.iter().map(|(from, to, _)| format!("{from} -> {to}"));
                 let named: Vec<_> = named.collect();
