@@ -375,7 +375,7 @@ fn loss() -> String {
 /// One packet at a time, so that none waits for another. Whether this was a quiet run,
 /// the kernel's own timestamps tell the receiver.
 fn quiet() -> String {
-    const TRIES: usize = 5;
+    const TRIES: usize = 12;
     for _ in 0..TRIES {
         let mut late = 0.0;
         let report = on_the_first_cpu(|| report("default", || late = one_at_a_time()));
