@@ -232,7 +232,7 @@ fn a_full_disk_is_reported_at_once_and_leaves_whole_lines() {
     let _disk = nearly_full();
     let file = Path::new("/tmp/full/run.nsl");
     // A long first line leaves room for about two intervals.
-    let name = "x".repeat(1500);
+    let name = "x".repeat(800);
     let begun = Instant::now();
     let (code, stderr) = run_recording(file, &["--name", &name, "--duration", "1h"]);
     println!("ended after {:?}", begun.elapsed());
