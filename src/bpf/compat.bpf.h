@@ -55,34 +55,35 @@ static __always_inline bool skb_has_tx_timestamp(struct sk_buff *skb)
 }
 
 /*
- * The software timestamp of a read. Up to 6.12 ts was a timespec64[3]; Debian's 7.2
- * and 7.3 have a ktime_t[3]. Told apart by the size of the whole.
+ * Timestamps of a read. Up to 6.12 ts was a timespec64[3]; Debian's 7.2 and 7.3 have a
+ * ktime_t[3]. Told apart by the size of the whole.
  */
 struct scm_timestamping_internal___v7x {
 	ktime_t ts[3];
 } __attribute__((preserve_access_index));
 
 static __always_inline __u64
-software_timestamp(struct scm_timestamping_internal *tss)
+timestamp_of_read(struct scm_timestamping_internal *tss, const int kind)
 {
 	struct scm_timestamping_internal___v7x *v7x = (void *)tss;
 
 	if (bpf_core_type_size(struct scm_timestamping_internal) ==
 	    sizeof(struct scm_timestamping_internal___v7x))
-		return v7x->ts[0];
-	return tss->ts[0].tv_sec * 1000000000ULL + tss->ts[0].tv_nsec;
+		return v7x->ts[kind];
+	return tss->ts[kind].tv_sec * 1000000000ULL + tss->ts[kind].tv_nsec;
 }
 
-/* Whether the read has a hardware timestamp, too. */
-static __always_inline bool
-has_hardware_timestamp(struct scm_timestamping_internal *tss)
+/* As in include/linux/socket.h; that between them is not used any more. */
+static __always_inline __u64
+software_timestamp(struct scm_timestamping_internal *tss)
 {
-	struct scm_timestamping_internal___v7x *v7x = (void *)tss;
+	return timestamp_of_read(tss, 0);
+}
 
-	if (bpf_core_type_size(struct scm_timestamping_internal) ==
-	    sizeof(struct scm_timestamping_internal___v7x))
-		return v7x->ts[2];
-	return tss->ts[2].tv_sec || tss->ts[2].tv_nsec;
+static __always_inline __u64
+hardware_timestamp(struct scm_timestamping_internal *tss)
+{
+	return timestamp_of_read(tss, 2);
 }
 
 /*

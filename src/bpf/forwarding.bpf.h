@@ -298,11 +298,20 @@ static __always_inline int record_ip_forward(struct sk_buff *skb)
 	return record_sampled(&ctx, limit);
 }
 
-/* Counts a packet that had no timestamp, or a transmit time. */
-static __always_inline int skip_noted(enum netstacklat_hook hook, __u64 noted)
+/* A packet of which it was noted when it came, or why that is not known. */
+static __always_inline int record_noted(const struct sample_ctx *ctx)
 {
-	return skip(hook, noted == NOTED_TX_TIMESTAMP ? SKIP_TX_TIMESTAMP
-						      : SKIP_NO_TIMESTAMP);
+	int unwanted = selection_skip(ctx);
+
+	if (unwanted >= 0)
+		return skip_unselected(ctx->hook, unwanted);
+	if (!ctx->tstamp)
+		return skip(ctx->hook, SKIP_ENTRY_MISSED);
+	if (ctx->tstamp == NOTED_TX_TIMESTAMP)
+		return skip(ctx->hook, SKIP_TX_TIMESTAMP);
+	if (ctx->tstamp == NOTED_NO_TIMESTAMP)
+		return skip(ctx->hook, SKIP_NO_TIMESTAMP);
+	return record(ctx);
 }
 
 /*
@@ -312,20 +321,12 @@ static __always_inline int skip_noted(enum netstacklat_hook hook, __u64 noted)
 static __always_inline int record_ip_forwarded(struct sk_buff *skb)
 {
 	struct sample_ctx ctx = of_skb(HOOK_IP_FORWARDED, skb);
-	int unwanted;
 
 	if (!skb->skb_iif)
 		return skip(HOOK_IP_FORWARDED, SKIP_NOT_FORWARDED);
 	/* Also of packets that are not wanted: the next hook must be able to tell. */
 	ctx.tstamp = forwarded_timestamp(&ctx);
-	unwanted = selection_skip(&ctx);
-	if (unwanted >= 0)
-		return skip_unselected(HOOK_IP_FORWARDED, unwanted);
-	if (!ctx.tstamp)
-		return skip(HOOK_IP_FORWARDED, SKIP_ENTRY_MISSED);
-	if (ctx.tstamp <= NOTED_NO_TIMESTAMP)
-		return skip_noted(HOOK_IP_FORWARDED, ctx.tstamp);
-	return record(&ctx);
+	return record_noted(&ctx);
 }
 
 /*
@@ -336,19 +337,13 @@ static __always_inline int
 record_forwarded_sent(struct sk_buff *skb, struct net_device___forwarding *dev)
 {
 	struct sample_ctx ctx = of_skb(HOOK_FORWARDED_SENT, skb);
-	int unwanted;
 
 	if (!skb->skb_iif || dev->rtnl_link_ops)
 		return skip(HOOK_FORWARDED_SENT, SKIP_NOT_FORWARDED);
 	ctx.tstamp = take_forward_note(skb, HOOK_IP_FORWARDED, 0, 0);
 	if (!ctx.tstamp)
 		return skip(HOOK_FORWARDED_SENT, SKIP_NOT_FORWARDED);
-	unwanted = selection_skip(&ctx);
-	if (unwanted >= 0)
-		return skip_unselected(HOOK_FORWARDED_SENT, unwanted);
-	if (ctx.tstamp <= NOTED_NO_TIMESTAMP)
-		return skip_noted(HOOK_FORWARDED_SENT, ctx.tstamp);
-	return record(&ctx);
+	return record_noted(&ctx);
 }
 
 /* What the inner hooks have to know, where ip-forwarded is off. */

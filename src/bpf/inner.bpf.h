@@ -100,19 +100,13 @@ static __always_inline int record_inner_start(struct sk_buff *skb)
 {
 	struct sample_ctx ctx = of_skb(HOOK_INNER_IP_START, skb);
 	__u64 entered = entered_host(&ctx);
-	int unwanted;
 
 	if (!entered)
 		return skip(HOOK_INNER_IP_START, SKIP_NOT_FORWARDED);
 	if (entered > NOTED_NO_TIMESTAMP)
 		note_origin(skb->tstamp, entered);
-	unwanted = selection_skip(&ctx);
-	if (unwanted >= 0)
-		return skip_unselected(HOOK_INNER_IP_START, unwanted);
-	if (entered <= NOTED_NO_TIMESTAMP)
-		return skip_noted(HOOK_INNER_IP_START, entered);
 	ctx.tstamp = entered;
-	return record(&ctx);
+	return record_noted(&ctx);
 }
 
 /* What the reads have to know, where inner-ip-start is off. */

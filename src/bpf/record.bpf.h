@@ -304,7 +304,7 @@ record_tcp_recvmsg(struct sock *sk, int flags,
 	tstamp = software_timestamp(tss);
 	if (!tstamp)
 		return skip_unstamped_read(HOOK_TCP_SOCKET_READ,
-					   has_hardware_timestamp(tss));
+					   hardware_timestamp(tss));
 	return record_tcp_read(&ctx, tp, tstamp);
 }
 
@@ -327,7 +327,7 @@ record_tcp_recv_timestamp(struct sock *sk,
 		return skip(HOOK_TCP_SOCKET_READ, SKIP_MPTCP);
 	if (!tstamp)
 		return skip_unstamped_read(HOOK_TCP_SOCKET_READ,
-					   has_hardware_timestamp(tss));
+					   hardware_timestamp(tss));
 	return record_tcp_read(&ctx, tp, tstamp);
 }
 

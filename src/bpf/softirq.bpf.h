@@ -40,11 +40,23 @@ static __always_inline volatile struct softirq_times *softirq_times(void)
 	return bpf_map_lookup_elem(&netstack_softirq_times, &first);
 }
 
-/* Adds a time that is not that of a packet; no filter, group or stage applies. */
-static __always_inline int record_duration(enum netstacklat_hook hook, __u64 ns)
+/*
+ * Adds the time since then, which is not that of a packet, and forgets it; or counts why
+ * it is not known. No filter, group or stage applies. An interrupt can write the time
+ * between the read and the write here: what is raised then belongs to this run.
+ */
+static __always_inline int record_since(enum netstacklat_hook hook,
+					volatile __u64 *since,
+					enum netstacklat_skip if_unknown)
 {
-	__u64 *slice = slice_of(histogram_of(hook)), ns_m1 = ns - 1;
+	__u64 *slice = slice_of(histogram_of(hook)), then, ns, ns_m1;
 
+	then = since ? *since : 0;
+	if (!then)
+		return skip(hook, if_unknown);
+	*since = 0;
+	ns = bpf_ktime_get_ns() - then;
+	ns_m1 = ns - 1;
 	/* As record_latency(): the verifier must see the bound of what is looked up. */
 	if (ns_m1 < MAX_NS) {
 		slice_add(slice, ns_m1, ns_m1 + 1);
@@ -68,20 +80,12 @@ static __always_inline int note_softirq_raised(unsigned int number)
 	return 0;
 }
 
-/*
- * An interrupt can raise it at any time: what is raised between the read and the write
- * belongs to this run.
- */
 static __always_inline int record_softirq_wait(void)
 {
 	volatile struct softirq_times *times = softirq_times();
-	__u64 raised_at = times ? times->raised_at : 0;
 
-	if (!raised_at)
-		return skip(HOOK_RX_SOFTIRQ_WAIT, SKIP_NOT_RAISED);
-	times->raised_at = 0;
-	return record_duration(HOOK_RX_SOFTIRQ_WAIT,
-			       bpf_ktime_get_ns() - raised_at);
+	return record_since(HOOK_RX_SOFTIRQ_WAIT,
+			    times ? &times->raised_at : NULL, SKIP_NOT_RAISED);
 }
 
 static __always_inline int note_softirq_began(void)
@@ -96,13 +100,9 @@ static __always_inline int note_softirq_began(void)
 static __always_inline int record_softirq_run(void)
 {
 	volatile struct softirq_times *times = softirq_times();
-	__u64 began_at = times ? times->began_at : 0;
 
-	if (!began_at)
-		return skip(HOOK_NET_RX_ACTION, SKIP_ENTRY_MISSED);
-	times->began_at = 0;
-	return record_duration(HOOK_NET_RX_ACTION,
-			       bpf_ktime_get_ns() - began_at);
+	return record_since(HOOK_NET_RX_ACTION, times ? &times->began_at : NULL,
+			    SKIP_ENTRY_MISSED);
 }
 
 /* Tasks poll with softirqs off, so the softirq does not run on this CPU then. */

@@ -2,40 +2,25 @@
 //! What to load and attach, decided from the facts. Nothing is asked here, so
 //! that each decision can be tested without a kernel.
 
-use std::collections::BTreeMap;
 use std::iter::successors;
 
 use crate::capture::hook_plan::{HookPlan, hook_plan};
 use crate::capture::layout::{GroupLayout, Layout};
+use crate::capture::slow_plan::SlowPlan;
 use crate::capture::stage_layout::StageLayout;
 use crate::host::btf::BtfFacts;
 use crate::host::facts::HostFacts;
 use crate::host::links::Renewals;
 use crate::host::preconditions::unmet;
 use crate::host::start_error::{StartError, StartErrorKind};
-use crate::model::grouping::{GroupKey, Grouping};
+use crate::model::grouping::Grouping;
 use crate::model::histogram::Resolution;
 use crate::model::hooks::{Hook, HookSet, Needs, Program, Role, programs};
 use crate::model::names;
 use crate::model::packet_filter::PacketFilter;
 use crate::model::sampling::Sampling;
 use crate::model::slow::SlowLimit;
-use crate::model::stage::can_end;
-use crate::model::tables::{self, HookId};
-
-/// Which packets are slow, and how many are shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlowPlan {
-    /// What the user wants.
-    wanted: Vec<SlowLimit>,
-    /// By hook, the age in ns from which on a packet is slow there; see
-    /// [`Plan::lay_out_stages`].
-    pub limits: BTreeMap<Hook, u64>,
-    /// So many are kept of each report.
-    pub most: usize,
-    /// Whether addresses and processes are hidden.
-    pub redact: bool,
-}
+use crate::model::tables;
 
 /// From a1ac9c8acec1 on, `skb->tstamp` can be a transmit time until local delivery.
 const RESTAMPS_SINCE: (u32, u32) = (5, 18);
@@ -55,34 +40,6 @@ impl ClockSource {
         match self {
             ClockSource::UpdateVsyscall => "update_vsyscall",
             ClockSource::TaiOffset => "tai-offset",
-        }
-    }
-}
-
-/// What is read of a packet's headers, because a filter or a group asks for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowParts {
-    /// The version of IP; addresses cannot be told without.
-    pub family: bool,
-    /// The ports.
-    pub ports: bool,
-    /// The addresses.
-    pub addresses: bool,
-    /// The receive queue; the kernel keeps it beside the headers.
-    pub rx_queue: bool,
-    /// The interface that the packet came in by, which the kernel keeps there, too.
-    pub interface: bool,
-}
-
-impl FlowParts {
-    /// What one of the two reads.
-    pub fn or(self, other: FlowParts) -> FlowParts {
-        FlowParts {
-            family: self.family || other.family,
-            ports: self.ports || other.ports,
-            addresses: self.addresses || other.addresses,
-            rx_queue: self.rx_queue || other.rx_queue,
-            interface: self.interface || other.interface,
         }
     }
 }
@@ -148,35 +105,6 @@ impl Plan {
         self.grouping.as_ref().is_some_and(Grouping::is_by_cpu_only)
     }
 
-    /// What filters have to read of each packet's headers.
-    pub fn parts_of_filter(&self) -> FlowParts {
-        let flow = &self.filter.flow;
-        let addresses = !flow.networks.is_empty();
-        FlowParts {
-            family: addresses || flow.only_version().is_some(),
-            ports: flow.asks_for_ports(),
-            addresses,
-            rx_queue: !flow.rx_queues.is_empty(),
-            interface: self.filter.interfaces.is_some(),
-        }
-    }
-
-    /// What groups have to read.
-    pub fn parts_of_groups(&self) -> FlowParts {
-        let by = |key| {
-            let grouping = self.grouping.as_ref();
-            grouping.is_some_and(|grouping| grouping.is_by(key))
-        };
-        let addresses = by(GroupKey::RemoteIp);
-        FlowParts {
-            family: addresses || by(GroupKey::Family),
-            ports: by(GroupKey::LocalPort),
-            addresses,
-            rx_queue: by(GroupKey::RxQueue),
-            interface: by(GroupKey::Interface),
-        }
-    }
-
     /// Words from one CPU's histograms of a hook to the next: the hook's own, and those
     /// of the stages that end there.
     pub fn histogram_stride(&self, hook: Hook) -> usize {
@@ -202,25 +130,8 @@ impl Plan {
     /// The same, with slow packets from these ages on, if there are any. So many are
     /// kept, and addresses and processes are hidden if `redact`.
     pub fn showing_slow(mut self, limits: &[SlowLimit], most: usize, redact: bool) -> Plan {
-        self.slow = (!limits.is_empty()).then(|| SlowPlan {
-            wanted: limits.into(),
-            limits: BTreeMap::new(),
-            most,
-            redact,
-        });
+        self.slow = (!limits.is_empty()).then(|| SlowPlan::new(limits, most, redact));
         self
-    }
-
-    /// What slow packets have to read of their headers, if any is shown.
-    pub fn parts_of_slow(&self) -> FlowParts {
-        let on = self.slow.as_ref().is_some_and(|slow| slow.most > 0);
-        FlowParts {
-            family: on,
-            ports: on,
-            addresses: on,
-            rx_queue: on,
-            interface: on,
-        }
     }
 
     /// Numbers the stages of the hooks that are left, and finds the last ones, where
@@ -234,66 +145,13 @@ impl Plan {
         self.stages = self.notes.map(layout);
         let enabled = self.enabled();
         if let Some(slow) = &mut self.slow {
-            slow.limits = limits(&slow.wanted, enabled);
+            slow.apply_to(enabled);
         }
-    }
-
-    /// Whether programs must note what the headers say, for a hook whose packets may
-    /// have been freed.
-    pub fn notes_flow(&self) -> bool {
-        let of_headers = FlowParts {
-            interface: false,
-            ..self.noted_parts()
-        };
-        of_headers != FlowParts::default() && self.enabled().iter().any(is_needy)
-    }
-
-    /// What is read for such hooks: for slow packets only where they can be slow there.
-    pub fn noted_parts(&self) -> FlowParts {
-        let parts = self.parts_of_filter().or(self.parts_of_groups());
-        if self.shows_slow_at(is_needy) {
-            parts.or(self.parts_of_slow())
-        } else {
-            parts
-        }
-    }
-
-    /// Whether packets are shown that are slow at such a hook.
-    fn shows_slow_at(&self, hook: impl Fn(Hook) -> bool) -> bool {
-        let slow = self.slow.as_ref().filter(|slow| slow.most > 0);
-        slow.is_some_and(|slow| slow.limits.keys().any(|at| hook(*at)))
     }
 
     /// Whether it takes the object that has filters and groups.
     pub fn is_selective(&self) -> bool {
         self.filter.is_on() || self.groups.is_some() || self.slow.is_some()
-    }
-
-    /// Whether the programs must note who reads from a socket: for filters of
-    /// hooks in the stack, and for the names of processes that end. A filter of
-    /// reads alone knows the reader anyway.
-    pub fn notes_readers(&self) -> bool {
-        let in_stack = |hook: Hook| hook.knows_socket() && !hook.is_in_reader();
-        let by_process = self.groups.as_ref().is_some_and(|groups| groups.by_process);
-        by_process
-            || self.shows_slow_at(in_stack)
-            || self.filter.asks_for_processes() && self.enabled().iter().any(in_stack)
-    }
-
-    /// The hooks, be they on or off, on whose notes others rely that are on.
-    pub fn noting_hooks(&self) -> HookSet {
-        let enabled = self.enabled();
-        let chains = enabled
-            .iter()
-            .map(|hook| successors(required(hook), |hook| required(*hook)));
-        chains.flatten().collect()
-    }
-
-    /// Whether forwarded packets that go out by a card leave a note, too: for the hook
-    /// behind its queueing discipline.
-    pub fn notes_to_cards(&self) -> bool {
-        self.enabled()
-            .contains(Hook::at(HookId::FORWARDED_SENT as usize))
     }
 
     /// The hooks that measure.
@@ -374,7 +232,9 @@ impl Plan {
             lacking.extend_from_slice(&provides.missing);
         }
         lacking.extend(
-            required(provider)
+            provider
+                .needs()
+                .required()
                 .into_iter()
                 .flat_map(|next| self.lacking(next)),
         );
@@ -407,40 +267,9 @@ impl Plan {
     }
 }
 
-/// The hook on whose notes this one relies.
-fn required(hook: Hook) -> Option<Hook> {
-    match hook.needs() {
-        Needs::Requires(provider) => Some(provider),
-        Needs::Nothing | Needs::Uses(_) => None,
-    }
-}
-
-/// A hook whose packets may have been freed: what is noted of them at the socket is not
-/// the timestamp alone.
-fn is_needy(hook: Hook) -> bool {
-    required(hook).is_some_and(Hook::knows_socket)
-}
-
 /// The hooks that must do something for this one, and those that must for them.
 fn providers(hook: Hook) -> impl Iterator<Item = Hook> {
     successors(hook.needs().hook(), |hook| hook.needs().hook())
-}
-
-/// By hook, from which age on a packet is slow, ns. A limit without a hook is for the
-/// last hooks of all paths that have none of their own; of several, the lowest counts.
-fn limits(wanted: &[SlowLimit], enabled: HookSet) -> BTreeMap<Hook, u64> {
-    let ns = |limit: &SlowLimit| u64::try_from(limit.age.as_nanos()).unwrap_or(u64::MAX);
-    let lowest = |of: &dyn Fn(&SlowLimit) -> bool| {
-        let limits = wanted.iter().filter(|limit| of(limit));
-        limits.map(ns).min()
-    };
-    let hooks = enabled.iter().filter_map(|hook| {
-        let own = lowest(&|limit| limit.hook == Some(hook));
-        let is_last = can_end(hook, enabled);
-        let ns = own.or_else(|| lowest(&|limit| limit.hook.is_none()).filter(|_| is_last))?;
-        Some((hook, ns))
-    });
-    hooks.collect()
 }
 
 /// Decides what to load for the hooks that the user wants.

@@ -2,8 +2,10 @@
 //! Each decision of the plan, without a kernel.
 
 use super::*;
+use crate::capture::packet_notes::{FlowParts, is_needy};
 use crate::host::facts::test_facts::facts;
 use crate::model::grouping::GroupKey;
+use crate::model::hook_choice::HookChoice;
 use crate::test_support::tcp_and_udp;
 
 fn without(function: &str) -> HostFacts {
@@ -234,4 +236,45 @@ fn slow_reads_alone_need_no_notes_of_readers() {
     let limit = format!("{needy}:1ms");
     assert_eq!(plan(&limit).noted_parts(), start.parts_of_slow());
     assert!(plan(&limit).notes_flow() && !start.notes_flow());
+}
+
+/// Without what notes for it, a hook measures nothing; what not each kernel needs to note
+/// is no reason.
+#[test]
+fn a_hook_is_off_without_its_notes() {
+    let softirqs: HookSet = "softirq".parse::<HookChoice>().unwrap().hooks;
+    let plan = decide(&without("btf_trace_softirq_raise"), softirqs).unwrap();
+    let enabled: Vec<_> = plan.enabled().iter().map(Hook::name).collect();
+    assert_eq!(enabled, ["net-rx-action"]);
+    let wait = plan
+        .hooks
+        .iter()
+        .find(|plan| plan.hook.name() == "rx-softirq-wait");
+    let reason = wait.unwrap().reason().unwrap();
+    assert!(reason.contains("tracepoint softirq_raise"), "{reason}");
+    assert!(
+        !plan
+            .programs
+            .iter()
+            .any(|p| p.hook.name() == "rx-softirq-wait")
+    );
+
+    let plan = decide(&without("skb_expand_head"), HookSet::ALL).unwrap();
+    assert_eq!(plan.enabled(), HookSet::ALL);
+
+    let mut plan = decide(&facts(), softirqs).unwrap();
+    plan.drop_program("nsl_note_softirq_raise", "refused");
+    assert_eq!(plan.enabled().len(), 1);
+}
+
+/// They can be in no group, and all of them are counted.
+#[test]
+fn what_is_no_packet_is_off_where_packets_are_told_apart() {
+    let no_packets = |plan: &Plan| plan.enabled().iter().filter(|h| !h.is_of_packets()).count();
+    let plan = || decide(&facts(), HookSet::ALL).unwrap();
+    assert_eq!(no_packets(&plan()), 2);
+    assert_eq!(no_packets(&plan().sampled(Sampling::ALL)), 2);
+    let sampled = plan().sampled("1/16".parse().unwrap());
+    assert_eq!(no_packets(&sampled), 0);
+    assert!(!sampled.programs.iter().any(|p| !p.hook.is_of_packets()));
 }

@@ -257,6 +257,14 @@ impl fmt::Display for Hook {
 }
 
 impl Needs {
+    /// The hook on whose notes this one relies.
+    pub fn required(self) -> Option<Hook> {
+        match self {
+            Needs::Requires(hook) => Some(hook),
+            Needs::Nothing | Needs::Uses(_) => None,
+        }
+    }
+
     /// The hook whose programs are needed.
     pub fn hook(self) -> Option<Hook> {
         match self {

@@ -15,6 +15,19 @@ use testlab::tool::Tool;
 use testlab::udp::{Flow, exchange};
 use testlab::{Family, Ns, Undo, linux_from, sh};
 
+/// For so long the queueing discipline of a device delays what the right namespace sends.
+fn delay_at(device: &str, delay: &str) -> Undo {
+    let undo = match device {
+        "eth0" => "tc -n right qdisc replace dev eth0 root pfifo limit 100000",
+        _ => "tc -n right qdisc del dev inner0 root",
+    };
+    let script = format!(
+        "modprobe sch_netem
+        tc -n right qdisc replace dev {device} root netem delay {delay}"
+    );
+    Undo::after(&script, undo)
+}
+
 /// Counters of IP in a namespace, of both versions.
 fn counters(ns: &str) -> BTreeMap<String, u64> {
     let text = sh(&format!(
@@ -131,11 +144,7 @@ fn a_delay_of_a_forwarded_packet_is_in_its_stage() {
     const HELD: Duration = Duration::from_millis(300);
     const PACKETS: u64 = 3;
     let _routed = routed();
-    let _netem = Undo::after(
-        "modprobe sch_netem
-        tc -n right qdisc replace dev inner0 root netem delay 200ms",
-        "tc -n right qdisc del dev inner0 root",
-    );
+    let _netem = delay_at("inner0", "200ms");
     let hops = ["ip-start", "ip-forward", "ip-forwarded"];
     for (chain, behind) in [("prerouting", 1), ("forward", 2)] {
         let mut holder = Holder::at(chain);
@@ -177,11 +186,7 @@ fn the_queueing_discipline_of_a_card_is_a_stage() {
     const N: u64 = 50;
     const DELAY: u64 = 50_000_000;
     let _routed = routed();
-    let _netem = Undo::after(
-        "modprobe sch_netem
-        tc -n right qdisc replace dev eth0 root netem delay 50ms",
-        "tc -n right qdisc replace dev eth0 root pfifo limit 100000",
-    );
+    let _netem = delay_at("eth0", "50ms");
     let options = ["-r", "100ms", "-n", "right", "--stages"];
     let tool = Tool::start(&[&options[..], &["-e", "forwarding,forwarded-sent"]].concat());
     tool.warm_up();
@@ -245,11 +250,7 @@ fn packets_in_a_container_are_as_old_as_in_the_host() {
     const N: u64 = 100;
     const LATE: u64 = 3;
     let _routed = routed();
-    let _netem = Undo::after(
-        "modprobe sch_netem
-        tc -n right qdisc replace dev inner0 root netem delay 50ms",
-        "tc -n right qdisc del dev inner0 root",
-    );
+    let _netem = delay_at("inner0", "50ms");
     let mut holder = Holder::at("forward");
     let tool = Tool::start(&["-r", "100ms", "-e", "forwarding", "--stages"]);
     tool.warm_up();
