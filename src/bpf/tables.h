@@ -179,8 +179,8 @@
  *   another hook has a program at the function; they are called nsl_in_<function>
  *   and nsl_in_for_<function>.
  * NOTES: nsl_note_<function> notes what other programs of the hook need, which cannot
- *   be measured without it. NOTES_IF_THERE: the same, but kernels that have not the
- *   function do nothing that would have to be noted.
+ *   be measured without it. NOTES_IF_THERE: the same; a kernel without the function
+ *   does nothing that must be noted.
  * HELPER, HELPER_FROM(major, minor): nsl_for_<function> only does what hooks
  *   that need this one rely on. It is loaded in place of the primary programs
  *   when this hook is off, from that kernel on.
@@ -312,8 +312,9 @@
 	SKIP(HOL_BLOCKED, "hol-blocked", NONE, 1,                              \
 	     "read late because an earlier segment was missing")               \
 	SKIP(COLLAPSED, "collapsed", NONE, 1,                                  \
-	     TEXT("a late read of TCP, of unknown age: short of memory, the ", \
-		  "kernel had copied the receive queue, without timestamps"))  \
+	     TEXT("a late read of TCP whose age is not known: the ",           \
+		  "kernel had collapsed the receive queue, which ",            \
+		  "removes timestamps"))                                       \
 	SKIP(MPTCP, "mptcp", NONE, 1,                                          \
 	     "the timestamp belongs to an MPTCP read")                         \
 	SKIP(ENTRY_MISSED, "entry-missed", NONE, 1,                            \
@@ -337,8 +338,8 @@
 	SKIP(NOT_FORWARDED, "not-forwarded", NONE, 0,                          \
 	     "not a forwarded packet, or on a way that is not measured")       \
 	SKIP(NOT_RAISED, "not-raised", NONE, 0,                                \
-	     TEXT("a run of the softirq that was raised before the run ",      \
-		  "before it began, or before the start"))                     \
+	     TEXT("nothing has waited: the softirq had been raised before ",   \
+		  "its last run began, or before the start"))                  \
 	SKIP(POLLED_ELSEWHERE, "polled-elsewhere", NONE, 1,                    \
 	     TEXT("a poll that brought packets outside of the softirq: ",      \
 		  "threaded NAPI, or busy polling"))

@@ -207,7 +207,7 @@ impl Plan {
     fn turn_off_where_no_packet_is(&mut self, option: &str) {
         for hook in Hook::all().filter(|hook| !hook.is_of_packets()) {
             if self.hooks[hook.index()].measures() {
-                let why = format!("{option} does not apply to what is no packet");
+                let why = format!("it measures the time of CPUs, to which {option} does not apply");
                 self.turn_off(hook, why);
             }
         }

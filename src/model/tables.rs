@@ -52,8 +52,8 @@ pub enum Role {
     },
     /// It only notes what other programs of its hook need.
     Notes {
-        /// Whether the hook cannot be measured without; otherwise, kernels that do not
-        /// have its function do nothing that would have to be noted.
+        /// Whether the hook cannot be measured without. Otherwise a kernel without its
+        /// function does nothing that must be noted.
         required: bool,
     },
     /// It only does what other hooks need, in place of a hook that is off.
